@@ -1,0 +1,65 @@
+# The habits of the house. `make help` lists them.
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider
+
+.PHONY: help build run test test-unit test-server test-asan test-tsan coverage bench peers lint format clean setup-test
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
+
+build: ## install what is missing and build build/querent
+	@tools/setup build
+	@cmake --preset release -DQR_TESTS=OFF >/dev/null
+	@cmake --build --preset release -j $(JOBS)
+
+run: ## build, fetch the default model, serve on 127.0.0.1:8080 (ARGS="..." for more options)
+	@tools/setup run
+	@$(MAKE) --no-print-directory build
+	@tools/fetch-model
+	@tools/run $(ARGS)
+
+setup-test:
+	@tools/setup test
+	@tools/fetch-model
+	@cmake --preset release -DQR_TESTS=ON >/dev/null
+	@cmake --build --preset release -j $(JOBS)
+
+test: setup-test ## everything: style, units, server with real clients, sanitizers
+	@tests/run-all
+
+test-unit: setup-test ## Criterion programs of the release build
+	@tests/run-units build
+
+test-server: setup-test ## pytest: house rules, command line, whole server
+	@$(PYTEST) tests
+
+test-asan: setup-test ## units and server under AddressSanitizer and UBSan
+	@tests/run-sanitized asan
+
+test-tsan: setup-test ## units that use threads under ThreadSanitizer
+	@tests/run-sanitized tsan
+
+coverage: setup-test ## line and branch coverage of the units (needs gcovr)
+	@cmake --preset coverage >/dev/null && cmake --build --preset coverage -j $(JOBS)
+	@tests/run-units build-coverage
+	@gcovr -r . --object-directory build-coverage -e tests -e bench --txt-metric branch --print-summary
+
+bench: setup-test ## kernels and whole passes on this machine
+	@build/bench/kernels
+	@build/querent bench engine --model models/minilm --queries tests/golden/queries.txt
+
+peers: setup-test ## querent beside ONNX Runtime, OpenVINO and CTranslate2 (docs/SPEED.md)
+	@bench/peers
+
+lint: ## gcc and clang with -Werror, cppcheck when it is there
+	@tools/setup test
+	@cmake --preset dev >/dev/null && cmake --build --preset dev -j $(JOBS)
+	@cmake --preset clang >/dev/null && cmake --build --preset clang -j $(JOBS)
+	@! command -v cppcheck >/dev/null || cppcheck -q --enable=warning,portability --error-exitcode=1 -Isrc src
+
+format: ## clang-format on all of our C
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+clean: ## remove build trees
+	@rm -rf build build-*

@@ -1,0 +1,48 @@
+# Compiler flags: warnings, hardening, sanitizers, and the instruction sets of single files.
+add_library(qr_flags INTERFACE)
+target_compile_options(qr_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes
+    -Wmissing-prototypes -Wvla -fno-math-errno -ffp-contract=off)
+target_compile_definitions(qr_flags INTERFACE _GNU_SOURCE QR_VERSION="${PROJECT_VERSION}")
+target_include_directories(qr_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+
+if(QR_SANITIZE)
+    target_compile_options(qr_flags INTERFACE -fsanitize=${QR_SANITIZE} -fno-omit-frame-pointer
+        -fno-sanitize-recover=all)
+    target_link_options(qr_flags INTERFACE -fsanitize=${QR_SANITIZE})
+else()
+    target_compile_options(qr_flags INTERFACE -fstack-protector-strong)
+    if(CMAKE_BUILD_TYPE STREQUAL "Release")
+        target_compile_definitions(qr_flags INTERFACE _FORTIFY_SOURCE=2)
+    endif()
+    target_link_options(qr_flags INTERFACE -Wl,-z,relro,-z,now)
+endif()
+if(QR_COVERAGE)
+    target_compile_options(qr_flags INTERFACE --coverage)
+    target_link_options(qr_flags INTERFACE --coverage)
+endif()
+
+# A kernel file says its instruction set in its name: gelu__avx512f.c. Nothing else gets such flags.
+set(QR_ISA_avx2 -mavx2 -mfma -mf16c -mbmi2)
+set(QR_ISA_avx2vnni ${QR_ISA_avx2} -mavxvnni)
+set(QR_ISA_avx512f ${QR_ISA_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
+set(QR_ISA_avx512vnni ${QR_ISA_avx512f} -mavx512vnni)
+set(QR_ISA_avx512bf16 ${QR_ISA_avx512f} -mavx512bf16)
+set(QR_ISA_NAMES avx2 avx2vnni avx512f avx512vnni avx512bf16)
+
+# Gives every *__ISA.c among `sources` its flags; on other machines than x86-64 drops them from the list.
+function(qr_isa_files out)
+    set(kept "")
+    foreach(source IN LISTS ARGN)
+        if(source MATCHES "__([a-z0-9]+)\\.c$")
+            set(isa ${CMAKE_MATCH_1})
+            if(isa IN_LIST QR_ISA_NAMES)
+                if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+                    continue()
+                endif()
+                set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${QR_ISA_${isa}}")
+            endif()
+        endif()
+        list(APPEND kept ${source})
+    endforeach()
+    set(${out} ${kept} PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,39 @@
+/* base/arena.h: memory with one lifetime: many allocations, one release.
+ *
+ *     qr_arena arena;
+ *     qr_arena_init(&arena, 1 << 20);               // may never hold more than 1 MiB
+ *     float *row = qr_arena_alloc(&arena, n * sizeof *row);   // NULL: full or out of memory
+ *     qr_arena_reset(&arena);                       // all gone, first block kept for the next user
+ *     qr_arena_deinit(&arena);
+ *
+ * Not thread-safe: an arena belongs to one thread at a time.
+ */
+#ifndef QR_BASE_ARENA_H
+#define QR_BASE_ARENA_H
+
+#include "base/text.h"
+
+struct qr_arena_block;
+
+typedef struct qr_arena {
+    struct qr_arena_block *blocks; /* newest first; owned */
+    size_t held_bytes;             /* of all blocks */
+    size_t max_bytes;
+} qr_arena;
+
+void qr_arena_init(qr_arena *arena, size_t max_bytes);
+
+/** `bytes` of zeroed memory, 64-byte aligned, or NULL when the arena is at its maximum or the system
+ *  has no more. */
+void *qr_arena_alloc(qr_arena *arena, size_t bytes);
+
+/** As qr_arena_alloc for `count` objects of `size` bytes, with a checked product. */
+void *qr_arena_array(qr_arena *arena, size_t count, size_t size);
+
+/** A copy of `text` in the arena with a NUL behind it; data is NULL when there is no room. */
+qr_text qr_arena_text(qr_arena *arena, qr_text text);
+
+void qr_arena_reset(qr_arena *arena);
+void qr_arena_deinit(qr_arena *arena);
+
+#endif

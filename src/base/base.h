@@ -1,0 +1,20 @@
+/* base/base.h: the house's foundation, and the one header other rooms include from it.
+ *
+ * Status codes, text spans, arenas, capped buffers, checked arithmetic, log, clock, files, limits.
+ * Knows nothing of models, HTTP or JSON; needs libc only.
+ */
+#ifndef QR_BASE_H
+#define QR_BASE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/checked.h"
+#include "base/clock.h"
+#include "base/cores.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "base/text.h"
+
+#endif

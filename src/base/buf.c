@@ -1,0 +1,80 @@
+/* base/buf.c: growth by doubling, up to the maximum. */
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/checked.h"
+
+#define FIRST_BYTES 256u
+
+void qr_buf_init(qr_buf *buf, size_t max_bytes) { *buf = (qr_buf){.max_bytes = max_bytes}; }
+
+void qr_buf_deinit(qr_buf *buf) {
+    free(buf->data);
+    *buf = (qr_buf){.max_bytes = buf->max_bytes};
+}
+
+void qr_buf_reset(qr_buf *buf) {
+    buf->len = 0;
+    buf->failed = false;
+}
+
+char *qr_buf_reserve(qr_buf *buf, size_t bytes) {
+    size_t need;
+    if (buf->failed || !qr_checked_add(buf->len, bytes, &need) || need > buf->max_bytes) {
+        buf->failed = true;
+        return NULL;
+    }
+    if (need > buf->capacity || buf->data == NULL) {
+        size_t capacity = qr_min(qr_max(qr_max(need, buf->capacity * 2), FIRST_BYTES),
+                                 qr_max(buf->max_bytes, 1));
+        char *data = realloc(buf->data, capacity);
+        if (data == NULL) {
+            buf->failed = true;
+            return NULL;
+        }
+        buf->data = data;
+        buf->capacity = capacity;
+    }
+    return buf->data + buf->len;
+}
+
+void qr_buf_append(qr_buf *buf, const void *data, size_t len) {
+    char *to = qr_buf_reserve(buf, len);
+    if (to == NULL || len == 0)
+        return;
+    memcpy(to, data, len);
+    buf->len += len;
+}
+
+void qr_buf_text(qr_buf *buf, qr_text text) { qr_buf_append(buf, text.data, text.len); }
+
+void qr_buf_byte(qr_buf *buf, char byte) { qr_buf_append(buf, &byte, 1); }
+
+void qr_buf_u64(qr_buf *buf, uint64_t number) {
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    qr_buf_append(buf, digits + at, sizeof digits - at);
+}
+
+void qr_buf_printf(qr_buf *buf, const char *format, ...) {
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int need = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *to = need < 0 ? NULL : qr_buf_reserve(buf, (size_t)need + 1);
+    if (to != NULL) {
+        vsnprintf(to, (size_t)need + 1, format, again);
+        buf->len += (size_t)need;
+    } else {
+        buf->failed = true;
+    }
+    va_end(again);
+}

@@ -1,0 +1,45 @@
+/* base/buf.h: a byte buffer that grows, born with its maximum.
+ *
+ *     qr_buf out;
+ *     qr_buf_init(&out, QR_LIMIT_RESPONSE_BYTES);
+ *     qr_buf_literal(&out, "{\"error\":");
+ *     if (qr_buf_failed(&out)) ...                 // one check at the end is enough
+ *     qr_buf_deinit(&out);
+ *
+ * A failed append (maximum reached, no memory) leaves the contents as they were and sets a flag that
+ * stays until qr_buf_reset, so writers check once. Not thread-safe.
+ */
+#ifndef QR_BASE_BUF_H
+#define QR_BASE_BUF_H
+
+#include "base/text.h"
+
+typedef struct qr_buf {
+    char *data; /* owned; not NUL-terminated */
+    size_t len;
+    size_t capacity;
+    size_t max_bytes;
+    bool failed;
+} qr_buf;
+
+void qr_buf_init(qr_buf *buf, size_t max_bytes);
+void qr_buf_deinit(qr_buf *buf);
+
+/** Empties it; memory is kept. */
+void qr_buf_reset(qr_buf *buf);
+
+/** Makes room for `bytes` more and returns where to write them, or NULL (and fails). The caller adds
+ *  to `len` what it wrote. */
+char *qr_buf_reserve(qr_buf *buf, size_t bytes);
+
+void qr_buf_append(qr_buf *buf, const void *data, size_t len);
+void qr_buf_text(qr_buf *buf, qr_text text);
+void qr_buf_byte(qr_buf *buf, char byte);
+void qr_buf_u64(qr_buf *buf, uint64_t number);
+void qr_buf_printf(qr_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define qr_buf_literal(buf, literal) qr_buf_append((buf), (literal), sizeof(literal) - 1)
+
+static inline bool qr_buf_failed(const qr_buf *buf) { return buf->failed; }
+
+#endif

@@ -1,0 +1,106 @@
+/* base/cores.c: affinity mask and cgroup quotas (v2 cpu.max, v1 cpu.cfs_quota_us).
+ *
+ * The quota that binds is the smallest on the path from this process's own cgroup to the root, so each ancestor is asked. Inside a
+ * container the path is usually "/", and the limit stands in the mount's root. */
+#include "base/cores.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CGROUP_ROOT "/sys/fs/cgroup"
+#define PATH_MAX_   1024
+
+static bool read_small(const char *path, char *out, size_t bytes) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, out, bytes - 1);
+    close(fd);
+    if (n <= 0)
+        return false;
+    out[n] = '\0';
+    return true;
+}
+
+/* Cores that quota/period microseconds amount to; 0 for none. */
+static double quota_v2(const char *dir) {
+    char path[PATH_MAX_ + 32], text[128];
+    snprintf(path, sizeof path, "%s/cpu.max", dir);
+    if (!read_small(path, text, sizeof text))
+        return 0;
+    char *rest;
+    long long quota = strtoll(text, &rest, 10); /* "max 100000" has no number in front */
+    long long period = rest == text ? 0 : strtoll(rest, NULL, 10);
+    return quota > 0 && period > 0 ? (double)quota / (double)period : 0;
+}
+
+static double quota_v1(const char *dir) {
+    char path[PATH_MAX_ + 32], quota_text[64], period_text[64];
+    snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", dir);
+    if (!read_small(path, quota_text, sizeof quota_text))
+        return 0;
+    snprintf(path, sizeof path, "%s/cpu.cfs_period_us", dir);
+    if (!read_small(path, period_text, sizeof period_text))
+        return 0;
+    long long quota = strtoll(quota_text, NULL, 10), period = strtoll(period_text, NULL, 10);
+    return quota > 0 && period > 0 ? (double)quota / (double)period : 0;
+}
+
+/* The smallest quota from `path` below `mount` up to the mount itself. */
+static double smallest_quota(const char *mount, const char *path, double (*quota)(const char *)) {
+    char dir[PATH_MAX_];
+    double smallest = 0;
+    int n = snprintf(dir, sizeof dir, "%s%s", mount, strcmp(path, "/") == 0 ? "" : path);
+    if (n < 0 || (size_t)n >= sizeof dir)
+        return 0;
+    for (;;) {
+        double q = quota(dir);
+        if (q > 0 && (smallest == 0 || q < smallest))
+            smallest = q;
+        char *slash = strrchr(dir, '/');
+        if (slash == NULL || (size_t)(slash - dir) < strlen(mount))
+            return smallest;
+        *slash = '\0';
+    }
+}
+
+/* Lines of /proc/self/cgroup: "0::/path" (v2) and "4:cpu,cpuacct:/path" (v1). */
+static double cgroup_quota(void) {
+    char text[8192];
+    double smallest = 0;
+    if (!read_small("/proc/self/cgroup", text, sizeof text))
+        return 0;
+    char *save = NULL;
+    for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+        char *controllers = strchr(line, ':');
+        char *path = controllers == NULL ? NULL : strchr(controllers + 1, ':');
+        if (path == NULL)
+            continue;
+        *path++ = '\0';
+        controllers++;
+        double q = 0;
+        if (controllers[0] == '\0')
+            q = smallest_quota(CGROUP_ROOT, path, quota_v2);
+        else if (strcmp(controllers, "cpu") == 0 || strncmp(controllers, "cpu,", 4) == 0 ||
+                 strstr(controllers, ",cpu,") != NULL)
+            q = smallest_quota(CGROUP_ROOT "/cpu", path, quota_v1);
+        if (q > 0 && (smallest == 0 || q < smallest))
+            smallest = q;
+    }
+    return smallest;
+}
+
+bool qr_cores_quota(void) { return cgroup_quota() > 0; }
+
+int qr_cores_available(void) {
+    cpu_set_t mask;
+    int cores = sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1;
+    double quota = cgroup_quota();
+    if (quota > 0 && quota < cores)
+        cores = (int)quota;
+    return cores < 1 ? 1 : cores;
+}

@@ -1,0 +1,76 @@
+/* base/file.c: open, check that it is a regular file of a sane size, read it all. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static qr_status read_all(int fd, char *to, size_t len) {
+    size_t done = 0;
+    while (done < len) {
+        ssize_t n = read(fd, to + done, len - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return QR_IO; /* an error, or the file shrank under us */
+        done += (size_t)n;
+    }
+    return QR_OK;
+}
+
+qr_status qr_file_read(const char *path, size_t max_bytes, char **data, size_t *len,
+                       qr_error *error) {
+    qr_status status = QR_OK;
+    char *contents = NULL;
+    *data = NULL;
+    *len = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* NONBLOCK: a FIFO must not hang us */
+    if (fd < 0)
+        return qr_error_set(error, QR_IO, "%s: %s", path, strerror(errno));
+    struct stat about;
+    if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
+        status = qr_error_set(error, QR_IO, "%s: not a regular file", path);
+        goto done;
+    }
+    if (about.st_size < 0 || (uintmax_t)about.st_size > max_bytes) {
+        status = qr_error_set(error, QR_TOO_LARGE, "%s: %jd bytes are more than the %zu that are read",
+                              path, (intmax_t)about.st_size, max_bytes);
+        goto done;
+    }
+    if ((about.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        qr_log(QR_LOG_DEBUG, "%s: writable by group or others", path);
+    contents = malloc((size_t)about.st_size + 1);
+    if (contents == NULL) {
+        status = qr_error_set(error, QR_NO_MEMORY, "%s: no memory for %jd bytes", path,
+                              (intmax_t)about.st_size);
+        goto done;
+    }
+    status = read_all(fd, contents, (size_t)about.st_size);
+    if (status != QR_OK) {
+        qr_error_set(error, status, "%s: could not be read whole (truncated meanwhile?)", path);
+        goto done;
+    }
+    contents[about.st_size] = '\0';
+    *data = contents;
+    *len = (size_t)about.st_size;
+    contents = NULL;
+done:
+    free(contents);
+    close(fd);
+    return status;
+}
+
+bool qr_file_join(const char *dir, const char *name, char *out, size_t out_bytes) {
+    int n = snprintf(out, out_bytes, "%s/%s", dir, name);
+    return n >= 0 && (size_t)n < out_bytes;
+}
+
+bool qr_file_exists(const char *dir, const char *name) {
+    char path[QR_PATH_BYTES];
+    return qr_file_join(dir, name, path, sizeof path) && access(path, F_OK) == 0;
+}

@@ -1,0 +1,23 @@
+/* base/file.h: whole files read once, at load. */
+#ifndef QR_BASE_FILE_H
+#define QR_BASE_FILE_H
+
+#include "base/status.h"
+#include "base/text.h"
+
+/** Reads the regular file at `path` (symlinks resolved) into memory of its own, so that a later change of the
+ *  file cannot be seen. *data gets the contents with a NUL behind them (returns owned: free()).
+ *  QR_IO: missing, not a regular file, unreadable, changed while read; QR_TOO_LARGE: above `max_bytes`;
+ *  QR_NO_MEMORY. `error` names the file. */
+QR_MUST_USE qr_status qr_file_read(const char *path, size_t max_bytes, char **data, size_t *len,
+                                   qr_error *error);
+
+/** True when `dir`/`name` exists. */
+bool qr_file_exists(const char *dir, const char *name);
+
+/** Writes "dir/name" into out; false when it does not fit. */
+bool qr_file_join(const char *dir, const char *name, char *out, size_t out_bytes);
+
+#define QR_PATH_BYTES 4096
+
+#endif

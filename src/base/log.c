@@ -1,0 +1,137 @@
+/* base/log.c: lines on stderr. A line is built on the stack and written with one write(2), so that lines of different threads never
+ * mix; what does not fit is cut. */
+#include "base/log.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_BYTES 2048
+
+static qr_log_level lowest_level = QR_LOG_INFO;
+static bool as_json;
+static bool text_allowed;
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+void qr_log_init(qr_log_level lowest, bool json, bool allow_text) {
+    lowest_level = lowest;
+    as_json = json;
+    text_allowed = allow_text;
+}
+
+bool qr_log_enabled(qr_log_level level) { return level >= lowest_level; }
+
+bool qr_log_text_allowed(void) { return text_allowed; }
+
+typedef struct line {
+    char bytes[LINE_BYTES];
+    size_t len;
+} line;
+
+/* Leaves room for the closing brace and the newline. */
+static void put(line *l, const char *data, size_t len) {
+    size_t room = LINE_BYTES - 3 - l->len;
+    if (len > room)
+        len = room;
+    memcpy(l->bytes + l->len, data, len);
+    l->len += len;
+}
+
+static void put_format(line *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void put_format(line *l, const char *format, ...) {
+    char piece[64];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(piece, sizeof piece, format, args);
+    va_end(args);
+    if (n > 0)
+        put(l, piece, (size_t)n < sizeof piece ? (size_t)n : sizeof piece - 1);
+}
+
+/* Control bytes (and quotes in JSON) are escaped, so that a value cannot forge a line. Bytes above 7F pass: callers log UTF-8. */
+static void put_escaped(line *l, qr_text text) {
+    for (size_t i = 0; i < text.len && l->len < LINE_BYTES - 16; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c < 0x20 || c == 0x7F)
+            put_format(l, "\\u%04x", c);
+        else if (as_json && (c == '"' || c == '\\'))
+            put_format(l, "\\%c", c);
+        else
+            put(l, (const char *)&c, 1);
+    }
+}
+
+static void begin(line *l, qr_log_level level, qr_text message) {
+    struct timespec now;
+    struct tm utc;
+    char stamp[32];
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
+    l->len = 0;
+    if (as_json) {
+        put_format(l, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"message\":\"", stamp,
+                   now.tv_nsec / 1000000, level_names[level]);
+        put_escaped(l, message);
+        put(l, "\"", 1);
+    } else {
+        put_format(l, "%s.%03ldZ %-5s ", stamp, now.tv_nsec / 1000000, level_names[level]);
+        put_escaped(l, message);
+    }
+}
+
+static void finish(line *l) {
+    if (as_json)
+        l->bytes[l->len++] = '}';
+    l->bytes[l->len++] = '\n';
+    ssize_t written;
+    do
+        written = write(STDERR_FILENO, l->bytes, l->len);
+    while (written < 0 && errno == EINTR);
+    /* A full or closed stderr (ENOSPC, EPIPE) loses the line and nothing else. */
+}
+
+void qr_log(qr_log_level level, const char *format, ...) {
+    if (!qr_log_enabled(level))
+        return;
+    char message[LINE_BYTES];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    line l;
+    begin(&l, level, (qr_text){message, n < 0 ? 0 : (size_t)n < sizeof message ? (size_t)n : sizeof message - 1});
+    finish(&l);
+}
+
+static void put_number(line *l, double number) {
+    if (!isfinite(number))
+        put(l, "null", 4);
+    else if (number == floor(number) && fabs(number) < 1e15)
+        put_format(l, "%.0f", number);
+    else
+        put_format(l, "%.6g", number);
+}
+
+void qr_log_fields(qr_log_level level, const char *event, const qr_log_field *fields, size_t count) {
+    if (!qr_log_enabled(level))
+        return;
+    line l;
+    begin(&l, level, qr_text_of(event));
+    for (size_t i = 0; i < count; i++) {
+        const qr_log_field *f = &fields[i];
+        put_format(&l, as_json ? ",\"%s\":" : " %s=", f->key);
+        if (f->text.data == NULL) {
+            put_number(&l, f->number);
+        } else {
+            put(&l, "\"", as_json ? 1 : 0);
+            put_escaped(&l, f->text);
+            put(&l, "\"", as_json ? 1 : 0);
+        }
+    }
+    finish(&l);
+}

@@ -1,0 +1,52 @@
+/* server/exchange.h: one request on its way through the house, and the answer that grows in it.
+ *
+ * http/ creates it and fills the request part; api/ decodes the body into jobs; schedule/ runs the jobs; api/ encodes the response
+ * part; http/ sends it and gives the exchange back. Exactly one thread touches it at any time: the loop, or the worker that
+ * the schedule handed it to. Everything that it needs beyond its body comes from its arena and dies with it.
+ */
+#ifndef QR_SERVER_EXCHANGE_H
+#define QR_SERVER_EXCHANGE_H
+
+#include "pipeline/pipeline.h"
+#include "server/schedule/schedule.h"
+
+struct qr_route;
+
+/** Where a request's time went; 0 where a stage was not reached. */
+typedef struct qr_stages {
+    uint64_t tokenize_ns; /* body -> jobs: JSON and tokenizer */
+    uint64_t queue_ns;    /* submitted -> first batch started */
+    uint64_t compute_ns;  /* first batch started -> last batch done */
+    uint64_t encode_ns;   /* floats -> body */
+} qr_stages;
+
+#define QR_TRACE_ID_BYTES 33
+
+typedef struct qr_exchange {
+    /* The request: http/ writes, api/ reads. */
+    const struct qr_route *route; /* NULL when no route matched */
+    qr_text target;               /* path without query; borrowed until the exchange ends */
+    qr_text body;
+    uint64_t received_ns;         /* head complete */
+    uint64_t deadline_ns;         /* received + X-Request-Budget-Ms or the default */
+    char trace_id[QR_TRACE_ID_BYTES]; /* of the traceparent header, or our own; 32 hex digits and NUL */
+
+    /* The work: api/ writes, schedule/ runs. */
+    qr_arena arena;
+    const qr_pipeline *model;     /* which model answers; NULL for answers that need none */
+    void *decoded;                /* api/'s own, in the arena */
+    qr_ticket ticket;             /* its jobs; ticket.jobs_len == 0: nothing to run, encode at once */
+
+    /* The answer: api/ writes, http/ sends. */
+    qr_status status;
+    int http_code;
+    const char *content_type;     /* static text */
+    bool allow_header;            /* send Allow: with the methods of the target (405) */
+    bool retry_header;            /* send Retry-After and x-should-retry */
+    qr_buf out;
+    qr_stages stages;
+
+    void *owner;                  /* http/'s connection */
+} qr_exchange;
+
+#endif
