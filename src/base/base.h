@@ -12,8 +12,11 @@
 #include "base/clock.h"
 #include "base/cores.h"
 #include "base/file.h"
+#include "base/float_text.h"
+#include "base/json_text.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/rate.h"
 #include "base/status.h"
 #include "base/text.h"
 

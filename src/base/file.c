@@ -10,10 +10,10 @@
 
 #include "base/log.h"
 
-static qr_status read_all(int fd, char *to, size_t len) {
+qr_status qr_file_read_at(int fd, size_t offset, void *to, size_t len) {
     size_t done = 0;
     while (done < len) {
-        ssize_t n = read(fd, to + done, len - done);
+        ssize_t n = pread(fd, (char *)to + done, len - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -23,41 +23,53 @@ static qr_status read_all(int fd, char *to, size_t len) {
     return QR_OK;
 }
 
-qr_status qr_file_read(const char *path, size_t max_bytes, char **data, size_t *len,
+qr_status qr_file_open(const char *path, size_t max_bytes, int *fd, size_t *bytes,
                        qr_error *error) {
     qr_status status = QR_OK;
-    char *contents = NULL;
-    *data = NULL;
-    *len = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* NONBLOCK: a FIFO must not hang us */
-    if (fd < 0)
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* NONBLOCK: a FIFO must not hang us */
+    if (*fd < 0)
         return qr_error_set(error, QR_IO, "%s: %s", path, strerror(errno));
     struct stat about;
-    if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
+    if (fstat(*fd, &about) != 0 || !S_ISREG(about.st_mode)) {
         status = qr_error_set(error, QR_IO, "%s: not a regular file", path);
-        goto done;
-    }
-    if (about.st_size < 0 || (uintmax_t)about.st_size > max_bytes) {
+    } else if (about.st_size < 0 || (uintmax_t)about.st_size > max_bytes) {
         status = qr_error_set(error, QR_TOO_LARGE, "%s: %jd bytes are more than the %zu that are read",
                               path, (intmax_t)about.st_size, max_bytes);
-        goto done;
+    } else {
+        if ((about.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+            qr_log(QR_LOG_DEBUG, "%s: writable by group or others", path);
+        *bytes = (size_t)about.st_size;
     }
-    if ((about.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        qr_log(QR_LOG_DEBUG, "%s: writable by group or others", path);
-    contents = malloc((size_t)about.st_size + 1);
+    if (status != QR_OK) {
+        close(*fd);
+        *fd = -1;
+    }
+    return status;
+}
+
+qr_status qr_file_read(const char *path, size_t max_bytes, char **data, size_t *len,
+                       qr_error *error) {
+    char *contents = NULL;
+    size_t bytes = 0;
+    int fd = -1;
+    *data = NULL;
+    *len = 0;
+    qr_status status = qr_file_open(path, max_bytes, &fd, &bytes, error);
+    if (status != QR_OK)
+        return status;
+    contents = malloc(bytes + 1);
     if (contents == NULL) {
-        status = qr_error_set(error, QR_NO_MEMORY, "%s: no memory for %jd bytes", path,
-                              (intmax_t)about.st_size);
+        status = qr_error_set(error, QR_NO_MEMORY, "%s: no memory for %zu bytes", path, bytes);
         goto done;
     }
-    status = read_all(fd, contents, (size_t)about.st_size);
+    status = qr_file_read_at(fd, 0, contents, bytes);
     if (status != QR_OK) {
         qr_error_set(error, status, "%s: could not be read whole (truncated meanwhile?)", path);
         goto done;
     }
-    contents[about.st_size] = '\0';
+    contents[bytes] = '\0';
     *data = contents;
-    *len = (size_t)about.st_size;
+    *len = bytes;
     contents = NULL;
 done:
     free(contents);

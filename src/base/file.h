@@ -12,6 +12,14 @@
 QR_MUST_USE qr_status qr_file_read(const char *path, size_t max_bytes, char **data, size_t *len,
                                    qr_error *error);
 
+/** For files too large to hold twice: opens the regular file at `path` and says its size. Errors as qr_file_read;
+ *  the caller closes *fd. */
+QR_MUST_USE qr_status qr_file_open(const char *path, size_t max_bytes, int *fd, size_t *bytes,
+                                   qr_error *error);
+
+/** Reads exactly `len` bytes at `offset`; QR_IO when the file has them not (any more). */
+QR_MUST_USE qr_status qr_file_read_at(int fd, size_t offset, void *to, size_t len);
+
 /** True when `dir`/`name` exists. */
 bool qr_file_exists(const char *dir, const char *name);
 

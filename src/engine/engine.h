@@ -43,6 +43,11 @@ typedef struct qr_model_info {
     size_t parameters;
 } qr_model_info;
 
+/** Reads only the small files (config.json, sentence-transformers' files): what the model is, before its weights are loaded.
+ *  `out` comes zeroed; the caller deinits it, also after a failure. Parameters and dtype stay unset. */
+QR_MUST_USE qr_status qr_model_peek(const char *dir, qr_model_info *out, qr_error *error);
+void qr_model_info_deinit(qr_model_info *info);
+
 /** A ragged batch: B sequences laid end to end. All pointers are borrowed for the call. */
 typedef struct qr_batch {
     const int32_t *ids;       /* [T] in [0, V) */

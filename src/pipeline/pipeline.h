@@ -7,7 +7,7 @@
  *  model's floats into a result after it. A server queues between the halves; tools call both at once.
  *
  *      text --qr_tokenizer_encode--> qr_encoding --qr_context_forward--> floats --qr_embed_finish / qr_span_decode /
- *      qr_labels_decode--> result
+ *      qr_labels_finish--> result
  *
  *  Threads: a pipeline is const after load and shared.
  */
@@ -60,11 +60,14 @@ size_t qr_embed_finish(float *vector, size_t hidden, size_t dimensions, bool nor
 typedef struct qr_span_options {
     size_t top_k;          /* 1 */
     size_t max_answer_len; /* 15 tokens */
-    size_t max_seq_len;    /* 0: min(max_tokens, 384) */
-    size_t doc_stride;     /* 0: min(max_seq_len / 2, 128) */
+    size_t max_seq_len;    /* 0: min(max_tokens, 384); at most max_tokens */
+    size_t doc_stride;     /* 0: min(max_seq_len / 2, 128); at most max_seq_len */
     bool handle_impossible;
     bool align_to_words;   /* true */
 } qr_span_options;
+
+#define QR_SPAN_DEFAULT_SEQ_LEN 384u
+#define QR_SPAN_DEFAULT_STRIDE  128u
 
 #define QR_SPAN_OPTIONS_DEFAULT ((qr_span_options){.top_k = 1, .max_answer_len = 15, .align_to_words = true})
 
@@ -74,12 +77,14 @@ typedef struct qr_span {
     size_t begin, end;             /* in code points */
 } qr_span;
 
-/** Encodes question and context into windows. QR_EMPTY_INPUT, QR_TOO_LONG, QR_BAD_REQUEST (doc_stride above max_seq_len...). */
+/** Encodes question and context into windows. QR_EMPTY_INPUT; QR_TOO_LONG: the question leaves no room, or too many windows;
+ *  QR_BAD_REQUEST: an option out of its range. */
 QR_MUST_USE qr_status qr_span_encode(const qr_pipeline *pipeline, qr_text question, qr_text context,
                                      const qr_span_options *options, qr_windows *windows);
 
 /** From the logits of every window ([S][2] each) to at most top_k answers, best first. `spans` has room for top_k;
- *  *count may be 0. Memory is a scratch of the call. */
+ *  *count may be 0. `windows`, `context` and `options` are those of the encode. Memory is a scratch of the call.
+ *  QR_NO_MEMORY; QR_INTERNAL: a logit is not finite. */
 QR_MUST_USE qr_status qr_span_decode(const qr_windows *windows, const float *const *logits, qr_text context,
                                      const qr_span_options *options, qr_span *spans, size_t *count);
 

@@ -11,6 +11,7 @@
 #include "server/schedule/schedule.h"
 
 struct qr_route;
+struct qr_http;
 
 /** Where a request's time went; 0 where a stage was not reached. */
 typedef struct qr_stages {
@@ -22,11 +23,20 @@ typedef struct qr_stages {
 
 #define QR_TRACE_ID_BYTES 33
 
+/** Whose turn it is: flow.c's own. */
+typedef enum qr_turn {
+    QR_TURN_LOOP,   /* the loop's */
+    QR_TURN_DECODE, /* a worker decodes the body */
+    QR_TURN_RUN,    /* queued or running in the schedule */
+    QR_TURN_ENCODE  /* finished by the schedule, on its way back */
+} qr_turn;
+
 typedef struct qr_exchange {
     /* The request: http/ writes, api/ reads. */
     const struct qr_route *route; /* NULL when no route matched */
     qr_text target;               /* path without query; borrowed until the exchange ends */
     qr_text body;
+    qr_text body_type;            /* its Content-Type; data is NULL when absent */
     uint64_t received_ns;         /* head complete */
     uint64_t deadline_ns;         /* received + X-Request-Budget-Ms or the default */
     char trace_id[QR_TRACE_ID_BYTES]; /* of the traceparent header, or our own; 32 hex digits and NUL */
@@ -41,12 +51,21 @@ typedef struct qr_exchange {
     qr_status status;
     int http_code;
     const char *content_type;     /* static text */
+    const char *allow;            /* the method that the target takes, sent with a 405 (http/ writes) */
     bool allow_header;            /* send Allow: with the methods of the target (405) */
     bool retry_header;            /* send Retry-After and x-should-retry */
+    uint32_t retry_after_ms;      /* for Retry-After; 0: a second (flow.c writes) */
     qr_buf out;
     qr_stages stages;
 
-    void *owner;                  /* http/'s connection */
+    void *owner;                  /* http/'s connection; NULL once the client is gone or was answered in its place */
+
+    /* flow.c's own. */
+    qr_turn turn;
+    size_t deadline_at;           /* place in the heap of deadlines, 1-based; 0: not in it */
+    qr_task task;
+    struct qr_exchange *next;     /* in the list of finished ones */
+    struct qr_http *http;         /* the listener that it came through */
 } qr_exchange;
 
 #endif

@@ -53,6 +53,7 @@ typedef struct qr_encoding {
     size_t len;
     size_t capacity;
     bool truncated;
+    struct qr__scratch *scratch; /* the encoder's own; owned */
 } qr_encoding;
 
 typedef enum qr_truncation {
@@ -81,6 +82,7 @@ typedef struct qr_windows {
     qr_encoding *items;
     size_t len;
     size_t capacity;
+    qr_encoding question, context; /* the encoder's own: both texts before they are cut */
 } qr_windows;
 
 /** Encodes (question, context) with truncation only_second, `max_tokens` a window and `stride` tokens of overlap, as
@@ -93,5 +95,8 @@ void qr_windows_deinit(qr_windows *windows);
 /** Appends the text that the ids stand for, as `tokenizers`' WordPiece decoder with clean-up: "##" joins, spaces before
  *  punctuation go. Unknown ids are skipped. */
 void qr_tokenizer_decode(const qr_tokenizer *tokenizer, const int32_t *ids, size_t len, bool skip_special, qr_buf *out);
+
+/** Appends `text` in lower case by Unicode's full mappings and with the final sigma, as Python's str.lower(). */
+void qr_unicode_lower(qr_text text, qr_buf *out);
 
 #endif

@@ -11,6 +11,7 @@
 #ifndef QR_ENGINE_CPU_MATRIX_H
 #define QR_ENGINE_CPU_MATRIX_H
 
+#include "engine/cpu/memory_huge.h"
 #include "engine/engine.h"
 
 typedef enum qr_epilogue {
@@ -27,6 +28,7 @@ typedef struct qr_matrix_source {
     const float *weights; /* [N][K] */
     const float *bias;    /* [N] or NULL */
     size_t in, out;       /* K, N: any size of 1 and up */
+    qr_memory_huge *memory; /* where the panels go; must outlive the matrix. NULL: memory of its own */
 } qr_matrix_source;
 
 /** `isa` is a name of the kernels' table ("ref", "avx2", "avx512vnni", ...) or NULL for the best. */
@@ -38,6 +40,9 @@ size_t qr_matrix_in(const qr_matrix *matrix);
 size_t qr_matrix_out(const qr_matrix *matrix);
 size_t qr_matrix_bytes(const qr_matrix *matrix);
 qr_precision qr_matrix_precision(const qr_matrix *matrix);
+
+/** The kernel's name in the table: "gemm_int8__avx512vnni". */
+const char *qr_matrix_kernel(const qr_matrix *matrix);
 
 /** Bytes of an operand of `rows` tokens (64-byte aligned memory). */
 size_t qr_matrix_operand_bytes(const qr_matrix *matrix, size_t rows);

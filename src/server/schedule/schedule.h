@@ -8,8 +8,8 @@
  * Workers take jobs first come first served into one ragged batch per model, as long as the token budget lasts, and run it on their own
  * qr_context; idle workers park in the team and help a lonely batch. A job whose deadline has passed or whose ticket was cancelled is
  * never computed: its ticket ends LATE or GONE. The deadline scheduler (EDF, cost model, joins, cache) will replace what is inside;
- * this interface stays.
- * Threads: submit, cancel and call from the loop; finished() and run() are called on workers.
+ * this interface stays. docs/SCHEDULE.md tells the rest.
+ * Threads: submit, cancel and call from any one thread (the loop's); finished() and run() are called on workers.
  */
 #ifndef QR_SERVER_SCHEDULE_H
 #define QR_SERVER_SCHEDULE_H
@@ -30,14 +30,15 @@ typedef struct qr_ticket {
     qr_job *jobs;
     size_t jobs_len;
     uint64_t deadline_ns;
-    void (*finished)(struct qr_ticket *ticket); /* status: OK, LATE, GONE, DRAINING or INTERNAL */
+    void (*finished)(struct qr_ticket *ticket); /* status: OK, LATE, GONE or INTERNAL */
     void *owner;
 
-    /* The schedule's own. */
+    /* The schedule's own; status and times are to be read once it is finished. */
     qr_status status;
     uint64_t submitted_ns, started_ns, done_ns;
-    size_t next_job, jobs_done;
-    bool cancelled;
+    size_t next_job;       /* first job that is in no batch yet */
+    size_t running;        /* jobs in batches under way */
+    bool queued, ended;
     struct qr_ticket *next;
 } qr_ticket;
 
@@ -57,26 +58,32 @@ typedef struct qr_schedule_options {
     size_t batch_tokens;     /* most tokens a batch */
     size_t queue_items;      /* most jobs admitted and unfinished */
     /* Called by a worker after each batch (metrics); may be NULL. */
-    void (*on_batch)(const qr_pipeline *model, size_t items, size_t tokens, uint64_t compute_ns);
+    void (*on_batch)(void *state, const qr_pipeline *model, size_t items, size_t tokens, uint64_t compute_ns);
+    void *state;
 } qr_schedule_options;
 
+/** Starts the workers, and returns once each of them has its contexts and has run every model until its time was steady. */
 QR_MUST_USE qr_status qr_schedule_start(const qr_schedule_options *options, qr_schedule **out, qr_error *error);
 
 /** QR_OVERLOADED: the queue is full; QR_LATE: the deadline has passed; QR_DRAINING. Anything but OK: nothing was taken and finished()
  *  is not called. */
 QR_MUST_USE qr_status qr_schedule_submit(qr_schedule *schedule, qr_ticket *ticket);
 
-/** The client is gone: jobs not yet started will not run. finished() still comes, once. */
-void qr_schedule_cancel(qr_schedule *schedule, qr_ticket *ticket);
+/** Ends a submitted ticket early, with QR_LATE or QR_GONE: jobs not yet started will not run. True: it has ended here, finished() is not
+ *  called, and its memory is the caller's again. False: a worker still holds it, and finished() comes as if nothing had been said. */
+QR_MUST_USE bool qr_schedule_cancel(qr_schedule *schedule, qr_ticket *ticket, qr_status status);
 
 /** Queues a task; tasks are not counted against queue_items but bounded by the open exchanges. */
 void qr_schedule_call(qr_schedule *schedule, qr_task *task);
 
-/** Jobs admitted and unfinished, for metrics and Retry-After. */
+/** Work is likely to be submitted within the next few microseconds: a sleeping worker may wake up for it now. */
+void qr_schedule_expect(qr_schedule *schedule);
+
+/** Jobs admitted and unfinished, for metrics and Retry-After. Any thread. */
 size_t qr_schedule_depth(const qr_schedule *schedule);
 
 /** Milliseconds until a refused client should try again, from depth and measured speed (at least 1). */
-uint64_t qr_schedule_retry_ms(const qr_schedule *schedule);
+uint32_t qr_schedule_retry_ms(const qr_schedule *schedule);
 
 /** Finishes all that was admitted, then ends the workers and frees everything. No submit may follow. */
 void qr_schedule_stop(qr_schedule *schedule);

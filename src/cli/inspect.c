@@ -1,0 +1,154 @@
+/* cli/inspect.c: `querent inspect`: what a model is, what it costs, and the plan that this machine would run it with. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "cli/model_options.h"
+#include "cli/output.h"
+
+#define OUTPUT_MAX_BYTES (1u << 20)
+
+static const char *activation_name(qr_activation activation) {
+    switch (activation) {
+    case QR_GELU:
+        return "gelu";
+    case QR_GELU_NEW:
+        return "gelu_new";
+    case QR_RELU:
+        return "relu";
+    }
+    return "unknown";
+}
+
+static const char *pooling_name(qr_pooling pooling) {
+    return pooling == QR_POOLING_CLS ? "cls" : "mean";
+}
+
+static const char *bool_name(bool value) { return value ? "true" : "false"; }
+
+static double operations(const qr_model_info *model, uint32_t tokens) {
+    const uint32_t starts[] = {0, tokens};
+    return qr_model_operations(model, starts, 1);
+}
+
+static size_t stored_bytes(const qr_model_info *model) {
+    return model->parameters * (strcmp(model->dtype, "f32") == 0 ? 4 : 2);
+}
+
+static double mib(size_t bytes) { return (double)bytes / (1 << 20); }
+
+static void print_text(const qr_pipeline *pipeline, qr_buf *out) {
+    const qr_model_info *model = qr_engine_model(qr_pipeline_engine(pipeline));
+    const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));
+    const qr_tokenizer_info *tokenizer = qr_tokenizer_get_info(qr_pipeline_tokenizer(pipeline));
+    qr_buf_printf(out, "model       %s (%s, %s)\n", qr_pipeline_dir(pipeline), model->architecture,
+                  qr_kind_name(qr_pipeline_kind(pipeline)));
+    qr_buf_printf(out, "sizes       %zu layers x %zu hidden, %zu heads, feed-forward %zu (%s)\n",
+                  model->layers, model->hidden, model->heads, model->feed_forward,
+                  activation_name(model->activation));
+    qr_buf_printf(out, "parameters  %.1f million, stored as %s (%.1f MiB)\n",
+                  (double)model->parameters / 1e6, model->dtype, mib(stored_bytes(model)));
+    if (qr_pipeline_kind(pipeline) == QR_KIND_EMBEDDING)
+        qr_buf_printf(out, "pooling     %s, %s\n", pooling_name(model->pooling),
+                      model->normalize ? "normalised" : "not normalised");
+    if (model->labels > 0)
+        qr_buf_printf(out, "labels      %zu\n", model->labels);
+    qr_buf_printf(out, "tokenizer   %s, %s, %zu ids (the model has %zu)\n", tokenizer->source,
+                  tokenizer->lowercase ? "lower-cased" : "cased", tokenizer->vocab, model->vocab);
+    qr_buf_printf(out, "longest     %zu tokens (%zu positions)\n", qr_pipeline_max_tokens(pipeline),
+                  model->positions);
+    qr_buf_printf(out, "plan        %s on %s: %s\n", qr_precision_name(plan->precision), plan->isa,
+                  plan->reason);
+    qr_buf_printf(out, "memory      %.1f MiB of packed weights\n", mib(plan->weight_bytes));
+    qr_buf_printf(out, "operations  %.1f million a token; %.0f million for a query of 9 tokens\n",
+                  operations(model, 1) / 1e6, operations(model, 9) / 1e6);
+    qr_buf_printf(out, "load        %.0f ms, packing %.0f ms, gate %.0f ms\n", plan->load_ms,
+                  plan->pack_ms, plan->gate_ms);
+}
+
+static void json_pair(qr_buf *out, const char *key, const char *value) {
+    qr_json_text(out, qr_text_of(key));
+    qr_buf_byte(out, ':');
+    qr_json_text(out, qr_text_of(value));
+    qr_buf_byte(out, ',');
+}
+
+static void json_labels(const qr_model_info *model, qr_buf *out) {
+    qr_buf_literal(out, "\"labels\":[");
+    for (size_t i = 0; i < model->labels; i++) {
+        qr_buf_append(out, ",", i > 0);
+        qr_json_text(out, qr_text_of(model->label_names[i]));
+    }
+    qr_buf_literal(out, "],");
+}
+
+static void json_model(const qr_pipeline *pipeline, qr_buf *out) {
+    const qr_model_info *model = qr_engine_model(qr_pipeline_engine(pipeline));
+    json_pair(out, "path", qr_pipeline_dir(pipeline));
+    json_pair(out, "name", qr_pipeline_name(pipeline));
+    json_pair(out, "kind", qr_kind_name(qr_pipeline_kind(pipeline)));
+    json_pair(out, "architecture", model->architecture);
+    json_pair(out, "dtype", model->dtype);
+    json_pair(out, "activation", activation_name(model->activation));
+    json_pair(out, "pooling", pooling_name(model->pooling));
+    json_labels(model, out);
+    qr_buf_printf(out, "\"normalize\":%s,", bool_name(model->normalize));
+    qr_buf_printf(out, "\"layers\":%zu,\"hidden\":%zu,\"heads\":%zu,\"feed_forward\":%zu,",
+                  model->layers, model->hidden, model->heads, model->feed_forward);
+    qr_buf_printf(out, "\"vocab\":%zu,\"positions\":%zu,\"types\":%zu,\"parameters\":%zu,",
+                  model->vocab, model->positions, model->types, model->parameters);
+    qr_buf_printf(out, "\"max_tokens\":%zu,\"layer_norm_eps\":", qr_pipeline_max_tokens(pipeline));
+    qr_json_float(out, model->layer_norm_eps);
+    qr_buf_printf(out, ",\"stored_bytes\":%zu,", stored_bytes(model));
+    qr_buf_printf(out, "\"operations\":{\"token\":%.0f,\"query_9\":%.0f,\"longest\":%.0f},",
+                  operations(model, 1), operations(model, 9),
+                  operations(model, (uint32_t)qr_pipeline_max_tokens(pipeline)));
+}
+
+static void print_json(const qr_pipeline *pipeline, qr_buf *out) {
+    const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));
+    const qr_tokenizer_info *tokenizer = qr_tokenizer_get_info(qr_pipeline_tokenizer(pipeline));
+    qr_buf_byte(out, '{');
+    json_model(pipeline, out);
+    qr_buf_literal(out, "\"tokenizer\":{");
+    json_pair(out, "source", tokenizer->source);
+    qr_buf_printf(out, "\"vocab\":%zu,\"lowercase\":%s,\"strip_accents\":%s,\"clean_text\":%s,",
+                  tokenizer->vocab, bool_name(tokenizer->lowercase),
+                  bool_name(tokenizer->strip_accents), bool_name(tokenizer->clean_text));
+    qr_buf_printf(out, "\"handle_chinese_chars\":%s,\"model_max_length\":%zu},\"plan\":{",
+                  bool_name(tokenizer->handle_chinese_chars), tokenizer->model_max_length);
+    json_pair(out, "precision", qr_precision_name(plan->precision));
+    json_pair(out, "isa", plan->isa);
+    json_pair(out, "reason", plan->reason);
+    qr_buf_printf(out, "\"fallbacks\":%zu,\"weight_bytes\":%zu,", plan->fallbacks,
+                  plan->weight_bytes);
+    qr_buf_printf(out, "\"load_ms\":%.1f,\"pack_ms\":%.1f,\"gate_ms\":%.1f}}\n", plan->load_ms,
+                  plan->pack_ms, plan->gate_ms);
+}
+
+int qr_cli_inspect(int argc, char **argv) {
+    qr_cli_model model = QR_CLI_MODEL_DEFAULT;
+    bool json = false;
+    const qr_flag flags[] = {{"json", QR_FLAG_BOOL, &json, .help = "as one JSON object"},
+                             QR_CLI_PLAN_FLAGS(model),
+                             {0}};
+    const qr_command command = {
+        "inspect",
+        "Says what the model in the directory PATH is, what it costs, and how this machine would run it.",
+        flags, "PATH"};
+    qr_pipeline *pipeline = NULL;
+    int code = qr_flags_parse(&command, argc, argv, &model.dir);
+    if (code == QR_FLAGS_GO)
+        code = qr_cli_model_load(&command, &model, &pipeline);
+    if (code != QR_FLAGS_GO)
+        return code;
+    qr_buf out;
+    qr_buf_init(&out, OUTPUT_MAX_BYTES);
+    if (json)
+        print_json(pipeline, &out);
+    else
+        print_text(pipeline, &out);
+    code = qr_cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
+    qr_buf_deinit(&out);
+    qr_pipeline_destroy(pipeline);
+    return code;
+}

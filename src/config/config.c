@@ -1,0 +1,195 @@
+/* config/config.c: the layers, lowest first: defaults, YAML file, environment, flags. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "config/option.h"
+
+static const char flag_prefix[] = "--";
+
+static qr_status load_defaults(qr_config *config, qr_error *error) {
+    for (qr_option option = 0; option < QR_OPTION_COUNT; option++) {
+        bool list = qr__option_rows[option].type == QR_OPTION_TYPE_LIST;
+        qr_text value = qr_text_of(qr__option_rows[option].fallback);
+        qr_status status = qr__option_set(config, option, &value, list ? 0 : 1,
+                                          (qr__origin){.kind = QR_ORIGIN_DEFAULT}, error);
+        if (status != QR_OK)
+            return status;
+    }
+    return QR_OK;
+}
+
+/* A list in one variable: items separated by commas or newlines; empty ones are dropped. */
+static size_t split(const char *value, qr_text *items, size_t items_max) {
+    size_t len = 0;
+    for (const char *at = value; *at != '\0';) {
+        size_t item = strcspn(at, ",\n");
+        if (item > 0 && len < items_max)
+            items[len] = (qr_text){at, item};
+        len += item > 0;
+        at += item + (at[item] != '\0');
+    }
+    return qr_min(len, items_max);
+}
+
+#define LIST_ITEMS_MAX 256 /* above every list's own bound, which makes the message */
+
+static qr_status load_variable(qr_config *config, qr_option option, qr_error *error) {
+    char name[QR__OPTION_NAME_BYTES];
+    qr_text items[LIST_ITEMS_MAX];
+    qr__option_variable(option, name);
+    const char *value = getenv(name);
+    if (value == NULL || *value == '\0') /* an empty variable is how shells say "not set" */
+        return QR_OK;
+    size_t len = 1;
+    items[0] = qr_text_of(value);
+    if (qr__option_rows[option].type == QR_OPTION_TYPE_LIST)
+        len = split(value, items, LIST_ITEMS_MAX);
+    return qr__option_set(config, option, items, len, (qr__origin){.kind = QR_ORIGIN_ENVIRONMENT},
+                          error);
+}
+
+static qr_status load_environment(qr_config *config, qr_error *error) {
+    qr_status status = QR_OK;
+    for (qr_option option = 0; option < QR_OPTION_COUNT && status == QR_OK; option++)
+        status = load_variable(config, option, error);
+    return status;
+}
+
+static qr_status refuse_unknown(qr_text word, qr_text name, qr_error *error) {
+    const char *nearest = qr__option_nearest(name);
+    return qr_error_set(error, QR_BAD_OPTION, "%.*s: unknown option%s%s%s",
+                        (int)qr_min(word.len, 200), word.data,
+                        nearest == NULL ? "" : "; did you mean `--", nearest == NULL ? "" : nearest,
+                        nearest == NULL ? "" : "`?");
+}
+
+/* One flag at argv[*at]: its option and value; *at moves behind it. */
+static qr_status next_flag(int argc, char **argv, int *at, qr_option *option, qr_text *value,
+                           qr_error *error) {
+    const char *word = argv[*at];
+    size_t len = strcspn(word, "=");
+    if (strncmp(word, flag_prefix, sizeof flag_prefix - 1) != 0 || word[2] == '\0')
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "%.200s: unexpected argument; options begin with --", word);
+    qr_text name = {word + 2, len < 2 ? 0 : len - 2};
+    *option = qr__option_find(name);
+    if (*option == QR_OPTION_COUNT)
+        return refuse_unknown((qr_text){word, len}, name, error);
+    (*at)++;
+    if (word[len] == '=')
+        *value = qr_text_of(word + len + 1);
+    else if (qr__option_rows[*option].type == QR_OPTION_TYPE_FLAG)
+        *value = qr_text_of("true");
+    else if (*at < argc)
+        *value = qr_text_of(argv[(*at)++]);
+    else
+        return qr_error_set(error, QR_BAD_OPTION, "%s: needs a value", word);
+    return QR_OK;
+}
+
+/* Sets from flags only `only`, or all but CONFIG when it is QR_OPTION_COUNT. A scalar given twice:
+ * the last wins; a list collects. */
+static qr_status load_flags(qr_config *config, int argc, char **argv, qr_option only,
+                            qr_error *error) {
+    const qr__origin origin = {.kind = QR_ORIGIN_FLAG};
+    qr_text *items = calloc((size_t)argc + 1, sizeof *items);
+    qr_status status = items != NULL ? QR_OK : QR_NO_MEMORY;
+    for (qr_option option = 0; option < QR_OPTION_COUNT && status == QR_OK; option++) {
+        size_t len = 0;
+        for (int at = 0; at < argc && status == QR_OK;) {
+            qr_option found = QR_OPTION_COUNT;
+            qr_text value = {0};
+            status = next_flag(argc, argv, &at, &found, &value, error);
+            if (status == QR_OK && found == option) {
+                len = qr__option_rows[option].type == QR_OPTION_TYPE_LIST ? len : 0;
+                items[len++] = value;
+            }
+        }
+        if (status == QR_OK && len > 0 && (only == QR_OPTION_COUNT || only == option))
+            status = qr__option_set(config, option, items, len, origin, error);
+    }
+    free(items);
+    return status;
+}
+
+static bool is_loopback(const char *host) {
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, host, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127;
+    if (inet_pton(AF_INET6, host, &v6) == 1)
+        return IN6_IS_ADDR_LOOPBACK(&v6);
+    return strcmp(host, "localhost") == 0;
+}
+
+/* Rules between options. */
+static qr_status check_together(const qr_config *config, qr_error *error) {
+    const char *host = qr_config_text(config, QR_OPTION_HOST);
+    if (host == NULL)
+        return qr_error_set(error, QR_BAD_OPTION, "%s: must not be empty",
+                            qr_config_source(config, QR_OPTION_HOST));
+    if (!is_loopback(host) && !qr_config_flag(config, QR_OPTION_ALLOW_REMOTE))
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "%s %.200s: other machines could reach it, and querent asks nobody for "
+                            "a password; add --allow-remote if that is meant",
+                            qr_config_source(config, QR_OPTION_HOST), host);
+    return QR_OK;
+}
+
+qr_status qr_config_load(int argc, char **argv, qr_config **out, qr_error *error) {
+    *out = NULL;
+    qr_config *config = calloc(1, sizeof *config);
+    if (config == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "no memory for the options");
+    qr_arena_init(&config->arena, QR_LIMIT_CONFIG_BYTES);
+    qr_status status = load_defaults(config, error);
+    /* The file is named by flag or environment, so these two are asked for it before their turn. */
+    if (status == QR_OK)
+        status = load_variable(config, QR_OPTION_CONFIG, error);
+    if (status == QR_OK)
+        status = load_flags(config, argc, argv, QR_OPTION_CONFIG, error);
+    const char *path = status == QR_OK ? qr_config_text(config, QR_OPTION_CONFIG) : NULL;
+    if (path != NULL)
+        status = qr__option_file_load(config, path, error);
+    if (status == QR_OK)
+        status = load_environment(config, error);
+    if (status == QR_OK)
+        status = load_flags(config, argc, argv, QR_OPTION_COUNT, error);
+    if (status == QR_OK)
+        status = check_together(config, error);
+    if (status == QR_OK)
+        *out = config;
+    else
+        qr_config_destroy(config);
+    return status;
+}
+
+void qr_config_destroy(qr_config *config) {
+    if (config == NULL)
+        return;
+    qr_arena_deinit(&config->arena);
+    free(config);
+}
+
+size_t qr_config_number(const qr_config *config, qr_option option) {
+    return config->values[option].number;
+}
+
+bool qr_config_flag(const qr_config *config, qr_option option) {
+    return config->values[option].flag;
+}
+
+const char *qr_config_text(const qr_config *config, qr_option option) {
+    const char *text = config->values[option].text;
+    return text == NULL || *text == '\0' ? NULL : text;
+}
+
+size_t qr_config_list(const qr_config *config, qr_option option, const char *const **items) {
+    *items = config->values[option].items;
+    return config->values[option].items_len;
+}
+
+const char *qr_config_source(const qr_config *config, qr_option option) {
+    return config->values[option].source;
+}

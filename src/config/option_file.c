@@ -1,0 +1,210 @@
+/* config/option_file.c: a YAML file of options, read by libcyaml. The schema is built from the
+ * option table at run time, every value as a string, so that bounds and messages are those of the
+ * other sources.
+ *
+ * libcyaml has no type for "a string or a list of strings", so a list that turns out to be a scalar
+ * is read again as one. */
+#include <cyaml/cyaml.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "config/option.h"
+
+typedef struct file_values {
+    char *text[QR_OPTION_COUNT];
+    char **items[QR_OPTION_COUNT];
+    unsigned counts[QR_OPTION_COUNT];
+} file_values;
+
+/* What libcyaml said: its first message, and the innermost place of the backtrace behind it. */
+typedef struct complaint {
+    char message[256];
+    bool warned; /* the one warning there is: documents behind the first are ignored */
+    char field[QR__OPTION_NAME_BYTES];
+    unsigned line;
+} complaint;
+
+typedef struct file_schema {
+    cyaml_schema_value_t item;
+    cyaml_schema_field_t
+        fields[QR_OPTION_COUNT + 1]; /* the rows' order less `config`, then an empty key */
+    cyaml_schema_value_t top;
+} file_schema;
+
+static const char past_label[] = "Load: ";
+
+static void hear(cyaml_log_t level, void *context, const char *format, va_list args) {
+    complaint *heard = context;
+    char line[sizeof heard->message];
+    const char *place;
+    heard->warned |= level == CYAML_LOG_WARNING;
+    vsnprintf(line, sizeof line, format, args);
+    line[strcspn(line, "\n")] = '\0';
+    if (strncmp(line, past_label, sizeof past_label - 1) == 0) {
+        if (heard->message[0] == '\0' && strstr(line, "Backtrace") == NULL)
+            snprintf(heard->message, sizeof heard->message, "%s", line + sizeof past_label - 1);
+    }
+    if (heard->line == 0 && (place = strstr(line, "(line: ")) != NULL)
+        heard->line = (unsigned)strtoul(place + 7, NULL, 10);
+    if (heard->field[0] == '\0' && (place = strstr(line, "mapping field '")) != NULL) {
+        place += sizeof "mapping field '" - 1;
+        snprintf(heard->field, sizeof heard->field, "%.*s", (int)strcspn(place, "'"), place);
+    }
+}
+
+static void schema_init(file_schema *schema, const bool as_text[QR_OPTION_COUNT]) {
+    cyaml_schema_field_t *field = schema->fields;
+    const cyaml_schema_value_t text = {.type = CYAML_STRING,
+                                       .flags = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                                       .data_size = sizeof(char),
+                                       .string = {.min = 0, .max = QR_LIMIT_CONFIG_FILE_BYTES}};
+    *schema = (file_schema){.item = text};
+    schema->item.flags = CYAML_FLAG_POINTER;
+    for (qr_option option = 0; option < QR_OPTION_COUNT; option++) {
+        if (option == QR_OPTION_CONFIG)
+            continue;
+        *field = (cyaml_schema_field_t){
+            .key = qr__option_rows[option].name,
+            .data_offset = (uint32_t)(offsetof(file_values, text) + option * sizeof(char *)),
+            .value = text};
+        if (qr__option_rows[option].type == QR_OPTION_TYPE_LIST && !as_text[option]) {
+            field->data_offset =
+                (uint32_t)(offsetof(file_values, items) + option * sizeof(char **));
+            field->count_offset =
+                (uint32_t)(offsetof(file_values, counts) + option * sizeof(unsigned));
+            field->count_size = sizeof(unsigned);
+            field->value = (cyaml_schema_value_t){.type = CYAML_SEQUENCE,
+                                                  .flags = text.flags,
+                                                  .data_size = sizeof(char *),
+                                                  .sequence = {&schema->item, 0, CYAML_UNLIMITED}};
+        }
+        field++;
+    }
+    schema->top = (cyaml_schema_value_t){.type = CYAML_MAPPING,
+                                         .flags = CYAML_FLAG_POINTER_NULL, /* "---" alone */
+                                         .data_size = sizeof(file_values),
+                                         .mapping = {schema->fields}};
+}
+
+/* The line on which a top-level key stands, counted from 1; 0: not found (a flow mapping, an
+ * escaped key). libcyaml names the place of the token before an unknown key, and none for values
+ * that it has taken. */
+static size_t find_line(qr_text text, const char *key) {
+    size_t line = 1, len = strlen(key);
+    for (size_t at = 0; at < text.len; line++) {
+        size_t end = at, begin = at;
+        while (end < text.len && text.data[end] != '\n')
+            end++;
+        while (begin < end &&
+               (text.data[begin] == ' ' || text.data[begin] == '"' || text.data[begin] == '\''))
+            begin++;
+        if (end - begin > len && memcmp(text.data + begin, key, len) == 0 &&
+            strchr(": \"'", text.data[begin + len]) != NULL)
+            return line;
+        at = end + 1;
+    }
+    return 0;
+}
+
+static qr_status explain(const char *path, qr_text text, const complaint *heard, cyaml_err_t fault,
+                         qr_error *error) {
+    static const char unexpected[] = "Unexpected key: ";
+    if (fault == CYAML_ERR_OOM)
+        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory to read it", path);
+    if (strncmp(heard->message, unexpected, sizeof unexpected - 1) == 0) {
+        const char *key = heard->message + sizeof unexpected - 1;
+        const char *nearest = qr__option_nearest(qr_text_of(key));
+        size_t line = find_line(text, key);
+        if (strcmp(key, "config") == 0)
+            return qr_error_set(error, QR_BAD_OPTION, "%s:%zu: config: a file cannot name another",
+                                path, line);
+        return qr_error_set(error, QR_BAD_OPTION, "%s:%zu: %s: unknown option%s%s%s", path, line,
+                            key, nearest == NULL ? "" : "; did you mean `",
+                            nearest == NULL ? "" : nearest, nearest == NULL ? "" : "`?");
+    }
+    return qr_error_set(error, QR_BAD_OPTION,
+                        "%s:%u: %s%s%s (the file must be one flat YAML mapping of option names)",
+                        path, heard->line, heard->field, heard->field[0] == '\0' ? "" : ": ",
+                        heard->message[0] == '\0' ? cyaml_strerror(fault) : heard->message);
+}
+
+static qr_status store(qr_config *config, const file_values *values,
+                       const bool as_text[QR_OPTION_COUNT], const char *path, qr_text text,
+                       qr_error *error) {
+    for (qr_option option = 0; option < QR_OPTION_COUNT; option++) {
+        qr__origin origin = {QR_ORIGIN_FILE, path, find_line(text, qr__option_rows[option].name)};
+        qr_status status = QR_OK;
+        bool list = qr__option_rows[option].type == QR_OPTION_TYPE_LIST && !as_text[option];
+        if (list && values->items[option] != NULL) {
+            size_t len = values->counts[option];
+            qr_text *items = calloc(len + 1, sizeof *items);
+            if (items == NULL)
+                return qr_error_set(error, QR_NO_MEMORY, "%s: no memory to read it", path);
+            for (size_t i = 0; i < len; i++)
+                items[i] = qr_text_of(values->items[option][i]);
+            status = qr__option_set(config, option, items, len, origin, error);
+            free(items);
+        } else if (!list && values->text[option] != NULL) {
+            qr_text item = qr_text_of(values->text[option]);
+            status = qr__option_set(config, option, &item, 1, origin, error);
+        }
+        if (status != QR_OK)
+            return status;
+    }
+    return QR_OK;
+}
+
+/* One reading; true in *again when a list turned out to be a scalar and as_text was changed. */
+static qr_status read_once(qr_config *config, const char *path, qr_text text,
+                           bool as_text[QR_OPTION_COUNT], bool *again, qr_error *error) {
+    complaint heard = {0};
+    file_schema schema;
+    file_values *values = NULL;
+    qr_status status = QR_OK;
+    const cyaml_config_t reader = {.log_fn = hear,
+                                   .log_ctx = &heard,
+                                   .mem_fn = cyaml_mem,
+                                   .log_level = CYAML_LOG_WARNING,
+                                   .flags = CYAML_CFG_NO_ALIAS};
+    schema_init(&schema, as_text);
+    *again = false;
+    cyaml_err_t fault = cyaml_load_data((const uint8_t *)text.data, text.len, &reader, &schema.top,
+                                        (cyaml_data_t **)&values, NULL);
+    qr_option option = qr__option_find(qr_text_of(heard.field));
+    if (fault == CYAML_OK && heard.warned) {
+        status = qr_error_set(error, QR_BAD_OPTION, "%s: has more than one YAML document", path);
+    } else if (fault == CYAML_OK) {
+        if (values != NULL) /* an empty file is an empty mapping */
+            status = store(config, values, as_text, path, text, error);
+    } else if (option < QR_OPTION_COUNT && qr__option_rows[option].type == QR_OPTION_TYPE_LIST &&
+               !as_text[option] && strstr(heard.message, "got event: SCALAR") != NULL) {
+        as_text[option] = true;
+        *again = true;
+    } else {
+        status = explain(path, text, &heard, fault, error);
+    }
+    if (values != NULL)
+        cyaml_free(&reader, &schema.top, values, 0);
+    return status;
+}
+
+qr_status qr__option_file_load(qr_config *config, const char *path, qr_error *error) {
+    bool as_text[QR_OPTION_COUNT] = {false};
+    bool again = true;
+    char *data = NULL;
+    size_t len = 0;
+    qr_status status = qr_file_read(path, QR_LIMIT_CONFIG_FILE_BYTES, &data, &len, error);
+    if (status != QR_OK) {
+        if (error != NULL && status != QR_NO_MEMORY) /* the message names the file and why */
+            error->status = QR_BAD_OPTION;
+        return status == QR_NO_MEMORY ? status : QR_BAD_OPTION;
+    }
+    /* A NUL would end a value early, silently. */
+    if (memchr(data, '\0', len) != NULL)
+        status = qr_error_set(error, QR_BAD_OPTION, "%s: has a NUL byte; expected YAML text", path);
+    while (status == QR_OK && again)
+        status = read_once(config, path, (qr_text){data, len}, as_text, &again, error);
+    free(data);
+    return status;
+}

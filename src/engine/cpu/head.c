@@ -1,0 +1,55 @@
+/* engine/cpu/head.c: from hidden states to what was asked for: pooled vectors, span logits, label logits. Always f32, by the leader. */
+#include "engine/cpu/context.h"
+
+/* [rows][C] through a small f32 matrix; `wide` is free once the encoder is done. */
+static void linear(qr_context *c, const qr_matrix *matrix, const float *x, size_t rows, float *y) {
+    qr_matrix_operand(matrix, x, qr_matrix_in(matrix), 0, rows, c->desks[0].operand);
+    qr_matrix_multiply(matrix, c->desks[0].operand, rows, QR_EPILOGUE_BIAS, y, qr_matrix_out(matrix), 0,
+                       qr_matrix_panels(matrix));
+}
+
+/* The first token's row of each sequence: [B][C]. */
+static const float *first_rows(qr_context *c, const float *hidden) {
+    size_t C = c->weights->bert->info.hidden;
+    if (c->first_only)
+        return hidden;
+    for (size_t b = 0; b < c->batch->sequences; b++)
+        memcpy(c->desks[0].first + b * C, hidden + c->batch->starts[b] * C, C * sizeof(float));
+    return c->desks[0].first;
+}
+
+static const float *pooled(qr_context *c, const float *hidden) {
+    size_t C = c->weights->bert->info.hidden;
+    if (c->weights->bert->info.pooling == QR_POOLING_CLS)
+        return first_rows(c, hidden);
+    for (size_t b = 0; b < c->batch->sequences; b++) {
+        size_t start = c->batch->starts[b], S = c->batch->starts[b + 1] - start;
+        c->weights->kernels.pool(c->result + b * C, hidden + start * C, S, C);
+    }
+    return c->result;
+}
+
+/* activation(first * Wp + b) * Wc + b */
+static const float *labels(qr_context *c, const float *hidden) {
+    const qr_weights *w = c->weights;
+    size_t B = c->batch->sequences, C = w->bert->info.hidden;
+    linear(c, w->pooler, first_rows(c, hidden), B, c->narrow);
+    if (w->bert->pooler_activation == QR_POOLER_TANH)
+        w->kernels.tanh(c->narrow, B * C);
+    else
+        w->kernels.relu(c->narrow, B * C);
+    linear(c, w->classifier, c->narrow, B, c->result);
+    return c->result;
+}
+
+const float *qr__head(qr_context *context, const float *hidden, qr_output wanted) {
+    switch (wanted) {
+    case QR_OUTPUT_HIDDEN: break;
+    case QR_OUTPUT_POOLED: return pooled(context, hidden);
+    case QR_OUTPUT_SPAN:
+        linear(context, context->weights->span, hidden, context->tokens, context->result);
+        return context->result;
+    case QR_OUTPUT_LABELS: return labels(context, hidden);
+    }
+    return hidden;
+}

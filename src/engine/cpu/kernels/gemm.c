@@ -1,0 +1,45 @@
+/* engine/cpu/kernels/gemm.c: the table of matrix products, the choice among them, and the sizes of their panels. */
+#include "engine/cpu/kernels/gemm_list.h"
+
+#define ROW(dtype, need, suffix, stem, columns, step, bytes, invariant, tolerance, convert)        \
+    {#stem "__" #suffix, QR_PRECISION_##dtype, QR_ISA_##need, columns,                             \
+     step,               bytes,                invariant,     tolerance,                           \
+     convert,            qr_##stem##__##suffix},
+
+const qr_gemm_kernel qr_gemm_table[] = {QR_GEMM_LIST(ROW)};
+const size_t qr_gemm_table_len = sizeof qr_gemm_table / sizeof qr_gemm_table[0];
+
+const qr_gemm_kernel *qr_gemm_find(qr_precision precision, qr_isa isa) {
+    const qr_gemm_kernel *best = NULL;
+    for (size_t i = 0; i < qr_gemm_table_len; i++) {
+        const qr_gemm_kernel *row = &qr_gemm_table[i];
+        if (row->precision == precision && qr_isa_includes(isa, row->isa) &&
+            (best == NULL || row->isa >= best->isa))
+            best = row;
+    }
+    return best;
+}
+
+/* An odd number of cache lines, so that rows of one block fall into different sets. */
+static size_t odd_lines(size_t bytes) {
+    const size_t lines = (bytes + 63) / 64;
+    return (lines | 1) * 64;
+}
+
+qr_gemm_shape qr_gemm_shape_of(const qr_gemm_kernel *kernel, size_t K, size_t N) {
+    qr_gemm_shape shape = {.K = K, .N = N};
+    const bool scaled = kernel->precision == QR_PRECISION_INT8;
+    shape.steps = (K + kernel->step - 1) / kernel->step;
+    shape.panels = (N + kernel->columns - 1) / kernel->columns;
+    const size_t weights = shape.steps * kernel->step * kernel->columns * kernel->weight_bytes;
+    shape.constants_at = qr_round_up(weights, 64);
+    shape.panel_bytes =
+        qr_round_up(shape.constants_at + (scaled ? 3 : 1) * kernel->columns * sizeof(float), 64);
+    shape.row_at = qr_round_up(shape.steps * 4, 64);
+    shape.stride = odd_lines(shape.row_at + (scaled ? sizeof(qr_gemm_row) : 0));
+    return shape;
+}
+
+void qr_quantize_f32(const qr_gemm_shape *shape, const float *x, void *row) {
+    memcpy(row, x, shape->K * sizeof(float));
+}

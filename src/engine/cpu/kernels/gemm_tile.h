@@ -1,0 +1,185 @@
+/* engine/cpu/kernels/gemm_tile.h: the body of every matrix product; a kernel's file defines its vectors and includes this.
+ *
+ *     #define QR_GEMM_ROWS_MAX 14                     // accumulators: 2 vectors a row
+ *     #define QR_GEMM_ACC __m512i                     // and LOAD(p), BROADCAST(p), MAC(acc, a, w), STORE(p, acc), see below
+ *     #define QR_GEMM_LINES 2                         // cache lines of weights a step
+ *     #define QR_GEMM_NAME qr_gemm_int8__avx512vnni
+ *     #include "engine/cpu/kernels/gemm_tile.h"
+ *
+ * A tile is rows x one panel of two vectors. Its sums stay in registers over all of K and go through a small buffer to the epilogue,
+ * so that the epilogue's code exists once, not once a tile height.
+ * QR_GEMM_INT8 is 1 where sums are integers to be scaled. Measured shares of peak: docs/KERNELS.md. */
+#include "engine/cpu/kernels/gemm.h"
+#include "engine/cpu/kernels/vec_gelu.h"
+
+#include <string.h>
+
+#if defined(__clang__)
+#define QR_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define QR_UNROLL _Pragma("GCC unroll 16")
+#endif
+#define QR_INLINE static inline __attribute__((always_inline))
+
+#define QR_GEMM_COLUMNS (2 * QR_VEC_LANES)
+#define QR_GEMM_STEP_BYTES ((size_t)QR_GEMM_LINES * 64)
+#define QR_GEMM_AHEAD 16384 /* bytes: the panel's stream is asked for this early, into L2; 8 to 32 KB measure alike */
+
+/* One step of k: two vectors of weights against four bytes of each row. */
+QR_INLINE void tile_step(const size_t rows, const char *const *row, const char *weights, QR_GEMM_ACC acc[][2]) {
+    QR_GEMM_ACC w[2];
+    w[0] = QR_GEMM_LOAD(weights);
+    w[1] = QR_GEMM_LOAD(weights + QR_GEMM_STEP_BYTES / 2);
+    /* Else gcc reads the weights again for every row, and small tiles become bound by loads. */
+    __asm__("" : "+v"(w[0]), "+v"(w[1]));
+    QR_UNROLL
+    for (size_t i = 0; i < rows; i++) {
+        QR_GEMM_ACC a = QR_GEMM_BROADCAST(row[i]);
+        acc[i][0] = QR_GEMM_MAC(acc[i][0], a, w[0]);
+        acc[i][1] = QR_GEMM_MAC(acc[i][1], a, w[1]);
+    }
+}
+
+/* sums[rows][columns] = operand rows * one panel. `rows` is a constant where this is inlined. */
+QR_INLINE void tile(const size_t rows, const qr_gemm_shape *shape, const char *operand, const char *panel, float *sums) {
+    QR_GEMM_ACC acc[QR_GEMM_ROWS_MAX][2];
+    const char *row[QR_GEMM_ROWS_MAX];
+    QR_UNROLL
+    for (size_t i = 0; i < rows; i++) {
+        row[i] = operand + i * shape->stride;
+        acc[i][0] = acc[i][1] = QR_GEMM_ZERO;
+    }
+    size_t steps = shape->steps;
+    for (; steps >= 4; steps -= 4) {
+        QR_UNROLL
+        for (size_t line = 0; line < 4 * QR_GEMM_LINES; line++)
+            _mm_prefetch(panel + QR_GEMM_AHEAD + line * 64, _MM_HINT_T1);
+        QR_UNROLL
+        for (size_t u = 0; u < 4; u++) {
+            tile_step(rows, row, panel, acc);
+            panel += QR_GEMM_STEP_BYTES;
+            QR_UNROLL
+            for (size_t i = 0; i < rows; i++)
+                row[i] += 4;
+        }
+    }
+    for (; steps > 0; steps--) {
+        tile_step(rows, row, panel, acc);
+        panel += QR_GEMM_STEP_BYTES;
+        QR_UNROLL
+        for (size_t i = 0; i < rows; i++)
+            row[i] += 4;
+    }
+    QR_UNROLL
+    for (size_t i = 0; i < rows; i++) {
+        QR_GEMM_STORE(sums + i * QR_GEMM_COLUMNS, acc[i][0]);
+        QR_GEMM_STORE(sums + i * QR_GEMM_COLUMNS + QR_VEC_LANES, acc[i][1]);
+    }
+}
+
+typedef void tile_fn(const qr_gemm_shape *shape, const char *operand, const char *panel, float *sums);
+#define QR_TILE(n)                                                                                 \
+    static void tile_##n(const qr_gemm_shape *shape, const char *operand, const char *panel, float *sums) {               \
+        tile(n, shape, operand, panel, sums);                                                      \
+    }
+QR_TILE(1)
+QR_TILE(2)
+QR_TILE(3)
+QR_TILE(4)
+QR_TILE(5)
+QR_TILE(6)
+#if QR_GEMM_ROWS_MAX == 14
+QR_TILE(7)
+QR_TILE(8)
+QR_TILE(9)
+QR_TILE(10)
+QR_TILE(11)
+QR_TILE(12)
+QR_TILE(13)
+QR_TILE(14)
+#endif
+static tile_fn *const tiles[QR_GEMM_ROWS_MAX + 1] = {
+    NULL,   tile_1, tile_2, tile_3,  tile_4,  tile_5,  tile_6,
+#if QR_GEMM_ROWS_MAX == 14
+    tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14,
+#endif
+};
+
+QR_INLINE qr_vec activate(const qr_epilogue epilogue, qr_vec v) {
+    switch (epilogue) {
+    case QR_EPILOGUE_BIAS: break;
+    case QR_EPILOGUE_BIAS_GELU: return qr_vec_gelu(v, &QR_GELU_ERF_TABLE);
+    case QR_EPILOGUE_BIAS_GELU_NEW: return qr_vec_gelu(v, &QR_GELU_TANH_TABLE);
+    case QR_EPILOGUE_BIAS_RELU: return qr_vec_max(qr_vec_set(0.0f), v);
+    }
+    return v;
+}
+
+/* y = activation(scaled sums + bias), the panel's first `columns` columns. */
+QR_INLINE void finish(const qr_epilogue epilogue, size_t rows, const qr_gemm_shape *shape, const char *operand,
+                      const float *constants, const float *sums, float *y, size_t ldy, size_t columns) {
+    for (size_t v = 0; v < 2; v++) {
+        const size_t at = v * QR_VEC_LANES;
+        const size_t n = columns > at ? columns - at : 0;
+        const qr_vec bias = qr_vec_load(constants + at);
+#if QR_GEMM_INT8
+        const qr_vec scale = qr_vec_load(constants + QR_GEMM_COLUMNS + at);
+        const qr_vec column_sum = qr_vec_load(constants + 2 * QR_GEMM_COLUMNS + at);
+#endif
+        for (size_t i = 0; i < rows; i++) {
+            const float *sum = sums + i * QR_GEMM_COLUMNS + at;
+#if QR_GEMM_INT8
+            /* x = s * u8 + o, so x * w = s * (u8 * w) + o * sum(w). */
+            qr_gemm_row row;
+            memcpy(&row, operand + i * shape->stride + shape->row_at, sizeof row);
+            qr_vec value = qr_vec_mul(qr_vec_from_i32((const int32_t *)(const void *)sum), scale);
+            value = qr_vec_fma(value, qr_vec_set(row.scale),
+                               qr_vec_fma(qr_vec_set(row.offset), column_sum, bias));
+#else
+            (void)shape;
+            (void)operand;
+            qr_vec value = qr_vec_add(qr_vec_load(sum), bias);
+#endif
+            value = activate(epilogue, value);
+            if (n >= QR_VEC_LANES)
+                qr_vec_store(y + i * ldy + at, value);
+            else
+                qr_vec_store_first(y + i * ldy + at, value, n);
+        }
+    }
+}
+
+static void finish_tile(qr_epilogue epilogue, size_t rows, const qr_gemm_shape *shape, const char *operand,
+                        const float *constants, const float *sums, float *y, size_t ldy, size_t columns) {
+    switch (epilogue) {
+#define QR_CASE(name)                                                                              \
+    case name: finish(name, rows, shape, operand, constants, sums, y, ldy, columns); break;
+        QR_CASE(QR_EPILOGUE_BIAS)
+        QR_CASE(QR_EPILOGUE_BIAS_GELU)
+        QR_CASE(QR_EPILOGUE_BIAS_GELU_NEW)
+        QR_CASE(QR_EPILOGUE_BIAS_RELU)
+#undef QR_CASE
+    }
+}
+
+void QR_GEMM_NAME(const qr_gemm_task *task) {
+    const qr_gemm_shape *shape = task->shape;
+    _Alignas(64) float sums[QR_GEMM_ROWS_MAX * QR_GEMM_COLUMNS];
+    const size_t blocks = (task->rows + QR_GEMM_ROWS_MAX - 1) / QR_GEMM_ROWS_MAX;
+    for (size_t p = task->begin; p < task->end; p++) {
+        const char *panel = (const char *)task->panels + p * shape->panel_bytes;
+        const float *constants = (const float *)(const void *)(panel + shape->constants_at);
+        const size_t column = p * QR_GEMM_COLUMNS;
+        const size_t columns = shape->N - column < QR_GEMM_COLUMNS ? shape->N - column : QR_GEMM_COLUMNS;
+        size_t first = 0;
+        /* Blocks as even as can be: 16 rows are 8 + 8, not 14 + 2. */
+        for (size_t b = 0; b < blocks; b++) {
+            const size_t rows = (task->rows - first + blocks - b - 1) / (blocks - b);
+            const char *operand = (const char *)task->operand + first * shape->stride;
+            tiles[rows](shape, operand, panel, sums);
+            finish_tile(task->epilogue, rows, shape, operand, constants, sums, task->y + first * task->ldy + column,
+                        task->ldy, columns);
+            first += rows;
+        }
+    }
+}

@@ -1,0 +1,33 @@
+/* engine/cpu/kernels/kernel_list.h: the rows of the kernels' table, and the prototypes of their functions.
+ *
+ * X(operation, function type and name's stem, precision, ISA, ISA's file name, tolerance). Functions are named
+ * qr_<stem>_<f32|...>__<isa>. Rows of one operation stand from the plainest to the fastest. */
+#ifndef QR_ENGINE_CPU_KERNEL_LIST_H
+#define QR_ENGINE_CPU_KERNEL_LIST_H
+
+#include "engine/cpu/kernels/kernels.h"
+
+#define QR_KERNELS_PORTABLE(X)                                                                     \
+    X(LAYER_NORM, layer_norm, layer_norm_f32, F32, REF, ref, 0)                                    \
+    X(GELU, activation, gelu_f32, F32, REF, ref, 0)                                                \
+    X(GELU_NEW, activation, gelu_new_f32, F32, REF, ref, 0)                                        \
+    X(RELU, activation, relu_f32, F32, REF, ref, 0)                                                \
+    X(TANH, activation, tanh_f32, F32, REF, ref, 0)                                                \
+    X(ATTENTION, attention, attention_f32, F32, REF, ref, 0)                                       \
+    X(POOL, pool, pool_f32, F32, REF, ref, 0)                                                      \
+    X(EMBED, embed, embed_f32, F32, REF, ref, 0)
+
+#if defined(__x86_64__)
+#define QR_KERNELS_X86(X)
+#else
+#define QR_KERNELS_X86(X)
+#endif
+
+#define QR_KERNEL_LIST(X) QR_KERNELS_PORTABLE(X) QR_KERNELS_X86(X)
+
+#define QR_KERNEL_PROTOTYPE(operation, type, stem, precision, isa, suffix, tolerance)              \
+    qr_##type##_kernel qr_##stem##__##suffix;
+QR_KERNEL_LIST(QR_KERNEL_PROTOTYPE)
+#undef QR_KERNEL_PROTOTYPE
+
+#endif

@@ -1,0 +1,86 @@
+/* engine/cpu/kernels/kernels.h: every operation of the forward pass but the matrix products, and the one table of who does it.
+ *
+ *     qr_kernels k;
+ *     qr_kernels_choose(isa, QR_PRECISION_F32, &k);
+ *     k.layer_norm(y, x, residual, gamma, beta, eps, T, C);
+ *
+ * The table (operation, precision, ISA, tolerance) drives dispatch, tests/unit/engine/test_kernels.c and bench/kernels. A row's precision
+ * says from which plan on its error is allowed: a plan takes the row with the highest ISA that it includes among those of its own
+ * precision, else of f32. The plain C of QR_ISA_REF is the oracle.
+ * Invariants: what a kernel computes for one row (one sequence, for attention and pooling) depends on nothing else in the call;
+ * sums have one order, given by the sizes alone. No kernel allocates. Tensors are f32 and row-major; rows need no alignment.
+ */
+#ifndef QR_ENGINE_CPU_KERNELS_H
+#define QR_ENGINE_CPU_KERNELS_H
+
+#include "engine/cpu/kernels/isa.h"
+#include "engine/engine.h"
+
+/** y[rows][C] = (x + residual - mean) / sqrt(variance + eps) * gamma + beta. `residual` may be NULL; y may be x or residual. */
+typedef void qr_layer_norm_kernel(float *y, const float *x, const float *residual, const float *gamma,
+                                  const float *beta, float eps, size_t rows, size_t C);
+
+/** x[n] = activation(x[n]), in place. */
+typedef void qr_activation_kernel(float *x, size_t n);
+
+/** One sequence and one head: out[queries][D] = softmax(q * k^T) * v; the scale is in q. Row strides in floats. */
+typedef struct qr_attention {
+    float *out;           /* [queries][D], stride ld_out */
+    const float *q;       /* [queries][D], stride ld_q */
+    const float *k, *v;   /* [keys][D], stride ld_kv */
+    size_t ld_out, ld_q, ld_kv;
+    size_t queries, keys; /* queries: all of the sequence's tokens, or only its first */
+    size_t D;
+    void *scratch;        /* qr_attention_scratch_bytes(), 64-byte aligned, the calling thread's own */
+} qr_attention;
+typedef void qr_attention_kernel(const qr_attention *a);
+
+/** Scratch that suffices every attention kernel for sequences of `keys` tokens. */
+size_t qr_attention_scratch_bytes(size_t keys, size_t D);
+
+/** y[C] = mean of x[S][C], rows added first to last. */
+typedef void qr_pool_kernel(float *y, const float *x, size_t S, size_t C);
+
+/** y[C] = word + position + type (type may be NULL); word is f32, or IEEE f16 where `half`. */
+typedef void qr_embed_kernel(float *y, const void *word, bool half, const float *position, const float *type,
+                             size_t C);
+
+typedef struct qr_kernels {
+    qr_layer_norm_kernel *layer_norm;
+    qr_activation_kernel *gelu, *gelu_new, *relu, *tanh;
+    qr_attention_kernel *attention;
+    qr_pool_kernel *pool;
+    qr_embed_kernel *embed;
+} qr_kernels;
+
+/** The kernels of a plan. */
+void qr_kernels_choose(qr_isa isa, qr_precision precision, qr_kernels *out);
+
+typedef enum qr_operation {
+    QR_OPERATION_LAYER_NORM,
+    QR_OPERATION_GELU,
+    QR_OPERATION_GELU_NEW,
+    QR_OPERATION_RELU,
+    QR_OPERATION_TANH,
+    QR_OPERATION_ATTENTION,
+    QR_OPERATION_POOL,
+    QR_OPERATION_EMBED,
+    QR_OPERATION_COUNT
+} qr_operation;
+
+/** A row of the table. `tolerance`: the most that a result may differ from the reference's for inputs of order 1 (absolute). */
+typedef struct qr_kernel {
+    qr_operation operation;
+    qr_precision precision;
+    qr_isa isa;
+    const char *name;
+    double tolerance;
+    void (*function)(void); /* cast to the operation's type */
+} qr_kernel;
+
+extern const qr_kernel qr_kernel_table[];
+extern const size_t qr_kernel_table_len;
+
+const qr_kernel *qr_kernel_find(qr_operation operation, qr_precision precision, qr_isa isa);
+
+#endif

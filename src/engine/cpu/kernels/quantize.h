@@ -1,0 +1,46 @@
+/* engine/cpu/kernels/quantize.h: one row of activations to u8, over qr_vec (include vec_avx512f.h or vec_avx2.h first).
+ *
+ * Asymmetric by the row's own least and greatest value: x = scale * u8 + offset, offset = min, scale = (max - min) / 255. The offset
+ * stays a float: no zero point is rounded, a constant row is exact, and one side of zero (after GELU) wastes no codes. The error of a value is
+ * at most scale / 2 and a rounding. */
+#ifndef QR_ENGINE_CPU_QUANTIZE_H
+#define QR_ENGINE_CPU_QUANTIZE_H
+
+#include "engine/cpu/kernels/gemm.h"
+
+#include <string.h>
+
+static inline void quantize_int8(const qr_gemm_shape *shape, const float *x, void *row) {
+    const size_t K = shape->K, whole = K / QR_VEC_LANES * QR_VEC_LANES;
+    const qr_vec first = qr_vec_set(x[0]);
+    qr_vec least = first, most = first;
+    for (size_t k = 0; k < whole; k += QR_VEC_LANES) {
+        qr_vec v = qr_vec_load(x + k);
+        least = qr_vec_min(least, v);
+        most = qr_vec_max(most, v);
+    }
+    if (whole < K) {
+        qr_vec v = qr_vec_load_first(x + whole, K - whole);
+        least = qr_vec_min(least, qr_vec_blend_first(first, v, K - whole));
+        most = qr_vec_max(most, qr_vec_blend_first(first, v, K - whole));
+    }
+    const float low = qr_vec_min_lane(least), high = qr_vec_max_lane(most);
+    /* Divided apart: the range of two huge values would overflow. A range next to nothing is taken as constant, for its inverse
+     * would overflow. */
+    float scale = high / 255.0f - low / 255.0f;
+    if (!(scale > 1e-35f))
+        scale = 0.0f;
+    const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
+    const qr_vec offset = qr_vec_set(low), factor = qr_vec_set(inverse);
+    uint8_t *out = row;
+    for (size_t k = 0; k < whole; k += QR_VEC_LANES)
+        qr_vec_store_u8(out + k, qr_vec_mul(qr_vec_sub(qr_vec_load(x + k), offset), factor));
+    if (whole < K) { /* the zeros behind x become some code; weights there are 0 */
+        qr_vec v = qr_vec_load_first(x + whole, K - whole);
+        qr_vec_store_u8(out + whole, qr_vec_mul(qr_vec_sub(v, offset), factor));
+    }
+    const qr_gemm_row constants = {scale, low};
+    memcpy(out + shape->row_at, &constants, sizeof constants);
+}
+
+#endif

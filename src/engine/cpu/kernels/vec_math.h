@@ -1,0 +1,100 @@
+/* engine/cpu/kernels/vec_math.h: what the vector kernels need beyond vec_avx512f.h or vec_avx2.h, whichever fits the including file's
+ * instruction set: halves, division, sums across lanes (in one fixed order), and e^x. */
+#ifndef QR_ENGINE_CPU_VEC_MATH_H
+#define QR_ENGINE_CPU_VEC_MATH_H
+
+#if defined(__AVX512F__)
+#include "engine/cpu/kernels/vec_avx512f.h"
+#else
+#include "engine/cpu/kernels/vec_avx2.h"
+#endif
+
+static inline float qr_vec_sum_256(__m256 a) {
+    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+}
+
+#if defined(__AVX512F__)
+
+static inline float qr_vec_sum(qr_vec a) {
+    return qr_vec_sum_256(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)));
+}
+
+/* a in the first n lanes, zeros behind them. */
+static inline qr_vec qr_vec_first(qr_vec a, size_t n) {
+    return _mm512_maskz_mov_ps(qr_vec_mask(n), a);
+}
+
+static inline qr_vec qr_vec_div(qr_vec a, qr_vec b) {
+    return _mm512_div_ps(a, b);
+}
+
+/* c - a * b, rounded once. */
+static inline qr_vec qr_vec_fnma(qr_vec a, qr_vec b, qr_vec c) {
+    return _mm512_fnmadd_ps(a, b, c);
+}
+
+static inline qr_vec qr_vec_load_f16(const uint16_t *p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+static inline qr_vec qr_vec_round(qr_vec a) {
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* a * 2^n, n integral. */
+static inline qr_vec qr_vec_scale2(qr_vec a, qr_vec n) {
+    return _mm512_scalef_ps(a, n);
+}
+
+#else
+
+static inline float qr_vec_sum(qr_vec a) {
+    return qr_vec_sum_256(a);
+}
+
+static inline qr_vec qr_vec_first(qr_vec a, size_t n) {
+    return _mm256_and_ps(a, _mm256_castsi256_ps(qr_vec_mask(n)));
+}
+
+static inline qr_vec qr_vec_div(qr_vec a, qr_vec b) {
+    return _mm256_div_ps(a, b);
+}
+
+static inline qr_vec qr_vec_fnma(qr_vec a, qr_vec b, qr_vec c) {
+    return _mm256_fnmadd_ps(a, b, c);
+}
+
+static inline qr_vec qr_vec_load_f16(const uint16_t *p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+static inline qr_vec qr_vec_round(qr_vec a) {
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+static inline qr_vec qr_vec_scale2(qr_vec a, qr_vec n) { /* n in -126..127 */
+    __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
+}
+
+#endif
+
+/* e^x for x in [-87, 0] and a little above; x below -87 counts as -87 (1.6e-38). x = n ln 2 + r with |r| <= ln 2 / 2, and a
+ * polynomial of degree 6 in r. Largest relative error 1.2e-7. */
+static inline __attribute__((always_inline)) qr_vec qr_vec_exp(qr_vec x) {
+    x = qr_vec_max(qr_vec_set(-87.0f), x);
+    qr_vec n = qr_vec_round(qr_vec_mul(x, qr_vec_set(1.44269504f)));
+    qr_vec r = qr_vec_fnma(n, qr_vec_set(0.693145752f), x); /* ln 2 in two parts */
+    r = qr_vec_fnma(n, qr_vec_set(1.42860677e-6f), r);
+    qr_vec p = qr_vec_fma(qr_vec_set(1.37805939e-3f), r, qr_vec_set(8.37312452e-3f));
+    p = qr_vec_fma(p, r, qr_vec_set(4.16695364e-2f));
+    p = qr_vec_fma(p, r, qr_vec_set(1.66664720e-1f));
+    p = qr_vec_fma(p, r, qr_vec_set(4.99999851e-1f));
+    p = qr_vec_fma(p, r, qr_vec_set(1.0f));
+    p = qr_vec_fma(p, r, qr_vec_set(1.0f));
+    return qr_vec_scale2(p, n);
+}
+
+#endif

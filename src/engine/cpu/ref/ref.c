@@ -1,0 +1,259 @@
+/* cpu/ref/ref.c: the forward pass, one function a block of the paper's figure. Everything is double
+ * but the weights. */
+#include "engine/cpu/ref/ref.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* The activations of one batch. */
+struct state {
+    const qr_bert *bert;
+    const qr_batch *batch;
+    size_t tokens;     /* T */
+    double *hidden;    /* [T][C] */
+    double *query;     /* [T][C] */
+    double *key;       /* [T][C] */
+    double *value;     /* [T][C] */
+    double *attended;  /* [T][C] */
+    double *projected; /* [T][C] */
+    double *inner;     /* [T][F] */
+    double *weights;   /* [T] of one softmax */
+};
+
+/* y[rows][out] = x[rows][in] * W^T + b */
+static void linear(const qr_bert_linear *layer, const double *x, size_t rows, double *y) {
+    for (size_t t = 0; t < rows; t++) {
+        for (size_t n = 0; n < layer->out; n++) {
+            double sum = layer->bias[n];
+            for (size_t k = 0; k < layer->in; k++)
+                sum += x[t * layer->in + k] * layer->weight[n * layer->in + k];
+            y[t * layer->out + n] = sum;
+        }
+    }
+}
+
+/* x[rows][C] = (x - mean) / sqrt(variance + eps) * gamma + beta, row by row */
+static void layer_norm(const qr_bert_norm *norm, double eps, size_t rows, size_t width, double *x) {
+    for (size_t t = 0; t < rows; t++) {
+        double *row = x + t * width;
+        double mean = 0;
+        double variance = 0;
+        for (size_t c = 0; c < width; c++)
+            mean += row[c];
+        mean /= (double)width;
+        for (size_t c = 0; c < width; c++)
+            variance += (row[c] - mean) * (row[c] - mean);
+        variance /= (double)width;
+        for (size_t c = 0; c < width; c++)
+            row[c] = (row[c] - mean) / sqrt(variance + eps) * norm->gamma[c] + norm->beta[c];
+    }
+}
+
+static double activate(qr_activation activation, double x) {
+    switch (activation) {
+    case QR_GELU:
+        return 0.5 * x * (1 + erf(x / sqrt(2)));
+    case QR_GELU_NEW:
+        return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case QR_RELU:
+        break;
+    }
+    return x > 0 ? x : 0;
+}
+
+/* hidden = LayerNorm(word + position + type) */
+static void embed(struct state *s) {
+    const qr_bert *bert = s->bert;
+    size_t width = bert->info.hidden;
+    for (size_t b = 0; b < s->batch->sequences; b++) {
+        for (size_t t = s->batch->starts[b]; t < s->batch->starts[b + 1]; t++) {
+            size_t word = (size_t)s->batch->ids[t];
+            size_t position = t - s->batch->starts[b];
+            size_t type = s->batch->types == NULL ? 0 : s->batch->types[t];
+            for (size_t c = 0; c < width; c++) {
+                double sum =
+                    (double)bert->word[word * width + c] + bert->position[position * width + c];
+                if (bert->type != NULL)
+                    sum += bert->type[type * width + c];
+                s->hidden[t * width + c] = sum;
+            }
+        }
+    }
+    layer_norm(&bert->embedding_norm, bert->info.layer_norm_eps, s->tokens, width, s->hidden);
+}
+
+/* attended[t] of one head = sum over u of softmax_u(query[t] . key[u] / sqrt(D)) * value[u], within
+ * t's sequence */
+static void attend_token(struct state *s, size_t begin, size_t end, size_t t, size_t head) {
+    size_t width = s->bert->info.hidden;
+    size_t size = width / s->bert->info.heads;
+    size_t at = head * size;
+    double largest = -INFINITY;
+    double total = 0;
+    for (size_t u = begin; u < end; u++) {
+        double score = 0;
+        for (size_t d = at; d < at + size; d++)
+            score += s->query[t * width + d] * s->key[u * width + d];
+        s->weights[u] = score / sqrt((double)size);
+        largest = fmax(largest, s->weights[u]);
+    }
+    for (size_t u = begin; u < end; u++) {
+        s->weights[u] = exp(s->weights[u] - largest);
+        total += s->weights[u];
+    }
+    for (size_t d = at; d < at + size; d++) {
+        double sum = 0;
+        for (size_t u = begin; u < end; u++)
+            sum += s->weights[u] * s->value[u * width + d];
+        s->attended[t * width + d] = sum / total;
+    }
+}
+
+static void attend(struct state *s) {
+    for (size_t b = 0; b < s->batch->sequences; b++) {
+        size_t begin = s->batch->starts[b];
+        size_t end = s->batch->starts[b + 1];
+        for (size_t t = begin; t < end; t++)
+            for (size_t head = 0; head < s->bert->info.heads; head++)
+                attend_token(s, begin, end, t, head);
+    }
+}
+
+/* hidden = LayerNorm(hidden + projected) */
+static void add_and_norm(struct state *s, const qr_bert_norm *norm) {
+    size_t width = s->bert->info.hidden;
+    for (size_t i = 0; i < s->tokens * width; i++)
+        s->hidden[i] += s->projected[i];
+    layer_norm(norm, s->bert->info.layer_norm_eps, s->tokens, width, s->hidden);
+}
+
+static void forward_layer(struct state *s, const struct qr_bert_layer *layer) {
+    size_t T = s->tokens;
+    linear(&layer->query, s->hidden, T, s->query);
+    linear(&layer->key, s->hidden, T, s->key);
+    linear(&layer->value, s->hidden, T, s->value);
+    attend(s);
+    linear(&layer->attention_output, s->attended, T, s->projected);
+    add_and_norm(s, &layer->attention_norm);
+
+    linear(&layer->intermediate, s->hidden, T, s->inner);
+    for (size_t i = 0; i < T * s->bert->info.feed_forward; i++)
+        s->inner[i] = activate(s->bert->info.activation, s->inner[i]);
+    linear(&layer->output, s->inner, T, s->projected);
+    add_and_norm(s, &layer->output_norm);
+}
+
+static void pool(const struct state *s, float *out) {
+    size_t width = s->bert->info.hidden;
+    bool cls = s->bert->info.pooling == QR_POOLING_CLS;
+    for (size_t b = 0; b < s->batch->sequences; b++) {
+        size_t begin = s->batch->starts[b];
+        size_t end = cls ? begin + 1 : s->batch->starts[b + 1];
+        for (size_t c = 0; c < width; c++) {
+            double sum = 0;
+            for (size_t t = begin; t < end; t++)
+                sum += s->hidden[t * width + c];
+            out[b * width + c] = (float)(sum / (double)(end - begin));
+        }
+    }
+}
+
+/* logits = classifier(activation(pooler(hidden of [CLS]))) */
+static void classify(const struct state *s, float *out) {
+    const qr_bert *bert = s->bert;
+    size_t width = bert->info.hidden;
+    for (size_t b = 0; b < s->batch->sequences; b++) {
+        double *pooled = s->projected;
+        linear(&bert->pooler, s->hidden + s->batch->starts[b] * width, 1, pooled);
+        for (size_t c = 0; c < width; c++)
+            pooled[c] = bert->pooler_activation == QR_POOLER_TANH ? tanh(pooled[c])
+                                                                  : activate(QR_RELU, pooled[c]);
+        linear(&bert->classifier, pooled, 1, s->inner);
+        for (size_t k = 0; k < bert->info.labels; k++)
+            out[b * bert->info.labels + k] = (float)s->inner[k];
+    }
+}
+
+static void write_output(const struct state *s, qr_output wanted, float *out) {
+    switch (wanted) {
+    case QR_OUTPUT_HIDDEN:
+        for (size_t i = 0; i < s->tokens * s->bert->info.hidden; i++)
+            out[i] = (float)s->hidden[i];
+        break;
+    case QR_OUTPUT_POOLED:
+        pool(s, out);
+        break;
+    case QR_OUTPUT_SPAN:
+        linear(&s->bert->span, s->hidden, s->tokens, s->inner);
+        for (size_t i = 0; i < s->tokens * 2; i++)
+            out[i] = (float)s->inner[i];
+        break;
+    case QR_OUTPUT_LABELS:
+        classify(s, out);
+        break;
+    }
+}
+
+static qr_status check(const qr_bert *bert, const qr_batch *batch, qr_output wanted,
+                       qr_error *error) {
+    const qr_model_info *info = &bert->info;
+    if ((wanted == QR_OUTPUT_SPAN && info->head != QR_HEAD_SPAN) ||
+        (wanted == QR_OUTPUT_LABELS && info->head != QR_HEAD_LABELS))
+        return qr_error_set(error, QR_BAD_REQUEST, "the model has no head for this output");
+    for (size_t b = 0; b < batch->sequences; b++) {
+        size_t begin = batch->starts[b];
+        size_t end = batch->starts[b + 1];
+        if (end <= begin || end - begin > info->positions)
+            return qr_error_set(error, QR_BAD_REQUEST, "sequence %zu has not 1 to %zu tokens", b,
+                                info->positions);
+        for (size_t t = begin; t < end; t++) {
+            if (batch->ids[t] < 0 || (size_t)batch->ids[t] >= info->vocab)
+                return qr_error_set(error, QR_BAD_REQUEST, "token %zu has no word", t);
+            if (info->types > 0 && batch->types != NULL && batch->types[t] >= info->types)
+                return qr_error_set(error, QR_BAD_REQUEST, "token %zu has no such type", t);
+        }
+    }
+    return QR_OK;
+}
+
+size_t qr_ref_output_floats(const qr_bert *bert, const qr_batch *batch, qr_output wanted) {
+    size_t tokens = batch->starts[batch->sequences];
+    switch (wanted) {
+    case QR_OUTPUT_HIDDEN:
+        return tokens * bert->info.hidden;
+    case QR_OUTPUT_POOLED:
+        return batch->sequences * bert->info.hidden;
+    case QR_OUTPUT_SPAN:
+        return tokens * 2;
+    case QR_OUTPUT_LABELS:
+        break;
+    }
+    return batch->sequences * bert->info.labels;
+}
+
+qr_status qr_ref_forward(const qr_bert *bert, const qr_batch *batch, qr_output wanted, float *out,
+                         qr_error *error) {
+    qr_status status = check(bert, batch, wanted, error);
+    if (status != QR_OK)
+        return status;
+    size_t T = batch->starts[batch->sequences];
+    size_t C = bert->info.hidden;
+    size_t inner = T * qr_max(bert->info.feed_forward, 2) + bert->info.labels;
+    double *memory = calloc(6 * T * C + inner + T, sizeof *memory);
+    if (memory == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "no memory for %zu tokens", T);
+    struct state s = {.bert = bert, .batch = batch, .tokens = T, .hidden = memory};
+    s.query = s.hidden + T * C;
+    s.key = s.query + T * C;
+    s.value = s.key + T * C;
+    s.attended = s.value + T * C;
+    s.projected = s.attended + T * C;
+    s.inner = s.projected + T * C;
+    s.weights = s.inner + inner;
+    embed(&s);
+    for (size_t i = 0; i < bert->info.layers; i++)
+        forward_layer(&s, &bert->layers[i]);
+    write_output(&s, wanted, out);
+    free(memory);
+    return QR_OK;
+}

@@ -1,0 +1,159 @@
+/* model/bert_slots.c: the tensor names of the BERT family, in tables that docs/MODELS.md shows. */
+#include "engine/model/bert_slots.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Sizes by their letters. */
+enum size_letter { SIZE_C, SIZE_F };
+
+static const struct {
+    const char *names[2]; /* by qr__family, after "...layer.N." */
+    size_t offset;        /* of the qr_bert_linear in qr_bert_layer */
+    enum size_letter out, in;
+} layer_linears[] = {
+    {{"attention.self.query", "attention.q_lin"},
+     offsetof(struct qr_bert_layer, query),
+     SIZE_C,
+     SIZE_C},
+    {{"attention.self.key", "attention.k_lin"},
+     offsetof(struct qr_bert_layer, key),
+     SIZE_C,
+     SIZE_C},
+    {{"attention.self.value", "attention.v_lin"},
+     offsetof(struct qr_bert_layer, value),
+     SIZE_C,
+     SIZE_C},
+    {{"attention.output.dense", "attention.out_lin"},
+     offsetof(struct qr_bert_layer, attention_output),
+     SIZE_C,
+     SIZE_C},
+    {{"intermediate.dense", "ffn.lin1"},
+     offsetof(struct qr_bert_layer, intermediate),
+     SIZE_F,
+     SIZE_C},
+    {{"output.dense", "ffn.lin2"}, offsetof(struct qr_bert_layer, output), SIZE_C, SIZE_F},
+};
+
+static const struct {
+    const char *names[2];
+    size_t offset; /* of the qr_bert_norm in qr_bert_layer */
+} layer_norms[] = {
+    {{"attention.output.LayerNorm", "sa_layer_norm"},
+     offsetof(struct qr_bert_layer, attention_norm)},
+    {{"output.LayerNorm", "output_layer_norm"}, offsetof(struct qr_bert_layer, output_norm)},
+};
+
+static const char *const layer_prefixes[2] = {"encoder.layer", "transformer.layer"};
+static const char *const name_prefixes[2] = {"bert.", "distilbert."};
+
+#define SLOTS_BEFORE_LAYERS 5 /* three embeddings, one norm */
+#define SLOTS_A_LAYER       16
+#define SLOTS_OF_HEADS      4
+
+struct table {
+    struct qr__slot *slots;
+    size_t count;
+};
+
+static void add(struct table *table, const char *prefix, const char *name, const char *suffix,
+                const char *old_suffix, size_t rows, size_t cols, const float **to) {
+    struct qr__slot *slot = &table->slots[table->count++];
+    slot->rows = rows;
+    slot->cols = cols;
+    slot->to = to;
+    snprintf(slot->name, sizeof slot->name, "%s%s%s", prefix, name, suffix);
+    if (old_suffix != NULL)
+        snprintf(slot->old_name, sizeof slot->old_name, "%s%s%s", prefix, name, old_suffix);
+}
+
+static void add_linear(struct table *table, const char *prefix, const char *name, size_t out,
+                       size_t in, qr_bert_linear *to) {
+    to->out = out;
+    to->in = in;
+    add(table, prefix, name, ".weight", NULL, out, in, &to->weight);
+    add(table, prefix, name, ".bias", NULL, 0, out, &to->bias);
+}
+
+static void add_norm(struct table *table, const char *prefix, const char *name, size_t size,
+                     qr_bert_norm *to) {
+    add(table, prefix, name, ".weight", ".gamma", 0, size, &to->gamma);
+    add(table, prefix, name, ".bias", ".beta", 0, size, &to->beta);
+}
+
+static void add_embeddings(struct table *table, const char *prefix, qr_bert *bert) {
+    const qr_model_info *info = &bert->info;
+    add(table, prefix, "embeddings.word_embeddings", ".weight", NULL, info->vocab, info->hidden,
+        &bert->word);
+    add(table, prefix, "embeddings.position_embeddings", ".weight", NULL, info->positions,
+        info->hidden, &bert->position);
+    if (info->types > 0)
+        add(table, prefix, "embeddings.token_type_embeddings", ".weight", NULL, info->types,
+            info->hidden, &bert->type);
+    add_norm(table, prefix, "embeddings.LayerNorm", info->hidden, &bert->embedding_norm);
+}
+
+static void add_layer(struct table *table, const char *prefix, qr__family family, size_t number,
+                      qr_bert *bert) {
+    const size_t sizes[] = {[SIZE_C] = bert->info.hidden, [SIZE_F] = bert->info.feed_forward};
+    char *layer = (char *)&bert->layers[number];
+    char before[64];
+    snprintf(before, sizeof before, "%s%s.%zu.", prefix, layer_prefixes[family], number);
+    for (size_t i = 0; i < sizeof layer_linears / sizeof layer_linears[0]; i++)
+        add_linear(table, before, layer_linears[i].names[family], sizes[layer_linears[i].out],
+                   sizes[layer_linears[i].in],
+                   (qr_bert_linear *)(void *)(layer + layer_linears[i].offset));
+    for (size_t i = 0; i < sizeof layer_norms / sizeof layer_norms[0]; i++)
+        add_norm(table, before, layer_norms[i].names[family], bert->info.hidden,
+                 (qr_bert_norm *)(void *)(layer + layer_norms[i].offset));
+}
+
+/* Heads stand outside the encoder's prefix, but BERT's pooler stands in it. */
+static void add_head(struct table *table, const char *prefix, qr__family family, qr_bert *bert) {
+    const qr_model_info *info = &bert->info;
+    if (info->head == QR_HEAD_SPAN)
+        add_linear(table, "", "qa_outputs", 2, info->hidden, &bert->span);
+    if (info->head != QR_HEAD_LABELS)
+        return;
+    bool plain = family == QR__FAMILY_BERT;
+    bert->pooler_activation = plain ? QR_POOLER_TANH : QR_POOLER_RELU;
+    add_linear(table, plain ? prefix : "", plain ? "pooler.dense" : "pre_classifier", info->hidden,
+               info->hidden, &bert->pooler);
+    add_linear(table, "", "classifier", info->labels, info->hidden, &bert->classifier);
+}
+
+/* The prefix under which the file has the word embeddings; NULL: under none. */
+static const char *find_prefix(qr__family family, const struct qr__tensors *tensors) {
+    const char *const candidates[] = {name_prefixes[family], ""};
+    for (size_t i = 0; i < 2; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%sembeddings.word_embeddings.weight", candidates[i]);
+        if (qr__tensors_find(tensors, name) != NULL)
+            return candidates[i];
+    }
+    return NULL;
+}
+
+qr_status qr__bert_slots(qr_bert *bert, qr__family family, const struct qr__tensors *tensors,
+                         const char *path, struct qr__slot **slots, size_t *count,
+                         qr_error *error) {
+    const char *prefix = find_prefix(family, tensors);
+    if (prefix == NULL)
+        return qr_error_set(error, QR_BAD_MODEL,
+                            "%s: tensor `embeddings.word_embeddings.weight` is missing, with and "
+                            "without `%s` before "
+                            "it (are these the weights of a %s?)",
+                            path, name_prefixes[family], bert->info.architecture);
+    size_t most = SLOTS_BEFORE_LAYERS + SLOTS_A_LAYER * bert->info.layers + SLOTS_OF_HEADS;
+    struct table table = {calloc(most, sizeof *table.slots), 0};
+    bert->layers = calloc(bert->info.layers, sizeof *bert->layers);
+    *slots = table.slots;
+    if (table.slots == NULL || bert->layers == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory for the table of tensors", path);
+    add_embeddings(&table, prefix, bert);
+    for (size_t i = 0; i < bert->info.layers; i++)
+        add_layer(&table, prefix, family, i, bert);
+    add_head(&table, prefix, family, bert);
+    *count = table.count;
+    return QR_OK;
+}

@@ -1,0 +1,226 @@
+/* plan/choose.c: the search for the fastest plan that passes the gate.
+ *
+ * When int8 as a whole fails, single matrices are to blame more often than all: each is put back to
+ * bf16 alone, the distance to f32 that this saves ranks them, and the worst go to bf16 in growing
+ * numbers until the gate passes. Above half of them int8 is hardly faster than bf16, which is tried
+ * next.
+ */
+#include "engine/plan/plan.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct ranked {
+    size_t matrix; /* QR_MATRICES_A_LAYER * layer + bit */
+    double distance;
+};
+
+struct chooser {
+    const qr_plan_search *search;
+    float *expected;  /* f32's outputs */
+    uint8_t *current; /* [L] the fallback bits of the last build */
+    uint8_t *none;    /* [L] zeros */
+    struct ranked *ranking;
+    size_t matrices;
+    uint64_t begin_ns;
+    qr_gate_verdict plain; /* of int8 without fallbacks, for the story */
+    qr_error *error;
+};
+
+static qr_status try_plan(struct chooser *c, qr_precision precision, qr_gate_verdict *verdict) {
+    const float *actual = NULL;
+    const uint8_t *fallback = precision == QR_PRECISION_INT8 ? c->current : c->none;
+    qr_status status = c->search->build(c->search->user, precision, fallback, c->error);
+    if (status == QR_OK)
+        status = c->search->run(c->search->user, &actual, c->error);
+    if (status == QR_OK)
+        *verdict = qr_gate_judge(&c->search->probes, c->expected, actual);
+    return status;
+}
+
+static qr_status run_reference(struct chooser *c) {
+    const float *actual = NULL;
+    qr_status status = c->search->build(c->search->user, QR_PRECISION_F32, c->none, c->error);
+    if (status == QR_OK)
+        status = c->search->run(c->search->user, &actual, c->error);
+    if (status == QR_OK)
+        memcpy(c->expected, actual, qr_gate_floats(&c->search->probes) * sizeof(float));
+    return status;
+}
+
+static void set_bit(struct chooser *c, size_t matrix) {
+    uint8_t *bits = &c->current[matrix / QR_MATRICES_A_LAYER];
+    *bits = (uint8_t)(*bits | 1u << matrix % QR_MATRICES_A_LAYER);
+}
+
+static int by_distance(const void *a, const void *b) {
+    const struct ranked *x = a;
+    const struct ranked *y = b;
+    if (x->distance != y->distance)
+        return x->distance < y->distance ? -1 : 1;
+    return x->matrix < y->matrix ? -1 : x->matrix > y->matrix;
+}
+
+/* Without time for all, the rest keep the rank of int8 as it is: behind every matrix that helped.
+ */
+static qr_status rank_matrices(struct chooser *c) {
+    double limit_ns = c->search->budget_ms * (double)QR_NS_PER_MS;
+    for (size_t i = 0; i < c->matrices; i++) {
+        bool late = limit_ns > 0 && (double)(qr_clock_ns() - c->begin_ns) > limit_ns;
+        /* From the back: of two matrices the later one hurts less by being wrong, but the last
+         * output hurts most often. */
+        size_t matrix = c->matrices - 1 - i;
+        qr_gate_verdict verdict = c->plain;
+        if (!late) {
+            memset(c->current, 0, c->search->layers);
+            set_bit(c, matrix);
+            qr_status status = try_plan(c, QR_PRECISION_INT8, &verdict);
+            if (status != QR_OK)
+                return status;
+        }
+        c->ranking[i] = (struct ranked){matrix, verdict.distance};
+    }
+    qsort(c->ranking, c->matrices, sizeof *c->ranking, by_distance);
+    return QR_OK;
+}
+
+static qr_status try_worst(struct chooser *c, size_t count, qr_gate_verdict *verdict) {
+    memset(c->current, 0, c->search->layers);
+    for (size_t i = 0; i < count; i++)
+        set_bit(c, c->ranking[i].matrix);
+    return try_plan(c, QR_PRECISION_INT8, verdict);
+}
+
+/* int8 with the fewest fallbacks of the ranking that pass: doubled until it passes, then halved
+ * back. *count: 0 when none does. */
+static qr_status search_fallbacks(struct chooser *c, size_t *count, qr_gate_verdict *verdict) {
+    size_t most = c->matrices / 2;
+    size_t failing = 0;
+    size_t passing = 0;
+    *count = 0;
+    qr_status status = rank_matrices(c);
+    for (size_t n = 1; status == QR_OK && passing == 0 && failing < most; n = qr_min(n * 2, most)) {
+        qr_gate_verdict now;
+        status = try_worst(c, n, &now);
+        if (status == QR_OK && now.passed) {
+            passing = n;
+            *verdict = now;
+        } else {
+            failing = n;
+        }
+    }
+    while (status == QR_OK && passing > failing + 1) {
+        size_t middle = (passing + failing) / 2;
+        qr_gate_verdict now;
+        status = try_worst(c, middle, &now);
+        if (status == QR_OK && now.passed) {
+            passing = middle;
+            *verdict = now;
+        } else {
+            failing = middle;
+        }
+    }
+    *count = passing;
+    return status;
+}
+
+static qr_status finish(struct chooser *c, qr_precision precision, size_t fallbacks,
+                        const qr_gate_verdict *verdict, qr_plan_choice *out) {
+    out->precision = precision;
+    out->fallbacks = fallbacks;
+    out->verdict = *verdict;
+    out->passed = verdict->passed;
+    memset(c->current, 0, c->search->layers);
+    for (size_t i = 0; i < fallbacks; i++)
+        set_bit(c, c->ranking[i].matrix);
+    const char *name = qr_precision_name(precision);
+    if (fallbacks > 0)
+        snprintf(out->reason, sizeof out->reason,
+                 "%s: passed the gate with %zu of %zu matrices in bf16 (%s; without: %s)", name,
+                 fallbacks, c->matrices, verdict->reason, c->plain.reason);
+    else
+        snprintf(out->reason, sizeof out->reason, "%s: %s the gate (%s)", name,
+                 verdict->passed ? "passed" : "as asked, but it fails", verdict->reason);
+    return c->search->build(c->search->user, precision, c->current, c->error);
+}
+
+/* f32 is the measure itself; `why` says what was tried before. */
+static qr_status finish_f32(struct chooser *c, const char *why, qr_plan_choice *out) {
+    *out = (qr_plan_choice){.precision = QR_PRECISION_F32, .passed = true};
+    out->verdict = (qr_gate_verdict){.passed = true, .mean = 1, .worst = 1};
+    if (c->search->probes.head == QR_HEAD_LABELS)
+        out->verdict.worst = 0;
+    memset(c->current, 0, c->search->layers);
+    snprintf(out->reason, sizeof out->reason, "f32: %s", why);
+    return c->search->build(c->search->user, QR_PRECISION_F32, c->none, c->error);
+}
+
+/* int8 as it is or with fallbacks; *found is false when neither passes. */
+static qr_status choose_int8(struct chooser *c, bool *found, qr_plan_choice *out) {
+    size_t fallbacks = 0;
+    qr_gate_verdict verdict;
+    *found = false;
+    memset(c->current, 0, c->search->layers);
+    qr_status status = try_plan(c, QR_PRECISION_INT8, &c->plain);
+    if (status != QR_OK)
+        return status;
+    verdict = c->plain;
+    if (!verdict.passed) {
+        status = search_fallbacks(c, &fallbacks, &verdict);
+        if (status != QR_OK)
+            return status;
+    }
+    if (c->plain.passed || fallbacks > 0) {
+        *found = true;
+        return finish(c, QR_PRECISION_INT8, fallbacks, &verdict, out);
+    }
+    return QR_OK;
+}
+
+static qr_status choose(struct chooser *c, qr_precision asked, qr_plan_choice *out) {
+    bool automatic = asked == QR_PRECISION_AUTO;
+    bool found = false;
+    qr_gate_verdict verdict = {0};
+    char why[160] = "int8 and bf16 are not faster on this machine";
+    qr_status status = run_reference(c);
+    if (status == QR_OK && (asked == QR_PRECISION_INT8 || (automatic && c->search->has_int8))) {
+        status = choose_int8(c, &found, out);
+        if (status != QR_OK || found)
+            return status;
+        if (!automatic)
+            return finish(c, QR_PRECISION_INT8, 0, &c->plain, out);
+        snprintf(why, sizeof why, "int8 fails the gate (%s)", c->plain.reason);
+    }
+    if (status == QR_OK && (asked == QR_PRECISION_BF16 || (automatic && c->search->has_bf16))) {
+        status = try_plan(c, QR_PRECISION_BF16, &verdict);
+        if (status != QR_OK)
+            return status;
+        if (verdict.passed || !automatic)
+            return finish(c, QR_PRECISION_BF16, 0, &verdict, out);
+        snprintf(why, sizeof why, "bf16 fails the gate (%s)", verdict.reason);
+    }
+    return status == QR_OK ? finish_f32(c, why, out) : status;
+}
+
+qr_status qr_plan_choose(const qr_plan_search *search, qr_precision asked, uint8_t *fallback,
+                         qr_plan_choice *out, qr_error *error) {
+    struct chooser c = {.search = search, .current = fallback, .error = error};
+    qr_status status;
+    *out = (qr_plan_choice){0};
+    c.matrices = search->layers * QR_MATRICES_A_LAYER;
+    c.begin_ns = qr_clock_ns();
+    c.expected = calloc(qr_gate_floats(&search->probes) + 1, sizeof *c.expected);
+    c.none = calloc(search->layers + 1, 1);
+    c.ranking = calloc(c.matrices + 1, sizeof *c.ranking);
+    if (c.expected == NULL || c.none == NULL || c.ranking == NULL)
+        status = qr_error_set(error, QR_NO_MEMORY, "no memory for the accuracy gate");
+    else if (asked == QR_PRECISION_F32)
+        status = finish_f32(&c, "as asked", out);
+    else
+        status = choose(&c, asked, out);
+    free(c.ranking);
+    free(c.none);
+    free(c.expected);
+    return status;
+}

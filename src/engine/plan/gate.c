@@ -1,0 +1,170 @@
+/* plan/gate.c: how far a candidate's outputs are from f32's, by the measure that users of the
+ * output care about. */
+#include "engine/plan/plan.h"
+
+#include <math.h>
+#include <stdio.h>
+
+size_t qr_gate_floats(const qr_gate_probes *probes) {
+    return probes->head == QR_HEAD_SPAN
+               ? (size_t)probes->batch->starts[probes->batch->sequences] * 2
+               : probes->batch->sequences * probes->width;
+}
+
+static double mean_square(const float *a, const float *b, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    return count == 0 ? 0 : sum / (double)count;
+}
+
+static double cosine(const float *a, const float *b, size_t width) {
+    double ab = 0;
+    double aa = 0;
+    double bb = 0;
+    for (size_t i = 0; i < width; i++) {
+        ab += (double)a[i] * b[i];
+        aa += (double)a[i] * a[i];
+        bb += (double)b[i] * b[i];
+    }
+    if (aa == 0 || bb == 0) /* a zero vector has no direction: equal only to another one */
+        return aa == bb ? 1 : 0;
+    return ab / sqrt(aa * bb);
+}
+
+static void judge_vectors(const qr_gate_probes *probes, const float *expected, const float *actual,
+                          qr_gate_verdict *out) {
+    size_t texts = probes->batch->sequences;
+    out->mean = 0;
+    out->worst = 1;
+    for (size_t b = 0; b < texts; b++) {
+        double c = cosine(expected + b * probes->width, actual + b * probes->width, probes->width);
+        out->mean += c / (double)texts;
+        out->worst = fmin(out->worst, c);
+    }
+    out->distance = 1 - out->mean;
+    out->passed = out->mean >= QR_GATE_COSINE_MEAN && out->worst >= QR_GATE_COSINE_WORST;
+    snprintf(out->reason, sizeof out->reason, "mean cosine %.5f, worst %.5f", out->mean,
+             out->worst);
+}
+
+/* The best answer [first, last] among tokens [begin, end): the largest start + end, at most
+ * QR_GATE_ANSWER_MAX tokens. */
+static void best_answer(const float *logits, size_t begin, size_t end, size_t *first,
+                        size_t *last) {
+    float best = -INFINITY;
+    *first = *last = begin;
+    for (size_t s = begin; s < end; s++) {
+        for (size_t e = s; e < end && e < s + QR_GATE_ANSWER_MAX; e++) {
+            float score = logits[s * 2] + logits[e * 2 + 1];
+            if (score > best) {
+                best = score;
+                *first = s;
+                *last = e;
+            }
+        }
+    }
+}
+
+static double answer_f1(const float *expected, const float *actual, size_t begin, size_t end) {
+    size_t a[2];
+    size_t b[2];
+    best_answer(expected, begin, end, &a[0], &a[1]);
+    best_answer(actual, begin, end, &b[0], &b[1]);
+    size_t from = qr_max(a[0], b[0]);
+    size_t to = qr_min(a[1], b[1]);
+    size_t common = to >= from ? to - from + 1 : 0;
+    return 2.0 * (double)common / (double)(a[1] - a[0] + 1 + b[1] - b[0] + 1);
+}
+
+/* A sequence's context: from its first token of type 1 to before its last token, [SEP]. */
+static void find_context(const qr_batch *batch, size_t sequence, size_t *begin, size_t *end) {
+    *begin = batch->starts[sequence];
+    *end = batch->starts[sequence + 1] - 1;
+    while (batch->types != NULL && *begin < *end && batch->types[*begin] == 0)
+        (*begin)++;
+}
+
+static void judge_spans(const qr_gate_probes *probes, const float *expected, const float *actual,
+                        qr_gate_verdict *out) {
+    size_t texts = 0;
+    double sum = 0;
+    out->worst = 1;
+    for (size_t b = 0; b < probes->batch->sequences; b++) {
+        size_t begin;
+        size_t end;
+        find_context(probes->batch, b, &begin, &end);
+        if (begin == end)
+            continue;
+        double f1 = answer_f1(expected, actual, begin, end);
+        sum += f1;
+        out->worst = fmin(out->worst, f1);
+        texts++;
+    }
+    out->mean = texts == 0 ? 1 : sum / (double)texts;
+    out->distance = mean_square(expected, actual, qr_gate_floats(probes));
+    out->passed = out->mean >= QR_GATE_SPAN_F1;
+    snprintf(out->reason, sizeof out->reason, "mean answer F1 %.4f, worst %.4f", out->mean,
+             out->worst);
+}
+
+/* Probability of label k: softmax, or the sigmoid of a single logit. */
+static double probability(const float *logits, size_t labels, size_t k) {
+    if (labels == 1)
+        return 1 / (1 + exp(-(double)logits[0]));
+    double sum = 0;
+    for (size_t i = 0; i < labels; i++)
+        sum += exp((double)logits[i] - logits[k]);
+    return 1 / sum;
+}
+
+static size_t best_label(const float *logits, size_t labels) {
+    size_t best = 0;
+    for (size_t k = 1; k < labels; k++)
+        best = logits[k] > logits[best] ? k : best;
+    return best;
+}
+
+static void judge_labels(const qr_gate_probes *probes, const float *expected, const float *actual,
+                         qr_gate_verdict *out) {
+    size_t texts = probes->batch->sequences;
+    size_t labels = probes->width;
+    size_t same = 0;
+    out->worst = 0;
+    for (size_t b = 0; b < texts; b++) {
+        const float *e = expected + b * labels;
+        const float *a = actual + b * labels;
+        same += best_label(e, labels) == best_label(a, labels);
+        for (size_t k = 0; k < labels; k++)
+            out->worst =
+                fmax(out->worst, fabs(probability(e, labels, k) - probability(a, labels, k)));
+    }
+    out->mean = texts == 0 ? 1 : (double)same / (double)texts;
+    out->distance = mean_square(expected, actual, texts * labels);
+    out->passed = out->mean >= QR_GATE_SAME_LABEL && out->worst <= QR_GATE_PROBABILITY;
+    snprintf(out->reason, sizeof out->reason, "same label on %.1f %%, probabilities within %.4f",
+             100 * out->mean, out->worst);
+}
+
+qr_gate_verdict qr_gate_judge(const qr_gate_probes *probes, const float *expected,
+                              const float *actual) {
+    qr_gate_verdict out = {.distance = INFINITY};
+    for (size_t i = 0; i < qr_gate_floats(probes); i++) {
+        if (!isfinite(actual[i]) || !isfinite(expected[i])) {
+            snprintf(out.reason, sizeof out.reason, "an output is not finite");
+            return out;
+        }
+    }
+    switch (probes->head) {
+    case QR_HEAD_NONE:
+        judge_vectors(probes, expected, actual, &out);
+        break;
+    case QR_HEAD_SPAN:
+        judge_spans(probes, expected, actual, &out);
+        break;
+    case QR_HEAD_LABELS:
+        judge_labels(probes, expected, actual, &out);
+        break;
+    }
+    return out;
+}

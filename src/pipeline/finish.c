@@ -1,0 +1,44 @@
+/* pipeline/finish.c: the last arithmetic on pooled vectors and label logits. Sums run in double, in index order, so that a vector's
+ * bits depend on nothing but the vector. */
+#include <math.h>
+
+#include "pipeline/pipeline.h"
+
+static double norm(const float *vector, size_t len) {
+    double sum = 0;
+    for (size_t i = 0; i < len; i++)
+        sum += (double)vector[i] * (double)vector[i];
+    return sqrt(sum);
+}
+
+size_t qr_embed_finish(float *vector, size_t hidden, size_t dimensions, bool normalize) {
+    size_t len = dimensions == 0 ? hidden : qr_min(dimensions, hidden);
+    if (!normalize)
+        return len;
+    double length = norm(vector, len);
+    if (!(length > 0))
+        return len;
+    float scale = (float)(1.0 / length);
+    if (!isfinite(scale)) { /* a norm below 1e-38: the scale has no float, the quotients do */
+        for (size_t i = 0; i < len; i++)
+            vector[i] = (float)((double)vector[i] / length);
+        return len;
+    }
+    for (size_t i = 0; i < len; i++)
+        vector[i] *= scale;
+    return len;
+}
+
+void qr_labels_finish(float *logits, size_t labels) {
+    if (labels == 1) {
+        logits[0] = (float)(1.0 / (1.0 + exp(-(double)logits[0])));
+        return;
+    }
+    double max = -HUGE_VAL, sum = 0;
+    for (size_t i = 0; i < labels; i++)
+        max = fmax(max, (double)logits[i]);
+    for (size_t i = 0; i < labels; i++)
+        sum += exp((double)logits[i] - max);
+    for (size_t i = 0; i < labels; i++)
+        logits[i] = (float)(exp((double)logits[i] - max) / sum);
+}

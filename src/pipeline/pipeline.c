@@ -1,0 +1,178 @@
+/* pipeline/pipeline.c: a tokenizer and an engine from one directory, checked against each other. */
+#include "pipeline/pipeline.h"
+
+#include <stdlib.h>
+
+#include "pipeline/probes.h"
+
+struct qr_pipeline {
+    qr_tokenizer *tokenizer;
+    qr_engine *engine;
+    char *name, *dir;
+    qr_kind kind;
+    size_t max_tokens;
+};
+
+const char *qr_kind_name(qr_kind kind) {
+    switch (kind) {
+    case QR_KIND_EMBEDDING:
+        return "embedding";
+    case QR_KIND_SPAN:
+        return "span";
+    case QR_KIND_CLASSIFIER:
+        return "classifier";
+    case QR_KIND_RERANKER:
+        return "reranker";
+    }
+    return "unknown";
+}
+
+static qr_kind kind_of(const qr_model_info *model) {
+    if (model->head == QR_HEAD_SPAN)
+        return QR_KIND_SPAN;
+    if (model->head == QR_HEAD_LABELS)
+        return model->labels == 1 ? QR_KIND_RERANKER : QR_KIND_CLASSIFIER;
+    return QR_KIND_EMBEDDING;
+}
+
+static size_t max_tokens_of(const qr_model_info *model, const qr_tokenizer_info *tokenizer) {
+    size_t asked = model->max_seq_length;
+    if (asked == 0)
+        asked = tokenizer->model_max_length;
+    return asked == 0 ? model->positions : qr_min(asked, model->positions);
+}
+
+/* The last component of a path, without the slashes behind it; "models" for "/models//". */
+static char *last_component(const char *dir) {
+    char *resolved = realpath(dir, NULL);
+    const char *path = resolved == NULL ? dir : resolved;
+    const char *slash = strrchr(path, '/');
+    char *name = strdup(slash == NULL || slash[1] == '\0' ? path : slash + 1);
+    free(resolved);
+    return name;
+}
+
+/* Every id that the tokenizer can give must have a row in the word embeddings. */
+static qr_status check_vocabulary(const char *dir, const qr_tokenizer_info *tokenizer,
+                                  const qr_model_info *model, qr_error *error) {
+    if (tokenizer->vocab <= model->vocab)
+        return QR_OK;
+    return qr_error_set(error, QR_BAD_MODEL,
+                        "%s: %s gives ids up to %zu, but config.json's vocab_size and the word "
+                        "embeddings of model.safetensors end at %zu; take the tokenizer files that "
+                        "belong to this model",
+                        dir, tokenizer->source, tokenizer->vocab - 1, model->vocab - 1);
+}
+
+/* The gate's texts are tokenized for this model before its weights are read. */
+static qr_status load_engine(const char *dir, const qr_pipeline_options *options,
+                             qr_pipeline *pipeline, const qr_model_info *model, qr_error *error) {
+    qr__probes probes = {0};
+    qr_engine_options engine_options = {.precision = options->precision,
+                                        .threads = options->threads};
+    qr_status status = QR_OK;
+    if (options->precision != QR_PRECISION_F32) {
+        status = qr__probes_init(pipeline->tokenizer, pipeline->kind, pipeline->max_tokens,
+                                 model->types > 1, &probes);
+        engine_options.probes = &probes.batch;
+    }
+    if (status == QR_OK)
+        status = qr_engine_load(dir, &engine_options, &pipeline->engine, error);
+    else
+        qr_error_set(error, status, "%s: the built-in probe texts could not be tokenized: %s", dir,
+                     qr_status_sentence(status));
+    qr__probes_deinit(&probes);
+    return status;
+}
+
+static qr_status load(const char *dir, const qr_pipeline_options *options, qr_pipeline *pipeline,
+                      qr_error *error) {
+    qr_status status = qr_tokenizer_load(dir, &pipeline->tokenizer, error);
+    if (status != QR_OK)
+        return status;
+    const qr_tokenizer_info *tokenizer = qr_tokenizer_get_info(pipeline->tokenizer);
+    qr_model_info model = {0};
+    status = qr_model_peek(dir, &model, error);
+    if (status == QR_OK)
+        status = check_vocabulary(dir, tokenizer, &model, error);
+    if (status == QR_OK) {
+        pipeline->kind = kind_of(&model);
+        pipeline->max_tokens = max_tokens_of(&model, tokenizer);
+        status = load_engine(dir, options, pipeline, &model, error);
+    }
+    qr_model_info_deinit(&model);
+    return status;
+}
+
+qr_status qr_pipeline_load(const char *dir, const qr_pipeline_options *options, qr_pipeline **out,
+                           qr_error *error) {
+    *out = NULL;
+    qr_pipeline *pipeline = calloc(1, sizeof *pipeline);
+    if (pipeline == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", dir);
+    pipeline->name = options->name == NULL ? last_component(dir) : strdup(options->name);
+    pipeline->dir = strdup(dir);
+    qr_status status = QR_OK;
+    if (pipeline->name == NULL || pipeline->dir == NULL)
+        status = qr_error_set(error, QR_NO_MEMORY, "%s: no memory", dir);
+    if (status == QR_OK)
+        status = load(dir, options, pipeline, error);
+    if (status != QR_OK) {
+        qr_pipeline_destroy(pipeline);
+        return status;
+    }
+    *out = pipeline;
+    return QR_OK;
+}
+
+void qr_pipeline_destroy(qr_pipeline *pipeline) {
+    if (pipeline == NULL)
+        return;
+    qr_engine_destroy(pipeline->engine);
+    qr_tokenizer_destroy(pipeline->tokenizer);
+    free(pipeline->name);
+    free(pipeline->dir);
+    free(pipeline);
+}
+
+const char *qr_pipeline_name(const qr_pipeline *pipeline) { return pipeline->name; }
+
+const char *qr_pipeline_dir(const qr_pipeline *pipeline) { return pipeline->dir; }
+
+qr_kind qr_pipeline_kind(const qr_pipeline *pipeline) { return pipeline->kind; }
+
+const qr_tokenizer *qr_pipeline_tokenizer(const qr_pipeline *pipeline) {
+    return pipeline->tokenizer;
+}
+
+const qr_engine *qr_pipeline_engine(const qr_pipeline *pipeline) { return pipeline->engine; }
+
+size_t qr_pipeline_max_tokens(const qr_pipeline *pipeline) { return pipeline->max_tokens; }
+
+qr_output qr_pipeline_output(const qr_pipeline *pipeline) {
+    switch (pipeline->kind) {
+    case QR_KIND_SPAN:
+        return QR_OUTPUT_SPAN;
+    case QR_KIND_CLASSIFIER:
+    case QR_KIND_RERANKER:
+        return QR_OUTPUT_LABELS;
+    case QR_KIND_EMBEDDING:
+        break;
+    }
+    return QR_OUTPUT_POOLED;
+}
+
+size_t qr_pipeline_output_floats(const qr_pipeline *pipeline, size_t tokens) {
+    const qr_model_info *model = qr_engine_model(pipeline->engine);
+    switch (qr_pipeline_output(pipeline)) {
+    case QR_OUTPUT_SPAN:
+        return 2 * tokens;
+    case QR_OUTPUT_LABELS:
+        return model->labels;
+    case QR_OUTPUT_HIDDEN:
+        return model->hidden * tokens;
+    case QR_OUTPUT_POOLED:
+        break;
+    }
+    return model->hidden;
+}

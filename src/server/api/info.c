@@ -1,0 +1,105 @@
+/* server/api/info.c: GET /info: text-embeddings-inference's fields for the first model, then all models with their plans. */
+#include "server/api/dialects.h"
+#include "server/api/call.h"
+
+static void put_key_text(qr_buf *out, const char *key, const char *text) {
+    qr_buf_printf(out, "\"%s\":", key);
+    qr_json_text(out, qr_text_of(text));
+    qr_buf_byte(out, ',');
+}
+
+static void put_key_number(qr_buf *out, const char *key, size_t number) { qr_buf_printf(out, "\"%s\":%zu,", key, number); }
+
+/* As torch names them. */
+static const char *dtype_name(qr_precision precision) {
+    switch (precision) {
+    case QR_PRECISION_F32:
+        return "float32";
+    case QR_PRECISION_BF16:
+        return "bfloat16";
+    case QR_PRECISION_INT8:
+        return "int8";
+    case QR_PRECISION_AUTO:
+    default:
+        return "auto";
+    }
+}
+
+static void put_labels(qr_buf *out, const qr_model_info *about) {
+    qr_buf_literal(out, "{\"id2label\":{");
+    for (size_t k = 0; k < about->labels; k++) {
+        qr_buf_printf(out, "%s\"%zu\":", k == 0 ? "" : ",", k);
+        qr_json_text(out, qr_text_of(about->label_names[k]));
+    }
+    qr_buf_literal(out, "},\"label2id\":{");
+    for (size_t k = 0; k < about->labels; k++) {
+        if (k > 0)
+            qr_buf_byte(out, ',');
+        qr_json_text(out, qr_text_of(about->label_names[k]));
+        qr_buf_printf(out, ":%zu", k);
+    }
+    qr_buf_literal(out, "}}");
+}
+
+static void put_model_type(qr_buf *out, const qr_pipeline *model) {
+    const qr_model_info *about = qr_engine_model(qr_pipeline_engine(model));
+    qr_kind kind = qr_pipeline_kind(model);
+    qr_buf_printf(out, "\"model_type\":{\"%s\":", qr_kind_name(kind));
+    if (kind == QR_KIND_EMBEDDING)
+        qr_buf_printf(out, "{\"pooling\":\"%s\"}", about->pooling == QR_POOLING_CLS ? "cls" : "mean");
+    else if (kind == QR_KIND_SPAN)
+        qr_buf_literal(out, "{}");
+    else
+        put_labels(out, about);
+    qr_buf_literal(out, "},");
+}
+
+static void put_model(qr_buf *out, const qr_pipeline *model) {
+    const qr_engine *engine = qr_pipeline_engine(model);
+    const qr_model_info *about = qr_engine_model(engine);
+    const qr_plan_info *plan = qr_engine_plan(engine);
+    qr_buf_byte(out, '{');
+    put_key_text(out, "name", qr_pipeline_name(model));
+    put_model_type(out, model);
+    put_key_text(out, "architecture", about->architecture);
+    put_key_number(out, "layers", about->layers);
+    put_key_number(out, "hidden", about->hidden);
+    put_key_number(out, "parameters", about->parameters);
+    put_key_number(out, "max_input_length", qr_pipeline_max_tokens(model));
+    qr_buf_literal(out, "\"plan\":{");
+    put_key_text(out, "precision", qr_precision_name(plan->precision));
+    put_key_text(out, "isa", plan->isa);
+    put_key_text(out, "reason", plan->reason);
+    put_key_number(out, "fallbacks", plan->fallbacks);
+    qr_buf_printf(out, "\"weight_bytes\":%zu}}", plan->weight_bytes);
+}
+
+void qr__info_encode(const qr_api *api, qr_exchange *exchange) {
+    qr_buf *out = &exchange->out;
+    const qr_config *config = api->config;
+    qr_buf_byte(out, '{');
+    if (api->models_len > 0) {
+        const qr_pipeline *first = api->models[0];
+        put_key_text(out, "model_id", qr_pipeline_name(first));
+        qr_buf_literal(out, "\"model_sha\":null,");
+        put_key_text(out, "model_dtype", dtype_name(qr_engine_plan(qr_pipeline_engine(first))->precision));
+        put_key_text(out, "served_model_name", qr_pipeline_name(first));
+        put_model_type(out, first);
+        put_key_number(out, "max_input_length", qr_pipeline_max_tokens(first));
+    }
+    if (config != NULL) {
+        put_key_number(out, "max_concurrent_requests", qr_config_number(config, QR_OPTION_QUEUE_ITEMS));
+        put_key_number(out, "max_batch_tokens", qr_config_number(config, QR_OPTION_BATCH_TOKENS));
+        put_key_number(out, "tokenization_workers", qr_config_number(config, QR_OPTION_THREADS));
+    }
+    put_key_number(out, "max_client_batch_size", api->max_inputs);
+    qr_buf_literal(out, "\"max_batch_requests\":null,\"auto_truncate\":true,");
+    put_key_text(out, "version", QR_VERSION);
+    qr_buf_literal(out, "\"sha\":null,\"docker_label\":null,\"models\":[");
+    for (size_t i = 0; i < api->models_len; i++) {
+        if (i > 0)
+            qr_buf_byte(out, ',');
+        put_model(out, api->models[i]);
+    }
+    qr_buf_literal(out, "]}");
+}

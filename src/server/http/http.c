@@ -1,0 +1,197 @@
+/* server/http/http.c: one listener's life: open, pump, drain, close. */
+#include "server/http/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "server/http/http_internal.h"
+
+#define RUNS_A_STEP 16 /* then others of the loop get their turn */
+
+/* libmicrohttpd's own complaints are about clients; they never hold what clients sent but in its words "%s", so only the format goes to
+ * the log. */
+static void log_complaint(void *state, const char *format, va_list args) {
+    (void)state;
+    (void)args;
+    size_t len = strcspn(format, "\n");
+    qr_log(QR_LOG_DEBUG, "http: %.*s", (int)len, format);
+}
+
+/* After a resumption one MHD_run is not enough: it goes on while it says that it need not wait. */
+void qr_http_pump(qr_http *http) {
+    if (http->running)
+        return; /* called from within: the run under way goes on */
+    http->running = true;
+    MHD_UNSIGNED_LONG_LONG wait_ms = 1;
+    for (int i = 0; i < RUNS_A_STEP; i++) {
+        MHD_run(http->daemon);
+        if (MHD_get_timeout(http->daemon, &wait_ms) != MHD_YES || wait_ms > 0)
+            break;
+        wait_ms = 0;
+    }
+    http->running = false;
+    if (wait_ms == 0)
+        qr_watch_wake(http->again);
+}
+
+static void pump(void *http) { qr_http_pump(http); }
+
+static qr_status start_daemon(qr_http *http, qr_error *error) {
+    http->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL,
+        NULL, qr__request_access, http, /* */
+        MHD_OPTION_EXTERNAL_LOGGER, log_complaint, NULL, /* first: it hears of the others' faults */
+        MHD_OPTION_NOTIFY_CONNECTION, qr__connection_notify, http, /* */
+        MHD_OPTION_NOTIFY_COMPLETED, qr__request_completed, http,  /* */
+        MHD_OPTION_URI_LOG_CALLBACK, qr__request_line, http,       /* */
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)http->options.max_connections, /* */
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)QR_MHD_MEMORY_BYTES,      /* */
+        MHD_OPTION_STRICT_FOR_CLIENT, 0, /* our guard is stricter and answers in one voice */
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+    if (http->daemon == NULL)
+        return qr_error_set(error, QR_IO, "cannot start libmicrohttpd");
+    return QR_OK;
+}
+
+static qr_status watch_all(qr_http *http, qr_error *error) {
+    struct qr_loop *loop = http->options.loop;
+    http->hangup_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (http->hangup_fd < 0)
+        return qr_error_set(error, QR_IO, "cannot create an epoll descriptor");
+    int epoll_fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    http->daemon_watch = qr_watch_fd(loop, epoll_fd, pump, http);
+    http->hangup_watch = qr_watch_fd(loop, http->hangup_fd, qr__http_hangups, http);
+    http->sweep = qr_watch_timer(loop, qr__http_sweep, http);
+    http->accept_retry = qr_watch_timer(loop, qr__http_accept_retry, http);
+    http->again = qr_watch_wakeup(loop, pump, http);
+    if (http->daemon_watch == NULL || http->hangup_watch == NULL || http->sweep == NULL ||
+        http->accept_retry == NULL || http->again == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "out of memory while opening a listener");
+    return QR_OK;
+}
+
+qr_status qr_http_open(const qr_http_options *options, qr_http **out, qr_error *error) {
+    *out = NULL;
+    qr_http *http = calloc(1, sizeof *http);
+    if (http == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "out of memory while opening a listener");
+    http->options = *options;
+    http->listen_fd = -1;
+    http->hangup_fd = -1;
+    if (getrandom(&http->random, sizeof http->random, 0) < 0 || http->random == 0)
+        http->random = qr_clock_ns() | 1;
+    qr_status status = qr__http_bind(http, error);
+    if (status == QR_OK)
+        status = start_daemon(http, error);
+    if (status == QR_OK)
+        status = watch_all(http, error);
+    if (status != QR_OK) {
+        qr_http_close(http);
+        return status;
+    }
+    *out = http;
+    return QR_OK;
+}
+
+uint16_t qr_http_port(const qr_http *http) { return http->port; }
+
+size_t qr_http_open_exchanges(const qr_http *http) { return http->exchanges; }
+
+size_t qr_http_open_connections(const qr_http *http) { return http->connections_len; }
+
+void qr_http_answer(qr_http *http, qr_exchange *exchange) {
+    qr_request *r = (qr_request *)exchange;
+    qr_connection *c = exchange->owner;
+    if (c != NULL) {
+        r->stage = QR_REQUEST_ANSWERED;
+        if (!c->in_access)
+            MHD_resume_connection(c->mhd);
+        return;
+    }
+    http->exchanges--;
+    if (!r->replaced)
+        http->options.on_done(http->options.state, exchange);
+    qr__request_recycle(http, r);
+}
+
+qr_exchange *qr_http_replace(qr_http *http, qr_exchange *held) {
+    qr_request *old = (qr_request *)held;
+    qr_connection *c = held->owner;
+    qr_request *fresh = qr__request_create(http);
+    held->owner = NULL;
+    if (fresh == NULL) {
+        c->gone = true;
+        c->request = NULL;
+        if (!c->in_access)
+            MHD_resume_connection(c->mhd);
+        return NULL; /* `held` still counts, and is reported, when it comes back */
+    }
+    old->replaced = true;
+    fresh->stage = QR_REQUEST_OUT;
+    memcpy(fresh->target, old->target, old->target_len);
+    fresh->target_len = old->target_len;
+    qr_exchange *x = &fresh->exchange;
+    x->route = held->route;
+    x->target = (qr_text){fresh->target, held->target.len};
+    x->received_ns = held->received_ns;
+    x->deadline_ns = held->deadline_ns;
+    memcpy(x->trace_id, held->trace_id, sizeof x->trace_id);
+    x->owner = c;
+    c->request = fresh;
+    http->exchanges++;
+    return x;
+}
+
+void qr_http_closing(qr_http *http) { http->closing = true; }
+
+void qr_http_quiesce(qr_http *http) {
+    if (http->quiesced)
+        return;
+    http->quiesced = true;
+    if (http->listening) {
+        qr__http_accept_again(http);
+        size_t before;
+        do { /* what the system has accepted for us is ours to answer */
+            before = http->connections_len;
+            qr__http_accept(http);
+        } while (http->connections_len > before);
+    }
+    http->listening = false;
+    qr_watch_close(http->listen_watch);
+    http->listen_watch = NULL;
+    close(http->listen_fd);
+    http->listen_fd = -1;
+}
+
+static void free_requests(qr_http *http) {
+    while (http->free_requests != NULL) {
+        qr_request *r = http->free_requests;
+        http->free_requests = r->next_free;
+        qr_buf_deinit(&r->body);
+        qr_buf_deinit(&r->exchange.out);
+        qr_arena_deinit(&r->exchange.arena);
+        free(r);
+    }
+}
+
+void qr_http_close(qr_http *http) {
+    if (http == NULL)
+        return;
+    qr_watch_close(http->listen_watch);
+    qr_watch_close(http->daemon_watch);
+    qr_watch_close(http->hangup_watch);
+    qr_watch_close(http->accept_retry);
+    qr_watch_close(http->again);
+    if (http->daemon != NULL)
+        MHD_stop_daemon(http->daemon); /* its last callbacks still use sweep and hangup_fd */
+    qr_watch_close(http->sweep);
+    if (http->listen_fd >= 0)
+        close(http->listen_fd);
+    if (http->hangup_fd >= 0)
+        close(http->hangup_fd);
+    free_requests(http);
+    free(http);
+}

@@ -1,0 +1,176 @@
+/* tests: reading golden files (the format stands in tools/make_goldens.py's head). */
+#include "golden.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const struct golden_model golden_models[] = {
+    {"bert-3x768",
+     {.layers = 3,
+      .hidden = 768,
+      .heads = 12,
+      .feed_forward = 3072,
+      .vocab = 500,
+      .positions = 64,
+      .seed = 11},
+     NULL},
+    {"bert-2x128-odd",
+     {.layers = 2,
+      .hidden = 128,
+      .heads = 4,
+      .feed_forward = 509,
+      .vocab = 301,
+      .positions = 160,
+      .seed = 12},
+     NULL},
+    {"bert-long",
+     {.layers = 1,
+      .hidden = 48,
+      .heads = 3,
+      .feed_forward = 96,
+      .vocab = 300,
+      .positions = 512,
+      .seed = 13},
+     NULL},
+    {"bert-odd-heads",
+     {.layers = 2,
+      .hidden = 75,
+      .heads = 5,
+      .feed_forward = 31,
+      .vocab = 97,
+      .positions = 33,
+      .types = 3,
+      .pooling = "cls",
+      .seed = 14},
+     NULL},
+    {"bert-gelu-new-labels-f16",
+     {.layers = 2,
+      .hidden = 96,
+      .heads = 6,
+      .feed_forward = 200,
+      .vocab = 200,
+      .positions = 40,
+      .activation = "gelu_new",
+      .head = "labels",
+      .labels = 3,
+      .dtype = "f16",
+      .seed = 15},
+     NULL},
+    {"bert-relu-span-bf16",
+     {.layers = 2,
+      .hidden = 64,
+      .heads = 2,
+      .feed_forward = 256,
+      .vocab = 200,
+      .positions = 40,
+      .eps = 1e-5,
+      .activation = "relu",
+      .head = "span",
+      .dtype = "bf16",
+      .seed = 16},
+     NULL},
+    {"distilbert-2",
+     {.distilbert = true,
+      .layers = 2,
+      .hidden = 96,
+      .heads = 6,
+      .feed_forward = 384,
+      .vocab = 300,
+      .positions = 64,
+      .seed = 17},
+     NULL},
+    {"distilbert-labels",
+     {.distilbert = true,
+      .layers = 2,
+      .hidden = 64,
+      .heads = 4,
+      .feed_forward = 128,
+      .vocab = 200,
+      .positions = 40,
+      .head = "labels",
+      .labels = 5,
+      .seed = 18},
+     NULL},
+    {"distilbert-span",
+     {.distilbert = true,
+      .layers = 1,
+      .hidden = 64,
+      .heads = 4,
+      .feed_forward = 128,
+      .vocab = 200,
+      .positions = 40,
+      .activation = "relu",
+      .head = "span",
+      .dtype = "f16",
+      .seed = 19},
+     NULL},
+    {"squad-3l", {0}, "models/squad-3l"},
+    {"squad-3l-hidden", {0}, "models/squad-3l"},
+    {"minilm", {0}, "models/minilm"},
+    {"minilm-hidden", {0}, "models/minilm"},
+    {0},
+};
+
+static uint32_t next_u32(const char *file, size_t len, size_t *at) {
+    uint32_t value;
+    cr_assert(*at + 4 <= len);
+    memcpy(&value, file + *at, 4);
+    *at += 4;
+    return value;
+}
+
+void golden_load(const char *name, struct golden *out) {
+    char path[300];
+    size_t len = 0;
+    size_t at = 4;
+    *out = (struct golden){0};
+    snprintf(path, sizeof path, "tests/golden/engine/%s.golden", name);
+    out->file = read_file(QR_SOURCE_DIR, path, &len);
+    cr_assert(len > 16 && memcmp(out->file, "QRG1", 4) == 0);
+    out->batch.sequences = next_u32(out->file, len, &at);
+    out->tokens = next_u32(out->file, len, &at);
+    size_t outputs = next_u32(out->file, len, &at);
+    out->batch.starts = (const uint32_t *)(const void *)(out->file + at);
+    at += (out->batch.sequences + 1) * 4;
+    out->batch.ids = (const int32_t *)(const void *)(out->file + at);
+    at += out->tokens * 4;
+    out->batch.types = (const uint8_t *)(out->file + at);
+    at += qr_round_up(out->tokens, 4);
+    for (size_t i = 0; i < outputs; i++) {
+        uint32_t kind = next_u32(out->file, len, &at);
+        cr_assert(kind < 4);
+        out->outputs[kind].count = next_u32(out->file, len, &at);
+        out->outputs[kind].numbers = (const float *)(const void *)(out->file + at);
+        at += out->outputs[kind].count * 4;
+        cr_assert(at <= len);
+    }
+    cr_assert_eq(at, len);
+    cr_assert_eq(out->batch.starts[out->batch.sequences], out->tokens);
+}
+
+void golden_deinit(struct golden *golden) {
+    free(golden->file);
+    *golden = (struct golden){0};
+}
+
+const char *golden_model_dir(const struct golden_model *model, const char *temp, char out[512]) {
+    if (model->dir == NULL) {
+        make_model(temp, &model->options);
+        snprintf(out, 512, "%s", temp);
+        return out;
+    }
+    snprintf(out, 512, "%s/%s", QR_SOURCE_DIR, model->dir);
+    return qr_file_exists(out, "config.json") ? out : NULL;
+}
+
+double max_difference(const float *a, const float *b, size_t count) {
+    double largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        double difference = fabs((double)a[i] - b[i]);
+        if (!(difference <= largest))
+            largest = isfinite(difference) ? difference : (double)INFINITY;
+    }
+    return largest;
+}
