@@ -255,7 +255,7 @@ def questions_for(threads, arguments):
     if threads in arguments.throughput_threads:
         for index, way in enumerate(WAYS):
             # querent has one way; it is asked beside each of the peers' three.
-            found.append((f"throughput-{way}", f"throughput {way}", "throughput", "qps"))
+            found.append((f"throughput-{way}", f"throughput {way}", "throughput 1", "qps"))
     return found
 
 

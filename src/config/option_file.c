@@ -110,22 +110,26 @@ static size_t find_line(qr_text text, const char *key) {
 static qr_status explain(const char *path, qr_text text, const complaint *heard, cyaml_err_t fault,
                          qr_error *error) {
     static const char unexpected[] = "Unexpected key: ";
+    char place[24] = "";
     if (fault == CYAML_ERR_OOM)
         return qr_error_set(error, QR_NO_MEMORY, "%s: no memory to read it", path);
-    if (strncmp(heard->message, unexpected, sizeof unexpected - 1) == 0) {
-        const char *key = heard->message + sizeof unexpected - 1;
+    bool unknown = strncmp(heard->message, unexpected, sizeof unexpected - 1) == 0;
+    const char *key = unknown ? heard->message + sizeof unexpected - 1 : heard->field;
+    size_t line = unknown ? find_line(text, key) : heard->line;
+    if (line > 0)
+        snprintf(place, sizeof place, ":%zu", line);
+    if (unknown && strcmp(key, qr__option_rows[QR_OPTION_CONFIG].name) == 0)
+        return qr_error_set(error, QR_BAD_OPTION, "%s%s: %s: a file cannot name another", path,
+                            place, key);
+    if (unknown) {
         const char *nearest = qr__option_nearest(qr_text_of(key));
-        size_t line = find_line(text, key);
-        if (strcmp(key, "config") == 0)
-            return qr_error_set(error, QR_BAD_OPTION, "%s:%zu: config: a file cannot name another",
-                                path, line);
-        return qr_error_set(error, QR_BAD_OPTION, "%s:%zu: %s: unknown option%s%s%s", path, line,
+        return qr_error_set(error, QR_BAD_OPTION, "%s%s: %s: unknown option%s%s%s", path, place,
                             key, nearest == NULL ? "" : "; did you mean `",
                             nearest == NULL ? "" : nearest, nearest == NULL ? "" : "`?");
     }
     return qr_error_set(error, QR_BAD_OPTION,
-                        "%s:%u: %s%s%s (the file must be one flat YAML mapping of option names)",
-                        path, heard->line, heard->field, heard->field[0] == '\0' ? "" : ": ",
+                        "%s%s: %s%s%s (the file must be one flat YAML mapping of option names)",
+                        path, place, key, key[0] == '\0' ? "" : ": ",
                         heard->message[0] == '\0' ? cyaml_strerror(fault) : heard->message);
 }
 

@@ -23,12 +23,11 @@ typedef struct qr_stages {
 
 #define QR_TRACE_ID_BYTES 33
 
-/** Whose turn it is: flow.c's own. */
+/** Whose turn it is. */
 typedef enum qr_turn {
     QR_TURN_LOOP,   /* the loop's */
     QR_TURN_DECODE, /* a worker decodes the body */
-    QR_TURN_RUN,    /* queued or running in the schedule */
-    QR_TURN_ENCODE  /* finished by the schedule, on its way back */
+    QR_TURN_RUN     /* in the schedule, until it came back */
 } qr_turn;
 
 typedef struct qr_exchange {
@@ -61,7 +60,9 @@ typedef struct qr_exchange {
     void *owner;                  /* http/'s connection; NULL once the client is gone or was answered in its place */
 
     /* flow.c's own. */
-    qr_turn turn;
+    struct qr_flow *flow;
+    qr_turn turn;                 /* written by the loop only */
+    bool encoded;                 /* the answer is in `out` */
     size_t deadline_at;           /* place in the heap of deadlines, 1-based; 0: not in it */
     qr_task task;
     struct qr_exchange *next;     /* in the list of finished ones */

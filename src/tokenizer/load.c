@@ -1,35 +1,28 @@
 /* tokenizer/load.c: from a model's directory to a tokenizer that is ready and never changes again. */
 #include "tokenizer/tokenizer.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "tokenizer/parts.h"
-
-qr_status qr__load_fault(qr_error *error, const char *path, const char *where, const char *reason,
-                         const char *hint) {
-    return qr_error_set(error, QR_BAD_MODEL, "%s: %s: %s (%s)", path, where, reason, hint);
-}
+#include "tokenizer/loaders.h"
 
 /* An added token with the id that it got. */
 typedef struct resolved {
     const qr__added_token *token;
     int32_t id;
     uint32_t latest; /* index of the last token of this id: its flags hold */
+    bool leads;      /* the first special row of its id: the one that is matched */
 } resolved;
 
 static qr_status added_fault(qr_error *error, const char *path, size_t index, const char *reason,
                              const char *hint) {
-    char where[48];
-    snprintf(where, sizeof where, "added_tokens[%zu]", index);
-    return qr__load_fault(error, path, where, reason, hint);
+    return qr_error_set(error, QR_BAD_MODEL, "%s: added_tokens[%zu]: %s (%s)", path, index, reason, hint);
 }
 
 /* Ids: that of the vocabulary, else the next free one behind it; the id in the file is not asked, as in the package. */
 static qr_status resolve_ids(qr_tokenizer *tokenizer, const char *path, const qr__added_token *tokens,
                              const size_t *expected_ids, size_t count, resolved *out, qr_error *error) {
     qr__vocab *vocab = &tokenizer->vocab;
-    size_t next = vocab->entries;
+    size_t next = vocab->entries + vocab->blanks;
     for (size_t i = 0; i < count; i++) {
         int32_t id = qr__vocab_find(vocab, tokens[i].content);
         if (id == QR__NO_ID) {
@@ -40,13 +33,15 @@ static qr_status resolve_ids(qr_tokenizer *tokenizer, const char *path, const qr
             if (status != QR_OK)
                 return added_fault(error, path, i, "is empty or too long, or its id is taken",
                                    "ids of the vocabulary must go from 0 without a gap");
+            vocab->tokens[id].added = true;
         }
         if (expected_ids != NULL && expected_ids[i] != (size_t)id)
             qr_log(QR_LOG_WARN, "%s: added_tokens[%zu]: the file says id %zu, the vocabulary makes it %d",
                    path, i, expected_ids[i], (int)id);
-        if (tokens[i].special)
+        bool leads = tokens[i].special && !vocab->tokens[id].special;
+        if (leads)
             vocab->tokens[id].special = true;
-        out[i] = (resolved){&tokens[i], id, (uint32_t)i};
+        out[i] = (resolved){&tokens[i], id, (uint32_t)i, leads};
     }
     return QR_OK;
 }
@@ -72,12 +67,13 @@ static void resolve_flags(resolved *rows, size_t count) {
     qsort(rows, count, sizeof *rows, by_place);
 }
 
-static bool add_pattern(qr_tokenizer *tokenizer, const qr__added_token *tokens, const resolved *row,
-                        qr_buf *buf) {
+/* QR_BAD_MODEL: normalization leaves nothing of the token. */
+static qr_status add_pattern(qr_tokenizer *tokenizer, const qr__added_token *tokens, const resolved *row,
+                             qr_buf *buf) {
     qr_text text = row->token->content;
     const qr__added_token *flags = &tokens[row->latest];
     if (!row->token->normalized)
-        return qr__patterns_add(&tokenizer->raw, text, row->id, flags);
+        return qr__patterns_add(&tokenizer->raw, text, row->id, flags) ? QR_OK : QR_NO_MEMORY;
     qr__normalizer stream;
     qr__char c;
     qr_buf_reset(buf);
@@ -86,34 +82,166 @@ static bool add_pattern(qr_tokenizer *tokenizer, const qr__added_token *tokens, 
         char utf8[4];
         qr_buf_append(buf, utf8, qr_utf8_encode(c.code, utf8));
     }
-    if (buf->len == 0 || qr_buf_failed(buf))
-        return false;
-    return qr__patterns_add(&tokenizer->normalized, (qr_text){buf->data, buf->len}, row->id, flags);
+    if (buf->len == 0)
+        return QR_BAD_MODEL;
+    text = (qr_text){buf->data, buf->len};
+    bool added = !qr_buf_failed(buf) &&
+                 qr__patterns_add(&tokenizer->normalized, text, row->id, flags);
+    return added ? QR_OK : QR_NO_MEMORY;
+}
+
+/* Special tokens first: of two that become the same text, the first is the one that is found. */
+static qr_status add_patterns(qr_tokenizer *tokenizer, const char *path, const qr__added_token *tokens,
+                              const resolved *rows, size_t count, qr_error *error) {
+    qr_buf buf;
+    qr_buf_init(&buf, 16 * QR__TOKEN_BYTES);
+    qr_status status = QR_OK;
+    for (int pass = 0; pass < 2 && status == QR_OK; pass++)
+        for (size_t i = 0; i < count && status == QR_OK; i++) {
+            bool special = tokenizer->vocab.tokens[rows[i].id].special;
+            if (pass == 0 ? !rows[i].leads : special)
+                continue;
+            status = add_pattern(tokenizer, tokens, &rows[i], &buf);
+            if (status == QR_BAD_MODEL)
+                added_fault(error, path, i, "nothing is left of it after normalization",
+                            "set its \"normalized\" to false");
+            else if (status != QR_OK)
+                qr_error_set(error, status, "%s: no memory for added tokens", path);
+        }
+    qr_buf_deinit(&buf);
+    return status;
 }
 
 qr_status qr__load_added(qr_tokenizer *tokenizer, const char *path, const qr__added_token *tokens,
                          const size_t *expected_ids, size_t count, qr_error *error) {
     if (count == 0)
         return QR_OK;
-    qr_buf buf;
-    qr_buf_init(&buf, 16 * QR__TOKEN_BYTES);
     resolved *rows = malloc(count * sizeof *rows);
-    qr_status status = rows == NULL ? QR_NO_MEMORY : QR_OK;
-    if (status != QR_OK)
-        qr_error_set(error, status, "%s: no memory for added tokens", path);
-    else
-        status = resolve_ids(tokenizer, path, tokens, expected_ids, count, rows, error);
-    if (status == QR_OK)
+    if (rows == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory for added tokens", path);
+    qr_status status = resolve_ids(tokenizer, path, tokens, expected_ids, count, rows, error);
+    if (status == QR_OK) {
         resolve_flags(rows, count);
-    /* Special tokens first: of two that become the same text, the first is the one that is found. */
-    for (int special = 1; special >= 0 && status == QR_OK; special--)
-        for (size_t i = 0; i < count && status == QR_OK; i++) {
-            bool is_special = tokenizer->vocab.tokens[rows[i].id].special;
-            if (is_special == (special == 1) && !add_pattern(tokenizer, tokens, &rows[i], &buf))
-                status = added_fault(error, path, i, "nothing is left of it after normalization",
-                                     "set its \"normalized\" to false");
-        }
+        status = add_patterns(tokenizer, path, tokens, rows, count, error);
+    }
     free(rows);
-    qr_buf_deinit(&buf);
     return status;
+}
+
+static void put_piece(qr__template *layout, int32_t what, uint8_t type) {
+    if (what == QR__NO_PIECE)
+        return;
+    layout->pieces[layout->len].what = what;
+    layout->pieces[layout->len++].type = type;
+    layout->specials += what >= 0;
+}
+
+void qr__template_bert(qr_tokenizer *tokenizer, int32_t cls, int32_t sep) {
+    qr__template *layouts[] = {&tokenizer->single, &tokenizer->pair};
+    for (size_t i = 0; i < 2; i++) {
+        *layouts[i] = (qr__template){0};
+        put_piece(layouts[i], cls, 0);
+        put_piece(layouts[i], QR__PIECE_FIRST, 0);
+        put_piece(layouts[i], sep, 0);
+    }
+    put_piece(&tokenizer->pair, QR__PIECE_SECOND, 1);
+    put_piece(&tokenizer->pair, sep, 1);
+}
+
+static int32_t template_special(const qr_tokenizer *tokenizer, bool behind_text) {
+    bool passed = false;
+    for (size_t i = 0; i < tokenizer->single.len; i++) {
+        int32_t what = tokenizer->single.pieces[i].what;
+        if (what == QR__PIECE_FIRST)
+            passed = true;
+        else if (passed == behind_text)
+            return what;
+    }
+    return QR__NO_ID;
+}
+
+static void fill_byte_classes(qr_tokenizer *tokenizer) {
+    const qr__normalizer_options *options = &tokenizer->normalizer;
+    memset(tokenizer->ascii_class, QR__ASCII_SLOW, sizeof tokenizer->ascii_class);
+    for (uint32_t byte = 0; byte < 0x80; byte++) {
+        unsigned flags = qr__unicode_flags(byte);
+        uint32_t lower[2] = {byte, 0};
+        if (options->lowercase)
+            qr__unicode_to_lower(byte, lower);
+        tokenizer->ascii_letter[byte] = (char)lower[0];
+        if (options->clean_text && (flags & QR__REMOVED) != 0)
+            continue;
+        tokenizer->ascii_class[byte] = (flags & QR__SPACE) != 0         ? QR__ASCII_SPACE
+                                       : (flags & QR__PUNCTUATION) != 0 ? QR__ASCII_PUNCTUATION
+                                                                        : QR__ASCII_LETTER;
+    }
+}
+
+/* Resolves what depends on everything else. */
+static void finish(qr_tokenizer *tokenizer, const qr__tokenizer_config *config) {
+    qr_tokenizer_info *info = &tokenizer->info;
+    const qr__vocab *vocab = &tokenizer->vocab;
+    qr__patterns_seal(&tokenizer->raw);
+    qr__patterns_seal(&tokenizer->normalized);
+    fill_byte_classes(tokenizer);
+    info->vocab = vocab->len;
+    info->lowercase = tokenizer->normalizer.lowercase;
+    info->strip_accents = tokenizer->normalizer.strip_accents;
+    info->clean_text = tokenizer->normalizer.clean_text;
+    info->handle_chinese_chars = tokenizer->normalizer.handle_chinese_chars;
+    info->model_max_length = config->model_max_length;
+    info->cls_id = template_special(tokenizer, false);
+    info->sep_id = template_special(tokenizer, true);
+    if (info->cls_id == QR__NO_ID)
+        info->cls_id = qr__vocab_find(vocab, config->special[QR__SPECIAL_CLS]);
+    if (info->sep_id == QR__NO_ID)
+        info->sep_id = qr__vocab_find(vocab, config->special[QR__SPECIAL_SEP]);
+    info->pad_id = qr__vocab_find(vocab, config->special[QR__SPECIAL_PAD]);
+}
+
+qr_status qr_tokenizer_load(const char *dir, qr_tokenizer **out, qr_error *error) {
+    *out = NULL;
+    qr__tokenizer_config config = {0};
+    qr_status status = QR_OK;
+    qr_tokenizer *tokenizer = calloc(1, sizeof *tokenizer);
+    if (tokenizer == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory for a tokenizer", dir);
+    status = qr__load_tokenizer_config(&config, dir, error);
+    if (status != QR_OK)
+        goto done;
+    if (qr_file_exists(dir, "tokenizer.json"))
+        status = qr__load_tokenizer_json(tokenizer, dir, error);
+    else if (qr_file_exists(dir, "vocab.txt"))
+        status = qr__load_vocab_txt(tokenizer, dir, &config, error);
+    else
+        status = qr_error_set(error, QR_BAD_MODEL,
+                              "%s: neither tokenizer.json nor vocab.txt is there (a model needs one; was the "
+                              "directory copied whole?)",
+                              dir);
+    if (status != QR_OK)
+        goto done;
+    finish(tokenizer, &config);
+    *out = tokenizer;
+    tokenizer = NULL;
+done:
+    qr__tokenizer_config_deinit(&config);
+    qr_tokenizer_destroy(tokenizer);
+    return status;
+}
+
+void qr_tokenizer_destroy(qr_tokenizer *tokenizer) {
+    if (tokenizer == NULL)
+        return;
+    qr__vocab_deinit(&tokenizer->vocab);
+    qr__patterns_deinit(&tokenizer->raw);
+    qr__patterns_deinit(&tokenizer->normalized);
+    free(tokenizer);
+}
+
+const qr_tokenizer_info *qr_tokenizer_get_info(const qr_tokenizer *tokenizer) {
+    return &tokenizer->info;
+}
+
+qr_text qr_tokenizer_token(const qr_tokenizer *tokenizer, int32_t id) {
+    return qr__vocab_text(&tokenizer->vocab, id);
 }

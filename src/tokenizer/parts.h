@@ -9,8 +9,9 @@
 
 /* What the post-processor lays out: special tokens and the two texts, in order. */
 #define QR__TEMPLATE_PIECES 32
-#define QR__PIECE_FIRST     (-1) /* the first text; an id otherwise */
-#define QR__PIECE_SECOND    (-2)
+#define QR__NO_PIECE        QR__NO_ID
+#define QR__PIECE_FIRST     (-2) /* the first text; an id otherwise */
+#define QR__PIECE_SECOND    (-3)
 
 typedef struct qr__template {
     struct {
@@ -96,23 +97,5 @@ QR_MUST_USE qr_status qr__wordpiece(const qr_tokenizer *tokenizer, const qr__wor
  *  special are left to the caller. Stops once more than `enough` were appended (SIZE_MAX: never). */
 QR_MUST_USE qr_status qr__encode_text(const qr_tokenizer *tokenizer, qr_text text, size_t enough,
                                       qr_encoding *out);
-
-/* Loading. A loader fills `vocab`, options and templates, then hands the added tokens over and finishes. */
-
-/** A fault in a model file: `where` is a place such as "model.vocab", `hint` what to do. Returns QR_BAD_MODEL. */
-qr_status qr__load_fault(qr_error *error, const char *path, const char *where, const char *reason,
-                         const char *hint);
-
-/** Gives ids to added tokens as the package does and puts them into the two sets. */
-QR_MUST_USE qr_status qr__load_added(qr_tokenizer *tokenizer, const char *path,
-                                     const qr__added_token *tokens, const size_t *expected_ids, size_t count,
-                                     qr_error *error);
-
-/** Resolves what depends on everything else: special ids, byte classes. */
-QR_MUST_USE qr_status qr__load_finish(qr_tokenizer *tokenizer, const char *path, qr_error *error);
-
-/* Readers: each fills a zeroed tokenizer from files of `dir`. */
-QR_MUST_USE qr_status qr__load_tokenizer_json(qr_tokenizer *tokenizer, const char *dir, qr_error *error);
-QR_MUST_USE qr_status qr__load_vocab_txt(qr_tokenizer *tokenizer, const char *dir, qr_error *error);
 
 #endif

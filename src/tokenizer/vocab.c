@@ -119,15 +119,16 @@ qr_status qr__vocab_add(qr__vocab *vocab, qr_text text, size_t id) {
             return QR_NO_MEMORY;
         vocab->entries++;
     }
-    vocab->tokens[id] = (qr__token){(uint32_t)at, (uint16_t)text.len, continues, false};
+    vocab->tokens[id] = (qr__token){
+        .at = (uint32_t)at, .len = (uint16_t)text.len, .continues = continues};
     vocab->len = qr_max(vocab->len, id + 1);
     *slot = (qr__slot){TAG(hash), (int32_t)id};
     note_length(vocab, text, continues);
     return QR_OK;
 }
 
-int32_t qr__vocab_find_hashed(const qr__vocab *vocab, uint64_t hash, const char *bytes, size_t len,
-                              bool continues) {
+int32_t qr__vocab_find_piece(const qr__vocab *vocab, uint64_t hash, const char *bytes, size_t len,
+                             bool continues) {
     size_t skip = continues ? vocab->prefix_len : 0;
     for (size_t at = (size_t)(hash >> vocab->shift);; at = (at + 1) & vocab->mask) {
         qr__slot slot = vocab->slots[at];
@@ -136,7 +137,7 @@ int32_t qr__vocab_find_hashed(const qr__vocab *vocab, uint64_t hash, const char 
         if (slot.tag != TAG(hash))
             continue;
         const qr__token *token = &vocab->tokens[slot.id];
-        if (token->len == len + skip && (token->continues || !continues) &&
+        if (token->len == len + skip && (token->continues || !continues) && !token->added &&
             memcmp(vocab->pool.data + token->at + skip, bytes, len) == 0)
             return slot.id;
     }
@@ -145,6 +146,5 @@ int32_t qr__vocab_find_hashed(const qr__vocab *vocab, uint64_t hash, const char 
 int32_t qr__vocab_find(const qr__vocab *vocab, qr_text text) {
     if (text.len == 0 || text.len > QR__TOKEN_BYTES)
         return QR__NO_ID;
-    return qr__vocab_find_hashed(vocab, hash_of(QR__HASH_SEED, text.data, text.len), text.data,
-                                 text.len, false);
+    return slot_of(vocab, hash_of(QR__HASH_SEED, text.data, text.len), text)->id;
 }

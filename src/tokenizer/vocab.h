@@ -17,6 +17,7 @@ typedef struct qr__token {
     uint16_t len; /* 0: no such id */
     bool continues; /* begins with the continuing prefix */
     bool special;   /* decode may skip it */
+    bool added;     /* no piece of words: an added token that the model's vocabulary lacks */
 } qr__token;
 
 typedef struct qr__slot {
@@ -33,6 +34,7 @@ typedef struct qr__vocab {
     size_t mask;
     unsigned shift;
     size_t entries; /* texts in the table */
+    size_t blanks;  /* 1 when the file also has the empty text, which is counted but never matched */
     char prefix[64];
     size_t prefix_len;
     uint64_t prefix_hash;
@@ -54,11 +56,12 @@ void qr__vocab_deinit(qr__vocab *vocab);
  *  QR_BAD_MODEL: the id has another text, or is above QR_LIMIT_VOCAB, or the text is too long. */
 QR_MUST_USE qr_status qr__vocab_add(qr__vocab *vocab, qr_text text, size_t id);
 
-/** The id of `prefix` (when `continues`) + bytes[0..len), whose hash is `hash`; QR__NO_ID when there is none. */
-int32_t qr__vocab_find_hashed(const qr__vocab *vocab, uint64_t hash, const char *bytes, size_t len,
+/** The id of the piece `prefix` (when `continues`) + bytes[0..len), whose hash is `hash`; QR__NO_ID when there is
+ *  none. Added tokens are not found. */
+int32_t qr__vocab_find_piece(const qr__vocab *vocab, uint64_t hash, const char *bytes, size_t len,
                               bool continues);
 
-/** The id of a whole text. */
+/** The id of a token, added ones included. */
 int32_t qr__vocab_find(const qr__vocab *vocab, qr_text text);
 
 /** The text of an id; empty when there is none. */

@@ -26,7 +26,7 @@ static int32_t longest_piece(const qr__vocab *vocab, const qr__word *word, size_
         lengths[candidates++] = (uint16_t)(i + 1);
     }
     while (candidates-- > 0) {
-        int32_t id = qr__vocab_find_hashed(vocab, hashes[candidates], word->bytes + from,
+        int32_t id = qr__vocab_find_piece(vocab, hashes[candidates], word->bytes + from,
                                            lengths[candidates], continues);
         if (id != QR__NO_ID) {
             *len = lengths[candidates];
@@ -43,7 +43,7 @@ qr_status qr__wordpiece(const qr_tokenizer *tokenizer, const qr__word *word, qr_
         return status;
     bool known = word->chars <= tokenizer->max_word_chars;
     if (known && word->len <= vocab->longest[0][(uint8_t)word->bytes[0]]) {
-        int32_t id = qr__vocab_find_hashed(vocab, word->hash, word->bytes, word->len, false);
+        int32_t id = qr__vocab_find_piece(vocab, word->hash, word->bytes, word->len, false);
         if (id != QR__NO_ID) {
             qr__encoding_push(out, id, word->first, word->last, word->index);
             return QR_OK;

@@ -193,8 +193,10 @@ static void forward(void *argument, qr_gang *gang, qr_seat seat) {
             embed(&p);
         if (l == L)
             break;
-        if (l == 0 && seat.rank == 0)
+        if (l == 0 && seat.rank == 0) {
             qr_gang_admit(gang, &p.seat, 0); /* those that were awake have come by now */
+            set_rows(&p, c->tokens);
+        }
         layer(&p, l);
         middle = p.desk->middle;
         qr_gang_admit(gang, &p.seat, l + 1);

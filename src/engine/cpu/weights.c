@@ -49,7 +49,7 @@ static qr_status pack_layer(const qr_weights_plan *plan, const qr_model_info *in
                             const struct qr_bert_layer *from, unsigned fallback, bool split,
                             qr_weights_layer *to, qr_error *error) {
     const qr_bert_linear *qkv[] = {&from->query, &from->key, &from->value};
-    float scale = 1 / sqrtf((float)(info->hidden / info->heads));
+    float scale = (float)(M_LOG2E / sqrt((double)(info->hidden / info->heads))); /* attention takes powers of 2 */
     qr_precision p[4];
     for (int i = 0; i < 4; i++)
         p[i] = (fallback >> i & 1) != 0 ? QR_PRECISION_BF16 : plan->precision;

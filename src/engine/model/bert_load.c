@@ -170,6 +170,12 @@ static qr_status load_weights(const struct weights *weights, qr__family family, 
     return read_slots(weights, bert, error);
 }
 
+qr_status qr_model_peek(const char *dir, qr_model_info *out, qr_error *error) {
+    qr__family family;
+    qr_status status = qr__config_read(dir, out, &family, error);
+    return status == QR_OK ? qr__sentence_read(dir, out, error) : status;
+}
+
 qr_status qr_bert_load(const char *dir, qr_bert **out, qr_error *error) {
     qr__family family = QR__FAMILY_BERT;
     struct weights weights = {.fd = -1};
@@ -199,7 +205,7 @@ void qr_bert_destroy(qr_bert *bert) {
     if (bert == NULL)
         return;
     qr__bert_store_destroy(bert->store);
-    qr__model_info_deinit(&bert->info);
+    qr_model_info_deinit(&bert->info);
     free(bert->layers);
     free(bert);
 }

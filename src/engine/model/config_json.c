@@ -245,7 +245,7 @@ qr_status qr__config_read(const char *dir, qr_model_info *info, qr__family *fami
     return status;
 }
 
-void qr__model_info_deinit(qr_model_info *info) {
+void qr_model_info_deinit(qr_model_info *info) {
     for (size_t i = 0; info->label_names != NULL && i < info->labels; i++)
         free(info->label_names[i]);
     free(info->label_names);

@@ -197,6 +197,22 @@ static qr_status read_entries(const char *path, json_t *root, size_t data_bytes,
     return check_coverage(path, out, data_bytes, error);
 }
 
+/* The text before the fault says which tensor it is in. */
+static qr_status refuse_json(const char *path, const char *header, size_t header_bytes,
+                             const json_error_t *at, qr_error *error) {
+    char before[101];
+    size_t end = at->position < 0 ? 0 : qr_min((size_t)at->position, header_bytes);
+    size_t len = qr_min(end, sizeof before - 1);
+    for (size_t i = 0; i < len; i++) {
+        char byte = header[end - len + i];
+        before[i] = byte < 0x20 || byte > 0x7e ? '?' : byte;
+    }
+    before[len] = '\0';
+    return qr_error_set(error, QR_BAD_MODEL,
+                        "%s: the header is not valid JSON: %s (byte %zu, after `%s`)", path,
+                        at->text, end, before);
+}
+
 qr_status qr__tensors_parse(const char *path, const char *header, size_t header_bytes,
                             size_t data_bytes, struct qr__tensors *out, qr_error *error) {
     json_error_t at;
@@ -208,8 +224,7 @@ qr_status qr__tensors_parse(const char *path, const char *header, size_t header_
             path);
     json_t *root = json_loadb(header, header_bytes, JSON_REJECT_DUPLICATES, &at);
     if (root == NULL)
-        return qr_error_set(error, QR_BAD_MODEL, "%s: the header is not valid JSON: %s (byte %d)",
-                            path, at.text, at.position);
+        return refuse_json(path, header, header_bytes, &at, error);
     out->json = root;
     out->items = calloc(json_object_size(root) + 1, sizeof *out->items);
     qr_status status = out->items == NULL

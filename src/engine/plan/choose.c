@@ -13,6 +13,7 @@
 
 struct ranked {
     size_t matrix; /* QR_MATRICES_A_LAYER * layer + bit */
+    size_t order;  /* of its trial */
     double distance;
 };
 
@@ -21,6 +22,8 @@ struct chooser {
     float *expected;  /* f32's outputs */
     uint8_t *current; /* [L] the fallback bits of the last build */
     uint8_t *none;    /* [L] zeros */
+    uint8_t *built;   /* [L] and the precision of the plan that is built; AUTO: none yet */
+    qr_precision built_precision;
     struct ranked *ranking;
     size_t matrices;
     uint64_t begin_ns;
@@ -28,22 +31,46 @@ struct chooser {
     qr_error *error;
 };
 
-static qr_status try_plan(struct chooser *c, qr_precision precision, qr_gate_verdict *verdict) {
-    const float *actual = NULL;
+/* Makes a plan the current one, unless it is. */
+static qr_status build(struct chooser *c, qr_precision precision) {
     const uint8_t *fallback = precision == QR_PRECISION_INT8 ? c->current : c->none;
-    qr_status status = c->search->build(c->search->user, precision, fallback, c->error);
+    if (c->built_precision == precision && memcmp(c->built, fallback, c->search->layers) == 0)
+        return QR_OK;
+    c->built_precision = precision;
+    memcpy(c->built, fallback, c->search->layers);
+    return c->search->build(c->search->user, precision, fallback, c->error);
+}
+
+/* The probes, or the first of them: enough for a ranking. */
+static qr_gate_probes probes_of(const struct chooser *c, bool ranking, qr_batch *part) {
+    qr_gate_probes probes = c->search->probes;
+    *part = *probes.batch;
+    if (ranking)
+        part->sequences = qr_max(qr_min(part->sequences, 4), part->sequences / 4);
+    probes.batch = part;
+    return probes;
+}
+
+/* Builds and runs a plan, and judges it on all probes or (`ranking`) on some. */
+static qr_status try_plan(struct chooser *c, qr_precision precision, bool ranking,
+                          qr_gate_verdict *verdict) {
+    const float *actual = NULL;
+    qr_batch part;
+    qr_gate_probes probes = probes_of(c, ranking, &part);
+    qr_status status = build(c, precision);
     if (status == QR_OK)
-        status = c->search->run(c->search->user, &actual, c->error);
+        status = c->search->run(c->search->user, part.sequences, &actual, c->error);
     if (status == QR_OK)
-        *verdict = qr_gate_judge(&c->search->probes, c->expected, actual);
+        *verdict = qr_gate_judge(&probes, c->expected, actual);
     return status;
 }
 
 static qr_status run_reference(struct chooser *c) {
     const float *actual = NULL;
-    qr_status status = c->search->build(c->search->user, QR_PRECISION_F32, c->none, c->error);
+    qr_status status = build(c, QR_PRECISION_F32);
     if (status == QR_OK)
-        status = c->search->run(c->search->user, &actual, c->error);
+        status =
+            c->search->run(c->search->user, c->search->probes.batch->sequences, &actual, c->error);
     if (status == QR_OK)
         memcpy(c->expected, actual, qr_gate_floats(&c->search->probes) * sizeof(float));
     return status;
@@ -59,37 +86,42 @@ static int by_distance(const void *a, const void *b) {
     const struct ranked *y = b;
     if (x->distance != y->distance)
         return x->distance < y->distance ? -1 : 1;
-    return x->matrix < y->matrix ? -1 : x->matrix > y->matrix;
+    return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* Without time for all, the rest keep the rank of int8 as it is: behind every matrix that helped.
- */
+/* The order of trials when there may be no time for all: the second matrix of the feed-forward,
+ * whose inputs have outliers, is the usual culprit, in the last layers more than in the first. */
+static size_t trial(const struct chooser *c, size_t i) {
+    size_t kind = QR_MATRICES_A_LAYER - 1 - i / c->search->layers;
+    size_t layer = c->search->layers - 1 - i % c->search->layers;
+    return layer * QR_MATRICES_A_LAYER + kind;
+}
+
+/* Matrices that nobody had time to try rank behind every one that helps. */
 static qr_status rank_matrices(struct chooser *c) {
     double limit_ns = c->search->budget_ms * (double)QR_NS_PER_MS;
-    for (size_t i = 0; i < c->matrices; i++) {
+    qr_gate_verdict plain;
+    memset(c->current, 0, c->search->layers);
+    qr_status status = try_plan(c, QR_PRECISION_INT8, true, &plain);
+    for (size_t i = 0; status == QR_OK && i < c->matrices; i++) {
         bool late = limit_ns > 0 && (double)(qr_clock_ns() - c->begin_ns) > limit_ns;
-        /* From the back: of two matrices the later one hurts less by being wrong, but the last
-         * output hurts most often. */
-        size_t matrix = c->matrices - 1 - i;
-        qr_gate_verdict verdict = c->plain;
+        qr_gate_verdict verdict = plain;
         if (!late) {
             memset(c->current, 0, c->search->layers);
-            set_bit(c, matrix);
-            qr_status status = try_plan(c, QR_PRECISION_INT8, &verdict);
-            if (status != QR_OK)
-                return status;
+            set_bit(c, trial(c, i));
+            status = try_plan(c, QR_PRECISION_INT8, true, &verdict);
         }
-        c->ranking[i] = (struct ranked){matrix, verdict.distance};
+        c->ranking[i] = (struct ranked){trial(c, i), i, verdict.distance};
     }
     qsort(c->ranking, c->matrices, sizeof *c->ranking, by_distance);
-    return QR_OK;
+    return status;
 }
 
 static qr_status try_worst(struct chooser *c, size_t count, qr_gate_verdict *verdict) {
     memset(c->current, 0, c->search->layers);
     for (size_t i = 0; i < count; i++)
         set_bit(c, c->ranking[i].matrix);
-    return try_plan(c, QR_PRECISION_INT8, verdict);
+    return try_plan(c, QR_PRECISION_INT8, false, verdict);
 }
 
 /* int8 with the fewest fallbacks of the ranking that pass: doubled until it passes, then halved
@@ -137,12 +169,12 @@ static qr_status finish(struct chooser *c, qr_precision precision, size_t fallba
     const char *name = qr_precision_name(precision);
     if (fallbacks > 0)
         snprintf(out->reason, sizeof out->reason,
-                 "%s: passed the gate with %zu of %zu matrices in bf16 (%s; without: %s)", name,
-                 fallbacks, c->matrices, verdict->reason, c->plain.reason);
+                 "%s: passed the gate with %zu of %zu matrices in bf16 (%.80s; without: %.80s)",
+                 name, fallbacks, c->matrices, verdict->reason, c->plain.reason);
     else
         snprintf(out->reason, sizeof out->reason, "%s: %s the gate (%s)", name,
                  verdict->passed ? "passed" : "as asked, but it fails", verdict->reason);
-    return c->search->build(c->search->user, precision, c->current, c->error);
+    return build(c, precision);
 }
 
 /* f32 is the measure itself; `why` says what was tried before. */
@@ -153,7 +185,7 @@ static qr_status finish_f32(struct chooser *c, const char *why, qr_plan_choice *
         out->verdict.worst = 0;
     memset(c->current, 0, c->search->layers);
     snprintf(out->reason, sizeof out->reason, "f32: %s", why);
-    return c->search->build(c->search->user, QR_PRECISION_F32, c->none, c->error);
+    return build(c, QR_PRECISION_F32);
 }
 
 /* int8 as it is or with fallbacks; *found is false when neither passes. */
@@ -162,7 +194,7 @@ static qr_status choose_int8(struct chooser *c, bool *found, qr_plan_choice *out
     qr_gate_verdict verdict;
     *found = false;
     memset(c->current, 0, c->search->layers);
-    qr_status status = try_plan(c, QR_PRECISION_INT8, &c->plain);
+    qr_status status = try_plan(c, QR_PRECISION_INT8, false, &c->plain);
     if (status != QR_OK)
         return status;
     verdict = c->plain;
@@ -193,7 +225,7 @@ static qr_status choose(struct chooser *c, qr_precision asked, qr_plan_choice *o
         snprintf(why, sizeof why, "int8 fails the gate (%s)", c->plain.reason);
     }
     if (status == QR_OK && (asked == QR_PRECISION_BF16 || (automatic && c->search->has_bf16))) {
-        status = try_plan(c, QR_PRECISION_BF16, &verdict);
+        status = try_plan(c, QR_PRECISION_BF16, false, &verdict);
         if (status != QR_OK)
             return status;
         if (verdict.passed || !automatic)
@@ -205,21 +237,26 @@ static qr_status choose(struct chooser *c, qr_precision asked, qr_plan_choice *o
 
 qr_status qr_plan_choose(const qr_plan_search *search, qr_precision asked, uint8_t *fallback,
                          qr_plan_choice *out, qr_error *error) {
-    struct chooser c = {.search = search, .current = fallback, .error = error};
+    struct chooser c = {.search = search,
+                        .current = fallback,
+                        .error = error,
+                        .built_precision = QR_PRECISION_AUTO};
     qr_status status;
     *out = (qr_plan_choice){0};
     c.matrices = search->layers * QR_MATRICES_A_LAYER;
     c.begin_ns = qr_clock_ns();
     c.expected = calloc(qr_gate_floats(&search->probes) + 1, sizeof *c.expected);
     c.none = calloc(search->layers + 1, 1);
+    c.built = calloc(search->layers + 1, 1);
     c.ranking = calloc(c.matrices + 1, sizeof *c.ranking);
-    if (c.expected == NULL || c.none == NULL || c.ranking == NULL)
+    if (c.expected == NULL || c.none == NULL || c.built == NULL || c.ranking == NULL)
         status = qr_error_set(error, QR_NO_MEMORY, "no memory for the accuracy gate");
     else if (asked == QR_PRECISION_F32)
         status = finish_f32(&c, "as asked", out);
     else
         status = choose(&c, asked, out);
     free(c.ranking);
+    free(c.built);
     free(c.none);
     free(c.expected);
     return status;

@@ -49,9 +49,9 @@ typedef struct qr_gate_verdict {
 qr_gate_verdict qr_gate_judge(const qr_gate_probes *probes, const float *expected,
                               const float *actual);
 
-/* The four packed matrices of a layer: a plan's `fallback` is [L], a set bit keeps that matrix in
- * bf16 within int8. */
-enum { QR_MATRIX_QKV = 1, QR_MATRIX_OUTPUT = 2, QR_MATRIX_UP = 4, QR_MATRIX_DOWN = 8 };
+/* A plan's `fallback` is [L]: a set bit keeps one of a layer's four packed matrices in bf16 within
+ * int8. Bits as in cpu/weights.h: 0 QKV, 1 attention output, 2 up (intermediate), 3 down (output).
+ */
 #define QR_MATRICES_A_LAYER 4
 
 typedef struct qr_plan_search {
@@ -65,8 +65,9 @@ typedef struct qr_plan_search {
      * times, mostly with one bit changed: keep what is packed. */
     qr_status (*build)(void *user, qr_precision precision, const uint8_t *fallback,
                        qr_error *error);
-    /** Runs the probes on the current plan. *out is borrowed until the next call. */
-    qr_status (*run)(void *user, const float **out, qr_error *error);
+    /** Runs the first `sequences` probes on the current plan: all of them, or fewer while single
+     * matrices are ranked. *out is borrowed until the next call. */
+    qr_status (*run)(void *user, size_t sequences, const float **out, qr_error *error);
 } qr_plan_search;
 
 typedef struct qr_plan_choice {

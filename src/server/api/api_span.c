@@ -15,7 +15,7 @@ typedef struct span_request {
     qr_windows windows; /* in the arena: one job a window */
 } span_request;
 
-static qr_status read_options(qr__call *call, const qr__json *from, qr_span_options *options) {
+static qr_status read_options(qr__call *call, const qr__value *from, qr_span_options *options) {
     size_t ignored; /* transformers ignores max_question_len too, but a value must make sense */
     *options = QR_SPAN_OPTIONS_DEFAULT;
     if (qr__field_number(call, from, QR__NUMBER_TOP_K, &options->top_k) &&
@@ -73,13 +73,13 @@ static qr_status make_jobs(qr__call *call, span_request *request) {
 
 static qr_status decode_body(qr__call *call) {
     span_request *request = (span_request *)call->request;
-    const qr__json *inputs = qr__json_get(call->body, "inputs"), *parameters = qr__json_get(call->body, "parameters");
+    const qr__value *inputs = qr__value_get(call->body, "inputs"), *parameters = qr__value_get(call->body, "parameters");
     qr_text question, context;
-    if (inputs != NULL && qr__json_kind_of(inputs) != QR__JSON_OBJECT)
+    if (inputs != NULL && qr__value_kind_of(inputs) != QR__VALUE_OBJECT)
         return qr__call_bad_field(call, "inputs");
-    if (parameters != NULL && qr__json_kind_of(parameters) != QR__JSON_OBJECT)
+    if (parameters != NULL && qr__value_kind_of(parameters) != QR__VALUE_OBJECT)
         return qr__call_bad_field(call, "parameters");
-    const qr__json *texts = inputs != NULL ? inputs : call->body;
+    const qr__value *texts = inputs != NULL ? inputs : call->body;
     if (!qr__field_text(call, texts, "question", &question) || !qr__field_text(call, texts, "context", &context) ||
         read_options(call, parameters != NULL ? parameters : call->body, &request->options) != QR_OK)
         return QR_BAD_REQUEST;

@@ -15,22 +15,22 @@ static void log_bad_json(const qr_exchange *exchange, size_t fault_byte) {
 
 qr_status qr__call_run(const qr_api *api, qr_exchange *exchange, size_t request_bytes,
                        qr_status (*decode)(qr__call *call)) {
-    qr__json *body = NULL;
+    qr__value *body = NULL;
     size_t fault_byte;
     qr__request *request = qr_arena_alloc(&exchange->arena, request_bytes);
     if (request == NULL)
         return QR_NO_MEMORY;
     exchange->decoded = request;
-    qr_status status = qr__json_parse(exchange->body, &body, &fault_byte);
+    qr_status status = qr__value_parse(exchange->body, &body, &fault_byte);
     if (status == QR_BAD_JSON)
         log_bad_json(exchange, fault_byte);
     if (status != QR_OK)
         return status;
     qr__call call = {.api = api, .exchange = exchange, .body = body, .request = request};
-    status = qr__json_kind_of(body) == QR__JSON_OBJECT ? decode(&call) : QR_BAD_REQUEST;
+    status = qr__value_kind_of(body) == QR__VALUE_OBJECT ? decode(&call) : QR_BAD_REQUEST;
     qr_encoding_deinit(&call.scratch);
     qr_windows_deinit(&call.windows);
-    qr__json_free(body);
+    qr__value_free(body);
     return status;
 }
 
@@ -39,36 +39,36 @@ qr_status qr__call_bad_field(qr__call *call, const char *field) {
     return QR_BAD_REQUEST;
 }
 
-bool qr__field_flag(qr__call *call, const qr__json *object, const char *name, bool *value) {
-    const qr__json *field = qr__json_get(object, name);
-    if (field == NULL || qr__json_flag(field, value))
+bool qr__field_flag(qr__call *call, const qr__value *object, const char *name, bool *value) {
+    const qr__value *field = qr__value_get(object, name);
+    if (field == NULL || qr__value_flag(field, value))
         return true;
     qr__call_bad_field(call, name);
     return false;
 }
 
-bool qr__field_number(qr__call *call, const qr__json *object, qr__number number, size_t *value) {
-    const qr__json *field = qr__json_get(object, qr__number_name(number));
-    if (field == NULL || qr__json_number(field, number, value))
+bool qr__field_number(qr__call *call, const qr__value *object, qr__number number, size_t *value) {
+    const qr__value *field = qr__value_get(object, qr__number_name(number));
+    if (field == NULL || qr__value_number(field, number, value))
         return true;
     qr__call_bad_field(call, qr__number_name(number));
     return false;
 }
 
-bool qr__field_text(qr__call *call, const qr__json *object, const char *name, qr_text *value) {
-    const qr__json *field = qr__json_get(object, name);
-    if (qr__json_kind_of(field) == QR__JSON_TEXT) {
-        *value = qr__json_text(field);
+bool qr__field_text(qr__call *call, const qr__value *object, const char *name, qr_text *value) {
+    const qr__value *field = qr__value_get(object, name);
+    if (qr__value_kind_of(field) == QR__VALUE_TEXT) {
+        *value = qr__value_text(field);
         return true;
     }
     qr__call_bad_field(call, name);
     return false;
 }
 
-bool qr__field_truncation(qr__call *call, const qr__json *object, qr_encode_options *options,
+bool qr__field_truncation(qr__call *call, const qr__value *object, qr_encode_options *options,
                           bool *truncate) {
-    const qr__json *direction = qr__json_get(object, "truncation_direction");
-    qr_text name = qr__json_text(direction);
+    const qr__value *direction = qr__value_get(object, "truncation_direction");
+    qr_text name = qr__value_text(direction);
     *truncate = true;
     if (!qr__field_flag(call, object, "truncate", truncate))
         return false;
@@ -78,7 +78,7 @@ bool qr__field_truncation(qr__call *call, const qr__json *object, qr_encode_opti
         qr__call_bad_field(call, "truncation_direction");
         return false;
     }
-    if (qr__json_get(object, "prompt_name") != NULL) { /* no model here has prompts, so no name is known */
+    if (qr__value_get(object, "prompt_name") != NULL) { /* no model here has prompts, so no name is known */
         qr__call_bad_field(call, "prompt_name");
         return false;
     }
@@ -110,13 +110,13 @@ static void log_unknown_model(const qr_pipeline *served) {
 
 qr_status qr__call_model(qr__call *call, unsigned kinds, qr__unknown_model unknown) {
     const qr_pipeline *model = qr__api_first(call->api, kinds);
-    const qr__json *field = qr__json_get(call->body, "model");
-    if (field != NULL && qr__json_kind_of(field) != QR__JSON_TEXT)
+    const qr__value *field = qr__value_get(call->body, "model");
+    if (field != NULL && qr__value_kind_of(field) != QR__VALUE_TEXT)
         return qr__call_bad_field(call, "model");
     if (model == NULL)
         return QR_WRONG_KIND;
     if (field != NULL) {
-        const qr_pipeline *named = find_model(call->api, qr__json_text(field));
+        const qr_pipeline *named = find_model(call->api, qr__value_text(field));
         bool fits = named != NULL && (kinds & QR__KIND_BIT(qr_pipeline_kind(named))) != 0;
         if (fits)
             model = named;

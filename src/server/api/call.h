@@ -41,7 +41,7 @@ typedef struct qr__request {
 typedef struct qr__call {
     const qr_api *api;
     qr_exchange *exchange;
-    const qr__json *body;     /* an object */
+    const qr__value *body;     /* an object */
     qr__request *request;
     qr_encoding scratch;      /* for the tokenizer; its memory is reused from input to input */
     qr_windows windows;       /* as scratch, of span requests */
@@ -55,14 +55,14 @@ QR_MUST_USE qr_status qr__call_run(const qr_api *api, qr_exchange *exchange, siz
 qr_status qr__call_bad_field(qr__call *call, const char *field);
 
 /* Fields of `object`. Absent or null leaves *value; false: the field has a wrong type or value and is remembered as the fault. */
-QR_MUST_USE bool qr__field_flag(qr__call *call, const qr__json *object, const char *name, bool *value);
-QR_MUST_USE bool qr__field_number(qr__call *call, const qr__json *object, qr__number number, size_t *value);
+QR_MUST_USE bool qr__field_flag(qr__call *call, const qr__value *object, const char *name, bool *value);
+QR_MUST_USE bool qr__field_number(qr__call *call, const qr__value *object, qr__number number, size_t *value);
 
 /** A text that must be there. */
-QR_MUST_USE bool qr__field_text(qr__call *call, const qr__json *object, const char *name, qr_text *value);
+QR_MUST_USE bool qr__field_text(qr__call *call, const qr__value *object, const char *name, qr_text *value);
 
 /** `truncate`, `truncation_direction` and `prompt_name`: options for the tokenizer's cut. *truncate is true by default. */
-QR_MUST_USE bool qr__field_truncation(qr__call *call, const qr__json *object, qr_encode_options *options,
+QR_MUST_USE bool qr__field_truncation(qr__call *call, const qr__value *object, qr_encode_options *options,
                                       bool *truncate);
 
 #define QR__KIND_BIT(kind) (1u << (kind))
@@ -86,14 +86,14 @@ QR_MUST_USE qr_status qr__call_text(qr__call *call, qr_text text, const qr_text 
 
 /** Appends a job from a JSON array of token ids, which go to the model as they are: whoever sends ids sends [CLS] and [SEP] too.
  *  A cut keeps a leading [CLS] and a closing [SEP], so that the ids of a text give what the text gives. */
-QR_MUST_USE qr_status qr__call_ids(qr__call *call, const qr__json *ids, const char *field,
+QR_MUST_USE qr_status qr__call_ids(qr__call *call, const qr__value *ids, const char *field,
                                    const qr_encode_options *options, bool truncate);
 
 /** Appends a job for tokens that are already in the arena. */
 QR_MUST_USE qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const uint8_t *types, size_t tokens);
 
 /** TEI's `Input`: a text, a list of ids, or a list of texts and lists of ids, into jobs. */
-QR_MUST_USE qr_status qr__call_inputs(qr__call *call, const qr__json *inputs, const char *field,
+QR_MUST_USE qr_status qr__call_inputs(qr__call *call, const qr__value *inputs, const char *field,
                                       const qr_encode_options *options, bool truncate);
 
 /** Indices of scores, best first; equal scores in falling order of index, as text-embeddings-inference sorts. */

@@ -75,12 +75,12 @@ static size_t cut_ids(int32_t *ids, size_t len, size_t longest, bool left, const
     return longest;
 }
 
-qr_status qr__call_ids(qr__call *call, const qr__json *array, const char *field,
+qr_status qr__call_ids(qr__call *call, const qr__value *array, const char *field,
                        const qr_encode_options *options, bool truncate) {
     const qr_pipeline *model = call->exchange->model;
     const qr_tokenizer_info *about = qr_tokenizer_get_info(qr_pipeline_tokenizer(model));
     size_t vocab = qr_min(qr_engine_model(qr_pipeline_engine(model))->vocab, QR_LIMIT_VOCAB);
-    size_t len = qr__json_len(array), longest = qr_pipeline_max_tokens(model);
+    size_t len = qr__value_len(array), longest = qr_pipeline_max_tokens(model);
     if (len == 0)
         return QR_EMPTY_INPUT;
     if (len > longest && !truncate)
@@ -90,36 +90,36 @@ qr_status qr__call_ids(qr__call *call, const qr__json *array, const char *field,
         return QR_NO_MEMORY;
     for (size_t i = 0; i < len; i++) {
         size_t id;
-        if (!qr__json_number(qr__json_at(array, i), QR__NUMBER_TOKEN_ID, &id) || id >= vocab)
+        if (!qr__value_number(qr__value_at(array, i), QR__NUMBER_TOKEN_ID, &id) || id >= vocab)
             return qr__call_bad_field(call, field);
         ids[i] = (int32_t)id;
     }
     return qr__call_tokens(call, ids, NULL, cut_ids(ids, len, longest, options->truncate_left, about));
 }
 
-static qr_status one_input(qr__call *call, const qr__json *input, const char *field,
+static qr_status one_input(qr__call *call, const qr__value *input, const char *field,
                            const qr_encode_options *options, bool truncate) {
-    switch (qr__json_kind_of(input)) {
-    case QR__JSON_TEXT:
-        return qr__call_text(call, qr__json_text(input), NULL, options, truncate);
-    case QR__JSON_ARRAY:
+    switch (qr__value_kind_of(input)) {
+    case QR__VALUE_TEXT:
+        return qr__call_text(call, qr__value_text(input), NULL, options, truncate);
+    case QR__VALUE_ARRAY:
         return qr__call_ids(call, input, field, options, truncate);
     default:
         return qr__call_bad_field(call, field);
     }
 }
 
-qr_status qr__call_inputs(qr__call *call, const qr__json *inputs, const char *field,
+qr_status qr__call_inputs(qr__call *call, const qr__value *inputs, const char *field,
                           const qr_encode_options *options, bool truncate) {
-    qr__json_kind kind = qr__json_kind_of(inputs);
-    if (kind == QR__JSON_NULL)
+    qr__value_kind kind = qr__value_kind_of(inputs);
+    if (kind == QR__VALUE_NULL)
         return qr__call_bad_field(call, field);
     call->request->single =
-        kind != QR__JSON_ARRAY || qr__json_kind_of(qr__json_at(inputs, 0)) == QR__JSON_INTEGER;
-    size_t count = call->request->single ? 1 : qr__json_len(inputs);
+        kind != QR__VALUE_ARRAY || qr__value_kind_of(qr__value_at(inputs, 0)) == QR__VALUE_INTEGER;
+    size_t count = call->request->single ? 1 : qr__value_len(inputs);
     qr_status status = qr__call_jobs(call, count);
     for (size_t i = 0; status == QR_OK && i < count; i++)
-        status = one_input(call, call->request->single ? inputs : qr__json_at(inputs, i), field, options,
+        status = one_input(call, call->request->single ? inputs : qr__value_at(inputs, i), field, options,
                            truncate);
     return status;
 }

@@ -13,7 +13,7 @@ static size_t skip_string(qr_text text, size_t at) {
     return text.len;
 }
 
-bool qr__json_scan(qr_text text, size_t *fault_byte) {
+bool qr__value_scan(qr_text text, size_t *fault_byte) {
     size_t depth = 0, values = 1;
     for (size_t at = 0; at < text.len;) {
         *fault_byte = at;

@@ -18,10 +18,10 @@ typedef struct openai_request {
 
 static qr_status decode_body(qr__call *call) {
     openai_request *request = (openai_request *)call->request;
-    const qr__json *format = qr__json_get(call->body, "encoding_format");
+    const qr__value *format = qr__value_get(call->body, "encoding_format");
     qr_encode_options options = {.special = true};
-    request->base64 = qr_text_is(qr__json_text(format), "base64");
-    if (format != NULL && !request->base64 && !qr_text_is(qr__json_text(format), "float"))
+    request->base64 = qr_text_is(qr__value_text(format), "base64");
+    if (format != NULL && !request->base64 && !qr_text_is(qr__value_text(format), "float"))
         return qr__call_bad_field(call, "encoding_format");
     if (!qr__field_number(call, call->body, QR__NUMBER_DIMENSIONS, &request->dimensions))
         return QR_BAD_REQUEST;
@@ -30,7 +30,7 @@ static qr_status decode_body(qr__call *call) {
         return status;
     if (request->dimensions > qr_engine_model(qr_pipeline_engine(call->exchange->model))->hidden)
         return qr__call_bad_field(call, qr__number_name(QR__NUMBER_DIMENSIONS));
-    return qr__call_inputs(call, qr__json_get(call->body, "input"), "input", &options, true);
+    return qr__call_inputs(call, qr__value_get(call->body, "input"), "input", &options, true);
 }
 
 qr_status qr__openai_decode(const qr_api *api, qr_exchange *exchange) {

@@ -55,7 +55,7 @@ qr_status qr_api_create(const qr_api_options *options, qr_api **out, qr_error *e
         memcpy(api->models, options->models, options->models_len * sizeof *options->models);
     api->max_inputs = options->config == NULL ? QR_LIMIT_INPUTS
                                               : qr_config_number(options->config, QR_OPTION_MAX_INPUTS);
-    qr__json_seed();
+    qr__value_seed();
     *out = api;
     return QR_OK;
 }

@@ -26,7 +26,7 @@ static qr_status decode_body(qr__call *call) {
         return status;
     if (request->dimensions > qr_engine_model(qr_pipeline_engine(call->exchange->model))->hidden)
         return qr__call_bad_field(call, qr__number_name(QR__NUMBER_DIMENSIONS));
-    return qr__call_inputs(call, qr__json_get(call->body, "inputs"), "inputs", &options, truncate);
+    return qr__call_inputs(call, qr__value_get(call->body, "inputs"), "inputs", &options, truncate);
 }
 
 qr_status qr__embed_decode(const qr_api *api, qr_exchange *exchange) {

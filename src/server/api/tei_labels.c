@@ -19,26 +19,26 @@ typedef struct rerank_request {
 } rerank_request;
 
 /* A text or a list of one or two texts; two are a pair. */
-static qr_status one_prediction(qr__call *call, const qr__json *input, const qr_encode_options *options,
+static qr_status one_prediction(qr__call *call, const qr__value *input, const qr_encode_options *options,
                                 bool truncate) {
-    size_t parts = qr__json_len(input);
-    if (qr__json_kind_of(input) == QR__JSON_TEXT)
-        return qr__call_text(call, qr__json_text(input), NULL, options, truncate);
+    size_t parts = qr__value_len(input);
+    if (qr__value_kind_of(input) == QR__VALUE_TEXT)
+        return qr__call_text(call, qr__value_text(input), NULL, options, truncate);
     for (size_t i = 0; i < parts; i++)
-        if (qr__json_kind_of(qr__json_at(input, i)) != QR__JSON_TEXT)
+        if (qr__value_kind_of(qr__value_at(input, i)) != QR__VALUE_TEXT)
             return qr__call_bad_field(call, "inputs");
-    if (parts == 0 && qr__json_kind_of(input) == QR__JSON_ARRAY)
+    if (parts == 0 && qr__value_kind_of(input) == QR__VALUE_ARRAY)
         return QR_EMPTY_INPUT;
     if (parts != 1 && parts != 2)
         return qr__call_bad_field(call, "inputs");
-    qr_text pair = qr__json_text(qr__json_at(input, parts - 1));
-    return qr__call_text(call, qr__json_text(qr__json_at(input, 0)), parts == 2 ? &pair : NULL, options,
+    qr_text pair = qr__value_text(qr__value_at(input, parts - 1));
+    return qr__call_text(call, qr__value_text(qr__value_at(input, 0)), parts == 2 ? &pair : NULL, options,
                          truncate);
 }
 
 static qr_status decode_predict(qr__call *call) {
     predict_request *request = (predict_request *)call->request;
-    const qr__json *inputs = qr__json_get(call->body, "inputs");
+    const qr__value *inputs = qr__value_get(call->body, "inputs");
     qr_encode_options options = {.special = true};
     bool truncate;
     if (inputs == NULL)
@@ -50,12 +50,12 @@ static qr_status decode_predict(qr__call *call) {
         call, QR__KIND_BIT(QR_KIND_CLASSIFIER) | QR__KIND_BIT(QR_KIND_RERANKER), QR__UNKNOWN_REFUSED);
     if (status != QR_OK)
         return status;
-    request->head.single = qr__json_kind_of(qr__json_at(inputs, 0)) != QR__JSON_ARRAY;
-    size_t count = request->head.single ? 1 : qr__json_len(inputs);
+    request->head.single = qr__value_kind_of(qr__value_at(inputs, 0)) != QR__VALUE_ARRAY;
+    size_t count = request->head.single ? 1 : qr__value_len(inputs);
     status = qr__call_jobs(call, count);
     for (size_t i = 0; status == QR_OK && i < count; i++) {
-        const qr__json *input = request->head.single ? inputs : qr__json_at(inputs, i);
-        if (!request->head.single && qr__json_kind_of(input) != QR__JSON_ARRAY)
+        const qr__value *input = request->head.single ? inputs : qr__value_at(inputs, i);
+        if (!request->head.single && qr__value_kind_of(input) != QR__VALUE_ARRAY)
             return qr__call_bad_field(call, "inputs");
         status = one_prediction(call, input, &options, truncate);
     }
@@ -104,7 +104,7 @@ void qr__predict_encode(const qr_api *api, qr_exchange *exchange) {
 
 static qr_status decode_rerank(qr__call *call) {
     rerank_request *request = (rerank_request *)call->request;
-    const qr__json *texts = qr__json_get(call->body, "texts");
+    const qr__value *texts = qr__value_get(call->body, "texts");
     qr_arena *arena = &call->exchange->arena;
     qr_encode_options options = {.special = true};
     qr_text query;
@@ -114,19 +114,19 @@ static qr_status decode_rerank(qr__call *call) {
         !qr__field_flag(call, call->body, "raw_scores", &request->raw_scores) ||
         !qr__field_flag(call, call->body, "return_text", &request->return_text))
         return QR_BAD_REQUEST;
-    if (qr__json_kind_of(texts) != QR__JSON_ARRAY)
+    if (qr__value_kind_of(texts) != QR__VALUE_ARRAY)
         return qr__call_bad_field(call, "texts");
     qr_status status = qr__call_model(call, QR__KIND_BIT(QR_KIND_RERANKER), QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
-        status = qr__call_jobs(call, qr__json_len(texts));
+        status = qr__call_jobs(call, qr__value_len(texts));
     if (status != QR_OK)
         return status;
     request->texts = qr_arena_array(arena, request->head.inputs_len, sizeof *request->texts);
     if (request->texts == NULL)
         return QR_NO_MEMORY;
     for (size_t i = 0; status == QR_OK && i < request->head.inputs_len; i++) {
-        qr_text text = qr__json_text(qr__json_at(texts, i));
-        if (qr__json_kind_of(qr__json_at(texts, i)) != QR__JSON_TEXT)
+        qr_text text = qr__value_text(qr__value_at(texts, i));
+        if (qr__value_kind_of(qr__value_at(texts, i)) != QR__VALUE_TEXT)
             return qr__call_bad_field(call, "texts");
         status = qr__call_text(call, query, &text, &options, truncate);
         if (status == QR_OK && request->return_text) {

@@ -43,28 +43,28 @@ static qr_status one_text(qr__call *call, qr_text text, const qr_encode_options 
 
 static qr_status decode_body(qr__call *call) {
     tokenize_request *request = (tokenize_request *)call->request;
-    const qr__json *inputs = qr__json_get(call->body, "inputs");
+    const qr__value *inputs = qr__value_get(call->body, "inputs");
     qr_encode_options options = {.special = true};
     if (!qr__field_flag(call, call->body, "add_special_tokens", &options.special))
         return QR_BAD_REQUEST;
-    if (qr__json_get(call->body, "prompt_name") != NULL)
+    if (qr__value_get(call->body, "prompt_name") != NULL)
         return qr__call_bad_field(call, "prompt_name");
-    bool single = qr__json_kind_of(inputs) == QR__JSON_TEXT;
-    if (!single && qr__json_kind_of(inputs) != QR__JSON_ARRAY)
+    bool single = qr__value_kind_of(inputs) == QR__VALUE_TEXT;
+    if (!single && qr__value_kind_of(inputs) != QR__VALUE_ARRAY)
         return qr__call_bad_field(call, "inputs");
     qr_status status = qr__call_model(call, QR__ANY_KIND, QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
-        status = qr__call_jobs(call, single ? 1 : qr__json_len(inputs));
+        status = qr__call_jobs(call, single ? 1 : qr__value_len(inputs));
     if (status != QR_OK)
         return status;
     request->items = qr_arena_array(&call->exchange->arena, request->head.inputs_len, sizeof *request->items);
     if (request->items == NULL)
         return QR_NO_MEMORY;
     for (size_t i = 0; status == QR_OK && i < request->head.inputs_len; i++) {
-        const qr__json *input = single ? inputs : qr__json_at(inputs, i);
-        if (qr__json_kind_of(input) != QR__JSON_TEXT)
+        const qr__value *input = single ? inputs : qr__value_at(inputs, i);
+        if (qr__value_kind_of(input) != QR__VALUE_TEXT)
             return qr__call_bad_field(call, "inputs");
-        status = one_text(call, qr__json_text(input), &options, &request->items[i]);
+        status = one_text(call, qr__value_text(input), &options, &request->items[i]);
     }
     return status;
 }

@@ -117,7 +117,7 @@ typedef struct framing {
     qr_text host, length, encoding, budget;
 } framing;
 
-static qr_status collect(const qr_head *head, framing *f, qr_head_facts *facts) {
+static qr_status collect(const qr_http_head *head, framing *f, qr_http_facts *facts) {
     if (head->fields_len > QR_LIMIT_HEADER_FIELDS)
         return QR_HEAD_TOO_LARGE;
     for (size_t i = 0; i < head->fields_len; i++) {
@@ -147,8 +147,8 @@ static qr_status collect(const qr_head *head, framing *f, qr_head_facts *facts) 
 }
 
 /* Where the body ends must be said once, by Content-Length. */
-static qr_status check_body(const qr_head *head, const framing *f, bool http_1_0, size_t max_body_bytes,
-                            qr_head_facts *facts) {
+static qr_status check_body(const qr_http_head *head, const framing *f, bool http_1_0, size_t max_body_bytes,
+                            qr_http_facts *facts) {
     if (f->encodings > 0) {
         if (f->encodings > 1 || f->lengths > 0 || http_1_0)
             return QR_BAD_HTTP;
@@ -177,8 +177,8 @@ static qr_status check_body(const qr_head *head, const framing *f, bool http_1_0
     return QR_OK;
 }
 
-qr_status qr__guard_check(const qr_head *head, size_t max_body_bytes, qr_head_facts *facts) {
-    *facts = (qr_head_facts){.budget_ms = QR_NO_BUDGET};
+qr_status qr__guard_check(const qr_http_head *head, size_t max_body_bytes, qr_http_facts *facts) {
+    *facts = (qr_http_facts){.budget_ms = QR_NO_BUDGET};
     framing f = {0};
     bool http_1_0 = qr_text_is(head->version, "HTTP/1.0");
     if (!http_1_0 && !qr_text_is(head->version, "HTTP/1.1"))

@@ -86,7 +86,7 @@ void *qr__request_line(void *state, const char *uri, struct MHD_Connection *mhd)
 }
 
 typedef struct field_list {
-    qr_field *fields;
+    qr_http_field *fields;
     size_t len;
 } field_list;
 
@@ -95,7 +95,7 @@ static enum MHD_Result add_field(void *state, enum MHD_ValueKind kind, const cha
     (void)kind;
     field_list *list = state;
     if (list->len <= QR_LIMIT_HEADER_FIELDS)
-        list->fields[list->len++] = (qr_field){{name, name_len}, {value == NULL ? "" : value, value_len}};
+        list->fields[list->len++] = (qr_http_field){{name, name_len}, {value == NULL ? "" : value, value_len}};
     return MHD_YES;
 }
 
@@ -109,7 +109,7 @@ static bool lines_adjoin(const char *url, const char *method, const char *versio
     if (method + strlen(method) + 1 != url || next[-1] != '\0')
         return false;
     for (size_t i = 0; i < list->len; i++) {
-        const qr_field *f = &list->fields[i];
+        const qr_http_field *f = &list->fields[i];
         if (f->name.data != next || f->value.data[f->value.len + 1] != '\0')
             return false;
         next = f->value.data + f->value.len + 2;
@@ -156,15 +156,15 @@ static void write_trace_id(qr_http *http, qr_text given, char out[QR_TRACE_ID_BY
 static enum MHD_Result begin(qr_connection *c, qr_request *r, const char *url, const char *method,
                              const char *version) {
     qr_http *http = c->http;
-    qr_field fields[QR_LIMIT_HEADER_FIELDS + 1];
+    qr_http_field fields[QR_LIMIT_HEADER_FIELDS + 1];
     field_list list = {fields, 0};
     MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, add_field, &list);
-    const qr_head head = {.method = qr_text_of(method),
+    const qr_http_head head = {.method = qr_text_of(method),
                           .target = {r->target, r->target_len},
                           .version = qr_text_of(version),
                           .fields = fields,
                           .fields_len = list.len};
-    qr_head_facts facts;
+    qr_http_facts facts;
     qr_status status = r->target_too_long ? QR_URI_TOO_LONG
                        : lines_adjoin(url, method, version, &list)
                            ? qr__guard_check(&head, http->options.max_body_bytes, &facts)

@@ -148,7 +148,10 @@ void qr_schedule_call(qr_schedule *schedule, qr_task *task) {
     qr_team_wake(schedule->team);
 }
 
-void qr_schedule_expect(qr_schedule *schedule) { qr_team_wake(schedule->team); }
+void qr_schedule_expect(qr_schedule *schedule) {
+    if (atomic_load(&schedule->depth) == 0) /* else somebody is awake */
+        qr_team_wake(schedule->team);
+}
 
 size_t qr_schedule_depth(const qr_schedule *schedule) { return atomic_load(&schedule->depth); }
 

@@ -1,4 +1,4 @@
-/* engine/cpu/kernels/attention__ref.c: softmax(q * k^T) * v of one head, in plain C. */
+/* engine/cpu/kernels/attention__ref.c: softmax(q * k^T) * v of one head, powers of 2, in plain C. */
 #include "engine/cpu/kernels/kernel_list.h"
 
 #include <math.h>
@@ -18,7 +18,7 @@ void qr_attention_f32__ref(const qr_attention *a) {
         }
         double sum = 0;
         for (size_t j = 0; j < a->keys; j++) {
-            p[j] = expf(p[j] - largest);
+            p[j] = exp2f(p[j] - largest);
             sum += (double)p[j];
         }
         for (size_t d = 0; d < a->D; d++) {

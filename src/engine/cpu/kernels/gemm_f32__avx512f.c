@@ -4,9 +4,10 @@
 #include "engine/cpu/kernels/gemm_list.h"
 
 #define QR_GEMM_ROWS_MAX       14
-#define QR_GEMM_LINES          2
+#define QR_GEMM_STEP_BYTES     128
 #define QR_GEMM_INT8           0
-#define QR_GEMM_ACC            __m512
+#define QR_GEMM_SUM            __m512
+#define QR_GEMM_OPERAND        __m512
 #define QR_GEMM_ZERO           _mm512_setzero_ps()
 #define QR_GEMM_LOAD(p)        _mm512_load_ps(p)
 #define QR_GEMM_BROADCAST(p)   _mm512_set1_ps(*(const float *)(const void *)(p))

@@ -12,9 +12,10 @@ static inline __m512i broadcast(const char *p) {
 }
 
 #define QR_GEMM_ROWS_MAX              14
-#define QR_GEMM_LINES                 2
+#define QR_GEMM_STEP_BYTES            128
 #define QR_GEMM_INT8                  1
-#define QR_GEMM_ACC                   __m512i
+#define QR_GEMM_SUM                   __m512i
+#define QR_GEMM_OPERAND               __m512i
 #define QR_GEMM_ZERO                  _mm512_setzero_si512()
 #define QR_GEMM_LOAD(p)               _mm512_load_si512(p)
 #define QR_GEMM_BROADCAST(p)          broadcast(p)

@@ -12,7 +12,12 @@
 
 #if defined(__x86_64__)
 #define QR_GEMM_X86(X)                                                                             \
+    X(F32, AVX2, avx2, gemm_f32, 16, 1, 4, true, 1e-6, qr_quantize_f32)                            \
     X(F32, AVX512F, avx512f, gemm_f32, 32, 1, 4, true, 1e-6, qr_quantize_f32)                      \
+    X(BF16, AVX2, avx2, gemm_bf16, 16, 1, 2, true, 1e-6, qr_quantize_f32)                          \
+    X(BF16, AVX512F, avx512f, gemm_bf16, 32, 1, 2, true, 1e-6, qr_quantize_f32)                    \
+    X(BF16, AVX512BF16, avx512bf16, gemm_bf16, 32, 2, 2, true, 1e-6, qr_quantize_bf16__avx512bf16) \
+    X(INT8, AVX2VNNI, avx2vnni, gemm_int8, 16, 4, 1, true, 1e-6, qr_quantize_int8__avx2vnni)       \
     X(INT8, AVX512VNNI, avx512vnni, gemm_int8, 32, 4, 1, true, 1e-6, qr_quantize_int8__avx512vnni)
 #else
 #define QR_GEMM_X86(X)

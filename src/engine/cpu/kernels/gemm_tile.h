@@ -1,8 +1,9 @@
 /* engine/cpu/kernels/gemm_tile.h: the body of every matrix product; a kernel's file defines its vectors and includes this.
  *
  *     #define QR_GEMM_ROWS_MAX 14                     // accumulators: 2 vectors a row
- *     #define QR_GEMM_ACC __m512i                     // and LOAD(p), BROADCAST(p), MAC(acc, a, w), STORE(p, acc), see below
- *     #define QR_GEMM_LINES 2                         // cache lines of weights a step
+ *     #define QR_GEMM_SUM __m512i                     // a vector of sums, and QR_GEMM_OPERAND of factors; ZERO, LOAD(weights),
+ *     ...                                             // BROADCAST(four bytes of a row), MAC(sum, row, weights), STORE(to, sum)
+ *     #define QR_GEMM_STEP_BYTES 128                  // of a panel: two vectors of weights
  *     #define QR_GEMM_NAME qr_gemm_int8__avx512vnni
  *     #include "engine/cpu/kernels/gemm_tile.h"
  *
@@ -21,20 +22,25 @@
 #endif
 #define QR_INLINE static inline __attribute__((always_inline))
 
+#if defined(__AVX512F__)
+#define QR_GEMM_REGISTER(v) "+v"(v)
+#else
+#define QR_GEMM_REGISTER(v) "+x"(v)
+#endif
+
 #define QR_GEMM_COLUMNS (2 * QR_VEC_LANES)
-#define QR_GEMM_STEP_BYTES ((size_t)QR_GEMM_LINES * 64)
 #define QR_GEMM_AHEAD 16384 /* bytes: the panel's stream is asked for this early, into L2; 8 to 32 KB measure alike */
 
 /* One step of k: two vectors of weights against four bytes of each row. */
-QR_INLINE void tile_step(const size_t rows, const char *const *row, const char *weights, QR_GEMM_ACC acc[][2]) {
-    QR_GEMM_ACC w[2];
+QR_INLINE void tile_step(const size_t rows, const char *const *row, const char *weights, QR_GEMM_SUM acc[][2]) {
+    QR_GEMM_OPERAND w[2];
     w[0] = QR_GEMM_LOAD(weights);
     w[1] = QR_GEMM_LOAD(weights + QR_GEMM_STEP_BYTES / 2);
     /* Else gcc reads the weights again for every row, and small tiles become bound by loads. */
-    __asm__("" : "+v"(w[0]), "+v"(w[1]));
+    __asm__("" : QR_GEMM_REGISTER(w[0]), QR_GEMM_REGISTER(w[1]));
     QR_UNROLL
     for (size_t i = 0; i < rows; i++) {
-        QR_GEMM_ACC a = QR_GEMM_BROADCAST(row[i]);
+        QR_GEMM_OPERAND a = QR_GEMM_BROADCAST(row[i]);
         acc[i][0] = QR_GEMM_MAC(acc[i][0], a, w[0]);
         acc[i][1] = QR_GEMM_MAC(acc[i][1], a, w[1]);
     }
@@ -42,7 +48,7 @@ QR_INLINE void tile_step(const size_t rows, const char *const *row, const char *
 
 /* sums[rows][columns] = operand rows * one panel. `rows` is a constant where this is inlined. */
 QR_INLINE void tile(const size_t rows, const qr_gemm_shape *shape, const char *operand, const char *panel, float *sums) {
-    QR_GEMM_ACC acc[QR_GEMM_ROWS_MAX][2];
+    QR_GEMM_SUM acc[QR_GEMM_ROWS_MAX][2];
     const char *row[QR_GEMM_ROWS_MAX];
     QR_UNROLL
     for (size_t i = 0; i < rows; i++) {
@@ -52,7 +58,7 @@ QR_INLINE void tile(const size_t rows, const qr_gemm_shape *shape, const char *o
     size_t steps = shape->steps;
     for (; steps >= 4; steps -= 4) {
         QR_UNROLL
-        for (size_t line = 0; line < 4 * QR_GEMM_LINES; line++)
+        for (size_t line = 0; line < 4 * QR_GEMM_STEP_BYTES / 64; line++)
             _mm_prefetch(panel + QR_GEMM_AHEAD + line * 64, _MM_HINT_T1);
         QR_UNROLL
         for (size_t u = 0; u < 4; u++) {

@@ -40,6 +40,5 @@ void qr_kernels_choose(qr_isa isa, qr_precision precision, qr_kernels *out) {
 }
 
 size_t qr_attention_scratch_bytes(size_t keys, size_t D) {
-    (void)D;
-    return qr_round_up(keys, 16) * sizeof(float);
+    return (keys + D) * 16 * sizeof(float); /* scores and queries of a block of 16 */
 }

@@ -23,7 +23,8 @@ typedef void qr_layer_norm_kernel(float *y, const float *x, const float *residua
 /** x[n] = activation(x[n]), in place. */
 typedef void qr_activation_kernel(float *x, size_t n);
 
-/** One sequence and one head: out[queries][D] = softmax(q * k^T) * v; the scale is in q. Row strides in floats. */
+/** One sequence and one head: out[queries][D] = softmax(q * k^T) * v, with powers of 2 for powers of e: q brings the factor
+ *  log2(e) / sqrt(D). Row strides in floats. */
 typedef struct qr_attention {
     float *out;           /* [queries][D], stride ld_out */
     const float *q;       /* [queries][D], stride ld_q */

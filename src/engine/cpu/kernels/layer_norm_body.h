@@ -6,52 +6,80 @@
 
 #include <math.h>
 
-typedef struct moments {
-    qr_vec a[4];
-} moments;
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define BLOCK         (4 * QR_VEC_LANES)
 
-static inline float moments_sum(const moments *m) {
-    return qr_vec_sum(qr_vec_add(qr_vec_add(m->a[0], m->a[1]), qr_vec_add(m->a[2], m->a[3])));
+typedef struct partial_sums {
+    qr_vec part[4];
+} partial_sums;
+
+ALWAYS_INLINE float total(const partial_sums *s) {
+    return qr_vec_sum(qr_vec_add(qr_vec_add(s->part[0], s->part[1]), qr_vec_add(s->part[2], s->part[3])));
 }
 
-static inline __attribute__((always_inline)) void normalize_row(float *y, const float *x, const float *residual,
-                                                                const float *gamma, const float *beta, float eps,
-                                                                size_t C) {
-    size_t whole = C - C % QR_VEC_LANES, tail = C % QR_VEC_LANES, part = 0;
-    const qr_vec zero = qr_vec_set(0);
-    moments sum = {{zero, zero, zero, zero}}, squares = sum;
-    for (size_t c = 0; c < whole; c += QR_VEC_LANES, part = (part + 1) % 4) {
-        qr_vec v = qr_vec_load(x + c);
+/* y = x + residual; returns the row's mean. */
+ALWAYS_INLINE float add_rows(float *y, const float *x, const float *residual, size_t C) {
+    qr_vec zero = qr_vec_set(0);
+    partial_sums sum = {{zero, zero, zero, zero}};
+    size_t c = 0;
+    for (; c + BLOCK <= C; c += BLOCK) {
+        for (size_t i = 0; i < 4; i++) {
+            size_t at = c + i * QR_VEC_LANES;
+            qr_vec v = qr_vec_load(x + at);
+            if (residual != NULL)
+                v = qr_vec_add(v, qr_vec_load(residual + at));
+            qr_vec_store(y + at, v);
+            sum.part[i] = qr_vec_add(sum.part[i], v);
+        }
+    }
+    for (; c < C; c += QR_VEC_LANES) {
+        size_t n = C - c < QR_VEC_LANES ? C - c : QR_VEC_LANES;
+        qr_vec v = qr_vec_load_first(x + c, n);
         if (residual != NULL)
-            v = qr_vec_add(v, qr_vec_load(residual + c));
-        qr_vec_store(y + c, v);
-        sum.a[part] = qr_vec_add(sum.a[part], v);
+            v = qr_vec_add(v, qr_vec_load_first(residual + c, n));
+        qr_vec_store_first(y + c, v, n);
+        sum.part[0] = qr_vec_add(sum.part[0], v);
     }
-    if (tail > 0) {
-        qr_vec v = qr_vec_load_first(x + whole, tail);
-        if (residual != NULL)
-            v = qr_vec_add(v, qr_vec_load_first(residual + whole, tail));
-        qr_vec_store_first(y + whole, v, tail);
-        sum.a[part] = qr_vec_add(sum.a[part], v);
+    return total(&sum) / (float)C;
+}
+
+ALWAYS_INLINE float variance(const float *y, float mean, size_t C) {
+    qr_vec zero = qr_vec_set(0), m = qr_vec_set(mean);
+    partial_sums sum = {{zero, zero, zero, zero}};
+    size_t c = 0;
+    for (; c + BLOCK <= C; c += BLOCK) {
+        for (size_t i = 0; i < 4; i++) {
+            qr_vec v = qr_vec_sub(qr_vec_load(y + c + i * QR_VEC_LANES), m);
+            sum.part[i] = qr_vec_fma(v, v, sum.part[i]);
+        }
     }
-    qr_vec mean = qr_vec_set(moments_sum(&sum) / (float)C);
-    part = 0;
-    for (size_t c = 0; c < whole; c += QR_VEC_LANES, part = (part + 1) % 4) {
-        qr_vec v = qr_vec_sub(qr_vec_load(y + c), mean);
-        squares.a[part] = qr_vec_fma(v, v, squares.a[part]);
+    for (; c < C; c += QR_VEC_LANES) {
+        size_t n = C - c < QR_VEC_LANES ? C - c : QR_VEC_LANES;
+        qr_vec v = qr_vec_first(qr_vec_sub(qr_vec_load_first(y + c, n), m), n);
+        sum.part[0] = qr_vec_fma(v, v, sum.part[0]);
     }
-    if (tail > 0) {
-        qr_vec v = qr_vec_first(qr_vec_sub(qr_vec_load_first(y + whole, tail), mean), tail);
-        squares.a[part] = qr_vec_fma(v, v, squares.a[part]);
-    }
-    qr_vec scale = qr_vec_set(1 / sqrtf(moments_sum(&squares) / (float)C + eps));
-    for (size_t c = 0; c < whole; c += QR_VEC_LANES) {
-        qr_vec v = qr_vec_mul(qr_vec_sub(qr_vec_load(y + c), mean), scale);
+    return total(&sum) / (float)C;
+}
+
+ALWAYS_INLINE void scale_row(float *y, float mean, float scale, const float *gamma, const float *beta, size_t C) {
+    qr_vec m = qr_vec_set(mean), s = qr_vec_set(scale);
+    size_t c = 0;
+    for (; c + QR_VEC_LANES <= C; c += QR_VEC_LANES) {
+        qr_vec v = qr_vec_mul(qr_vec_sub(qr_vec_load(y + c), m), s);
         qr_vec_store(y + c, qr_vec_fma(v, qr_vec_load(gamma + c), qr_vec_load(beta + c)));
     }
-    if (tail > 0) {
-        qr_vec v = qr_vec_mul(qr_vec_sub(qr_vec_load_first(y + whole, tail), mean), scale);
-        v = qr_vec_fma(v, qr_vec_load_first(gamma + whole, tail), qr_vec_load_first(beta + whole, tail));
-        qr_vec_store_first(y + whole, v, tail);
+    if (c < C) {
+        size_t n = C - c;
+        qr_vec v = qr_vec_mul(qr_vec_sub(qr_vec_load_first(y + c, n), m), s);
+        v = qr_vec_fma(v, qr_vec_load_first(gamma + c, n), qr_vec_load_first(beta + c, n));
+        qr_vec_store_first(y + c, v, n);
+    }
+}
+
+ALWAYS_INLINE void layer_norm(float *y, const float *x, const float *residual, const float *gamma,
+                              const float *beta, float eps, size_t rows, size_t C) {
+    for (size_t r = 0; r < rows; r++, x += C, y += C) {
+        float mean = residual == NULL ? add_rows(y, x, NULL, C) : add_rows(y, x, residual + r * C, C);
+        scale_row(y, mean, 1 / sqrtf(variance(y, mean, C) + eps), gamma, beta, C);
     }
 }

@@ -1,0 +1,56 @@
+/* cli/bench_client.h: one keep-alive HTTP/1.1 connection of `querent bench http`, non-blocking.
+ *
+ *     qr_client client;
+ *     qr_client_init(&client);
+ *     qr_client_open(&client, &address, sizeof address);         // EPOLLOUT follows
+ *     qr_client_send(&client, request);                          // a whole request, borrowed until
+ * it is answered switch (qr_client_advance(&client)) ...                    // on every epoll event
+ *
+ * Understands what querent sends: a status line, headers, a body of Content-Length bytes. Bodies
+ * are counted and dropped.
+ */
+#ifndef QR_CLI_BENCH_CLIENT_H
+#define QR_CLI_BENCH_CLIENT_H
+
+#include <sys/socket.h>
+
+#include "base/base.h"
+
+#define QR_CLIENT_HEAD_BYTES 8192
+
+typedef struct qr_client {
+    int fd;    /* -1: closed */
+    bool busy; /* a request is on its way */
+    qr_text request;
+    size_t sent;
+    char head[QR_CLIENT_HEAD_BYTES];
+    size_t head_len;
+    bool head_done, closes; /* Connection: close */
+    size_t body_left;
+    int code;             /* of the answer */
+    uint64_t start_ns;    /* the loader's: intended time */
+    uint64_t deadline_ns; /* the loader's: when it gives the request up */
+} qr_client;
+
+typedef enum qr_client_state {
+    QR_CLIENT_WAITING,  /* nothing to do until the next event */
+    QR_CLIENT_ANSWERED, /* client->code is there; the connection is idle, or was closed when the
+                           server asked for it */
+    QR_CLIENT_CLOSED,   /* idle, and the server closed it: no fault */
+    QR_CLIENT_FAILED    /* refused, reset, or an answer that is not HTTP; closed */
+} qr_client_state;
+
+void qr_client_init(qr_client *client);
+
+/** Starts connecting. False: no socket, or refused at once. */
+QR_MUST_USE bool qr_client_open(qr_client *client, const struct sockaddr *address,
+                                socklen_t address_len);
+
+void qr_client_send(qr_client *client, qr_text request);
+
+/** Writes and reads as far as the socket allows. */
+QR_MUST_USE qr_client_state qr_client_advance(qr_client *client);
+
+void qr_client_close(qr_client *client);
+
+#endif

@@ -1,0 +1,29 @@
+/* cli/bench_requests.h: the HTTP requests that `querent bench http` sends: one a query, in the
+ * shape of the route. */
+#ifndef QR_CLI_BENCH_REQUESTS_H
+#define QR_CLI_BENCH_REQUESTS_H
+
+#include "cli/bench_queries.h"
+
+typedef struct qr_requests {
+    qr_buf bytes;   /* all requests end to end */
+    qr_text *items; /* owned; they point into bytes */
+    size_t len;
+} qr_requests;
+
+typedef struct qr_requests_options {
+    const char *host;  /* for the Host header: "127.0.0.1:8080" */
+    const char *route; /* "/embed"; a route that takes no body becomes one GET */
+    size_t budget_ms;  /* X-Request-Budget-Ms; 0: no such header */
+} qr_requests_options;
+
+/** True when requests to this route carry a query. */
+bool qr_requests_need_queries(const char *route);
+
+/** `queries` may be NULL for a route that needs none. Deinit `out` also after a failure. */
+QR_MUST_USE qr_status qr_requests_build(const qr_requests_options *options,
+                                        const qr_queries *queries, qr_requests *out,
+                                        qr_error *error);
+void qr_requests_deinit(qr_requests *requests);
+
+#endif

@@ -1,0 +1,66 @@
+/* cli/hdr_histogram.c: bucket = (octave, the 10 bits below its leading one). */
+#include "cli/hdr_histogram.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define HALF_BITS 10u
+#define HALF      (1u << HALF_BITS)
+#define BUCKETS   ((42 - HALF_BITS + 1) * HALF)
+
+/* Values below 2 * HALF are their own index; each octave above takes HALF buckets more. */
+static size_t bucket_of(uint64_t value) {
+    if (value < 2 * HALF)
+        return (size_t)value;
+    unsigned shift = 63 - (unsigned)__builtin_clzll(value) - HALF_BITS;
+    return (size_t)shift * HALF + (size_t)(value >> shift);
+}
+
+static double middle_of(size_t bucket) {
+    if (bucket < 2 * HALF)
+        return (double)bucket;
+    size_t shift = bucket / HALF - 1;
+    uint64_t low = (uint64_t)(bucket - shift * HALF) << shift;
+    return (double)low + (double)((UINT64_C(1) << shift) - 1) / 2;
+}
+
+bool qr_hdr_init(qr_hdr *hdr) {
+    *hdr = (qr_hdr){.counts = calloc(BUCKETS, sizeof *hdr->counts)};
+    return hdr->counts != NULL;
+}
+
+void qr_hdr_deinit(qr_hdr *hdr) {
+    if (hdr == NULL)
+        return;
+    free(hdr->counts);
+    *hdr = (qr_hdr){0};
+}
+
+void qr_hdr_record(qr_hdr *hdr, uint64_t value) {
+    value = value > QR_HDR_MAX ? QR_HDR_MAX : value;
+    hdr->counts[bucket_of(value)]++;
+    if (hdr->total == 0 || value < hdr->min)
+        hdr->min = value;
+    if (value > hdr->max)
+        hdr->max = value;
+    hdr->total++;
+    hdr->sum += (double)value;
+}
+
+double qr_hdr_percentile(const qr_hdr *hdr, double percent) {
+    uint64_t rank = (uint64_t)ceil(percent / 100 * (double)hdr->total);
+    uint64_t seen = 0;
+    if (hdr->total == 0)
+        return 0;
+    rank = rank == 0 ? 1 : rank;
+    for (size_t bucket = 0; bucket < BUCKETS; bucket++) {
+        seen += hdr->counts[bucket];
+        if (seen >= rank)
+            return fmin(fmax(middle_of(bucket), (double)hdr->min), (double)hdr->max);
+    }
+    return (double)hdr->max;
+}
+
+double qr_hdr_mean(const qr_hdr *hdr) {
+    return hdr->total == 0 ? 0 : hdr->sum / (double)hdr->total;
+}

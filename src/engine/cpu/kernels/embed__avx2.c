@@ -1,0 +1,7 @@
+/* engine/cpu/kernels/embed__avx2.c: embed_body.h for this instruction set. */
+#include "engine/cpu/kernels/embed_body.h"
+#include "engine/cpu/kernels/kernel_list.h"
+
+void qr_embed_f32__avx2(float *y, const void *word, bool half, const float *position, const float *type, size_t C) {
+    embed(y, word, half, position, type, C);
+}

@@ -1,1 +1,0 @@
-typedef int qr_placeholder_server;

@@ -1,0 +1,296 @@
+/* server/server.c: the process's life: check, bind, load, serve, drain.
+ *
+ * The loop runs from the start, so that with --ops-port `live` answers while a thread of its own loads the models. The main port is
+ * bound at once (a taken port is known before a model is read) but listens only when the server is ready.
+ *
+ *   LOADING --loaded--> SERVING --SIGTERM--> DRAINING --drain-delay--> QUIESCED --all answered--> exit 0
+ *                                                                         +-- drain-timeout, second signal --> exit 2
+ */
+#include "server/server.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "server/flow.h"
+#include "server/startup.h"
+
+#define OPS_CONNECTIONS 64   /* its own, so that load on the main port cannot take them */
+#define OTHER_FDS       64   /* files, epoll, eventfd: what is no connection */
+#define DRAIN_LOOK_MS   10
+#define LAG_PERIOD_NS   (250 * QR_NS_PER_MS)
+
+typedef enum phase { LOADING, SERVING, DRAINING, QUIESCED } phase;
+
+typedef struct server {
+    const qr_config *config;
+    _Atomic phase phase;
+    int exit_code;
+    qr_loop *loop;
+    qr_flow *flow;
+    qr_http *main, *ops;
+    qr_house house;
+    qr_api *ops_api;          /* live and ready while models load; has none */
+    pthread_t loader;
+    bool loading;             /* the loader is to be joined */
+    qr_status load_status;
+    qr_error load_error;
+    qr_watch *loaded, *drain_timer;
+    uint64_t drain_end_ns;
+    int lag_fd;
+    uint64_t lag_due_ns;
+} server;
+
+static bool is_ready(void *state) {
+    const server *s = state;
+    return atomic_load(&s->phase) == SERVING;
+}
+
+static void render_metrics(void *state, qr_buf *out) {
+    const server *s = state;
+    if (atomic_load(&s->phase) == LOADING)
+        return; /* the loader is still at work on them */
+    qr_metrics_render(s->house.metrics, qr_schedule_depth(s->house.schedule), is_ready(state), out);
+}
+
+static void init_log(const qr_config *config) {
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    const char *level = qr_config_text(config, QR_OPTION_LOG_LEVEL);
+    const char *format = qr_config_text(config, QR_OPTION_LOG_FORMAT);
+    qr_log_level lowest = QR_LOG_INFO;
+    for (size_t i = 0; level != NULL && i < sizeof levels / sizeof levels[0]; i++) {
+        if (strcmp(level, levels[i]) == 0)
+            lowest = (qr_log_level)i;
+    }
+    qr_log_init(lowest, format != NULL && strcmp(format, "json") == 0, qr_config_flag(config, QR_OPTION_LOG_TEXT));
+}
+
+/* Descriptors for every connection, or a clear word before the first is refused. */
+static qr_status reserve_fds(size_t connections, qr_error *error) {
+    struct rlimit limit;
+    rlim_t need = connections + OPS_CONNECTIONS + OTHER_FDS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
+        return QR_OK;
+    rlim_t most = limit.rlim_max;
+    limit.rlim_cur = need < most ? need : most;
+    if (need > most || setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "--max-connections %zu: needs %" PRIu64 " file descriptors, the system allows %" PRIu64
+                            " (ulimit -n)",
+                            connections, (uint64_t)need, (uint64_t)most);
+    return QR_OK;
+}
+
+/* How late the loop comes to what is due: its own long steps, and the system's scheduling. */
+static void on_lag_tick(void *state) {
+    server *s = state;
+    uint64_t expired, now = qr_clock_ns();
+    if (read(s->lag_fd, &expired, sizeof expired) != sizeof expired)
+        return;
+    if (atomic_load(&s->phase) != LOADING && now > s->lag_due_ns)
+        qr_metrics_loop_lag(s->house.metrics, now - s->lag_due_ns);
+    s->lag_due_ns += expired * LAG_PERIOD_NS;
+}
+
+static bool watch_lag(server *s) {
+    const struct timespec period = {.tv_nsec = (long)LAG_PERIOD_NS};
+    s->lag_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (s->lag_fd < 0)
+        return false;
+    s->lag_due_ns = qr_clock_ns() + LAG_PERIOD_NS;
+    return timerfd_settime(s->lag_fd, 0, &(struct itimerspec){period, period}, NULL) == 0 &&
+           qr_watch_fd(s->loop, s->lag_fd, on_lag_tick, s) != NULL;
+}
+
+/* Drain */
+
+static void look_for_end(void *state) {
+    server *s = state;
+    if (qr_http_open_exchanges(s->main) == 0 && qr_http_open_connections(s->main) == 0) {
+        qr_log(QR_LOG_INFO, "drained: every admitted request is answered");
+        qr_loop_stop(s->loop);
+    } else if (qr_clock_ns() >= s->drain_end_ns) {
+        qr_log(QR_LOG_ERROR, "drain timed out: %zu requests and %zu connections are given up",
+               qr_http_open_exchanges(s->main), qr_http_open_connections(s->main));
+        _exit(2); /* suspended connections and busy workers cannot be waited for */
+    }
+}
+
+static void quiesce(void *state) {
+    server *s = state;
+    atomic_store(&s->phase, QUIESCED);
+    s->drain_end_ns = qr_clock_ns() + qr_config_number(s->config, QR_OPTION_DRAIN_TIMEOUT_MS) * QR_NS_PER_MS;
+    qr_http_quiesce(s->main);
+    qr_watch_close(s->drain_timer);
+    s->drain_timer = qr_watch_timer(s->loop, look_for_end, s);
+    if (s->drain_timer == NULL)
+        _exit(2);
+    qr_watch_arm(s->drain_timer, 0, DRAIN_LOOK_MS);
+}
+
+static void on_stop_signal(void *state) {
+    server *s = state;
+    switch (atomic_load(&s->phase)) {
+    case LOADING:
+        qr_log(QR_LOG_INFO, "told to stop while loading");
+        _exit(0); /* nothing was admitted, and the loader cannot be interrupted */
+    case SERVING:
+        break;
+    case DRAINING:
+    case QUIESCED:
+        qr_log(QR_LOG_WARN, "told to stop again: leaving without finishing");
+        _exit(2);
+    }
+    size_t delay_ms = qr_config_number(s->config, QR_OPTION_DRAIN_DELAY_MS);
+    qr_log(QR_LOG_INFO, "told to stop: not ready from now on, accepting for %zu ms more", delay_ms);
+    atomic_store(&s->phase, DRAINING);
+    qr_http_closing(s->main);
+    if (delay_ms == 0)
+        quiesce(s);
+    else
+        qr_watch_arm(s->drain_timer, delay_ms, 0);
+}
+
+/* Load */
+
+static void *load(void *state) {
+    server *s = state;
+    const qr_api_hooks hooks = {.ready = is_ready, .metrics = render_metrics, .state = s};
+    s->load_status = qr__startup_load(s->config, &hooks, &s->house, &s->load_error);
+    qr_watch_wake(s->loaded);
+    return NULL;
+}
+
+static void give_up(server *s, const qr_error *error) {
+    qr_log(QR_LOG_ERROR, "cannot start: %s", error->message);
+    s->exit_code = 1;
+    if (s->loop != NULL)
+        qr_loop_stop(s->loop);
+}
+
+static void announce(const server *s, const qr_http *http, const char *what) {
+    const char *host = qr_config_text(s->config, QR_OPTION_HOST);
+    bool v6 = host != NULL && strchr(host, ':') != NULL;
+    char line[256];
+    int len = snprintf(line, sizeof line, "querent: %s on http://%s%s%s:%u\n", what, v6 ? "[" : "",
+                       host == NULL ? "127.0.0.1" : host, v6 ? "]" : "", (unsigned)qr_http_port(http));
+    if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0)
+        return; /* a closed stderr must not stop the server */
+}
+
+static void on_loaded(void *state) {
+    server *s = state;
+    qr_error error = {0};
+    pthread_join(s->loader, NULL);
+    s->loading = false;
+    if (s->load_status != QR_OK) {
+        give_up(s, &s->load_error);
+        return;
+    }
+    qr_flow_serve(s->flow, s->house.api, s->house.schedule, s->house.metrics);
+    if (qr_http_listen(s->main, &error) != QR_OK) {
+        give_up(s, &error);
+        return;
+    }
+    atomic_store(&s->phase, SERVING);
+    if (s->ops != NULL)
+        announce(s, s->ops, "ops");
+    announce(s, s->main, "listening");
+}
+
+/* Start */
+
+static qr_status open_listener(server *s, bool ops, qr_http **http, qr_error *error) {
+    const qr_config *config = s->config;
+    qr_http_options options = {
+        .host = qr_config_text(config, QR_OPTION_HOST),
+        .port = (uint16_t)qr_config_number(config, ops ? QR_OPTION_OPS_PORT : QR_OPTION_PORT),
+        .max_connections = ops ? OPS_CONNECTIONS : qr_config_number(config, QR_OPTION_MAX_CONNECTIONS),
+        .max_body_bytes = qr_config_number(config, QR_OPTION_MAX_BODY_BYTES),
+        .default_budget_ns = qr_config_number(config, QR_OPTION_BUDGET_MS) * QR_NS_PER_MS,
+        .loop = s->loop,
+        .ops = ops,
+        .ops_elsewhere = !ops && qr_config_number(config, QR_OPTION_OPS_PORT) != 0,
+    };
+    qr_flow_connect(s->flow, &options);
+    qr_status status = qr_http_open(&options, http, error);
+    if (status == QR_OK)
+        qr_flow_listener(s->flow, *http);
+    return status;
+}
+
+static qr_status open_all(server *s, qr_error *error) {
+    const qr_config *config = s->config;
+    size_t connections = qr_config_number(config, QR_OPTION_MAX_CONNECTIONS) + OPS_CONNECTIONS;
+    const qr_api_hooks hooks = {.ready = is_ready, .metrics = render_metrics, .state = s};
+    qr_status status = qr_loop_create(&s->loop);
+    if (status == QR_OK)
+        status = qr_flow_create(s->loop, connections, qr_config_number(config, QR_OPTION_SLOW_MS) * QR_NS_PER_MS,
+                                &s->flow);
+    if (status != QR_OK)
+        return qr_error_set(error, status, "cannot start the event loop");
+    s->loaded = qr_watch_wakeup(s->loop, on_loaded, s);
+    s->drain_timer = qr_watch_timer(s->loop, quiesce, s);
+    if (s->loaded == NULL || s->drain_timer == NULL || !watch_lag(s) ||
+        qr_watch_signal(s->loop, SIGTERM, on_stop_signal, s) == NULL ||
+        qr_watch_signal(s->loop, SIGINT, on_stop_signal, s) == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "cannot watch signals and timers");
+    status = open_listener(s, false, &s->main, error);
+    if (status != QR_OK || qr_config_number(config, QR_OPTION_OPS_PORT) == 0)
+        return status;
+    status = qr_api_create(&(qr_api_options){.config = config, .hooks = hooks}, &s->ops_api, error);
+    if (status == QR_OK)
+        status = open_listener(s, true, &s->ops, error);
+    if (status != QR_OK)
+        return status;
+    qr_flow_serve(s->flow, s->ops_api, NULL, NULL);
+    return qr_http_listen(s->ops, error);
+}
+
+static qr_status start(server *s, qr_error *error) {
+    qr_status status = qr__startup_check(s->config, error);
+    if (status == QR_OK)
+        status = reserve_fds(qr_config_number(s->config, QR_OPTION_MAX_CONNECTIONS), error);
+    if (status == QR_OK)
+        status = open_all(s, error);
+    if (status != QR_OK)
+        return status;
+    int failed = pthread_create(&s->loader, NULL, load, s);
+    if (failed != 0)
+        return qr_error_set(error, QR_IO, "cannot start a thread: %s", strerror(failed));
+    s->loading = true;
+    return QR_OK;
+}
+
+static void close_all(server *s) {
+    if (s->loading)
+        pthread_join(s->loader, NULL);
+    qr_http_close(s->main);
+    qr_http_close(s->ops);
+    qr__startup_unload(&s->house);
+    qr_api_destroy(s->ops_api);
+    qr_flow_destroy(s->flow);
+    qr_loop_destroy(s->loop);
+    if (s->lag_fd >= 0)
+        close(s->lag_fd);
+}
+
+int qr_server_run(const qr_config *config) {
+    server s = {.config = config, .phase = LOADING, .lag_fd = -1};
+    qr_error error = {0};
+    init_log(config);
+    signal(SIGPIPE, SIG_IGN);
+    if (start(&s, &error) == QR_OK)
+        qr_loop_run(s.loop);
+    else
+        give_up(&s, &error);
+    close_all(&s);
+    return s.exit_code;
+}

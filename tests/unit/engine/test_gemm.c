@@ -1,0 +1,333 @@
+/* tests/unit/engine/test_gemm.c: every matrix product of the table that this machine runs, against sums in double of the very
+ * values that the kernel was given: over odd sizes, for the same bits in any company, and for rows at the edges of quantization. */
+#include "engine/cpu/kernels/gemm.h"
+#include "engine/cpu/matrix_pack.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define M_MAX 40
+
+static uint32_t state = 1;
+
+/* -1..1 */
+static float noise(void) {
+    state = state * 1664525u + 1013904223u;
+    return (float)(int32_t)state / 2147483648.0f;
+}
+
+static float *noises(size_t n) {
+    float *x = malloc(n * sizeof *x);
+    for (size_t i = 0; i < n; i++)
+        x[i] = noise();
+    return x;
+}
+
+static double from_bf16(uint16_t half) {
+    uint32_t bits = (uint32_t)half << 16;
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static uint16_t to_bf16(float f) { /* nearest even */
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/* A problem with everything that a kernel reads; exact sizes, so that AddressSanitizer sees one byte too far. */
+typedef struct problem {
+    const qr_gemm_kernel *kernel;
+    qr_gemm_shape shape;
+    size_t rows;
+    float *x, *w, *bias;
+    void *operand, *panels;
+    double *wide; /* W as packed */
+} problem;
+
+static void widen_weights(problem *p) {
+    const size_t K = p->shape.K, N = p->shape.N;
+    p->wide = malloc(K * N * sizeof *p->wide);
+    for (size_t n = 0; n < N; n++) {
+        float most = 0;
+        for (size_t k = 0; k < K; k++)
+            most = fmaxf(most, fabsf(p->w[n * K + k]));
+        const float scale = most / 127;
+        for (size_t k = 0; k < K; k++) {
+            const float w = p->w[n * K + k];
+            double *to = &p->wide[n * K + k];
+            switch (p->kernel->precision) {
+            case QR_PRECISION_INT8: *to = (double)rintf(w * (1 / scale)) * (double)scale; break;
+            case QR_PRECISION_BF16: *to = from_bf16(to_bf16(w)); break;
+            default: *to = w; break;
+            }
+        }
+    }
+}
+
+static void problem_init(problem *p, const qr_gemm_kernel *kernel, size_t rows, size_t K, size_t N) {
+    *p = (problem){.kernel = kernel, .rows = rows, .shape = qr_gemm_shape_of(kernel, K, N)};
+    p->x = noises(rows * K);
+    p->w = noises(N * K);
+    p->bias = noises(N);
+    p->operand = aligned_alloc(64, rows * p->shape.stride);
+    memset(p->operand, 0xff, rows * p->shape.stride); /* whatever was there before */
+    const size_t bytes = p->shape.panels * p->shape.panel_bytes;
+    p->panels = aligned_alloc(64, bytes);
+    memset(p->panels, 0, bytes);
+    qr_matrix_source source = {.weights = p->w, .bias = p->bias, .in = K, .out = N};
+    qr_matrix_pack_panels(kernel, &p->shape, &source, p->panels, 0, p->shape.panels);
+    for (size_t t = 0; t < rows; t++)
+        kernel->quantize(&p->shape, p->x + t * K, (char *)p->operand + t * p->shape.stride);
+    widen_weights(p);
+}
+
+static void problem_deinit(problem *p) {
+    free(p->x);
+    free(p->w);
+    free(p->bias);
+    free(p->operand);
+    free(p->panels);
+    free(p->wide);
+}
+
+static void run(const problem *p, size_t first, size_t rows, size_t begin, size_t end, qr_epilogue epilogue, float *y,
+                size_t ldy) {
+    p->kernel->multiply(&(qr_gemm_task){.shape = &p->shape,
+                                        .panels = p->panels,
+                                        .operand = (const char *)p->operand + first * p->shape.stride,
+                                        .rows = rows,
+                                        .epilogue = epilogue,
+                                        .y = y,
+                                        .ldy = ldy,
+                                        .begin = begin,
+                                        .end = end});
+}
+
+/* What row t holds at k, as the kernel sees it. */
+static double operand_at(const problem *p, size_t t, size_t k) {
+    const char *row = (const char *)p->operand + t * p->shape.stride;
+    if (p->kernel->precision == QR_PRECISION_INT8) {
+        qr_gemm_row constants;
+        memcpy(&constants, row + p->shape.row_at, sizeof constants);
+        return (double)((const uint8_t *)row)[k] * (double)constants.scale + (double)constants.offset;
+    }
+    if (p->kernel->step == 2) {
+        uint16_t half;
+        memcpy(&half, row + 2 * k, sizeof half);
+        return from_bf16(half);
+    }
+    float f;
+    memcpy(&f, row + 4 * k, sizeof f);
+    return f;
+}
+
+static double activated(qr_epilogue epilogue, double v) {
+    switch (epilogue) {
+    case QR_EPILOGUE_BIAS: break;
+    case QR_EPILOGUE_BIAS_GELU: return v / 2 * (1 + erf(v * M_SQRT1_2));
+    case QR_EPILOGUE_BIAS_GELU_NEW: return v / 2 * (1 + tanh(sqrt(M_2_PI) * (v + 0.044715 * v * v * v)));
+    case QR_EPILOGUE_BIAS_RELU: return v > 0 ? v : 0;
+    }
+    return v;
+}
+
+/* The greatest error of y, in units of sum(|x| |w|) + |bias|. */
+static double worst_error(const problem *p, qr_epilogue epilogue, const float *y, size_t ldy) {
+    const size_t K = p->shape.K;
+    double worst = 0, *x = malloc(K * sizeof *x);
+    for (size_t t = 0; t < p->rows; t++) {
+        for (size_t k = 0; k < K; k++)
+            x[k] = operand_at(p, t, k);
+        for (size_t n = 0; n < p->shape.N; n++) {
+            double sum = p->bias[n], size = fabs(sum);
+            for (size_t k = 0; k < K; k++) {
+                sum += x[k] * p->wide[n * K + k];
+                size += fabs(x[k] * p->wide[n * K + k]);
+            }
+            double error = fabs(y[t * ldy + n] - activated(epilogue, sum));
+            if (epilogue != QR_EPILOGUE_BIAS)
+                error = fmax(0, error - 3e-7); /* of the activation itself */
+            worst = fmax(worst, error / size);
+        }
+    }
+    free(x);
+    return worst;
+}
+
+static const size_t Ks[] = {1, 2, 3, 5, 17, 64, 255, 384, 509, 1536}, Ns[] = {1, 2, 33, 100};
+
+#define EACH(i, array) size_t i = 0; i < sizeof(array) / sizeof *(array); i++
+
+Test(gemm, matches_sums_in_double) {
+    size_t tested = 0;
+    for (size_t i = 0; i < qr_gemm_table_len; i++) {
+        const qr_gemm_kernel *kernel = &qr_gemm_table[i];
+        if (!qr_isa_available(kernel->isa))
+            continue;
+        double worst = 0;
+        for (EACH(a, Ks))
+            for (EACH(b, Ns))
+                for (size_t rows = 1; rows <= M_MAX; rows += Ks[a] > 300 ? 13 : 3) {
+                    problem p;
+                    problem_init(&p, kernel, rows, Ks[a], Ns[b]);
+                    float *y = malloc(rows * Ns[b] * sizeof *y);
+                    const qr_epilogue epilogue = (qr_epilogue)(rows % 4);
+                    run(&p, 0, rows, 0, p.shape.panels, epilogue, y, Ns[b]);
+                    const double error = worst_error(&p, epilogue, y, Ns[b]);
+                    worst = fmax(worst, error);
+                    cr_assert_leq(error, kernel->tolerance, "%s: M %zu K %zu N %zu epilogue %d: error %g",
+                                  kernel->name, rows, Ks[a], Ns[b], epilogue, error);
+                    free(y);
+                    problem_deinit(&p);
+                }
+        cr_log_info("%s: worst error %.2g of sum(|x||w|)", kernel->name, worst);
+        tested++;
+    }
+    cr_assert_gt(tested, 0);
+}
+
+/* Alone, with mates, at any place, in any split of the panels: the same bits. And nothing else of y is written. */
+Test(gemm, same_bits_in_any_company) {
+    const size_t N = 100, ldy = 117;
+    for (size_t i = 0; i < qr_gemm_table_len; i++) {
+        const qr_gemm_kernel *kernel = &qr_gemm_table[i];
+        if (!qr_isa_available(kernel->isa) || !kernel->invariant)
+            continue;
+        for (EACH(a, Ks)) {
+            problem p;
+            problem_init(&p, kernel, M_MAX, Ks[a], N);
+            float alone[M_MAX][128], y[M_MAX * 128];
+            for (size_t t = 0; t < M_MAX; t++)
+                run(&p, t, 1, 0, p.shape.panels, QR_EPILOGUE_BIAS_GELU, alone[t], ldy);
+            for (size_t rows = 1; rows <= M_MAX; rows++) {
+                const size_t first = (rows * 7) % (M_MAX - rows + 1);
+                const size_t cut = rows % (p.shape.panels + 1);
+                memset(y, 0x5a, sizeof y);
+                run(&p, first, rows, cut, p.shape.panels, QR_EPILOGUE_BIAS_GELU, y, ldy);
+                run(&p, first, rows, 0, cut, QR_EPILOGUE_BIAS_GELU, y, ldy);
+                for (size_t t = 0; t < rows; t++)
+                    cr_assert_arr_eq(y + t * ldy, alone[first + t], N * sizeof(float), "%s: M %zu row %zu K %zu",
+                                     kernel->name, rows, t, Ks[a]);
+                for (size_t at = 0; at < M_MAX * 128; at++)
+                    if (at % ldy >= N || at / ldy >= rows)
+                        cr_assert_arr_eq(&y[at], "\x5a\x5a\x5a\x5a", 4, "%s: wrote outside at %zu", kernel->name, at);
+            }
+            problem_deinit(&p);
+        }
+    }
+}
+
+static void quantize_one(const qr_gemm_kernel *kernel, const float *x, size_t K, double *out, qr_gemm_row *constants) {
+    const qr_gemm_shape shape = qr_gemm_shape_of(kernel, K, 1);
+    void *row = aligned_alloc(64, shape.stride);
+    kernel->quantize(&shape, x, row);
+    memcpy(constants, (char *)row + shape.row_at, sizeof *constants);
+    for (size_t k = 0; k < K; k++)
+        out[k] = (double)((uint8_t *)row)[k] * (double)constants->scale + (double)constants->offset;
+    free(row);
+}
+
+Test(gemm, int8_rows_at_the_edges) {
+    const struct {
+        float fill, special;
+        double error; /* allowed, of the range */
+    } cases[] = {
+        {0, 0, 0},            {1.25f, 1.25f, 0},     {-3, -3, 0},         {0, 1e30f, 0.502 / 255},
+        {1, -1e30f, 0.502 / 255}, {3e38f, -3e38f, 0.502 / 255}, {0, 1e-40f, 1}, {1e-42f, -1e-42f, 1},
+        {-0.17f, 5, 0.502 / 255}, {0, 1e-30f, 0.502 / 255},
+    };
+    for (size_t i = 0; i < qr_gemm_table_len; i++) {
+        const qr_gemm_kernel *kernel = &qr_gemm_table[i];
+        if (!qr_isa_available(kernel->isa) || kernel->precision != QR_PRECISION_INT8)
+            continue;
+        for (EACH(c, cases))
+            for (size_t K = 1; K < 70; K += 4) {
+                float x[70];
+                double back[70];
+                qr_gemm_row constants;
+                for (size_t k = 0; k < K; k++)
+                    x[k] = cases[c].fill;
+                x[K / 2] = cases[c].special;
+                quantize_one(kernel, x, K, back, &constants);
+                cr_assert(isfinite(constants.scale) && constants.scale >= 0);
+                const double range = fabs((double)cases[c].fill - (double)cases[c].special);
+                for (size_t k = 0; k < K; k++)
+                    cr_assert_leq(fabs(back[k] - (double)x[k]), cases[c].error * range, "case %zu K %zu: %g for %g", c,
+                                  K, back[k], (double)x[k]);
+            }
+        /* Noise: no value further off than half a step. */
+        for (size_t K = 1; K < 600; K += 37) {
+            float *x = noises(K);
+            double *back = malloc(K * sizeof *back);
+            qr_gemm_row constants;
+            quantize_one(kernel, x, K, back, &constants);
+            for (size_t k = 0; k < K; k++)
+                cr_assert_leq(fabs(back[k] - (double)x[k]), 0.501 * (double)constants.scale);
+            free(x);
+            free(back);
+        }
+    }
+}
+
+/* The largest sums that int8 can make, for each sign: no saturation, no overflow. */
+Test(gemm, int8_extremes_are_exact) {
+    for (size_t i = 0; i < qr_gemm_table_len; i++) {
+        const qr_gemm_kernel *kernel = &qr_gemm_table[i];
+        if (!qr_isa_available(kernel->isa) || kernel->precision != QR_PRECISION_INT8)
+            continue;
+        const size_t K = 4096, N = 3;
+        problem p;
+        problem_init(&p, kernel, 2, K, N);
+        for (size_t k = 0; k < K; k++) {
+            p.x[k] = k == 0 ? 0 : 255; /* codes 0, 255, 255, ... with scale 1 */
+            p.x[K + k] = k % 2 == 0 ? 0 : 255;
+            p.w[k] = 127;
+            p.w[K + k] = -127;
+            p.w[2 * K + k] = k % 2 == 0 ? 127 : -127;
+        }
+        memset(p.bias, 0, N * sizeof *p.bias);
+        qr_matrix_source source = {.weights = p.w, .bias = p.bias, .in = K, .out = N};
+        qr_matrix_pack_panels(kernel, &p.shape, &source, p.panels, 0, p.shape.panels);
+        for (size_t t = 0; t < 2; t++)
+            kernel->quantize(&p.shape, p.x + t * K, (char *)p.operand + t * p.shape.stride);
+        float y[2][3];
+        run(&p, 0, 2, 0, p.shape.panels, QR_EPILOGUE_BIAS, y[0], N);
+        const double unit = 255.0 * 127.0;
+        cr_assert_float_eq(y[0][0], unit * (double)(K - 1), 16);
+        cr_assert_float_eq(y[0][1], -unit * (double)(K - 1), 16);
+        cr_assert_float_eq(y[0][2], -unit, 1e-3);
+        cr_assert_float_eq(y[1][0], unit * (double)K / 2, 16);
+        cr_assert_float_eq(y[1][2], -unit * (double)K / 2, 16);
+        problem_deinit(&p);
+    }
+}
+
+Test(gemm, each_isa_has_its_kernel) {
+    const struct {
+        qr_isa isa;
+        const char *f32, *bf16, *int8;
+    } want[] = {
+        {QR_ISA_REF, "gemm_f32__openblas", NULL, NULL},
+#if defined(__x86_64__)
+        {QR_ISA_AVX2, "gemm_f32__avx2", "gemm_bf16__avx2", NULL},
+        {QR_ISA_AVX2VNNI, "gemm_f32__avx2", "gemm_bf16__avx2", "gemm_int8__avx2vnni"},
+        {QR_ISA_AVX512F, "gemm_f32__avx512f", "gemm_bf16__avx512f", NULL},
+        {QR_ISA_AVX512VNNI, "gemm_f32__avx512f", "gemm_bf16__avx512f", "gemm_int8__avx512vnni"},
+        {QR_ISA_AVX512BF16, "gemm_f32__avx512f", "gemm_bf16__avx512bf16", "gemm_int8__avx512vnni"},
+#endif
+    };
+    for (EACH(i, want)) {
+        const char *names[] = {want[i].f32, want[i].bf16, want[i].int8};
+        const qr_precision precisions[] = {QR_PRECISION_F32, QR_PRECISION_BF16, QR_PRECISION_INT8};
+        for (size_t j = 0; j < 3; j++) {
+            const qr_gemm_kernel *kernel = qr_gemm_find(precisions[j], want[i].isa);
+            if (names[j] == NULL)
+                cr_assert_null(kernel);
+            else
+                cr_assert_str_eq(kernel->name, names[j]);
+        }
+    }
+}

@@ -1,0 +1,337 @@
+/* Models that load, under every name and in every dtype that is supported. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/model/tensor_data.h"
+#include "model_patch.h"
+
+static char dir[64];
+static struct model_options options;
+
+static void set_up(void) {
+    temp_dir_create(dir);
+    options = tiny_model;
+}
+static void tear_down(void) {
+    temp_dir_remove(dir);
+}
+
+TestSuite(model_load, .init = set_up, .fini = tear_down);
+
+static qr_bert *make_and_load(void) {
+    make_model(dir, &options);
+    return load_good(dir);
+}
+
+Test(model_load, every_weight_is_where_its_name_says) {
+    qr_bert *bert = make_and_load();
+    const struct {
+        const char *name;
+        const float *data;
+        size_t count;
+        float scale, offset;
+    } rows[] = {
+        {"embeddings.word_embeddings.weight", bert->word, 24, 1, 0},
+        {"embeddings.position_embeddings.weight", bert->position, 12, 1, 0},
+        {"embeddings.token_type_embeddings.weight", bert->type, 8, 1, 0},
+        {"embeddings.LayerNorm.weight", bert->embedding_norm.gamma, 4, .25f, 1},
+        {"embeddings.LayerNorm.bias", bert->embedding_norm.beta, 4, .25f, 0},
+        {"encoder.layer.0.attention.self.query.weight", bert->layers[0].query.weight, 16, .0625f,
+         0},
+        {"encoder.layer.0.attention.self.key.bias", bert->layers[0].key.bias, 4, .0625f, 0},
+        {"encoder.layer.0.attention.self.value.weight", bert->layers[0].value.weight, 16, .0625f,
+         0},
+        {"encoder.layer.0.attention.output.dense.weight", bert->layers[0].attention_output.weight,
+         16, .0625f, 0},
+        {"encoder.layer.0.attention.output.LayerNorm.weight", bert->layers[0].attention_norm.gamma,
+         4, .25f, 1},
+        {"encoder.layer.0.intermediate.dense.weight", bert->layers[0].intermediate.weight, 20,
+         .0625f, 0},
+        {"encoder.layer.0.intermediate.dense.bias", bert->layers[0].intermediate.bias, 5, .0625f,
+         0},
+        {"encoder.layer.0.output.dense.weight", bert->layers[0].output.weight, 20, .0625f, 0},
+        {"encoder.layer.0.output.LayerNorm.bias", bert->layers[0].output_norm.beta, 4, .25f, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (size_t k = 0; k < rows[i].count; k++)
+            cr_assert_eq(rows[i].data[k],
+                         draw(rows[i].name, options.seed, k) * rows[i].scale + rows[i].offset,
+                         "%s[%zu]", rows[i].name, k);
+    cr_assert_eq(bert->layers[0].intermediate.out, 5);
+    cr_assert_eq(bert->layers[0].intermediate.in, 4);
+    cr_assert_eq(bert->layers[0].output.out, 4);
+    cr_assert_eq(bert->layers[0].output.in, 5);
+    cr_assert_null(bert->pooler.weight);
+    cr_assert_null(bert->span.weight);
+    qr_bert_destroy(bert);
+}
+
+Test(model_load, info_says_what_the_files_say) {
+    qr_bert *bert = make_and_load();
+    const qr_model_info *info = &bert->info;
+    cr_assert_str_eq(info->architecture, "BertModel");
+    cr_assert_str_eq(info->dtype, "f32");
+    cr_assert_eq(info->layers, 1);
+    cr_assert_eq(info->hidden, 4);
+    cr_assert_eq(info->heads, 2);
+    cr_assert_eq(info->feed_forward, 5);
+    cr_assert_eq(info->vocab, 6);
+    cr_assert_eq(info->positions, 3);
+    cr_assert_eq(info->types, 2);
+    cr_assert_eq(info->head, QR_HEAD_NONE);
+    cr_assert_eq(info->labels, 0);
+    cr_assert_eq(info->parameters, 24 + 12 + 8 + 8 + 4 * 20 + 25 + 24 + 16);
+    cr_assert_float_eq(info->layer_norm_eps, 1e-12f, 1e-18);
+    qr_bert_destroy(bert);
+}
+
+static void check_prefix(const char *head, bool distilbert, const char *prefix, const char *name) {
+    options.head = head;
+    options.labels = 3;
+    options.distilbert = distilbert;
+    options.prefix = prefix;
+    qr_bert *bert = make_and_load();
+    cr_assert_eq(bert->layers[0].query.weight[5], draw(name, options.seed, 5) * .0625f);
+    qr_bert_destroy(bert);
+}
+
+Test(model_load, prefixed_and_bare_names) {
+    const char *bare = "encoder.layer.0.attention.self.query.weight";
+    const char *prefixed = "bert.encoder.layer.0.attention.self.query.weight";
+    check_prefix("none", false, "", bare);
+    check_prefix("none", false, "bert.", prefixed);
+    check_prefix("span", false, "", bare);
+    check_prefix("span", false, "bert.", prefixed);
+    check_prefix("labels", false, "", bare);
+    check_prefix("labels", false, "bert.", prefixed);
+    bare = "transformer.layer.0.attention.q_lin.weight";
+    prefixed = "distilbert.transformer.layer.0.attention.q_lin.weight";
+    check_prefix("none", true, "", bare);
+    check_prefix("none", true, "distilbert.", prefixed);
+    check_prefix("span", true, "distilbert.", prefixed);
+    check_prefix("labels", true, "", bare);
+}
+
+Test(model_load, old_names_of_layer_norm) {
+    options.old_names = true;
+    qr_bert *bert = make_and_load();
+    cr_assert_eq(bert->layers[0].output_norm.gamma[2],
+                 draw("encoder.layer.0.output.LayerNorm.weight", options.seed, 2) * .25f + 1);
+    cr_assert_eq(bert->embedding_norm.beta[0],
+                 draw("embeddings.LayerNorm.bias", options.seed, 0) * .25f);
+    qr_bert_destroy(bert);
+}
+
+Test(model_load, heads) {
+    options.head = "labels";
+    options.labels = 3;
+    qr_bert *bert = make_and_load();
+    cr_assert_eq(bert->info.head, QR_HEAD_LABELS);
+    cr_assert_eq(bert->pooler_activation, QR_POOLER_TANH);
+    cr_assert_eq(bert->pooler.weight[9], draw("bert.pooler.dense.weight", 7, 9) * .0625f);
+    cr_assert_eq(bert->classifier.weight[11], draw("classifier.weight", 7, 11) * .0625f);
+    cr_assert_eq(bert->classifier.out, 3);
+    cr_assert_str_eq(bert->info.label_names[2], "LABEL_2");
+    qr_bert_destroy(bert);
+    options.distilbert = true;
+    bert = make_and_load();
+    cr_assert_eq(bert->pooler_activation, QR_POOLER_RELU);
+    cr_assert_eq(bert->pooler.weight[9], draw("pre_classifier.weight", 7, 9) * .0625f);
+    cr_assert_null(bert->type);
+    cr_assert_eq(bert->info.types, 0);
+    qr_bert_destroy(bert);
+    options.head = "span";
+    bert = make_and_load();
+    cr_assert_eq(bert->info.head, QR_HEAD_SPAN);
+    cr_assert_eq(bert->span.weight[7], draw("qa_outputs.weight", 7, 7) * .0625f);
+    cr_assert_eq(bert->span.bias[1], draw("qa_outputs.bias", 7, 1) * .0625f);
+    qr_bert_destroy(bert);
+}
+
+Test(model_load, label_names_and_their_number) {
+    options.head = "labels";
+    options.labels = 3;
+    make_model(dir, &options);
+    patch_file(dir, "config.json", "\"num_labels\":3",
+               "\"num_labels\":9,\"id2label\":{\"2\":\"c\",\"0\":\"a\",\"1\":\"b \\u00e9\"}");
+    qr_bert *bert = load_good(dir);
+    cr_assert_eq(bert->info.labels, 3);
+    cr_assert_str_eq(bert->info.label_names[0], "a");
+    cr_assert_str_eq(bert->info.label_names[1], "b \xc3\xa9");
+    cr_assert_str_eq(bert->info.label_names[2], "c");
+    qr_bert_destroy(bert);
+}
+
+Test(model_load, config_defaults_are_those_of_transformers) {
+    make_model(dir, &options);
+    patch_file(dir, "config.json", "\"architectures\":[\"BertModel\"],", "");
+    patch_file(dir, "config.json", "\"hidden_act\":\"gelu\",", "");
+    patch_file(dir, "config.json", "\"type_vocab_size\":2,", "");
+    patch_file(dir, "config.json", "\"layer_norm_eps\":1e-12,", "");
+    qr_bert *bert = load_good(dir);
+    cr_assert_str_eq(bert->info.architecture, "BertModel");
+    cr_assert_eq(bert->info.activation, QR_GELU);
+    cr_assert_float_eq(bert->info.layer_norm_eps, 1e-12f, 1e-18);
+    qr_bert_destroy(bert);
+}
+
+Test(model_load, activations) {
+    static const struct {
+        const char *name;
+        qr_activation activation;
+    } rows[] = {{"gelu", QR_GELU},
+                {"gelu_new", QR_GELU_NEW},
+                {"gelu_pytorch_tanh", QR_GELU_NEW},
+                {"relu", QR_RELU}};
+    for (size_t i = 0; i < 4; i++) {
+        options.activation = rows[i].name;
+        qr_bert *bert = make_and_load();
+        cr_assert_eq(bert->info.activation, rows[i].activation, "%s", rows[i].name);
+        qr_bert_destroy(bert);
+    }
+}
+
+Test(model_load, an_encoder_with_the_head_of_pretraining) {
+    make_model(dir, &options);
+    patch_file(dir, "config.json", "BertModel", "BertForMaskedLM");
+    qr_bert *bert = load_good(dir);
+    cr_assert_eq(bert->info.head, QR_HEAD_NONE);
+    qr_bert_destroy(bert);
+}
+
+/* Real files have an I64 position_ids and a pooler; both are skipped when the head does not need
+ * them. */
+Test(model_load, tensors_that_the_model_does_not_need_are_skipped) {
+    make_model(dir, &options);
+    size_t header_bytes;
+    size_t data_bytes;
+    char *header = read_header(dir, &header_bytes, &data_bytes);
+    char *file = read_file(dir, "model.safetensors", &(size_t){0});
+    char extra[256];
+    qr_buf wider;
+    qr_buf_init(&wider, 1 << 20);
+    qr_buf_append(&wider, file + 8 + header_bytes, data_bytes);
+    qr_buf_append(&wider, "\xff\xff\xff\xff\xff\xff\xff\xff", 8); /* NaN if it were read as f32 */
+    snprintf(extra, sizeof extra,
+             "{\"__metadata__\":{\"format\":\"pt\"},\"embeddings.position_ids\":{\"dtype\":\"I64\","
+             "\"shape\":[1,1],"
+             "\"data_offsets\":[%zu,%zu]},\"empty\":{\"dtype\":\"F32\",\"shape\":[0,3],\"data_"
+             "offsets\":[%zu,%zu]},",
+             data_bytes, data_bytes + 8, data_bytes, data_bytes);
+    qr_buf text;
+    qr_buf_init(&text, 1 << 20);
+    qr_buf_append(&text, extra, strlen(extra));
+    qr_buf_append(&text, header + 1, header_bytes - 1);
+    qr_buf_literal(&text, "      "); /* writers pad the header with blanks */
+    write_weights(dir, text.len, (qr_text){text.data, text.len}, wider.data, wider.len);
+    qr_bert *bert = load_good(dir);
+    cr_assert_eq(bert->word[23], draw("embeddings.word_embeddings.weight", 7, 23));
+    qr_bert_destroy(bert);
+    qr_buf_deinit(&text);
+    qr_buf_deinit(&wider);
+    free(header);
+    free(file);
+}
+
+Test(model_load, a_symbolic_link_is_followed) {
+    char from[128];
+    char to[128];
+    make_model(dir, &options);
+    snprintf(from, sizeof from, "%s/model.safetensors", dir);
+    snprintf(to, sizeof to, "%s/blob", dir);
+    cr_assert_eq(rename(from, to), 0);
+    cr_assert_eq(symlink("blob", from), 0);
+    qr_bert_destroy(load_good(dir));
+}
+
+static float half_value(uint16_t half) {
+    int exponent = half >> 10 & 31;
+    int mantissa = half & 1023;
+    double value = exponent == 0 ? ldexp(mantissa, -24) : ldexp(mantissa + 1024, exponent - 25);
+    return (float)((half & 0x8000) != 0 ? -value : value);
+}
+
+Test(model_load, every_f16_and_bf16_number) {
+    for (uint32_t i = 0; i < 65536; i++) {
+        uint16_t stored = (uint16_t)i;
+        uint32_t bits = i << 16;
+        float expected;
+        float out;
+        bool finite = qr__f16_to_f32(&stored, 1, &out);
+        cr_assert_eq(finite, (i >> 10 & 31) != 31, "f16 %04x", i);
+        if (finite)
+            cr_assert(out == half_value(stored) && (signbit(out) != 0) == (i >= 0x8000), "f16 %04x",
+                      i);
+        memcpy(&expected, &bits, 4);
+        finite = qr__bf16_to_f32(&stored, 1, &out);
+        cr_assert_eq(finite, isfinite(expected) != 0, "bf16 %04x", i);
+        cr_assert(!finite || out == expected, "bf16 %04x", i);
+        cr_assert_eq(qr__f32_check(&expected, 1), isfinite(expected) != 0);
+    }
+}
+
+Test(model_load, stored_in_16_bits) {
+    static const char *const dtypes[] = {"f16", "bf16"};
+    for (size_t i = 0; i < 2; i++) {
+        options.dtype = dtypes[i];
+        qr_bert *bert = make_and_load();
+        cr_assert_str_eq(bert->info.dtype, dtypes[i]);
+        for (size_t k = 0; k < 24; k++)
+            cr_assert_float_eq(bert->word[k], draw("embeddings.word_embeddings.weight", 7, k),
+                               1.0 / 64);
+        qr_bert_destroy(bert);
+    }
+}
+
+static size_t resident_bytes(void) {
+    size_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    cr_assert_eq(fscanf(file, "%*u %zu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+Test(model_load, released_tensors_leave_memory) {
+    options.vocab = 20000;
+    options.hidden = 256;
+    options.feed_forward = 1024;
+    qr_bert *bert = make_and_load();
+    size_t before = resident_bytes();
+    qr_bert_release(bert, &bert->word); /* 20.5 MB */
+    cr_assert_null(bert->word);
+    cr_assert_lt(resident_bytes() + 20000000, before);
+    cr_assert_eq(bert->position[3], draw("embeddings.position_embeddings.weight", 7, 3));
+    cr_assert_eq(bert->layers[0].query.weight[3],
+                 draw("encoder.layer.0.attention.self.query.weight", 7, 3) * .0625f);
+    qr_bert_release(bert, &bert->word); /* again: nothing happens */
+    qr_bert_release(bert, &bert->layers[0].query.bias);
+    cr_assert_null(bert->layers[0].query.bias);
+    qr_bert_release_weights(bert);
+    cr_assert_null(bert->position);
+    cr_assert_null(bert->layers[0].output.weight);
+    cr_assert_str_eq(bert->info.architecture, "BertModel");
+    qr_bert_release_weights(bert);
+    qr_bert_destroy(bert);
+    qr_bert_destroy(NULL);
+}
+
+Test(model_load, models_of_the_repository) {
+    qr_bert *bert = load_good(QR_SOURCE_DIR "/models/squad-3l");
+    cr_assert_str_eq(bert->info.architecture, "BertForQuestionAnswering");
+    cr_assert_str_eq(bert->info.dtype, "f16");
+    cr_assert_eq(bert->info.parameters, 17242754);
+    cr_assert_eq(bert->info.max_seq_length, 0);
+    qr_bert_destroy(bert);
+    if (!qr_file_exists(QR_SOURCE_DIR "/models/minilm", "config.json"))
+        cr_skip_test("models/minilm has not been fetched");
+    bert = load_good(QR_SOURCE_DIR "/models/minilm");
+    cr_assert_eq(bert->info.layers, 6);
+    cr_assert_eq(bert->info.pooling, QR_POOLING_MEAN);
+    cr_assert(bert->info.normalize);
+    cr_assert_eq(bert->info.max_seq_length, 256);
+    qr_bert_destroy(bert);
+}

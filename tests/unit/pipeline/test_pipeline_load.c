@@ -1,0 +1,158 @@
+/* tests: a tokenizer and an engine become a pipeline, or an error that says why not. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "pipeline/pipeline.h"
+#include "pipeline/probes.h"
+
+#define SQUAD QR_SOURCE_DIR "/models/squad-3l"
+
+static qr_status load(const char *dir, qr_pipeline **out, qr_error *error) {
+    const qr_pipeline_options options = {.precision = QR_PRECISION_F32, .threads = 1};
+    return qr_pipeline_load(dir, &options, out, error);
+}
+
+/* A directory whose config and weights are squad-3l's and whose other files are the test's. */
+static char *borrow_model(const char *tokenizer_file) {
+    char *dir = strdup("/tmp/querent-pipeline-XXXXXX"), path[256];
+    cr_assert_not_null(mkdtemp(dir));
+    const char *names[] = {"config.json", "model.safetensors", tokenizer_file};
+    for (size_t i = 0; i < 3; i++) {
+        char target[512];
+        if (names[i] == NULL)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        snprintf(target, sizeof target, SQUAD "/%s", names[i]);
+        cr_assert_eq(symlink(target, path), 0);
+    }
+    return dir;
+}
+
+static void write_file(const char *dir, const char *name, const char *text) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void discard(char *dir) {
+    const char *names[] = {"config.json", "model.safetensors", "tokenizer.json", "vocab.txt", "sentence_bert_config.json"};
+    char path[256];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        unlink(path);
+    }
+    rmdir(dir);
+    free(dir);
+}
+
+Test(pipeline, loads_the_span_model) {
+    qr_pipeline *pipeline;
+    qr_error error = {0};
+    cr_assert_eq(load(SQUAD "/", &pipeline, &error), QR_OK, "%s", error.message);
+    cr_assert_str_eq(qr_pipeline_name(pipeline), "squad-3l");
+    cr_assert_eq(qr_pipeline_kind(pipeline), QR_KIND_SPAN);
+    cr_assert_eq(qr_pipeline_output(pipeline), QR_OUTPUT_SPAN);
+    cr_assert_eq(qr_pipeline_output_floats(pipeline, 7), 14);
+    cr_assert_eq(qr_pipeline_max_tokens(pipeline), 512);
+    qr_pipeline_destroy(pipeline);
+}
+
+Test(pipeline, missing_directory_is_named) {
+    qr_pipeline *pipeline;
+    qr_error error = {0};
+    cr_assert_neq(load("/nonexistent/model", &pipeline, &error), QR_OK);
+    cr_assert_null(pipeline);
+    cr_assert_not_null(strstr(error.message, "/nonexistent/model"));
+}
+
+Test(pipeline, a_vocabulary_beyond_the_model_is_refused) {
+    char *dir = borrow_model(NULL), path[256];
+    snprintf(path, sizeof path, "%s/vocab.txt", dir);
+    FILE *file = fopen(path, "w");
+    fputs("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n", file);
+    for (int i = 5; i <= 30522; i++) /* one more than the model's 30522 rows */
+        fprintf(file, "w%d\n", i);
+    fclose(file);
+    qr_pipeline *pipeline;
+    qr_error error = {0};
+    cr_assert_eq(load(dir, &pipeline, &error), QR_BAD_MODEL);
+    cr_assert_not_null(strstr(error.message, "vocab.txt"), "%s", error.message);
+    cr_assert_not_null(strstr(error.message, "config.json"), "%s", error.message);
+    discard(dir);
+}
+
+Test(pipeline, sentence_bert_config_sets_the_longest_input) {
+    const struct {
+        const char *text;
+        size_t expected;
+    } cases[] = {{"{\"max_seq_length\": 64}", 64}, {"{\"max_seq_length\": 4000}", 512}};
+    for (size_t i = 0; i < 2; i++) {
+        char *dir = borrow_model("tokenizer.json");
+        write_file(dir, "sentence_bert_config.json", cases[i].text);
+        qr_pipeline *pipeline;
+        qr_error error = {0};
+        cr_assert_eq(load(dir, &pipeline, &error), QR_OK, "%s", error.message);
+        cr_assert_eq(qr_pipeline_max_tokens(pipeline), cases[i].expected);
+        qr_pipeline_destroy(pipeline);
+        discard(dir);
+    }
+}
+
+Test(span_encode, refuses_what_it_cannot_do) {
+    qr_pipeline *pipeline;
+    qr_error error = {0};
+    qr_windows windows = {0};
+    qr_span_options options = QR_SPAN_OPTIONS_DEFAULT;
+    qr_text question = qr_text_of("who?"), context = qr_text_of("a b c"), nothing = {0};
+    cr_assert_eq(load(SQUAD, &pipeline, &error), QR_OK, "%s", error.message);
+    cr_assert_eq(qr_span_encode(pipeline, nothing, context, &options, &windows), QR_EMPTY_INPUT);
+    cr_assert_eq(qr_span_encode(pipeline, question, nothing, &options, &windows), QR_EMPTY_INPUT);
+    options.max_seq_len = 513;
+    cr_assert_eq(qr_span_encode(pipeline, question, context, &options, &windows), QR_BAD_REQUEST);
+    options.max_seq_len = 64;
+    options.doc_stride = 65;
+    cr_assert_eq(qr_span_encode(pipeline, question, context, &options, &windows), QR_BAD_REQUEST);
+    options = QR_SPAN_OPTIONS_DEFAULT;
+    options.max_seq_len = 5; /* [CLS] who ? [SEP] [SEP] leave no room */
+    cr_assert_eq(qr_span_encode(pipeline, question, context, &options, &windows), QR_TOO_LONG);
+    cr_assert_eq(windows.len, 0);
+    options = QR_SPAN_OPTIONS_DEFAULT;
+    cr_assert_eq(qr_span_encode(pipeline, question, context, &options, &windows), QR_OK);
+    cr_assert_eq(windows.len, 1);
+    cr_assert_eq(windows.items[0].len, 8);
+    qr_windows_deinit(&windows);
+    qr_pipeline_destroy(pipeline);
+}
+
+Test(probes, fit_their_budget_and_the_model) {
+    qr_tokenizer *tokenizer;
+    qr_error error = {0};
+    cr_assert_eq(qr_tokenizer_load(SQUAD, &tokenizer, &error), QR_OK, "%s", error.message);
+    const struct {
+        qr_kind kind;
+        size_t least; /* sequences */
+    } cases[] = {{QR_KIND_EMBEDDING, 50}, {QR_KIND_SPAN, 25}, {QR_KIND_CLASSIFIER, 50}, {QR_KIND_RERANKER, 25}};
+    for (size_t i = 0; i < 4; i++) {
+        qr__probes probes;
+        cr_assert_eq(qr__probes_init(tokenizer, cases[i].kind, 512, true, &probes), QR_OK);
+        size_t sequences = probes.batch.sequences;
+        cr_assert_geq(sequences, cases[i].least);
+        cr_assert_leq(probes.batch.starts[sequences], QR__PROBE_MAX_TOKENS);
+        for (size_t s = 0; s < sequences; s++) {
+            cr_assert_gt(probes.batch.starts[s + 1], probes.batch.starts[s] + 2);
+            cr_assert_eq(probes.batch.ids[probes.batch.starts[s]], 101);
+        }
+        qr__probes_deinit(&probes);
+        cr_assert_eq(qr__probes_init(tokenizer, cases[i].kind, 8, false, &probes), QR_OK);
+        cr_assert_null(probes.batch.types);
+        for (size_t s = 0; s < probes.batch.sequences; s++)
+            cr_assert_leq(probes.batch.starts[s + 1] - probes.batch.starts[s], 8);
+        qr__probes_deinit(&probes);
+    }
+    qr_tokenizer_destroy(tokenizer);
+}

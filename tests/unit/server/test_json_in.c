@@ -1,0 +1,165 @@
+/* Request bodies: what is refused before jansson, what by it, and numbers' bounds. */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/api/json_in.h"
+
+static qr_status parse(qr_text text, qr__value **out) {
+    size_t fault_byte;
+    qr_status status = qr__value_parse(text, out, &fault_byte);
+    cr_expect_leq(fault_byte, text.len);
+    cr_expect_eq(status == QR_OK, *out != NULL);
+    return status;
+}
+
+static qr_status verdict(qr_text text) {
+    qr__value *value;
+    qr_status status = parse(text, &value);
+    qr__value_free(value);
+    return status;
+}
+
+static qr_status nested(size_t depth, bool objects) {
+    qr_buf buf;
+    qr_buf_init(&buf, 4u << 20);
+    for (size_t i = 0; i < depth; i++)
+        qr_buf_text(&buf, qr_text_of(objects ? "{\"a\":" : "["));
+    qr_buf_literal(&buf, "1");
+    for (size_t i = 0; i < depth; i++)
+        qr_buf_byte(&buf, objects ? '}' : ']');
+    qr_status status = verdict((qr_text){buf.data, buf.len});
+    qr_buf_deinit(&buf);
+    return status;
+}
+
+Test(json_in, depth_is_capped_before_anything_recurses) {
+    cr_expect_eq(nested(QR_LIMIT_JSON_DEPTH, false), QR_OK);
+    cr_expect_eq(nested(QR_LIMIT_JSON_DEPTH + 1, false), QR_BAD_JSON);
+    cr_expect_eq(nested(QR_LIMIT_JSON_DEPTH, true), QR_OK);
+    cr_expect_eq(nested(QR_LIMIT_JSON_DEPTH + 1, true), QR_BAD_JSON);
+    cr_expect_eq(nested(100000, false), QR_BAD_JSON);
+    /* Brackets in strings are text. */
+    char text[1000];
+    memset(text, '[', sizeof text);
+    text[0] = text[sizeof text - 1] = '"';
+    cr_expect_eq(verdict((qr_text){text, sizeof text}), QR_OK);
+    cr_expect_eq(verdict(qr_text_of("\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"")), QR_OK);
+}
+
+Test(json_in, number_of_values_is_capped) {
+    size_t len = 2 * (size_t)QR_LIMIT_JSON_VALUES + 100;
+    char *text = malloc(len);
+    for (size_t i = 0; i < len; i++)
+        text[i] = i == 0 ? '[' : i == len - 1 ? ']' : i % 2 == 1 ? '1' : ',';
+    cr_expect_eq(verdict((qr_text){text, len}), QR_BAD_JSON);
+    free(text);
+}
+
+Test(json_in, refuses) {
+    static const char *const bad[] = {
+        "",           " ",          "{",           "[1,]",        "{\"a\":1,}",      "{\"a\":1}x",  "[1] [2]",
+        "{'a':1}",    "{a:1}",      "nul",         "tru",         "NaN",             "Infinity",    "01",
+        "1.",         ".5",         "+1",          "\"\\x41\"",   "\"\\ud800\"",     "\"\\udc00\"", "\"\n\"",
+        "\"\xff\"",   "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\xef\xbb\xbf{}", "{\"a\":1,\"a\":2}", "[1e999]",
+        "99999999999999999999", "\"unclosed", "\"\\", "[1}",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_expect_eq(verdict(qr_text_of(bad[i])), QR_BAD_JSON, "case %zu: %s", i, bad[i]);
+    cr_expect_eq(verdict((qr_text){NULL, 0}), QR_BAD_JSON);
+    cr_expect_eq(verdict((qr_text){"{}\0", 3}), QR_BAD_JSON);
+    cr_expect_eq(verdict((qr_text){"123\0", 4}), QR_BAD_JSON);
+    cr_expect_eq(verdict((qr_text){"\"a\0\"", 4}), QR_BAD_JSON);
+}
+
+Test(json_in, values) {
+    qr__value *body;
+    cr_assert_eq(parse(qr_text_of("{\"t\":\"a\\u0000\\ud83d\\ude00\",\"n\":null,\"b\":true,\"i\":-7,\"r\":1.0,\"l\":[1,\"x\"]}"),
+                       &body),
+                 QR_OK);
+    qr_text text = qr__value_text(qr__value_get(body, "t"));
+    cr_expect(qr_text_equal(text, (qr_text){"a\0\xf0\x9f\x98\x80", 6}));
+    cr_expect_null(qr__value_get(body, "n"));
+    cr_expect_null(qr__value_get(body, "none"));
+    cr_expect_null(qr__value_get(qr__value_get(body, "l"), "t"));
+    bool flag = false;
+    cr_expect(qr__value_flag(qr__value_get(body, "b"), &flag) && flag);
+    cr_expect_not(qr__value_flag(qr__value_get(body, "i"), &flag));
+    cr_expect_eq(qr__value_kind_of(qr__value_get(body, "i")), QR__VALUE_INTEGER);
+    cr_expect_eq(qr__value_kind_of(qr__value_get(body, "r")), QR__VALUE_REAL);
+    cr_expect_eq(qr__value_kind_of(NULL), QR__VALUE_NULL);
+    const qr__value *list = qr__value_get(body, "l");
+    cr_expect_eq(qr__value_len(list), 2);
+    cr_expect_eq(qr__value_kind_of(qr__value_at(list, 1)), QR__VALUE_TEXT);
+    cr_expect_null(qr__value_at(list, 2));
+    cr_expect_eq(qr__value_text(list).len, 0);
+    cr_expect_eq(qr__value_len(body), 0);
+    qr__value_free(body);
+}
+
+Test(json_in, numbers_keep_their_bounds) {
+    static const struct {
+        const char *text;
+        qr__number number;
+        bool fits;
+    } cases[] = {
+        {"1", QR__NUMBER_DIMENSIONS, true},       {"0", QR__NUMBER_DIMENSIONS, false},
+        {"8192", QR__NUMBER_DIMENSIONS, true},    {"8193", QR__NUMBER_DIMENSIONS, false},
+        {"-1", QR__NUMBER_TOKEN_ID, false},       {"0", QR__NUMBER_TOKEN_ID, true},
+        {"1.0", QR__NUMBER_TOP_K, false},         {"\"1\"", QR__NUMBER_TOP_K, false},
+        {"true", QR__NUMBER_TOP_K, false},        {"9223372036854775807", QR__NUMBER_TOP_K, false},
+        {"-9223372036854775808", QR__NUMBER_TOP_K, false}, {"1024", QR__NUMBER_TOP_K, true},
+        {"1025", QR__NUMBER_TOP_K, false},        {"[1]", QR__NUMBER_TOP_K, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        qr__value *value;
+        size_t number;
+        cr_assert_eq(parse(qr_text_of(cases[i].text), &value), QR_OK);
+        cr_expect_eq(qr__value_number(value, cases[i].number, &number), cases[i].fits, "%s", cases[i].text);
+        qr__value_free(value);
+    }
+}
+
+/* Every prefix and every single-byte change of a real body: no crash, no leak (under the sanitizers), a verdict each. */
+Test(json_in, cut_and_changed_bodies) {
+    static const char body[] = "{\"inputs\":[\"how tall\",[101,2129,102]],\"truncate\":null,\"n\":-1.5e3,\"u\":\"\\u00e9\"}";
+    char changed[sizeof body];
+    for (size_t len = 0; len < sizeof body - 1; len++)
+        cr_expect_eq(verdict((qr_text){body, len}), QR_BAD_JSON);
+    for (size_t i = 0; i < sizeof body - 1; i++)
+        for (int byte = 0; byte < 256; byte++) {
+            memcpy(changed, body, sizeof body);
+            changed[i] = (char)byte;
+            qr_status status = verdict((qr_text){changed, sizeof body - 1});
+            cr_assert(status == QR_OK || status == QR_BAD_JSON);
+        }
+}
+
+Test(json_in, json_test_suite) {
+    const char *dir = QR_SOURCE_DIR "/../shared/data/json-test-suite";
+    DIR *list = opendir(dir);
+    size_t refused = 0, accepted = 0;
+    if (list == NULL)
+        cr_skip("no %s", dir);
+    for (struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
+        char path[QR_PATH_BYTES], *data;
+        size_t len;
+        if (strstr(entry->d_name, ".json") == NULL)
+            continue;
+        cr_assert(qr_file_join(dir, entry->d_name, path, sizeof path));
+        cr_assert_eq(qr_file_read(path, 1u << 20, &data, &len, NULL), QR_OK);
+        qr_status status = verdict((qr_text){data, len});
+        if (entry->d_name[0] == 'n') {
+            cr_expect_eq(status, QR_BAD_JSON, "%s", entry->d_name);
+            refused++;
+        } else if (entry->d_name[0] == 'y' && strstr(entry->d_name, "duplicated_key") == NULL &&
+                   strstr(entry->d_name, "null_in_key") == NULL) { /* keys: no duplicates, no NUL */
+            cr_expect_eq(status, QR_OK, "%s", entry->d_name);
+            accepted++;
+        }
+        free(data);
+    }
+    closedir(list);
+    cr_expect(refused > 180 && accepted > 90, "%zu n_ and %zu y_ files", refused, accepted);
+}
