@@ -1,57 +1,214 @@
-/* bench/kernels.c: every matrix product of the registry, by shape and number of rows, against what the machine can do. */
+/* bench/kernels.c: every matrix product of the registry against what this machine can do.
+ *
+ *     build/bench/kernels [PART OF A KERNEL'S NAME]
+ *
+ * Two tables. First each kernel alone, by shape and rows M, its panels warm; then all matrices of a
+ * model in turn, as a forward pass reads them (row conversion, bias and GELU included, one thread).
+ * The floor is the greater of operations / measured peak and bytes / measured read bandwidth at
+ * that footprint; "share" is floor / time. Times are medians. */
 #include "engine/cpu/kernels/gemm.h"
 #include "engine/cpu/matrix.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-typedef struct layer { qr_matrix *m[4]; } layer;
+static const size_t row_counts[] = {1, 4, 9, 16, 32, 128};
+#define ROW_COUNTS (sizeof row_counts / sizeof row_counts[0])
+#define ROWS_MAX   128
+
+typedef struct shape {
+    const char *name;
+    size_t N, K; /* in units of C */
+    qr_epilogue epilogue;
+} shape;
+
+static const shape shapes[] = {
+    {"qkv", 3, 1, QR_EPILOGUE_BIAS},
+    {"out", 1, 1, QR_EPILOGUE_BIAS},
+    {"up", 4, 1, QR_EPILOGUE_BIAS_GELU},
+    {"down", 1, 4, QR_EPILOGUE_BIAS},
+};
+#define SHAPES (sizeof shapes / sizeof shapes[0])
+
+static float weight_of(size_t i) {
+    return (float)((int)(i * 2654435761u >> 16 & 0xff) - 128) / 1000;
+}
+
+/* Buffers that every measurement shares, for C up to 768. */
+typedef struct desk {
+    float *weights, *x, *y;
+    void *operand;
+} desk;
+
+#define C_MAX ((size_t)768)
+
+static desk desk_init(void) {
+    const size_t wide = ROWS_MAX * 4 * C_MAX;
+    desk d = {
+        .weights = malloc(4 * C_MAX * C_MAX * sizeof(float)),
+        .x = malloc(wide * sizeof(float)),
+        .y = malloc(wide * sizeof(float)),
+        .operand = aligned_alloc(64, 2 * wide * sizeof(float)),
+    };
+    if (d.weights == NULL || d.x == NULL || d.y == NULL || d.operand == NULL)
+        abort();
+    for (size_t i = 0; i < 4 * C_MAX * C_MAX; i++)
+        d.weights[i] = weight_of(i);
+    for (size_t i = 0; i < wide; i++)
+        d.x[i] = (float)(i * 40503u & 1023) / 512 - 1;
+    return d;
+}
+
+static void desk_deinit(desk *d) {
+    free(d->weights);
+    free(d->x);
+    free(d->y);
+    free(d->operand);
+}
+
+static qr_matrix *pack(const desk *d, const qr_gemm_kernel *kernel, const shape *s, size_t C,
+                       qr_memory_huge *memory) {
+    const qr_matrix_source source = {
+        .weights = d->weights, .in = s->K * C, .out = s->N * C, .memory = memory};
+    qr_matrix *m = NULL;
+    qr_error error = {0};
+    if (qr_matrix_pack(&source, kernel->precision, qr_isa_name(kernel->isa), &m, &error) != QR_OK) {
+        fprintf(stderr, "kernels: %s\n", error.message);
+        exit(1);
+    }
+    return m;
+}
+
+static int by_size(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+#define REPEATS 31
+
+/* The median time of `run(argument, M)`, in ns. */
+static double median(void (*run)(void *argument, size_t rows), void *argument, size_t rows) {
+    double times[REPEATS];
+    run(argument, rows);
+    for (int i = 0; i < REPEATS; i++) {
+        const uint64_t begin = qr_clock_ns();
+        run(argument, rows);
+        times[i] = (double)(qr_clock_ns() - begin);
+    }
+    qsort(times, REPEATS, sizeof times[0], by_size);
+    return times[REPEATS / 2];
+}
+
+/* By what an operand's four bytes hold: bf16 weights may be multiplied in f32. */
+static double peak_of(const qr_gemm_kernel *kernel, const qr_peaks *peaks) {
+    return kernel->step == 4   ? peaks->int8_ops
+           : kernel->step == 2 ? peaks->bf16_flops
+                               : peaks->f32_flops;
+}
+
+static void report(const char *what, const char *kernel_name, size_t rows, double ns,
+                   double operations, double peak, double bytes, double bandwidth) {
+    const double compute = operations / peak * 1e9, read = bytes / bandwidth * 1e9;
+    printf(
+        "%-26s %-16s %4zu %10.1f us %8.1f GOP/s %7.1f GB/s  floor %10.1f us (%s)  share %3.0f %%\n",
+        kernel_name, what, rows, ns / 1e3, operations / ns, bytes / ns,
+        (compute > read ? compute : read) / 1e3, compute > read ? "compute" : "read",
+        100 * (compute > read ? compute : read) / ns);
+}
+
+typedef struct product {
+    const desk *desk;
+    const qr_matrix *matrix;
+    const shape *shape;
+} product;
+
+static void multiply(void *argument, size_t rows) {
+    const product *p = argument;
+    qr_matrix_multiply(p->matrix, p->desk->operand, rows, p->shape->epilogue, p->desk->y,
+                       qr_matrix_out(p->matrix), 0, qr_matrix_panels(p->matrix));
+}
+
+static void bench_products(const desk *d, const qr_gemm_kernel *kernel, const qr_peaks *peaks,
+                           size_t C) {
+    qr_memory_huge *memory;
+    if (qr_memory_huge_create(&memory, NULL) != QR_OK)
+        abort();
+    for (size_t i = 0; i < SHAPES; i++) {
+        qr_matrix *m = pack(d, kernel, &shapes[i], C, memory);
+        product p = {d, m, &shapes[i]};
+        qr_matrix_operand(m, d->x, qr_matrix_in(m), 0, ROWS_MAX, d->operand);
+        char what[32];
+        snprintf(what, sizeof what, "%s %zux%zu", shapes[i].name, qr_matrix_out(m),
+                 qr_matrix_in(m));
+        for (size_t r = 0; r < ROW_COUNTS; r++)
+            report(what, kernel->name, row_counts[r], median(multiply, &p, row_counts[r]),
+                   2.0 * (double)(qr_matrix_in(m) * qr_matrix_out(m) * row_counts[r]),
+                   peak_of(kernel, peaks), (double)qr_matrix_bytes(m), peaks->read_bytes);
+        qr_matrix_destroy(m);
+    }
+    qr_memory_huge_destroy(memory);
+}
+
+typedef struct model {
+    const desk *desk;
+    size_t count;
+    qr_matrix *matrices[64];
+} model;
+
+static void pass(void *argument, size_t rows) {
+    const model *m = argument;
+    const desk *d = m->desk;
+    for (size_t i = 0; i < m->count; i++) {
+        const qr_matrix *matrix = m->matrices[i];
+        qr_matrix_operand(matrix, d->x, qr_matrix_in(matrix), 0, rows, d->operand);
+        qr_matrix_multiply(matrix, d->operand, rows, shapes[i % SHAPES].epilogue, d->y,
+                           qr_matrix_out(matrix), 0, qr_matrix_panels(matrix));
+    }
+}
+
+static void bench_model(const desk *d, const qr_gemm_kernel *kernel, size_t L, size_t C) {
+    qr_memory_huge *memory;
+    if (qr_memory_huge_create(&memory, NULL) != QR_OK)
+        abort();
+    model m = {.desk = d, .count = L * SHAPES};
+    const uint64_t begin = qr_clock_ns();
+    for (size_t i = 0; i < m.count; i++)
+        m.matrices[i] = pack(d, kernel, &shapes[i % SHAPES], C, memory);
+    const double pack_ms = (double)(qr_clock_ns() - begin) / 1e6;
+    qr_peaks peaks;
+    if (qr_peaks_measure(1, qr_memory_huge_used(memory), &peaks) != QR_OK)
+        abort();
+    char what[32];
+    snprintf(what, sizeof what, "all %zux%zu", L, C);
+    printf("%-26s %-16s packed in %.1f ms, %.1f MB; one core reads %.1f GB/s there\n", kernel->name,
+           what, pack_ms, (double)qr_memory_huge_used(memory) / 1e6, peaks.read_bytes / 1e9);
+    for (size_t r = 0; r < ROW_COUNTS; r++)
+        report(what, kernel->name, row_counts[r], median(pass, &m, row_counts[r]),
+               24.0 * (double)(L * C * C * row_counts[r]), peak_of(kernel, &peaks),
+               (double)qr_memory_huge_used(memory), peaks.read_bytes);
+    for (size_t i = 0; i < m.count; i++)
+        qr_matrix_destroy(m.matrices[i]);
+    qr_memory_huge_destroy(memory);
+}
 
 int main(int argc, char **argv) {
-    qr_precision precision = QR_PRECISION_INT8;
-    size_t C = 384, L = 6;
-    const char *isa = NULL;
-    if (argc > 1) (void)qr_precision_parse(qr_text_of(argv[1]), &precision);
-    if (argc > 2) C = (size_t)strtoul(argv[2], NULL, 10);
-    if (argc > 3) L = (size_t)strtoul(argv[3], NULL, 10);
-    if (argc > 4) isa = argv[4];
-    qr_error error = {0};
-    qr_memory_huge *memory;
-    if (qr_memory_huge_create(&memory, &error) != QR_OK) return 1;
-    float *w = malloc(4 * C * C * sizeof *w);
-    for (size_t i = 0; i < 4 * C * C; i++) w[i] = (float)((int)(i * 2654435761u >> 16 & 0xff) - 128) / 1000;
-    layer *layers = calloc(L, sizeof *layers);
-    uint64_t t0 = qr_clock_ns();
-    for (size_t l = 0; l < L; l++) for (int i = 0; i < 4; i++) {
-        size_t N[4] = {3 * C, C, 4 * C, C}, K[4] = {C, C, C, 4 * C};
-        qr_matrix_source s = {.weights = w, .in = K[i], .out = N[i], .memory = memory};
-        if (qr_matrix_pack(&s, precision, isa, &layers[l].m[i], &error) != QR_OK) { puts(error.message); return 1; }
+    const char *wanted = argc > 1 ? argv[1] : "";
+    desk d = desk_init();
+    for (size_t i = 0; i < qr_gemm_table_len; i++) {
+        const qr_gemm_kernel *kernel = &qr_gemm_table[i];
+        if (!qr_isa_available(kernel->isa) || strstr(kernel->name, wanted) == NULL)
+            continue;
+        qr_peaks peaks;
+        if (qr_peaks_measure(1, (size_t)512 << 10, &peaks) != QR_OK)
+            abort();
+        printf("one core: f32 %.0f GFLOP/s, bf16 %.0f, int8 %.0f GOP/s, reads %.0f GB/s from L2\n",
+               peaks.f32_flops / 1e9, peaks.bf16_flops / 1e9, peaks.int8_ops / 1e9,
+               peaks.read_bytes / 1e9);
+        bench_products(&d, kernel, &peaks, 384);
+        bench_products(&d, kernel, &peaks, 768);
+        bench_model(&d, kernel, 6, 384);
+        bench_model(&d, kernel, 3, 768);
     }
-    printf("packed in %.1f ms, %zu bytes, %s\n", (double)(qr_clock_ns() - t0) / 1e6, qr_memory_huge_used(memory), qr_matrix_kernel(layers[0].m[0]));
-    static const size_t Ms[] = {1, 4, 9, 12, 16, 32, 128};
-    float *x = aligned_alloc(64, 128 * 4 * C * sizeof *x), *y = aligned_alloc(64, 128 * 4 * C * sizeof *y);
-    for (size_t i = 0; i < 128 * 4 * C; i++) x[i] = (float)((i * 40503u) & 1023) / 512 - 1;
-    void *op = aligned_alloc(64, qr_matrix_operand_bytes(layers[0].m[3], 128) * 2);
-    for (size_t q = 0; q < sizeof Ms / sizeof *Ms; q++) {
-        size_t M = Ms[q];
-        uint64_t best = ~0ull, bestm = ~0ull;
-        uint64_t part[4] = {0};
-        for (int r = 0; r < 50; r++) {
-            uint64_t a = qr_clock_ns(), mm = 0, pp[4] = {0};
-            for (size_t l = 0; l < L; l++) for (int i = 0; i < 4; i++) {
-                qr_matrix *m = layers[l].m[i];
-                qr_matrix_operand(m, x, qr_matrix_in(m), 0, M, op);
-                uint64_t b = qr_clock_ns();
-                qr_matrix_multiply(m, op, M, i == 2 ? QR_EPILOGUE_BIAS_GELU : QR_EPILOGUE_BIAS, y, qr_matrix_out(m), 0, qr_matrix_panels(m));
-                b = qr_clock_ns() - b; mm += b; pp[i] += b;
-            }
-            a = qr_clock_ns() - a;
-            if (a < best) { best = a; memcpy(part, pp, sizeof pp); }
-            if (mm < bestm) bestm = mm;
-        }
-        double ops = 24.0 * (double)(C * C * L * M);
-        printf("M %3zu: all %.3f ms %.0f GOP/s, multiply %.3f ms %.0f GOP/s; qkv %.0f o %.0f up %.0f down %.0f\n", M, (double)best / 1e6, ops / (double)best, (double)bestm / 1e6, ops / (double)bestm,
-            ops / 4 / (double)part[0], ops / 12 / (double)part[1], ops / 3 / (double)part[2], ops / 3 / (double)part[3]);
-    }
+    desk_deinit(&d);
     return 0;
 }

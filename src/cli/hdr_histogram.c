@@ -48,7 +48,8 @@ void qr_hdr_record(qr_hdr *hdr, uint64_t value) {
 }
 
 double qr_hdr_percentile(const qr_hdr *hdr, double percent) {
-    uint64_t rank = (uint64_t)ceil(percent / 100 * (double)hdr->total);
+    /* Less a hair: 99.9 % of 1000 is 999, not the 999.0000000000001 of binary fractions. */
+    uint64_t rank = (uint64_t)ceil(percent / 100 * (double)hdr->total - 1e-6);
     uint64_t seen = 0;
     if (hdr->total == 0)
         return 0;

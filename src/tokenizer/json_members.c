@@ -9,26 +9,54 @@ qr_status qr__json_fault(const qr__json *reader, const char *where, const char *
     return qr_error_set(reader->error, QR_BAD_MODEL, "%s: %s: %s (%s)", reader->path, where, reason, hint);
 }
 
+void qr__text_line(qr_text text, size_t at, size_t *line, size_t *column) {
+    size_t begin = 0;
+    *line = 1;
+    for (size_t i = 0; i < qr_min(at, text.len); i++)
+        if (text.data[i] == '\n') {
+            ++*line;
+            begin = i + 1;
+        }
+    *column = qr_min(at, text.len) - begin + 1;
+}
+
+qr_status qr__json_parse(const qr__json *reader, qr_text text, size_t from, size_t to, bool reals,
+                         json_t **out) {
+    json_error_t fault;
+    qr_buf rest;
+    qr_buf_init(&rest, QR_LIMIT_JSON_FILE_BYTES);
+    qr_buf_append(&rest, text.data, from);
+    qr_buf_append(&rest, text.data + to, text.len - to);
+    *out = NULL;
+    if (!qr_buf_failed(&rest))
+        *out = json_loadb(rest.data, rest.len, reals ? JSON_DECODE_INT_AS_REAL : 0, &fault);
+    bool failed = qr_buf_failed(&rest);
+    qr_buf_deinit(&rest);
+    if (failed)
+        return qr_error_set(reader->error, QR_NO_MEMORY, "%s: no memory to parse it", reader->path);
+    if (json_is_object(*out))
+        return QR_OK;
+    if (*out != NULL) {
+        json_decref(*out);
+        *out = NULL;
+        return qr__json_fault(reader, "top level", "not a JSON object", "expected {...}");
+    }
+    size_t at = fault.position < 0 ? 0 : (size_t)fault.position, line, column;
+    qr__text_line(text, at <= from ? at : at + (to - from), &line, &column);
+    return qr_error_set(reader->error, QR_BAD_MODEL, "%s: line %zu column %zu: %s (is the file whole, and JSON?)",
+                        reader->path, line, column, fault.text);
+}
+
 qr_status qr__json_read(const qr__json *reader, bool reals, json_t **out) {
     char *data;
     size_t len;
     *out = NULL;
     qr_status status =
         qr_file_read(reader->path, QR_LIMIT_JSON_FILE_BYTES, &data, &len, reader->error);
-    if (status != QR_OK)
-        return status;
-    json_error_t fault;
-    *out = json_loadb(data, len, reals ? JSON_DECODE_INT_AS_REAL : 0, &fault);
+    if (status == QR_OK)
+        status = qr__json_parse(reader, (qr_text){data, len}, 0, 0, reals, out);
     free(data);
-    if (*out == NULL)
-        return qr_error_set(reader->error, QR_BAD_MODEL,
-                            "%s: line %d column %d: %s (is the file whole, and JSON?)", reader->path,
-                            fault.line, fault.column, fault.text);
-    if (json_is_object(*out))
-        return QR_OK;
-    json_decref(*out);
-    *out = NULL;
-    return qr__json_fault(reader, "top level", "not a JSON object", "expected {...}");
+    return status;
 }
 
 static qr_status member_fault(const qr__json *reader, const char *where, const char *key,

@@ -55,8 +55,16 @@ typedef struct qr__json {
     qr_error *error;
 } qr__json;
 
-/** Parses the whole file. `reals`: numbers are all read as reals, for files with integers beyond 64 bits. */
+/** Parses `text` as if bytes [from, to) were not there; faults give places of the whole. `reals`: numbers are all
+ *  read as reals, for files with integers beyond 64 bits. */
+QR_MUST_USE qr_status qr__json_parse(const qr__json *reader, qr_text text, size_t from, size_t to, bool reals,
+                                     struct json_t **out);
+
+/** Reads and parses a whole file. */
 QR_MUST_USE qr_status qr__json_read(const qr__json *reader, bool reals, struct json_t **out);
+
+/** Line and column, from 1, of a byte. */
+void qr__text_line(qr_text text, size_t at, size_t *line, size_t *column);
 
 /** Writes the fault "path: where: reason (hint)"; returns QR_BAD_MODEL. */
 qr_status qr__json_fault(const qr__json *reader, const char *where, const char *reason, const char *hint);
@@ -72,5 +80,11 @@ QR_MUST_USE qr_status qr__json_get_text(const qr__json *reader, const struct jso
 /** An added token's text and flags. */
 QR_MUST_USE qr_status qr__json_added_token(const qr__json *reader, const struct json_t *object,
                                            const char *where, qr__added_token *out);
+
+/** Where the object model.vocab of a tokenizer.json lies, braces included; false when there is none to be seen. */
+bool qr__vocab_json_find(qr_text text, size_t *from, size_t *to);
+
+/** Fills an initialised vocabulary from the object that begins at `from`. */
+QR_MUST_USE qr_status qr__vocab_json_read(const qr__json *reader, qr_text text, size_t from, qr__vocab *vocab);
 
 #endif

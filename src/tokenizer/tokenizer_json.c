@@ -24,41 +24,28 @@ static qr_status wrong_type(const qr__json *reader, const char *where, const jso
     return qr__json_fault(reader, where, reason, "querent serves BERT models with a WordPiece tokenizer");
 }
 
-static qr_status vocab_fault(const qr__json *reader, qr_status status, const char *key) {
-    if (status == QR_NO_MEMORY)
-        return qr_error_set(reader->error, status, "%s: no memory for the vocabulary", reader->path);
-    char where[160];
-    snprintf(where, sizeof where, "model.vocab[\"%.100s\"]", key);
-    return qr__json_fault(reader, where, "the token is over 1024 bytes, or its id is taken or no id",
-                          "ids are integers below 1000000, each given once");
-}
+/* A file in memory, and where its vocabulary lies. */
+typedef struct document {
+    qr_text text;
+    size_t vocab_from, vocab_to; /* alike: none was seen */
+    json_t *root;                /* the rest of it */
+} document;
 
-static qr_status read_vocab(const qr__json *reader, json_t *entries, qr__vocab *vocab, qr_text prefix) {
-    if (!json_is_object(entries) || json_object_size(entries) == 0)
-        return qr__json_fault(reader, "model.vocab", "missing, empty or no object",
-                              "expected {\"token\": id, ...}");
-    if (!qr__vocab_init(vocab, prefix, json_object_size(entries)))
+static qr_status read_vocab(const qr__json *reader, const document *file, qr__vocab *vocab, qr_text prefix) {
+    if (file->vocab_from == file->vocab_to)
+        return qr__json_fault(reader, "model.vocab", "missing or no object", "expected {\"token\": id, ...}");
+    if (json_object_size(json_object_get(json_object_get(file->root, "model"), "vocab")) > 0)
+        return qr__json_fault(reader, "model.vocab", "given twice", "which one is meant?");
+    if (prefix.len > sizeof vocab->prefix)
         return qr__json_fault(reader, "model.continuing_subword_prefix", "too long", "usually \"##\"");
-    const char *key;
-    size_t len;
-    json_t *id;
-    json_object_keylen_foreach(entries, key, len, id) {
-        json_int_t number = json_is_integer(id) ? json_integer_value(id) : -1;
-        if (number < 0)
-            return vocab_fault(reader, QR_BAD_MODEL, key);
-        if (len == 0) {
-            vocab->blanks = 1;
-            continue;
-        }
-        qr_status status = qr__vocab_add(vocab, (qr_text){key, len}, (size_t)number);
-        if (status != QR_OK)
-            return vocab_fault(reader, status, key);
-    }
-    return QR_OK;
+    /* A member of a vocabulary takes about 15 bytes of JSON. */
+    if (!qr__vocab_init(vocab, prefix, (file->vocab_to - file->vocab_from) / 15))
+        return qr_error_set(reader->error, QR_NO_MEMORY, "%s: no memory for the vocabulary", reader->path);
+    return qr__vocab_json_read(reader, file->text, file->vocab_from, vocab);
 }
 
-static qr_status read_model(const qr__json *reader, const json_t *root, qr_tokenizer *tokenizer) {
-    const json_t *model = json_object_get(root, "model");
+static qr_status read_model(const qr__json *reader, const document *file, qr_tokenizer *tokenizer) {
+    const json_t *model = json_object_get(file->root, "model");
     qr_text unknown = {0}, prefix = {0};
     if (!json_is_object(model))
         return qr__json_fault(reader, "model", "missing or no object", "expected a WordPiece model");
@@ -71,7 +58,7 @@ static qr_status read_model(const qr__json *reader, const json_t *root, qr_token
         status = qr__json_get_size(reader, model, "model", "max_input_chars_per_word", MAX_WORD_CHARS,
                                &tokenizer->max_word_chars);
     if (status == QR_OK)
-        status = read_vocab(reader, json_object_get(model, "vocab"), &tokenizer->vocab, prefix);
+        status = read_vocab(reader, file, &tokenizer->vocab, prefix);
     if (status != QR_OK)
         return status;
     tokenizer->info.unk_id = qr__vocab_find(&tokenizer->vocab, unknown);
@@ -280,26 +267,42 @@ static qr_status read_added_tokens(const qr__json *reader, const json_t *root, q
     return status;
 }
 
+static qr_status read_sections(const qr__json *reader, const document *file, qr_tokenizer *tokenizer) {
+    qr_status status = read_model(reader, file, tokenizer);
+    if (status == QR_OK)
+        status = read_normalizer(reader, file->root, &tokenizer->normalizer);
+    if (status == QR_OK)
+        status = read_pre_tokenizer(reader, file->root);
+    if (status == QR_OK)
+        status = read_decoder(reader, file->root, tokenizer);
+    if (status == QR_OK)
+        status = read_added_tokens(reader, file->root, tokenizer);
+    if (status == QR_OK)
+        status = read_post_processor(reader, file->root, tokenizer);
+    return status;
+}
+
 qr_status qr__load_tokenizer_json(qr_tokenizer *tokenizer, const char *dir, qr_error *error) {
-    char path[QR_PATH_BYTES];
-    json_t *root = NULL;
+    char path[QR_PATH_BYTES], *data = NULL;
+    document file = {0};
+    size_t len;
     if (!qr_file_join(dir, "tokenizer.json", path, sizeof path))
         return qr_error_set(error, QR_BAD_MODEL, "%s: the path is too long", dir);
     const qr__json reader = {path, error};
     snprintf(tokenizer->info.source, sizeof tokenizer->info.source, "tokenizer.json");
-    qr_status status = qr__json_read(&reader, false, &root);
+    qr_status status = qr_file_read(path, QR_LIMIT_JSON_FILE_BYTES, &data, &len, error);
+    if (status != QR_OK)
+        return status;
+    file.text = (qr_text){data, len};
+    size_t from = 0, to = 0; /* between the braces, which stay */
+    if (qr__vocab_json_find(file.text, &file.vocab_from, &file.vocab_to)) {
+        from = file.vocab_from + 1;
+        to = file.vocab_to - 1;
+    }
+    status = qr__json_parse(&reader, file.text, from, to, false, &file.root);
     if (status == QR_OK)
-        status = read_model(&reader, root, tokenizer);
-    if (status == QR_OK)
-        status = read_normalizer(&reader, root, &tokenizer->normalizer);
-    if (status == QR_OK)
-        status = read_pre_tokenizer(&reader, root);
-    if (status == QR_OK)
-        status = read_decoder(&reader, root, tokenizer);
-    if (status == QR_OK)
-        status = read_added_tokens(&reader, root, tokenizer);
-    if (status == QR_OK)
-        status = read_post_processor(&reader, root, tokenizer);
-    json_decref(root);
+        status = read_sections(&reader, &file, tokenizer);
+    json_decref(file.root);
+    free(data);
     return status;
 }

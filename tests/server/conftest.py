@@ -223,3 +223,28 @@ def server(start_server, minilm, squad):
 @pytest.fixture(scope="session")
 def tiny_server(start_server, tiny_embed):
     return start_server(models=[tiny_embed])
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory):
+    from make_model import make_model
+
+    path = tmp_path_factory.mktemp("models") / "sentiment"
+    make_model(path, layers=2, hidden=64, heads=4, feed_forward=128, head="labels", labels=3,
+               label_names=["negative", "neutral", "positive"], pooler=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def reranker(tmp_path_factory):
+    from make_model import make_model
+
+    path = tmp_path_factory.mktemp("models") / "reranker"
+    make_model(path, layers=2, hidden=64, heads=4, feed_forward=128, head="labels", labels=1, pooler=True, seed=2)
+    return path
+
+
+@pytest.fixture(scope="session")
+def labels_server(start_server, classifier, reranker):
+    """/predict is the classifier's, /rerank the reranker's."""
+    return start_server(models=[classifier, reranker])

@@ -16,25 +16,27 @@ struct qr_matrix {
     bool owned; /* panels are ours, not the store's */
 };
 
-static const qr_gemm_kernel *choose(const qr_matrix_source *source, qr_precision precision, const char *name,
-                                    qr_error *error) {
+static const qr_gemm_kernel *choose(const qr_matrix_source *source, qr_precision precision,
+                                    const char *name, qr_error *error) {
     qr_isa isa;
     if (qr_isa_choose(name, &isa, error) != QR_OK)
         return NULL;
     const qr_gemm_kernel *kernel = qr_gemm_find(precision, isa);
     if (kernel == NULL)
-        qr_error_set(error, QR_BAD_OPTION, "precision %s: no kernel for the instruction set %s; use f32",
+        qr_error_set(error, QR_BAD_OPTION,
+                     "precision %s: no kernel for the instruction set %s; use f32",
                      qr_precision_name(precision), qr_isa_name(isa));
     else if (precision == QR_PRECISION_INT8 && source->in > INT8_K_MAX) {
-        qr_error_set(error, QR_BAD_OPTION, "precision int8: rows of %zu weights could overflow their sum (at most %d)",
+        qr_error_set(error, QR_BAD_OPTION,
+                     "precision int8: rows of %zu weights could overflow their sum (at most %d)",
                      source->in, INT8_K_MAX);
         return NULL;
     }
     return kernel;
 }
 
-qr_status qr_matrix_pack(const qr_matrix_source *source, qr_precision precision, const char *isa, qr_matrix **out,
-                         qr_error *error) {
+qr_status qr_matrix_pack(const qr_matrix_source *source, qr_precision precision, const char *isa,
+                         qr_matrix **out, qr_error *error) {
     qr_error local = {0};
     error = error != NULL ? error : &local;
     const qr_gemm_kernel *kernel = choose(source, precision, isa, error);
@@ -52,7 +54,8 @@ qr_status qr_matrix_pack(const qr_matrix_source *source, qr_precision precision,
     }
     if (m == NULL || m->panels == NULL) {
         qr_matrix_destroy(m);
-        return qr_error_set(error, QR_NO_MEMORY, "no memory to pack a matrix of %zu x %zu", source->out, source->in);
+        return qr_error_set(error, QR_NO_MEMORY, "no memory to pack a matrix of %zu x %zu",
+                            source->out, source->in);
     }
     qr_matrix_pack_panels(kernel, &m->shape, source, m->panels, 0, shape.panels);
     *out = m;
@@ -91,7 +94,8 @@ size_t qr_matrix_operand_bytes(const qr_matrix *matrix, size_t rows) {
     return rows * matrix->shape.stride;
 }
 
-void qr_matrix_operand(const qr_matrix *matrix, const float *x, size_t ldx, size_t begin, size_t end, void *operand) {
+void qr_matrix_operand(const qr_matrix *matrix, const float *x, size_t ldx, size_t begin,
+                       size_t end, void *operand) {
     const qr_gemm_shape *shape = &matrix->shape;
     for (size_t t = begin; t < end; t++)
         matrix->kernel->quantize(shape, x + t * ldx, (char *)operand + t * shape->stride);
@@ -101,8 +105,8 @@ size_t qr_matrix_panels(const qr_matrix *matrix) {
     return matrix->shape.panels;
 }
 
-void qr_matrix_multiply(const qr_matrix *matrix, const void *operand, size_t rows, qr_epilogue epilogue, float *y,
-                        size_t ldy, size_t begin, size_t end) {
+void qr_matrix_multiply(const qr_matrix *matrix, const void *operand, size_t rows,
+                        qr_epilogue epilogue, float *y, size_t ldy, size_t begin, size_t end) {
     if (rows == 0)
         return;
     matrix->kernel->multiply(&(qr_gemm_task){.shape = &matrix->shape,

@@ -1,7 +1,9 @@
-/* engine/cpu/matrix_pack.c: weights into panels: convert a block of each column, then transpose it into place.
+/* engine/cpu/matrix_pack.c: weights into panels: convert a block of each column, then transpose it
+ * into place.
  *
- * int8 is symmetric per output column: scale = max |w| / 127, q = round(w / scale) to nearest even. bf16 rounds to nearest even.
- * Plain C that compilers vectorise for any machine: 10.6 million weights take well under the 150 ms they may. */
+ * int8 is symmetric per output column: scale = max |w| / 127, q = round(w / scale) to nearest even.
+ * bf16 rounds to nearest even. Plain C that compilers vectorise for any machine: 10.6 million
+ * weights take well under the 150 ms they may. */
 #include "engine/cpu/matrix_pack.h"
 
 #include <math.h>
@@ -19,7 +21,8 @@ static uint32_t bits_of(float f) {
 
 static uint16_t bf16_of(float f) {
     const uint32_t bits = bits_of(f);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16); /* weights are finite: the loader saw to it */
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >>
+                      16); /* weights are finite: the loader saw to it */
 }
 
 static float greatest(const float *w, size_t K) {
@@ -41,7 +44,8 @@ static int32_t quantize(const float *w, float inverse, size_t n, int8_t *q) {
 }
 
 /* One column's next `n` weights, in the form that the panel holds. */
-static int32_t convert(const qr_gemm_kernel *kernel, const float *w, float inverse, size_t n, void *out) {
+static int32_t convert(const qr_gemm_kernel *kernel, const float *w, float inverse, size_t n,
+                       void *out) {
     if (kernel->precision == QR_PRECISION_INT8)
         return quantize(w, inverse, n, out);
     if (kernel->weight_bytes == 2) {
@@ -72,8 +76,8 @@ static void transpose(const block *blocks, size_t columns, size_t steps, bool na
 
 #define COLUMNS_MAX 96
 
-static void pack_panel(const qr_gemm_kernel *kernel, const qr_gemm_shape *shape, const qr_matrix_source *source,
-                       char *panel, size_t first, size_t columns) {
+static void pack_panel(const qr_gemm_kernel *kernel, const qr_gemm_shape *shape,
+                       const qr_matrix_source *source, char *panel, size_t first, size_t columns) {
     const size_t K = shape->K, width = kernel->columns, unit = kernel->step * kernel->weight_bytes;
     const bool scaled = kernel->precision == QR_PRECISION_INT8;
     float *bias = (float *)(void *)(panel + shape->constants_at);
@@ -94,7 +98,8 @@ static void pack_panel(const qr_gemm_kernel *kernel, const qr_gemm_shape *shape,
         const size_t k = s * kernel->step, count = qr_min(steps * kernel->step, K - k);
         memset(blocks, 0, width * sizeof *blocks);
         for (size_t n = 0; n < columns; n++)
-            sums[n] += convert(kernel, source->weights + (first + n) * K + k, inverse[n], count, blocks[n].unit);
+            sums[n] += convert(kernel, source->weights + (first + n) * K + k, inverse[n], count,
+                               blocks[n].unit);
         transpose(blocks, width, steps, unit == 2, panel + s * width * unit);
     }
     if (scaled)
@@ -102,8 +107,8 @@ static void pack_panel(const qr_gemm_kernel *kernel, const qr_gemm_shape *shape,
             bias[2 * width + n] = bias[width + n] * (float)sums[n];
 }
 
-void qr_matrix_pack_panels(const qr_gemm_kernel *kernel, const qr_gemm_shape *shape, const qr_matrix_source *source,
-                           void *panels, size_t begin, size_t end) {
+void qr_matrix_pack_panels(const qr_gemm_kernel *kernel, const qr_gemm_shape *shape,
+                           const qr_matrix_source *source, void *panels, size_t begin, size_t end) {
     for (size_t p = begin; p < end; p++) {
         const size_t first = p * kernel->columns;
         pack_panel(kernel, shape, source, (char *)panels + p * shape->panel_bytes, first,

@@ -1,6 +1,8 @@
-/* engine/cpu/memory_huge.c: mappings aligned to 2 MB with MADV_HUGEPAGE, and a pointer that moves through them.
+/* engine/cpu/memory_huge.c: mappings aligned to 2 MB with MADV_HUGEPAGE, and a pointer that moves
+ * through them.
  *
- * A mapping is large but costs only the pages that were written, so the tail of the last one is free. */
+ * A mapping is large but costs only the pages that were written, so the tail of the last one is
+ * free. */
 #include "engine/cpu/memory_huge.h"
 
 #include <pthread.h>
@@ -33,7 +35,8 @@ qr_status qr_memory_huge_create(qr_memory_huge **out, qr_error *error) {
 
 /* mmap gives 4 KB alignment: takes one page more and returns what lies outside. */
 static char *map_aligned(size_t bytes) {
-    char *base = mmap(NULL, bytes + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *base =
+        mmap(NULL, bytes + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED)
         return NULL;
     const size_t before = (PAGE - (uintptr_t)base % PAGE) % PAGE;

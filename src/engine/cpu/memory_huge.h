@@ -1,12 +1,14 @@
-/* engine/cpu/memory_huge.h: memory for packed weights: 2 MB pages where the system has them, filled front to back.
+/* engine/cpu/memory_huge.h: memory for packed weights: 2 MB pages where the system has them, filled
+ * front to back.
  *
  *     qr_memory_huge *memory;
  *     status = qr_memory_huge_create(&memory, &error);
- *     void *panels = qr_memory_huge_alloc(memory, bytes);   // 64-byte aligned and zeroed; NULL: no memory
- *     qr_memory_huge_destroy(memory);                       // and all that was allocated from it
+ *     void *panels = qr_memory_huge_alloc(memory, bytes);   // 64-byte aligned and zeroed; NULL: no
+ * memory qr_memory_huge_destroy(memory);                       // and all that was allocated from
+ * it
  *
- * Large pages read 40 % faster than small ones at 21 MB (page walks), and matrices packed in the order of the forward pass stream as
- * one. Nothing is freed alone. Thread-safe.
+ * Large pages read 40 % faster than small ones at 21 MB (page walks), and matrices packed in the
+ * order of the forward pass stream as one. Nothing is freed alone. Thread-safe.
  */
 #ifndef QR_ENGINE_CPU_MEMORY_HUGE_H
 #define QR_ENGINE_CPU_MEMORY_HUGE_H

@@ -14,6 +14,10 @@ void qr__rerank_encode(const qr_api *api, qr_exchange *exchange);
 QR_MUST_USE qr_status qr__tokenize_decode(const qr_api *api, qr_exchange *exchange);
 void qr__tokenize_encode(const qr_api *api, qr_exchange *exchange);
 
+/* The first model's own route: tei_root.c. */
+QR_MUST_USE qr_status qr__root_decode(const qr_api *api, qr_exchange *exchange);
+void qr__root_encode(const qr_api *api, qr_exchange *exchange);
+
 /* OpenAI's: openai.c. */
 QR_MUST_USE qr_status qr__openai_decode(const qr_api *api, qr_exchange *exchange);
 void qr__openai_encode(const qr_api *api, qr_exchange *exchange);

@@ -12,6 +12,7 @@ static const qr_route routes[] = {
     {QR_POST, "/tokenize", "/tokenize", false, true, qr__tokenize_decode, qr__tokenize_encode, qr__fail_tei},
     {QR_POST, "/rerank", "/rerank", false, true, qr__rerank_decode, qr__rerank_encode, qr__fail_tei},
     {QR_POST, "/predict", "/predict", false, true, qr__predict_decode, qr__predict_encode, qr__fail_tei},
+    {QR_POST, "/", "/", false, true, qr__root_decode, qr__root_encode, qr__fail_tei},
     {QR_GET, "/info", "/info", false, false, NULL, qr__info_encode, qr__fail_tei},
     {QR_GET, "/health", "/health", true, false, qr__ready_decode, qr__health_encode, qr__health_fail},
     {QR_GET, "/v2/health/live", "/v2/health/live", true, false, NULL, qr__live_encode, qr__fail_tei},

@@ -35,6 +35,13 @@ void qr__connection_end(qr_connection *connection) {
     shutdown(connection->fd, SHUT_RDWR);
 }
 
+/* For whom does not read: what waits to be sent is dropped with the connection, else the system keeps it for minutes. */
+static void connection_abort(qr_connection *connection) {
+    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    qr__connection_end(connection);
+}
+
 static void connection_started(qr_http *http, struct MHD_Connection *mhd, void **socket_context) {
     qr_connection *c = calloc(1, sizeof *c);
     if (c == NULL)
@@ -87,21 +94,19 @@ void qr__connection_notify(void *state, struct MHD_Connection *mhd, void **socke
         http->options.on_connections(http->options.state, http->connections_len);
 }
 
-static uint64_t bytes_received(int fd) {
+/* What only the kernel knows of a connection that is idle for libmicrohttpd: that the first bytes of a next head have come (we
+ * hear of them with its whole first line), and that the last answer is still not on its way. */
+static void look_at_idle(qr_connection *c, uint64_t now_ns) {
     struct tcp_info info;
     socklen_t bytes = sizeof info;
     memset(&info, 0, sizeof info);
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0)
-        return 0;
-    return info.tcpi_bytes_received;
-}
-
-/* The first bytes of a next head reach us only with its whole first line; the kernel knows of them before. */
-static void look_for_head(qr_connection *c, uint64_t now_ns) {
-    uint64_t received = bytes_received(c->fd);
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0)
+        return;
+    if (info.tcpi_notsent_bytes > 0 && now_ns - c->phase_since_ns >= QR_WRITE_NS)
+        connection_abort(c);
     if (c->idle_bytes == 0)
-        c->idle_bytes = received;
-    else if (received != c->idle_bytes)
+        c->idle_bytes = info.tcpi_bytes_received;
+    else if (info.tcpi_bytes_received != c->idle_bytes)
         qr__connection_phase(c, QR_PHASE_HEAD, now_ns);
 }
 
@@ -110,10 +115,12 @@ void qr__http_sweep(void *state) {
     uint64_t now = qr_clock_ns();
     for (qr_connection *c = http->connections; c != NULL; c = c->next) {
         if (c->phase == QR_PHASE_IDLE)
-            look_for_head(c, now);
+            look_at_idle(c, now);
         bool drained = http->quiesced && now - c->phase_since_ns >= QR_DRAIN_IDLE_NS &&
                        (c->phase == QR_PHASE_IDLE || (c->phase == QR_PHASE_HEAD && c->request == NULL));
-        if (now >= c->deadline_ns || drained)
+        if (now >= c->deadline_ns && c->phase == QR_PHASE_WRITE)
+            connection_abort(c);
+        else if (now >= c->deadline_ns || drained)
             qr__connection_end(c);
     }
 }

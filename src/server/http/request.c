@@ -100,13 +100,15 @@ static enum MHD_Result add_field(void *state, enum MHD_ValueKind kind, const cha
 }
 
 /* libmicrohttpd 0.9.75 cuts the head into C strings where it lies, a NUL for each byte of a line's end. So a line that ended in a bare
- * LF, held a NUL, or was folded shows in how the strings lie behind each other. Later versions are strict themselves, and may lay
- * out otherwise. */
-static bool lines_adjoin(const char *url, const char *method, const char *version, const field_list *list) {
-    if (MHD_get_version()[0] != '0' || strcmp(MHD_get_version(), "0.9.75") != 0)
+ * LF, held a NUL, or was folded shows in how the strings lie behind each other, from the method to the head's end. Later versions
+ * are strict themselves, and may lay out otherwise. */
+static bool lines_adjoin(struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
+                         size_t target_len, const field_list *list) {
+    if (strcmp(MHD_get_version(), "0.9.75") != 0)
         return true;
+    const union MHD_ConnectionInfo *size = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     const char *next = version + strlen(version) + 2;
-    if (method + strlen(method) + 1 != url || next[-1] != '\0')
+    if (size == NULL || method + strlen(method) + 1 != url || url + target_len + 1 != version || next[-1] != '\0')
         return false;
     for (size_t i = 0; i < list->len; i++) {
         const qr_http_field *f = &list->fields[i];
@@ -114,7 +116,7 @@ static bool lines_adjoin(const char *url, const char *method, const char *versio
             return false;
         next = f->value.data + f->value.len + 2;
     }
-    return true;
+    return next + 2 == method + size->header_size;
 }
 
 /* Which route, on this listener; the exchange's status says why none. */
@@ -165,10 +167,11 @@ static enum MHD_Result begin(qr_connection *c, qr_request *r, const char *url, c
                           .fields = fields,
                           .fields_len = list.len};
     qr_http_facts facts;
-    qr_status status = r->target_too_long ? QR_URI_TOO_LONG
-                       : lines_adjoin(url, method, version, &list)
-                           ? qr__guard_check(&head, http->options.max_body_bytes, &facts)
-                           : QR_BAD_HTTP;
+    qr_status status = r->target_too_long
+                           ? QR_URI_TOO_LONG
+                           : qr__guard_check(&head, http->options.max_body_bytes, &facts);
+    if (status == QR_OK && !lines_adjoin(c->mhd, url, method, version, r->target_len, &list))
+        status = QR_BAD_HTTP;
     if (status != QR_OK)
         return qr__reply_refuse(c, r, status);
 

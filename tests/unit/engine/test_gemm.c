@@ -1,5 +1,6 @@
-/* tests/unit/engine/test_gemm.c: every matrix product of the table that this machine runs, against sums in double of the very
- * values that the kernel was given: over odd sizes, for the same bits in any company, and for rows at the edges of quantization. */
+/* tests/unit/engine/test_gemm.c: every matrix product of the table that this machine runs, against
+ * sums in double of the very values that the kernel was given: over odd sizes, for the same bits in
+ * any company, and for rows at the edges of quantization. */
 #include "engine/cpu/kernels/gemm.h"
 #include "engine/cpu/matrix_pack.h"
 
@@ -37,7 +38,8 @@ static uint16_t to_bf16(float f) { /* nearest even */
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-/* A problem with everything that a kernel reads; exact sizes, so that AddressSanitizer sees one byte too far. */
+/* A problem with everything that a kernel reads; exact sizes, so that AddressSanitizer sees one
+ * byte too far. */
 typedef struct problem {
     const qr_gemm_kernel *kernel;
     qr_gemm_shape shape;
@@ -59,15 +61,22 @@ static void widen_weights(problem *p) {
             const float w = p->w[n * K + k];
             double *to = &p->wide[n * K + k];
             switch (p->kernel->precision) {
-            case QR_PRECISION_INT8: *to = (double)rintf(w * (1 / scale)) * (double)scale; break;
-            case QR_PRECISION_BF16: *to = from_bf16(to_bf16(w)); break;
-            default: *to = w; break;
+            case QR_PRECISION_INT8:
+                *to = (double)rintf(w * (1 / scale)) * (double)scale;
+                break;
+            case QR_PRECISION_BF16:
+                *to = from_bf16(to_bf16(w));
+                break;
+            default:
+                *to = w;
+                break;
             }
         }
     }
 }
 
-static void problem_init(problem *p, const qr_gemm_kernel *kernel, size_t rows, size_t K, size_t N) {
+static void problem_init(problem *p, const qr_gemm_kernel *kernel, size_t rows, size_t K,
+                         size_t N) {
     *p = (problem){.kernel = kernel, .rows = rows, .shape = qr_gemm_shape_of(kernel, K, N)};
     p->x = noises(rows * K);
     p->w = noises(N * K);
@@ -93,17 +102,18 @@ static void problem_deinit(problem *p) {
     free(p->wide);
 }
 
-static void run(const problem *p, size_t first, size_t rows, size_t begin, size_t end, qr_epilogue epilogue, float *y,
-                size_t ldy) {
-    p->kernel->multiply(&(qr_gemm_task){.shape = &p->shape,
-                                        .panels = p->panels,
-                                        .operand = (const char *)p->operand + first * p->shape.stride,
-                                        .rows = rows,
-                                        .epilogue = epilogue,
-                                        .y = y,
-                                        .ldy = ldy,
-                                        .begin = begin,
-                                        .end = end});
+static void run(const problem *p, size_t first, size_t rows, size_t begin, size_t end,
+                qr_epilogue epilogue, float *y, size_t ldy) {
+    p->kernel->multiply(
+        &(qr_gemm_task){.shape = &p->shape,
+                        .panels = p->panels,
+                        .operand = (const char *)p->operand + first * p->shape.stride,
+                        .rows = rows,
+                        .epilogue = epilogue,
+                        .y = y,
+                        .ldy = ldy,
+                        .begin = begin,
+                        .end = end});
 }
 
 /* What row t holds at k, as the kernel sees it. */
@@ -112,7 +122,8 @@ static double operand_at(const problem *p, size_t t, size_t k) {
     if (p->kernel->precision == QR_PRECISION_INT8) {
         qr_gemm_row constants;
         memcpy(&constants, row + p->shape.row_at, sizeof constants);
-        return (double)((const uint8_t *)row)[k] * (double)constants.scale + (double)constants.offset;
+        return (double)((const uint8_t *)row)[k] * (double)constants.scale +
+               (double)constants.offset;
     }
     if (p->kernel->step == 2) {
         uint16_t half;
@@ -126,10 +137,14 @@ static double operand_at(const problem *p, size_t t, size_t k) {
 
 static double activated(qr_epilogue epilogue, double v) {
     switch (epilogue) {
-    case QR_EPILOGUE_BIAS: break;
-    case QR_EPILOGUE_BIAS_GELU: return v / 2 * (1 + erf(v * M_SQRT1_2));
-    case QR_EPILOGUE_BIAS_GELU_NEW: return v / 2 * (1 + tanh(sqrt(M_2_PI) * (v + 0.044715 * v * v * v)));
-    case QR_EPILOGUE_BIAS_RELU: return v > 0 ? v : 0;
+    case QR_EPILOGUE_BIAS:
+        break;
+    case QR_EPILOGUE_BIAS_GELU:
+        return v / 2 * (1 + erf(v * M_SQRT1_2));
+    case QR_EPILOGUE_BIAS_GELU_NEW:
+        return v / 2 * (1 + tanh(sqrt(M_2_PI) * (v + 0.044715 * v * v * v)));
+    case QR_EPILOGUE_BIAS_RELU:
+        return v > 0 ? v : 0;
     }
     return v;
 }
@@ -159,7 +174,10 @@ static double worst_error(const problem *p, qr_epilogue epilogue, const float *y
 
 static const size_t Ks[] = {1, 2, 3, 5, 17, 64, 255, 384, 509, 1536}, Ns[] = {1, 2, 33, 100};
 
-#define EACH(i, array) size_t i = 0; i < sizeof(array) / sizeof *(array); i++
+#define EACH(i, array)                                                                             \
+    size_t i = 0;                                                                                  \
+    i < sizeof(array) / sizeof *(array);                                                           \
+    i++
 
 Test(gemm, matches_sums_in_double) {
     size_t tested = 0;
@@ -178,8 +196,9 @@ Test(gemm, matches_sums_in_double) {
                     run(&p, 0, rows, 0, p.shape.panels, epilogue, y, Ns[b]);
                     const double error = worst_error(&p, epilogue, y, Ns[b]);
                     worst = fmax(worst, error);
-                    cr_assert_leq(error, kernel->tolerance, "%s: M %zu K %zu N %zu epilogue %d: error %g",
-                                  kernel->name, rows, Ks[a], Ns[b], epilogue, error);
+                    cr_assert_leq(error, kernel->tolerance,
+                                  "%s: M %zu K %zu N %zu epilogue %d: error %g", kernel->name, rows,
+                                  Ks[a], Ns[b], epilogue, error);
                     free(y);
                     problem_deinit(&p);
                 }
@@ -189,7 +208,8 @@ Test(gemm, matches_sums_in_double) {
     cr_assert_gt(tested, 0);
 }
 
-/* Alone, with mates, at any place, in any split of the panels: the same bits. And nothing else of y is written. */
+/* Alone, with mates, at any place, in any split of the panels: the same bits. And nothing else of y
+ * is written. */
 Test(gemm, same_bits_in_any_company) {
     const size_t N = 100, ldy = 117;
     for (size_t i = 0; i < qr_gemm_table_len; i++) {
@@ -209,18 +229,20 @@ Test(gemm, same_bits_in_any_company) {
                 run(&p, first, rows, cut, p.shape.panels, QR_EPILOGUE_BIAS_GELU, y, ldy);
                 run(&p, first, rows, 0, cut, QR_EPILOGUE_BIAS_GELU, y, ldy);
                 for (size_t t = 0; t < rows; t++)
-                    cr_assert_arr_eq(y + t * ldy, alone[first + t], N * sizeof(float), "%s: M %zu row %zu K %zu",
-                                     kernel->name, rows, t, Ks[a]);
+                    cr_assert_arr_eq(y + t * ldy, alone[first + t], N * sizeof(float),
+                                     "%s: M %zu row %zu K %zu", kernel->name, rows, t, Ks[a]);
                 for (size_t at = 0; at < M_MAX * 128; at++)
                     if (at % ldy >= N || at / ldy >= rows)
-                        cr_assert_arr_eq(&y[at], "\x5a\x5a\x5a\x5a", 4, "%s: wrote outside at %zu", kernel->name, at);
+                        cr_assert_arr_eq(&y[at], "\x5a\x5a\x5a\x5a", 4, "%s: wrote outside at %zu",
+                                         kernel->name, at);
             }
             problem_deinit(&p);
         }
     }
 }
 
-static void quantize_one(const qr_gemm_kernel *kernel, const float *x, size_t K, double *out, qr_gemm_row *constants) {
+static void quantize_one(const qr_gemm_kernel *kernel, const float *x, size_t K, double *out,
+                         qr_gemm_row *constants) {
     const qr_gemm_shape shape = qr_gemm_shape_of(kernel, K, 1);
     void *row = aligned_alloc(64, shape.stride);
     kernel->quantize(&shape, x, row);
@@ -235,9 +257,16 @@ Test(gemm, int8_rows_at_the_edges) {
         float fill, special;
         double error; /* allowed, of the range */
     } cases[] = {
-        {0, 0, 0},            {1.25f, 1.25f, 0},     {-3, -3, 0},         {0, 1e30f, 0.502 / 255},
-        {1, -1e30f, 0.502 / 255}, {3e38f, -3e38f, 0.502 / 255}, {0, 1e-40f, 1}, {1e-42f, -1e-42f, 1},
-        {-0.17f, 5, 0.502 / 255}, {0, 1e-30f, 0.502 / 255},
+        {0, 0, 0},
+        {1.25f, 1.25f, 0},
+        {-3, -3, 0},
+        {0, 1e30f, 0.502 / 255},
+        {1, -1e30f, 0.502 / 255},
+        {3e38f, -3e38f, 0.502 / 255},
+        {0, 1e-40f, 1},
+        {1e-42f, -1e-42f, 1},
+        {-0.17f, 5, 0.502 / 255},
+        {0, 1e-30f, 0.502 / 255},
     };
     for (size_t i = 0; i < qr_gemm_table_len; i++) {
         const qr_gemm_kernel *kernel = &qr_gemm_table[i];
@@ -255,8 +284,8 @@ Test(gemm, int8_rows_at_the_edges) {
                 cr_assert(isfinite(constants.scale) && constants.scale >= 0);
                 const double range = fabs((double)cases[c].fill - (double)cases[c].special);
                 for (size_t k = 0; k < K; k++)
-                    cr_assert_leq(fabs(back[k] - (double)x[k]), cases[c].error * range, "case %zu K %zu: %g for %g", c,
-                                  K, back[k], (double)x[k]);
+                    cr_assert_leq(fabs(back[k] - (double)x[k]), cases[c].error * range,
+                                  "case %zu K %zu: %g for %g", c, K, back[k], (double)x[k]);
             }
         /* Noise: no value further off than half a step. */
         for (size_t K = 1; K < 600; K += 37) {

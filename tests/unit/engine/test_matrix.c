@@ -1,4 +1,5 @@
-/* tests/unit/engine/test_matrix.c: packed matrices through their public face: sizes, refusals, memory, and GELU's stated error. */
+/* tests/unit/engine/test_matrix.c: packed matrices through their public face: sizes, refusals,
+ * memory, and GELU's stated error. */
 #include "engine/cpu/kernels/gemm.h"
 #include "engine/cpu/matrix.h"
 
@@ -6,7 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-static qr_matrix *pack(size_t K, size_t N, qr_precision precision, const char *isa, qr_memory_huge *memory) {
+static qr_matrix *pack(size_t K, size_t N, qr_precision precision, const char *isa,
+                       qr_memory_huge *memory) {
     float *w = malloc(K * N * sizeof *w), *bias = malloc(N * sizeof *bias);
     for (size_t i = 0; i < K * N; i++)
         w[i] = (float)((i * 7 + 3) % 11) - 5;
@@ -70,7 +72,8 @@ Test(matrix, refuses_rows_whose_sum_could_overflow) {
     if (!qr_isa_available(QR_ISA_AVX512VNNI) && !qr_isa_available(QR_ISA_AVX2VNNI))
         cr_skip_test("no int8 kernel on this machine");
     const float w = 1;
-    qr_matrix_source source = {.weights = &w, .in = 100000, .out = 1}; /* refused before a weight is read */
+    qr_matrix_source source = {
+        .weights = &w, .in = 100000, .out = 1}; /* refused before a weight is read */
     qr_matrix *m = NULL;
     qr_error error = {0};
     cr_assert_eq(qr_matrix_pack(&source, QR_PRECISION_INT8, isa, &m, &error), QR_BAD_OPTION);
@@ -117,13 +120,15 @@ Test(matrix, gelu_keeps_its_error) {
         void *operand = aligned_alloc(64, qr_matrix_operand_bytes(m, ROWS));
         qr_matrix_operand(m, x, 1, 0, ROWS, operand);
         for (int tanh_form = 0; tanh_form < 2; tanh_form++) {
-            qr_matrix_multiply(m, operand, ROWS, tanh_form ? QR_EPILOGUE_BIAS_GELU_NEW : QR_EPILOGUE_BIAS_GELU, y, 1, 0,
-                               1);
+            qr_matrix_multiply(m, operand, ROWS,
+                               tanh_form ? QR_EPILOGUE_BIAS_GELU_NEW : QR_EPILOGUE_BIAS_GELU, y, 1,
+                               0, 1);
             double worst = 0;
             for (size_t t = 4; t < ROWS; t++) {
                 const double v = (double)x[t];
-                const double want = tanh_form ? v / 2 * (1 + tanh(sqrt(M_2_PI) * (v + 0.044715 * v * v * v)))
-                                              : v / 2 * (1 + erf(v * M_SQRT1_2));
+                const double want =
+                    tanh_form ? v / 2 * (1 + tanh(sqrt(M_2_PI) * (v + 0.044715 * v * v * v)))
+                              : v / 2 * (1 + erf(v * M_SQRT1_2));
                 /* Rounding the result itself is not the formula's error. */
                 worst = fmax(worst, fabs((double)y[t] - want) - fabs(want) * 0x1p-24);
             }

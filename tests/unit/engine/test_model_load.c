@@ -179,6 +179,43 @@ Test(model_load, config_defaults_are_those_of_transformers) {
     qr_bert_destroy(bert);
 }
 
+Test(model_load, nulls_are_as_good_as_absent) {
+    options.head = "labels";
+    options.labels = 2;
+    make_model(dir, &options);
+    patch_file(dir, "config.json", "{",
+               "{\"id2label\":null,\"position_embedding_type\":null,\"is_decoder\":null,");
+    qr_bert *bert = load_good(dir);
+    cr_assert_eq(bert->info.labels, 2);
+    qr_bert_destroy(bert);
+    options.head = NULL;
+    options.distilbert = true;
+    make_model(dir, &options);
+    patch_file(dir, "config.json", "[\"DistilBertModel\"]", "null");
+    bert = load_good(dir);
+    cr_assert_str_eq(bert->info.architecture, "DistilBertModel");
+    qr_bert_destroy(bert);
+}
+
+Test(model_load, a_peek_needs_no_weights) {
+    qr_model_info info = {0};
+    qr_error error = {0};
+    char path[128];
+    options.head = "labels";
+    options.labels = 2;
+    options.pooling = "cls";
+    make_model(dir, &options);
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(qr_model_peek(dir, &info, &error), QR_OK, "%s", error.message);
+    cr_assert_eq(info.head, QR_HEAD_LABELS);
+    cr_assert_eq(info.pooling, QR_POOLING_CLS);
+    cr_assert_str_eq(info.label_names[1], "LABEL_1");
+    qr_model_info_deinit(&info);
+    cr_assert_eq(qr_model_peek("/nowhere", &info, &error), QR_BAD_MODEL);
+    qr_model_info_deinit(&info);
+}
+
 Test(model_load, activations) {
     static const struct {
         const char *name;
@@ -288,11 +325,14 @@ Test(model_load, stored_in_16_bits) {
 }
 
 static size_t resident_bytes(void) {
-    size_t pages = 0;
+    char line[256] = "";
     FILE *file = fopen("/proc/self/statm", "r");
-    cr_assert_eq(fscanf(file, "%*u %zu", &pages), 1);
+    cr_assert_not_null(file);
+    cr_assert_not_null(fgets(line, sizeof line, file));
     fclose(file);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
+    char *resident = strchr(line, ' '); /* the second number, in pages */
+    cr_assert_not_null(resident);
+    return strtoul(resident, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 Test(model_load, released_tensors_leave_memory) {

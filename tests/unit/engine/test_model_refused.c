@@ -13,6 +13,8 @@
 /* Word embeddings come first: 6*4*4 = 96 bytes; position embeddings: 48. */
 #define WORD_ENTRY "\"" WORD "\":{\"dtype\":\"F32\",\"shape\":[6,4],\"data_offsets\":[0,96]}"
 
+#define X64        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
 static char dir[64];
 
 static void set_up(void) {
@@ -54,6 +56,9 @@ Test(model_refused, headers) {
         {"{\"" WORD, "{\"__metadata__\":{\"format\":1},\"" WORD, {"__metadata__"}},
         {"{\"" WORD, "{\"__metadata__\":[],\"" WORD, {"__metadata__"}},
         {"\"" WORD "\"", "\"\"", {"(not printable)", "name"}},
+        {"\"" WORD "\"", "\"" X64 X64 X64 X64 "\"", {"(not printable)", "too long"}},
+        {"[0,96]", "96", {WORD, "`data_offsets`"}},
+        {"\"shape\":[5]", "\"shape\":[5,1]", {"intermediate.dense.bias", "[5, 1]", "[5]"}},
         {"\"" WORD "\"", "\"a\\nb\"", {"(not printable)", "control"}},
         {"\"" WORD "\"", "\"a\\u0000b\"", {"not valid JSON"}},
         {WORD_ENTRY, "\"" WORD "\":7", {WORD, "not an object"}},

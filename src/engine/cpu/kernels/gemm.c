@@ -1,10 +1,18 @@
-/* engine/cpu/kernels/gemm.c: the table of matrix products, the choice among them, and the sizes of their panels. */
+/* engine/cpu/kernels/gemm.c: the table of matrix products, the choice among them, and the sizes of
+ * their panels. */
 #include "engine/cpu/kernels/gemm_list.h"
 
 #define ROW(dtype, need, suffix, stem, columns, step, bytes, invariant, tolerance, convert)        \
-    {#stem "__" #suffix, QR_PRECISION_##dtype, QR_ISA_##need, columns,                             \
-     step,               bytes,                invariant,     tolerance,                           \
-     convert,            qr_##stem##__##suffix},
+    {#stem "__" #suffix,                                                                           \
+     QR_PRECISION_##dtype,                                                                         \
+     QR_ISA_##need,                                                                                \
+     columns,                                                                                      \
+     step,                                                                                         \
+     bytes,                                                                                        \
+     invariant,                                                                                    \
+     tolerance,                                                                                    \
+     convert,                                                                                      \
+     qr_##stem##__##suffix},
 
 const qr_gemm_kernel qr_gemm_table[] = {QR_GEMM_LIST(ROW)};
 const size_t qr_gemm_table_len = sizeof qr_gemm_table / sizeof qr_gemm_table[0];

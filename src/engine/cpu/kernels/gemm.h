@@ -1,20 +1,24 @@
 /* engine/cpu/kernels/gemm.h: the table of matrix products, and what a kernel of it needs to know.
  *
- *     const qr_gemm_kernel *kernel = qr_gemm_find(QR_PRECISION_INT8, isa);   // NULL: none on this ISA
+ *     const qr_gemm_kernel *kernel = qr_gemm_find(QR_PRECISION_INT8, isa);   // NULL: none on this
+ * ISA
  *
  * y[M][N] = epilogue(x[M][K] * W[N][K]^T + bias[N]).
  *
- * Panels. W is cut into panels of `columns` rows of W (columns of y). A panel holds, for each step of `step` values of k (what four
- * bytes of an activation row hold: 1 f32, 2 bf16, 4 int8), the weights of all its columns, k innermost; then its constants
- * (bias, and for int8 scale and column sum). One layout serves every M: kernels take up to `rows_max` rows at a time, keep all their
- * sums in registers over the whole of K, and read each panel once a block of rows. Both are zero-padded: K to whole steps,
- * N to whole panels.
+ * Panels. W is cut into panels of `columns` rows of W (columns of y). A panel holds, for each step
+ * of `step` values of k (what four bytes of an activation row hold: 1 f32, 2 bf16, 4 int8), the
+ * weights of all its columns, k innermost; then its constants (bias, and for int8 scale and column
+ * sum). One layout serves every M: kernels take up to `rows_max` rows at a time, keep all their
+ * sums in registers over the whole of K, and read each panel once a block of rows. Both are
+ * zero-padded: K to whole steps, N to whole panels.
  *
- * Operand. Rows of x in the kernel's type, `stride` bytes apart: K values zero-padded, then for int8 a qr_gemm_row. The stride is an
- * odd number of cache lines, so that a block's rows never meet in one cache set.
+ * Operand. Rows of x in the kernel's type, `stride` bytes apart: K values zero-padded, then for
+ * int8 a qr_gemm_row. The stride is an odd number of cache lines, so that a block's rows never meet
+ * in one cache set.
  *
- * Invariant: every sum runs over k in rising order in one accumulator (int8's are exact in any order), so a row's result depends on
- * that row alone: not on M, its place, or how panels are split. OpenBLAS's row of the table is exempt, and says so.
+ * Invariant: every sum runs over k in rising order in one accumulator (int8's are exact in any
+ * order), so a row's result depends on that row alone: not on M, its place, or how panels are
+ * split. OpenBLAS's row of the table is exempt, and says so.
  */
 #ifndef QR_ENGINE_CPU_GEMM_H
 #define QR_ENGINE_CPU_GEMM_H
@@ -27,37 +31,38 @@ typedef struct qr_gemm_row {
     float scale, offset;
 } qr_gemm_row;
 
-/** The sizes of one matrix's panels and rows; what qr_gemm_shape() makes of K and N for a kernel. */
+/** The sizes of one matrix's panels and rows; what qr_gemm_shape() makes of K and N for a kernel.
+ */
 typedef struct qr_gemm_shape {
     size_t K, N;
-    size_t steps;          /* of 4 bytes of a row */
+    size_t steps; /* of 4 bytes of a row */
     size_t panels;
-    size_t constants_at;   /* bytes into a panel */
+    size_t constants_at; /* bytes into a panel */
     size_t panel_bytes;
-    size_t row_at;         /* bytes into an operand row: qr_gemm_row */
-    size_t stride;         /* bytes an operand row */
+    size_t row_at; /* bytes into an operand row: qr_gemm_row */
+    size_t stride; /* bytes an operand row */
 } qr_gemm_shape;
 
 typedef struct qr_gemm_task {
     const qr_gemm_shape *shape;
-    const void *panels;    /* 64-byte aligned */
-    const void *operand;   /* [rows], shape->stride apart, 64-byte aligned */
-    size_t rows;           /* M */
+    const void *panels;  /* 64-byte aligned */
+    const void *operand; /* [rows], shape->stride apart, 64-byte aligned */
+    size_t rows;         /* M */
     qr_epilogue epilogue;
-    float *y;              /* [M][N], ldy floats apart */
+    float *y; /* [M][N], ldy floats apart */
     size_t ldy;
-    size_t begin, end;     /* panels */
+    size_t begin, end; /* panels */
 } qr_gemm_task;
 
 typedef struct qr_gemm_kernel {
     const char *name;
     qr_precision precision;
     qr_isa isa;
-    size_t columns;        /* of a panel */
-    size_t step;           /* values of k in four bytes of a row */
-    size_t weight_bytes;   /* of one weight in a panel */
-    bool invariant;        /* a row's result depends on the row alone */
-    double tolerance;      /* of a result, relative to sum(|x| * |w|), given the same rounded operands */
+    size_t columns;      /* of a panel */
+    size_t step;         /* values of k in four bytes of a row */
+    size_t weight_bytes; /* of one weight in a panel */
+    bool invariant;      /* a row's result depends on the row alone */
+    double tolerance; /* of a result, relative to sum(|x| * |w|), given the same rounded operands */
     void (*quantize)(const qr_gemm_shape *shape, const float *x, void *row);
     void (*multiply)(const qr_gemm_task *task);
 } qr_gemm_kernel;

@@ -1,5 +1,5 @@
-/* engine/cpu/kernels/gemm_bf16__avx2.c: f32 x bf16: weights widen as they are read, so that half the bytes stream;
- * activations and sums stay f32. 6 x 16 tiles. */
+/* engine/cpu/kernels/gemm_bf16__avx2.c: f32 x bf16: weights widen as they are read, so that half
+ * the bytes stream; activations and sums stay f32. 6 x 16 tiles. */
 #include "engine/cpu/kernels/vec_avx2.h"
 
 #include "engine/cpu/kernels/gemm_list.h"

@@ -1,5 +1,6 @@
-/* engine/cpu/kernels/gemm_bf16__avx512bf16.c: bf16 x bf16 by VDPBF16PS into f32 sums, 14 x 32 tiles.
- * The instruction takes denormals as zero and rounds to nearest even, whatever MXCSR says. */
+/* engine/cpu/kernels/gemm_bf16__avx512bf16.c: bf16 x bf16 by VDPBF16PS into f32 sums, 14 x 32
+ * tiles. The instruction takes denormals as zero and rounds to nearest even, whatever MXCSR says.
+ */
 #include "engine/cpu/kernels/vec_avx512f.h"
 
 #include "engine/cpu/kernels/gemm_list.h"
@@ -29,7 +30,8 @@ void qr_quantize_bf16__avx512bf16(const qr_gemm_shape *shape, const float *x, vo
     const size_t K = shape->K, whole = K / QR_VEC_LANES * QR_VEC_LANES;
     uint16_t *out = row;
     for (size_t k = 0; k < whole; k += QR_VEC_LANES)
-        _mm256_storeu_si256((__m256i *)(void *)(out + k), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(x + k)));
+        _mm256_storeu_si256((__m256i *)(void *)(out + k),
+                            (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(x + k)));
     if (whole < K) /* zeros behind x: an odd K's last pair needs one */
         _mm256_storeu_si256((__m256i *)(void *)(out + whole),
                             (__m256i)_mm512_cvtneps_pbh(qr_vec_load_first(x + whole, K - whole)));

@@ -1,5 +1,6 @@
-/* engine/cpu/kernels/gemm_bf16__avx512f.c: f32 x bf16 for machines without AVX512_BF16: weights widen as they are read, so that
- * half the bytes stream; activations and sums stay f32. 14 x 32 tiles. */
+/* engine/cpu/kernels/gemm_bf16__avx512f.c: f32 x bf16 for machines without AVX512_BF16: weights
+ * widen as they are read, so that half the bytes stream; activations and sums stay f32. 14 x 32
+ * tiles. */
 #include "engine/cpu/kernels/vec_avx512f.h"
 
 #include "engine/cpu/kernels/gemm_list.h"

@@ -1,4 +1,5 @@
-/* engine/cpu/kernels/gemm_f32__avx2.c: f32 by fused multiply-adds, 6 x 16 tiles: 12 of the 16 registers are sums. */
+/* engine/cpu/kernels/gemm_f32__avx2.c: f32 by fused multiply-adds, 6 x 16 tiles: 12 of the 16
+ * registers are sums. */
 #include "engine/cpu/kernels/vec_avx2.h"
 
 #include "engine/cpu/kernels/gemm_list.h"

@@ -1,8 +1,8 @@
-/* engine/cpu/kernels/gemm_f32__openblas.c: f32 by OpenBLAS's sgemm, for machines that we have no kernel for; the one file that
- * knows cblas.
+/* engine/cpu/kernels/gemm_f32__openblas.c: f32 by OpenBLAS's sgemm, for machines that we have no
+ * kernel for; the one file that knows cblas.
  *
- * A panel is a row-major [K][96]. OpenBLAS runs in the calling thread (threads are the team's). It chooses its kernel by the number of
- * rows, so this path is exempt from "same text, same bits". */
+ * A panel is a row-major [K][96]. OpenBLAS runs in the calling thread (threads are the team's). It
+ * chooses its kernel by the number of rows, so this path is exempt from "same text, same bits". */
 #include "engine/cpu/kernels/gemm_list.h"
 #include "engine/cpu/kernels/kernels.h"
 
@@ -21,10 +21,17 @@ static void prepare(void) {
 
 static void activate(qr_epilogue epilogue, float *row, size_t n) {
     switch (epilogue) {
-    case QR_EPILOGUE_BIAS: break;
-    case QR_EPILOGUE_BIAS_GELU: plain.gelu(row, n); break;
-    case QR_EPILOGUE_BIAS_GELU_NEW: plain.gelu_new(row, n); break;
-    case QR_EPILOGUE_BIAS_RELU: plain.relu(row, n); break;
+    case QR_EPILOGUE_BIAS:
+        break;
+    case QR_EPILOGUE_BIAS_GELU:
+        plain.gelu(row, n);
+        break;
+    case QR_EPILOGUE_BIAS_GELU_NEW:
+        plain.gelu_new(row, n);
+        break;
+    case QR_EPILOGUE_BIAS_RELU:
+        plain.relu(row, n);
+        break;
     }
 }
 
@@ -39,8 +46,9 @@ void qr_gemm_f32__openblas(const qr_gemm_task *task) {
         float *y = task->y + p * COLUMNS;
         for (size_t t = 0; t < task->rows; t++)
             memcpy(y + t * task->ldy, bias, columns * sizeof(float));
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)task->rows, (blasint)columns, (blasint)shape->K,
-                    1.0f, task->operand, (blasint)(shape->stride / sizeof(float)), weights, COLUMNS, 1.0f, y,
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)task->rows,
+                    (blasint)columns, (blasint)shape->K, 1.0f, task->operand,
+                    (blasint)(shape->stride / sizeof(float)), weights, COLUMNS, 1.0f, y,
                     (blasint)task->ldy);
         for (size_t t = 0; t < task->rows; t++)
             activate(task->epilogue, y + t * task->ldy, columns);

@@ -1,14 +1,14 @@
-/* engine/cpu/kernels/gemm_list.h: the rows of the matrix products' table, and the prototypes of their functions.
+/* engine/cpu/kernels/gemm_list.h: the rows of the matrix products' table, and the prototypes of
+ * their functions.
  *
- * X(precision, ISA, file's ISA, name's stem, columns of a panel, k a step, bytes a weight, invariant, tolerance, row conversion).
- * Of two rows for one ISA the later is taken. */
+ * X(precision, ISA, file's ISA, name's stem, columns of a panel, k a step, bytes a weight,
+ * invariant, tolerance, row conversion). Of two rows for one ISA the later is taken. */
 #ifndef QR_ENGINE_CPU_GEMM_LIST_H
 #define QR_ENGINE_CPU_GEMM_LIST_H
 
 #include "engine/cpu/kernels/gemm.h"
 
-#define QR_GEMM_PORTABLE(X)                                                                        \
-    X(F32, REF, openblas, gemm_f32, 96, 1, 4, false, 1e-6, qr_quantize_f32)
+#define QR_GEMM_PORTABLE(X) X(F32, REF, openblas, gemm_f32, 96, 1, 4, false, 1e-6, qr_quantize_f32)
 
 #if defined(__x86_64__)
 #define QR_GEMM_X86(X)                                                                             \
@@ -25,7 +25,8 @@
 
 #define QR_GEMM_LIST(X) QR_GEMM_PORTABLE(X) QR_GEMM_X86(X)
 
-#define QR_GEMM_PROTOTYPE(precision, isa, suffix, stem, columns, step, bytes, invariant, tolerance, convert)              \
+#define QR_GEMM_PROTOTYPE(precision, isa, suffix, stem, columns, step, bytes, invariant,           \
+                          tolerance, convert)                                                      \
     void qr_##stem##__##suffix(const qr_gemm_task *task);                                          \
     void convert(const qr_gemm_shape *shape, const float *x, void *row);
 QR_GEMM_LIST(QR_GEMM_PROTOTYPE)

@@ -1,15 +1,18 @@
-/* engine/cpu/kernels/gemm_tile.h: the body of every matrix product; a kernel's file defines its vectors and includes this.
+/* engine/cpu/kernels/gemm_tile.h: the body of every matrix product; a kernel's file defines its
+ * vectors and includes this.
  *
  *     #define QR_GEMM_ROWS_MAX 14                     // accumulators: 2 vectors a row
- *     #define QR_GEMM_SUM __m512i                     // a vector of sums, and QR_GEMM_OPERAND of factors; ZERO, LOAD(weights),
- *     ...                                             // BROADCAST(four bytes of a row), MAC(sum, row, weights), STORE(to, sum)
- *     #define QR_GEMM_STEP_BYTES 128                  // of a panel: two vectors of weights
- *     #define QR_GEMM_NAME qr_gemm_int8__avx512vnni
- *     #include "engine/cpu/kernels/gemm_tile.h"
+ *     #define QR_GEMM_SUM __m512i                     // a vector of sums, and QR_GEMM_OPERAND of
+ * factors; ZERO, LOAD(weights),
+ *     ...                                             // BROADCAST(four bytes of a row), MAC(sum,
+ * row, weights), STORE(to, sum) #define QR_GEMM_STEP_BYTES 128                  // of a panel: two
+ * vectors of weights #define QR_GEMM_NAME qr_gemm_int8__avx512vnni #include
+ * "engine/cpu/kernels/gemm_tile.h"
  *
- * A tile is rows x one panel of two vectors. Its sums stay in registers over all of K and go through a small buffer to the epilogue,
- * so that the epilogue's code exists once, not once a tile height.
- * QR_GEMM_INT8 is 1 where sums are integers to be scaled. Measured shares of peak: docs/KERNELS.md. */
+ * A tile is rows x one panel of two vectors. Its sums stay in registers over all of K and go
+ * through a small buffer to the epilogue, so that the epilogue's code exists once, not once a tile
+ * height. QR_GEMM_INT8 is 1 where sums are integers to be scaled. Measured shares of peak:
+ * docs/KERNELS.md. */
 #include "engine/cpu/kernels/gemm.h"
 #include "engine/cpu/kernels/vec_gelu.h"
 
@@ -29,10 +32,13 @@
 #endif
 
 #define QR_GEMM_COLUMNS (2 * QR_VEC_LANES)
-#define QR_GEMM_AHEAD 16384 /* bytes: the panel's stream is asked for this early, into L2; 8 to 32 KB measure alike */
+#define QR_GEMM_AHEAD                                                                              \
+    16384 /* bytes: the panel's stream is asked for this early, into L2; 8 to 32 KB measure alike  \
+           */
 
 /* One step of k: two vectors of weights against four bytes of each row. */
-QR_INLINE void tile_step(const size_t rows, const char *const *row, const char *weights, QR_GEMM_SUM acc[][2]) {
+QR_INLINE void tile_step(const size_t rows, const char *const *row, const char *weights,
+                         QR_GEMM_SUM acc[][2]) {
     QR_GEMM_OPERAND w[2];
     w[0] = QR_GEMM_LOAD(weights);
     w[1] = QR_GEMM_LOAD(weights + QR_GEMM_STEP_BYTES / 2);
@@ -47,7 +53,8 @@ QR_INLINE void tile_step(const size_t rows, const char *const *row, const char *
 }
 
 /* sums[rows][columns] = operand rows * one panel. `rows` is a constant where this is inlined. */
-QR_INLINE void tile(const size_t rows, const qr_gemm_shape *shape, const char *operand, const char *panel, float *sums) {
+QR_INLINE void tile(const size_t rows, const qr_gemm_shape *shape, const char *operand,
+                    const char *panel, float *sums) {
     QR_GEMM_SUM acc[QR_GEMM_ROWS_MAX][2];
     const char *row[QR_GEMM_ROWS_MAX];
     QR_UNROLL
@@ -83,9 +90,11 @@ QR_INLINE void tile(const size_t rows, const qr_gemm_shape *shape, const char *o
     }
 }
 
-typedef void tile_fn(const qr_gemm_shape *shape, const char *operand, const char *panel, float *sums);
+typedef void tile_fn(const qr_gemm_shape *shape, const char *operand, const char *panel,
+                     float *sums);
 #define QR_TILE(n)                                                                                 \
-    static void tile_##n(const qr_gemm_shape *shape, const char *operand, const char *panel, float *sums) {               \
+    static void tile_##n(const qr_gemm_shape *shape, const char *operand, const char *panel,       \
+                         float *sums) {                                                            \
         tile(n, shape, operand, panel, sums);                                                      \
     }
 QR_TILE(1)
@@ -113,17 +122,22 @@ static tile_fn *const tiles[QR_GEMM_ROWS_MAX + 1] = {
 
 QR_INLINE qr_vec activate(const qr_epilogue epilogue, qr_vec v) {
     switch (epilogue) {
-    case QR_EPILOGUE_BIAS: break;
-    case QR_EPILOGUE_BIAS_GELU: return qr_vec_gelu(v, &QR_GELU_ERF_TABLE);
-    case QR_EPILOGUE_BIAS_GELU_NEW: return qr_vec_gelu(v, &QR_GELU_TANH_TABLE);
-    case QR_EPILOGUE_BIAS_RELU: return qr_vec_max(qr_vec_set(0.0f), v);
+    case QR_EPILOGUE_BIAS:
+        break;
+    case QR_EPILOGUE_BIAS_GELU:
+        return qr_vec_gelu(v, &QR_GELU_ERF_TABLE);
+    case QR_EPILOGUE_BIAS_GELU_NEW:
+        return qr_vec_gelu(v, &QR_GELU_TANH_TABLE);
+    case QR_EPILOGUE_BIAS_RELU:
+        return qr_vec_max(qr_vec_set(0.0f), v);
     }
     return v;
 }
 
 /* y = activation(scaled sums + bias), the panel's first `columns` columns. */
-QR_INLINE void finish(const qr_epilogue epilogue, size_t rows, const qr_gemm_shape *shape, const char *operand,
-                      const float *constants, const float *sums, float *y, size_t ldy, size_t columns) {
+QR_INLINE void finish(const qr_epilogue epilogue, size_t rows, const qr_gemm_shape *shape,
+                      const char *operand, const float *constants, const float *sums, float *y,
+                      size_t ldy, size_t columns) {
     for (size_t v = 0; v < 2; v++) {
         const size_t at = v * QR_VEC_LANES;
         const size_t n = columns > at ? columns - at : 0;
@@ -155,11 +169,14 @@ QR_INLINE void finish(const qr_epilogue epilogue, size_t rows, const qr_gemm_sha
     }
 }
 
-static void finish_tile(qr_epilogue epilogue, size_t rows, const qr_gemm_shape *shape, const char *operand,
-                        const float *constants, const float *sums, float *y, size_t ldy, size_t columns) {
+static void finish_tile(qr_epilogue epilogue, size_t rows, const qr_gemm_shape *shape,
+                        const char *operand, const float *constants, const float *sums, float *y,
+                        size_t ldy, size_t columns) {
     switch (epilogue) {
 #define QR_CASE(name)                                                                              \
-    case name: finish(name, rows, shape, operand, constants, sums, y, ldy, columns); break;
+    case name:                                                                                     \
+        finish(name, rows, shape, operand, constants, sums, y, ldy, columns);                      \
+        break;
         QR_CASE(QR_EPILOGUE_BIAS)
         QR_CASE(QR_EPILOGUE_BIAS_GELU)
         QR_CASE(QR_EPILOGUE_BIAS_GELU_NEW)
@@ -176,15 +193,16 @@ void QR_GEMM_NAME(const qr_gemm_task *task) {
         const char *panel = (const char *)task->panels + p * shape->panel_bytes;
         const float *constants = (const float *)(const void *)(panel + shape->constants_at);
         const size_t column = p * QR_GEMM_COLUMNS;
-        const size_t columns = shape->N - column < QR_GEMM_COLUMNS ? shape->N - column : QR_GEMM_COLUMNS;
+        const size_t columns =
+            shape->N - column < QR_GEMM_COLUMNS ? shape->N - column : QR_GEMM_COLUMNS;
         size_t first = 0;
         /* Blocks as even as can be: 16 rows are 8 + 8, not 14 + 2. */
         for (size_t b = 0; b < blocks; b++) {
             const size_t rows = (task->rows - first + blocks - b - 1) / (blocks - b);
             const char *operand = (const char *)task->operand + first * shape->stride;
             tiles[rows](shape, operand, panel, sums);
-            finish_tile(task->epilogue, rows, shape, operand, constants, sums, task->y + first * task->ldy + column,
-                        task->ldy, columns);
+            finish_tile(task->epilogue, rows, shape, operand, constants, sums,
+                        task->y + first * task->ldy + column, task->ldy, columns);
             first += rows;
         }
     }

@@ -1,8 +1,10 @@
-/* engine/cpu/kernels/quantize.h: one row of activations to u8, over qr_vec (include vec_avx512f.h or vec_avx2.h first).
+/* engine/cpu/kernels/quantize.h: one row of activations to u8, over qr_vec (include vec_avx512f.h
+ * or vec_avx2.h first).
  *
- * Asymmetric by the row's own least and greatest value: x = scale * u8 + offset, offset = min, scale = (max - min) / 255. The offset
- * stays a float: no zero point is rounded, a constant row is exact, and one side of zero (after GELU) wastes no codes. The error of a value is
- * at most scale / 2 and a rounding. */
+ * Asymmetric by the row's own least and greatest value: x = scale * u8 + offset, offset = min,
+ * scale = (max - min) / 255. The offset stays a float: no zero point is rounded, a constant row is
+ * exact, and one side of zero (after GELU) wastes no codes. The error of a value is at most scale /
+ * 2 and a rounding. */
 #ifndef QR_ENGINE_CPU_QUANTIZE_H
 #define QR_ENGINE_CPU_QUANTIZE_H
 
@@ -25,8 +27,8 @@ static inline void quantize_int8(const qr_gemm_shape *shape, const float *x, voi
         most = qr_vec_max(most, qr_vec_blend_first(first, v, K - whole));
     }
     const float low = qr_vec_min_lane(least), high = qr_vec_max_lane(most);
-    /* Divided apart: the range of two huge values would overflow. A range next to nothing is taken as constant, for its inverse
-     * would overflow. */
+    /* Divided apart: the range of two huge values would overflow. A range next to nothing is taken
+     * as constant, for its inverse would overflow. */
     float scale = high / 255.0f - low / 255.0f;
     if (!(scale > 1e-35f))
         scale = 0.0f;

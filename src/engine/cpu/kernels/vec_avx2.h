@@ -1,5 +1,5 @@
-/* engine/cpu/kernels/vec_avx2.h: eight floats, under the names that vec_avx512f.h gives to sixteen, so that a
- * loop is written once and built for both. Included by *__avx2*.c files only. */
+/* engine/cpu/kernels/vec_avx2.h: eight floats, under the names that vec_avx512f.h gives to sixteen,
+ * so that a loop is written once and built for both. Included by *__avx2*.c files only. */
 #ifndef QR_ENGINE_CPU_VEC_AVX2_H
 #define QR_ENGINE_CPU_VEC_AVX2_H
 

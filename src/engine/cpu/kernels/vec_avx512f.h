@@ -1,5 +1,5 @@
-/* engine/cpu/kernels/vec_avx512f.h: sixteen floats, under the names that vec_avx2.h gives to eight, so that a
- * loop is written once and built for both. Included by *__avx512*.c files only. */
+/* engine/cpu/kernels/vec_avx512f.h: sixteen floats, under the names that vec_avx2.h gives to eight,
+ * so that a loop is written once and built for both. Included by *__avx512*.c files only. */
 #ifndef QR_ENGINE_CPU_VEC_AVX512F_H
 #define QR_ENGINE_CPU_VEC_AVX512F_H
 

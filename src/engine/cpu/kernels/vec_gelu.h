@@ -1,10 +1,11 @@
-/* engine/cpu/kernels/vec_gelu.h: GELU over qr_vec (include vec_avx512f.h or vec_avx2.h first), both forms, without exp or division.
+/* engine/cpu/kernels/vec_gelu.h: GELU over qr_vec (include vec_avx512f.h or vec_avx2.h first), both
+ * forms, without exp or division.
  *
- * gelu(x) = max(x, 0) - g(|x|) where g(a) = a * (1 - Phi(a)) is smooth, at most 0.17, and gone at 5.5. g is one polynomial of
- * degree 4 in each of 16 intervals of width 11/32, minimax in each, its coefficients looked up by a permutation. The tanh form differs
- * by its table alone.
- * Absolute error at most 2.5e-7 for every x, against either form in exact arithmetic; NaN stays NaN; +inf stays, -inf becomes -1e-7.
- * About 16 operations a vector, five of them multiply-adds. */
+ * gelu(x) = max(x, 0) - g(|x|) where g(a) = a * (1 - Phi(a)) is smooth, at most 0.17, and gone
+ * at 5.5. g is one polynomial of degree 4 in each of 16 intervals of width 11/32, minimax in each,
+ * its coefficients looked up by a permutation. The tanh form differs by its table alone. Absolute
+ * error at most 2.5e-7 for every x, against either form in exact arithmetic; NaN stays NaN; +inf
+ * stays, -inf becomes -1e-7. About 16 operations a vector, five of them multiply-adds. */
 #ifndef QR_ENGINE_CPU_VEC_GELU_H
 #define QR_ENGINE_CPU_VEC_GELU_H
 
@@ -31,8 +32,10 @@ static const qr_gelu_table QR_GELU_TANH_TABLE = {{
 
 /* clang-format on */
 
-static inline __attribute__((always_inline)) qr_vec qr_vec_gelu(qr_vec x, const qr_gelu_table *table) {
-    /* Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits: the interval's number. */
+static inline __attribute__((always_inline)) qr_vec qr_vec_gelu(qr_vec x,
+                                                                const qr_gelu_table *table) {
+    /* Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits: the interval's number.
+     */
     const qr_vec magic = qr_vec_set(12582912.0f);
     qr_vec u = qr_vec_fma(qr_vec_abs(x), qr_vec_set(32.0f / 11.0f), qr_vec_set(-0.5f));
     u = qr_vec_min(qr_vec_set(15.4999f), u);

@@ -1,0 +1,27 @@
+/* server/api/tei_root.c: POST /, which text-embeddings-inference answers by what it serves: an embedding model as /embed, a classifier as
+ * /predict, a reranker as /rerank; a span model here as /span. Clients that are given nothing but the server's address post there.
+ * The first model decides. */
+#include "server/api/dialects.h"
+#include "server/api/call.h"
+
+typedef struct dialect {
+    qr_status (*decode)(const qr_api *api, qr_exchange *exchange);
+    void (*encode)(const qr_api *api, qr_exchange *exchange);
+} dialect;
+
+static const dialect dialects[] = {
+    [QR_KIND_EMBEDDING] = {qr__embed_decode, qr__embed_encode},
+    [QR_KIND_SPAN] = {qr__span_decode, qr__span_encode},
+    [QR_KIND_CLASSIFIER] = {qr__predict_decode, qr__predict_encode},
+    [QR_KIND_RERANKER] = {qr__rerank_decode, qr__rerank_encode},
+};
+
+qr_status qr__root_decode(const qr_api *api, qr_exchange *exchange) {
+    if (api->models_len == 0)
+        return QR_WRONG_KIND;
+    return dialects[qr_pipeline_kind(api->models[0])].decode(api, exchange);
+}
+
+void qr__root_encode(const qr_api *api, qr_exchange *exchange) {
+    dialects[qr_pipeline_kind(api->models[0])].encode(api, exchange);
+}

@@ -1,0 +1,23 @@
+"""Runs the binary for the command line's tests. It is $QUERENT, or build/querent."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BINARY = os.environ.get("QUERENT", str(ROOT / "build/querent"))
+
+
+def querent(*arguments, stdin=b"", **options):
+    """Runs the binary to its end; stdout and stderr are bytes."""
+    return subprocess.run(
+        [BINARY, *map(str, arguments)], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, **options
+    )
+
+
+def json_lines(done, code=0):
+    """The output's lines, each read as JSON, of a run that ended with `code`."""
+    assert done.returncode == code, done.stderr.decode()
+    assert done.stdout == b"" or done.stdout.endswith(b"\n")
+    return [json.loads(line) for line in done.stdout.decode().split("\n")[:-1]]

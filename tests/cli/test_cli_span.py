@@ -1,0 +1,124 @@
+"""`querent span`: answers as transformers' pipeline gives them, and what happens to lines that have none."""
+
+import json
+
+import pytest
+from cli_tool import json_lines, querent
+
+FLAGS = {
+    "top_k": "--top-k",
+    "max_answer_len": "--max-answer-len",
+    "doc_stride": "--doc-stride",
+    "max_seq_len": "--max-seq-len",
+}
+
+
+def flags_of(options):
+    flags = []
+    for name, value in options.items():
+        if name == "handle_impossible_answer":
+            flags += ["--handle-impossible"] if value else []
+        elif name == "align_to_words":
+            flags += [] if value else ["--no-align-to-words"]
+        else:
+            flags += [FLAGS[name], str(value)]
+    return flags
+
+
+def lines_of(pairs):
+    return b"".join(json.dumps({"question": q, "context": c}).encode() + b"\n" for q, c in pairs)
+
+
+def test_equals_the_pipeline(squad, golden):
+    goldens = golden("spans.json")
+    groups = {}
+    for case in goldens["cases"]:
+        groups.setdefault(json.dumps(case["options"]), []).append(case)
+    assert len(groups) >= 8
+    for options, cases in groups.items():
+        pairs = [(case["question"], goldens["passages"][case["passage"]]) for case in cases]
+        found = json_lines(querent("span", "--model", squad, *flags_of(json.loads(options)), stdin=lines_of(pairs)))
+        for case, (question, context), answers in zip(cases, pairs, found, strict=True):
+            wanted = case["answers"]
+            assert isinstance(answers, dict) == (len(wanted) == 1)
+            answers = [answers] if isinstance(answers, dict) else answers
+            where = f"{question!r} {options}"
+            assert [(a["start"], a["end"], a["answer"]) for a in answers] == [
+                (a["start"], a["end"], a["answer"]) for a in wanted
+            ], where
+            for a, w in zip(answers, wanted):
+                assert a["score"] == pytest.approx(w["score"], abs=1e-5), where
+                assert context[a["start"] : a["end"]] == a["answer"]
+
+
+def test_keys_come_in_the_pipelines_order(squad):
+    done = querent("span", "--model", squad, stdin=lines_of([("Who sleeps?", "The cat sleeps.")]))
+    (answer,) = json_lines(done)
+    assert list(answer) == ["score", "start", "end", "answer"]
+
+
+def test_more_keys_and_escapes_are_fine(squad):
+    line = b'{"id": 7, "question": "Wh\\u006f sl\\u00e4ft?", "context": "Die \\ud83d\\ude00 Katze schl\\u00e4ft.\\n"}\n'
+    (answer,) = json_lines(querent("span", "--model", squad, stdin=line))
+    context = "Die \U0001f600 Katze schläft.\n"
+    assert context[answer["start"] : answer["end"]] == answer["answer"]
+
+
+@pytest.mark.parametrize(
+    "line,word",
+    [
+        (b"", "JSON"),
+        (b"not json", "JSON"),
+        (b'{"question": "a"', "JSON"),
+        (b"[]", "question"),
+        (b'"text"', "expected"),
+        (b'{"question": "a"}', "context"),
+        (b'{"question": 1, "context": "b"}', "question"),
+        (b'{"question": "", "context": "b"}', "empty"),
+        (b'{"question": "a", "context": ""}', "empty"),
+        (b'{"question": "a", "context": "\xff"}', "JSON"),
+        (json.dumps({"question": "why " * 600, "context": "b"}).encode(), "room"),
+        (b"[" * 5000, "JSON"),
+    ],
+)
+def test_a_bad_line_is_named_and_the_others_answered(squad, line, word):
+    good = lines_of([("Who sleeps?", "The cat sleeps.")])
+    done = querent("span", "--model", squad, stdin=good + line + b"\n" + good)
+    found = json_lines(done, code=1)
+    assert len(found) == 3
+    assert found[0] == found[2] and "answer" in found[0]
+    assert list(found[1]) == ["error"] and word in found[1]["error"]
+    assert b"querent span: line 2: " in done.stderr
+
+
+def test_no_input_no_output(squad):
+    done = querent("span", "--model", squad)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_context_without_words_has_an_empty_answer(squad):
+    (answer,) = json_lines(querent("span", "--model", squad, stdin=lines_of([("Who?", "   ")])))
+    assert answer == {"score": 0.0, "start": 0, "end": 0, "answer": ""}
+
+
+@pytest.mark.parametrize(
+    "options,named",
+    [
+        (["--max-seq-len", "513"], b"--max-seq-len 513"),
+        (["--doc-stride", "400"], b"--doc-stride 400"),
+        (["--max-seq-len", "100", "--doc-stride", "101"], b"--doc-stride 101"),
+        (["--top-k", "0"], b"--top-k 0"),
+        (["--top-k", "1025"], b"--top-k 1025"),
+        (["--max-answer-len", "0"], b"--max-answer-len 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(squad, options, named):
+    done = querent("span", "--model", squad, *options)
+    assert done.returncode == 2
+    assert named in done.stderr
+
+
+def test_an_embedding_model_is_refused(minilm):
+    done = querent("span", "--model", minilm, stdin=lines_of([("a", "b")]))
+    assert done.returncode == 1
+    assert b"kind span" in done.stderr

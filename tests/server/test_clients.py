@@ -1,0 +1,137 @@
+"""The clients that people have, against the routes that they know: openai and huggingface_hub."""
+import numpy as np
+import pytest
+from conftest import ask
+
+openai = pytest.importorskip("openai")
+hub = pytest.importorskip("huggingface_hub")
+
+TEXTS = ["how tall is everest", "cheap hotels in paris", "größte stadt der welt"]
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    return openai.OpenAI(base_url=server.url + "/v1", api_key="unused", max_retries=0)
+
+
+@pytest.fixture(scope="module")
+def vectors(server):
+    return np.array(ask(server, "/embed", {"inputs": TEXTS}).json(), dtype=np.float32)
+
+
+def rows(response):
+    assert response.object == "list"
+    assert [item.index for item in response.data] == list(range(len(response.data)))
+    assert all(item.object == "embedding" for item in response.data)
+    return np.array([item.embedding for item in response.data], dtype=np.float32)
+
+
+def test_openai_default_is_base64_and_equals_floats(client, vectors):
+    assert np.array_equal(rows(client.embeddings.create(model="minilm", input=TEXTS)), vectors)
+    floats = client.embeddings.create(model="minilm", input=TEXTS, encoding_format="float")
+    assert np.array_equal(rows(floats), vectors)
+
+
+def test_openai_four_forms_of_input(client, server):
+    tokens = ask(server, "/tokenize", {"inputs": TEXTS}).json()
+    ids = [[token["id"] for token in text] for text in tokens]
+    one = rows(client.embeddings.create(model="minilm", input=TEXTS[0]))
+    many = rows(client.embeddings.create(model="minilm", input=TEXTS))
+    assert one.shape == (1, 384) and many.shape == (3, 384)
+    assert np.array_equal(rows(client.embeddings.create(model="minilm", input=ids[0])), one)
+    assert np.array_equal(rows(client.embeddings.create(model="minilm", input=ids)), many)
+
+
+def test_openai_usage_model_and_user(client):
+    response = client.embeddings.create(model="text-embedding-3-small", input="hello world", user="someone")
+    assert response.model == "minilm"  # a name that is not loaded is served by the first model
+    assert response.usage.prompt_tokens == response.usage.total_tokens == 4
+
+
+def test_openai_dimensions_are_cut_and_normalised(client, vectors):
+    cut = rows(client.embeddings.create(model="minilm", input=TEXTS, dimensions=64))
+    assert cut.shape == (3, 64)
+    assert np.allclose(np.linalg.norm(cut, axis=1), 1, atol=1e-6)
+    wanted = vectors[:, :64] / np.linalg.norm(vectors[:, :64], axis=1, keepdims=True)
+    assert np.allclose(cut, wanted, atol=1e-6)
+
+
+def test_openai_long_text_is_cut(client):
+    response = client.embeddings.create(model="minilm", input="word " * 5000)
+    assert response.usage.prompt_tokens == 256
+
+
+def test_openai_2048_inputs(client):
+    """As many as the client allows in one request. The answer is whole, in order, and each is what it is alone."""
+    inputs = [f"query {i % 7}" for i in range(2048)]
+    many = rows(client.with_options(timeout=120).embeddings.create(
+        model="minilm", input=inputs, extra_headers={"X-Request-Budget-Ms": "120000"}))
+    assert many.shape == (2048, 384)
+    assert np.array_equal(many, many[:7][np.arange(2048) % 7])
+
+
+@pytest.mark.parametrize("inputs, extra, status, code, param", [
+    ("", {}, 400, "empty_input", None),
+    ([], {}, 400, "empty_input", None),
+    (["a", ""], {}, 400, "empty_input", None),
+    ([99999999], {}, 422, "bad_request", "input"),
+    ("a", {"dimensions": 385}, 422, "bad_request", "dimensions"),
+    (["a"] * 2049, {}, 422, "too_many", None),
+])
+def test_openai_errors(client, inputs, extra, status, code, param):
+    with pytest.raises(openai.APIStatusError) as caught:
+        client.embeddings.create(model="minilm", input=inputs, **extra)
+    error = caught.value
+    assert (error.status_code, error.code, error.param, error.type) == (status, code, param, "invalid_request_error")
+    body = error.response.json()
+    assert body["message"] == body["error"]["message"] and body["code"] == status
+    assert body["type"] in ("Validation", "Empty")
+
+
+def test_openai_overload_tells_when_to_retry(start_server, tiny_embed):
+    small = start_server("--queue-items", "4", models=[tiny_embed])
+    client = openai.OpenAI(base_url=small.url + "/v1", api_key="unused", max_retries=0)
+    with pytest.raises(openai.RateLimitError) as caught:
+        client.embeddings.create(model="tiny-embed", input=["x"] * 5)
+    assert int(caught.value.response.headers["retry-after-ms"]) >= 1
+    assert caught.value.response.headers["x-should-retry"] == "true"
+    assert caught.value.body["message"] == "Model is overloaded"
+
+
+def test_hub_feature_extraction(server, vectors):
+    for url in (server.url + "/embed", server.url):
+        client = hub.InferenceClient(model=url)
+        one = client.feature_extraction(TEXTS[0])
+        assert one.dtype == np.float32 and np.array_equal(one, vectors[:1])
+        assert np.array_equal(client.feature_extraction(TEXTS), vectors)
+        raw = client.feature_extraction(TEXTS[0], normalize=False, truncate=True, truncation_direction="Left")
+        assert np.allclose(raw / np.linalg.norm(raw), vectors[:1], atol=1e-6)
+
+
+def test_hub_errors(server):
+    client = hub.InferenceClient(model=server.url + "/embed")
+    with pytest.raises(hub.errors.HfHubHTTPError) as caught:
+        client.feature_extraction("")
+    assert caught.value.response.status_code == 400
+    assert "`inputs` cannot be empty" in str(caught.value)
+    with pytest.raises(hub.errors.HfHubHTTPError, match="prompt_name"):
+        client.feature_extraction("text", prompt_name="query")
+
+
+def test_hub_question_answering(server):
+    client = hub.InferenceClient(model=server.url + "/span")
+    context = "In München the report was written by Ada Byron in 1843."
+    answer = client.question_answering("Who wrote the report?", context)
+    assert answer.answer == "Ada Byron" == context[answer.start : answer.end]
+    assert 0 < answer.score <= 1
+    several = client.question_answering("Who wrote the report?", context, top_k=3, max_answer_len=4, doc_stride=8,
+                                        max_seq_len=64, handle_impossible_answer=True, align_to_words=False)
+    assert 1 < len(several) <= 3
+    assert [a.score for a in several] == sorted((a.score for a in several), reverse=True)
+
+
+def test_hub_text_classification(labels_server):
+    client = hub.InferenceClient(model=labels_server.url + "/predict")
+    best = client.text_classification("fresh bread near the river")
+    assert best.label in ("negative", "neutral", "positive")
+    assert 1 / 3 <= best.score <= 1

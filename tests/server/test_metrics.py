@@ -1,0 +1,159 @@
+"""docs/METRICS.md against the live page, both ways, and the page against the rules of the text format."""
+import math
+import re
+from pathlib import Path
+
+from conftest import ROOT, ask
+
+PAGE = ROOT / "docs" / "METRICS.md"
+NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+LABEL = r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"'
+SAMPLE = re.compile(rf"({NAME})(?:\{{((?:{LABEL})(?:,{LABEL})*)?\}})? (\S+)$")
+
+
+def parse(text):
+    """{family: {"type", "samples": [(name, labels, value)]}}; fails on what the format does not allow."""
+    families, current, seen = {}, None, set()
+    assert text.endswith("\n")
+    for line in text[:-1].split("\n"):
+        if line.startswith("# HELP "):
+            name = line.split(" ", 3)[2]
+            assert name not in families, "two HELP lines for " + name
+            current = families[name] = {"type": None, "samples": []}
+            current_name = name
+        elif line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name == current_name and kind in ("counter", "gauge", "histogram")
+            current["type"] = kind
+        else:
+            found = SAMPLE.match(line)
+            assert found, "not a sample: " + line
+            name, labels = found[1], re.findall(LABEL, found[2] or "")
+            assert len({key for key, _ in labels}) == len(labels), "a label twice: " + line
+            base = re.sub(r"_(bucket|sum|count)$", "", name) if current["type"] == "histogram" else name
+            assert base == current_name, f"{name} among {current_name}"
+            key = (name, tuple(sorted(labels)))
+            assert key not in seen, "a series twice: " + line
+            seen.add(key)
+            current["samples"].append((name, dict(labels), float(found[found.lastindex])))
+    return families
+
+
+def live(server):
+    answer = ask(server, "/metrics")
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return parse(answer.body.decode())
+
+
+def documented():
+    rows = {}
+    for line in PAGE.read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| `querent_"):
+            rows[cells[0].strip("`")] = (cells[1], set(re.findall(r"`(\w+)`", cells[2])), cells[3])
+    return rows
+
+
+def use(server):
+    ask(server, "/embed", {"inputs": ["a query", "another"]})
+    ask(server, "/span", {"question": "Who?", "context": "Ada met Bob."})
+    ask(server, "/embed", {"inputs": ""})
+    ask(server, "/nowhere")
+    ask(server, "/health")
+
+
+def test_page_and_document_agree(server):
+    use(server)
+    page, rows = live(server), documented()
+    assert set(page) == set(rows)
+    for name, (kind, labels, meaning) in rows.items():
+        assert page[name]["type"] == kind, name
+        assert meaning, name
+        assert page[name]["samples"], name + " has no series"
+        for _, found, _ in page[name]["samples"]:
+            assert set(found) - {"le"} == labels, name
+
+
+def test_names_and_units(server):
+    for name, family in live(server).items():
+        assert name.startswith("querent_")
+        assert name.endswith("_total") == (family["type"] == "counter"), name
+        assert not re.search(r"_(ms|us|ns|milliseconds|kb|mb)(_|$)", name), name
+
+
+def test_histograms_are_consistent(server):
+    use(server)
+    for name, family in live(server).items():
+        if family["type"] != "histogram":
+            continue
+        groups = {}
+        for sample, labels, value in family["samples"]:
+            key = tuple(sorted((k, v) for k, v in labels.items() if k != "le"))
+            groups.setdefault(key, {"buckets": []})
+            if sample.endswith("_bucket"):
+                groups[key]["buckets"].append((float(labels["le"]), value))
+            else:
+                groups[key][sample.rsplit("_", 1)[1]] = value
+        for group in groups.values():
+            edges = [edge for edge, _ in group["buckets"]]
+            counts = [count for _, count in group["buckets"]]
+            assert edges == sorted(set(edges)) and math.isinf(edges[-1])
+            assert counts == sorted(counts)
+            assert counts[-1] == group["count"]
+            assert (group["sum"] == 0) == (group["count"] == 0)
+            if name.endswith("_seconds"):
+                assert edges[0] == 0.0001
+                assert {0.005, 0.01, 0.02, 0.05} <= set(edges)
+
+
+def test_counts_follow_requests(server):
+    def count(page, **wanted):
+        return sum(
+            value
+            for name, labels, value in page["querent_request_duration_seconds"]["samples"]
+            if name.endswith("_count") and all(labels[k] == v for k, v in wanted.items())
+        )
+
+    before = live(server)
+    for _ in range(3):
+        ask(server, "/embed", {"inputs": "a query"})
+    ask(server, "/embed", {"inputs": "a query", "dimensions": 0})
+    ask(server, "/secret-path-of-a-client")
+    after = live(server)
+    assert count(after, route="/embed", model="minilm", code="200") - count(before, route="/embed", model="minilm", code="200") == 3
+    assert count(after, route="/embed", code="422") - count(before, route="/embed", code="422") == 1
+    assert count(after, route="other", code="404") - count(before, route="other", code="404") == 1
+
+    def only(page, name, **wanted):
+        return sum(v for _, labels, v in page[name]["samples"] if wanted.items() <= labels.items())
+
+    for name, wanted, least in [
+        ("querent_rejections_total", {"reason": "no_route"}, 1),
+        ("querent_rejections_total", {"reason": "bad_request"}, 1),
+        ("querent_model_items_total", {"model": "minilm"}, 3),
+        ("querent_model_tokens_total", {"model": "minilm"}, 12),
+        ("querent_process_cpu_seconds_total", {}, 0),
+    ]:
+        assert only(after, name, **wanted) - only(before, name, **wanted) >= least, name
+    page = ask(server, "/metrics").body.decode()
+    assert "secret-path" not in page
+
+
+def test_labels_come_from_tables(server):
+    use(server)
+    for method, path in [("PUT", "/embed"), ("GET", "/embed?x=1"), ("POST", "/metrics"), ("GET", "/%41")]:
+        ask(server, path, method=method, body={} if method == "POST" else None)
+    page = live(server)
+    api = (ROOT / "docs" / "API.md").read_text()
+    for _, labels, _ in page["querent_request_duration_seconds"]["samples"]:
+        assert labels["route"] == "other" or f"`{labels['route']}`" in api
+        assert labels["model"] in ("", "minilm", "squad-3l", "other")
+        assert re.fullmatch(r"\d{3}|other", labels["code"])
+    assert sum(len(f["samples"]) for f in page.values()) < 2000
+
+
+def test_model_info(server):
+    samples = live(server)["querent_model_info"]["samples"]
+    assert {(labels["model"], labels["kind"]) for _, labels, _ in samples} == {("minilm", "embedding"), ("squad-3l", "span")}
+    assert all(value == 1 and labels["precision"] in ("f32", "bf16", "int8") and labels["isa"] for _, labels, value in samples)

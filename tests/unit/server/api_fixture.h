@@ -1,0 +1,26 @@
+/* A request through decode, the model and encode, without a server. */
+#ifndef QR_TESTS_SERVER_API_FIXTURE_H
+#define QR_TESTS_SERVER_API_FIXTURE_H
+
+#include "server/api/api.h"
+
+typedef struct api_fixture {
+    const qr_pipeline *models[2];
+    size_t models_len;
+    qr_pipeline *span, *embedding; /* models/squad-3l; models/minilm or NULL when it was not fetched */
+    qr_api *api;
+    bool ready;
+    qr_exchange exchange;          /* of the latest request */
+} api_fixture;
+
+/** Loads what there is under models/. Criterion forks: call it inside the test. */
+void api_fixture_init(api_fixture *fixture);
+void api_fixture_deinit(api_fixture *fixture);
+
+/** The answer's body (valid until the next call) and its code. */
+qr_text api_ask(api_fixture *fixture, const char *route, qr_text body, int *code);
+
+/** As api_ask with both checked: the body must be `expected`. */
+void api_expect(api_fixture *fixture, const char *route, const char *body, int code, const char *expected);
+
+#endif

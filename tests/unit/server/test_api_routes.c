@@ -1,0 +1,329 @@
+/* Every route by hand: answers, defaults and error bodies. Real clients do the same to a real server in tests/server. */
+#include <criterion/criterion.h>
+#include <jansson.h>
+
+#include "server/api/call.h"
+#include "server/api_fixture.h"
+
+static api_fixture f;
+
+static void setup(void) { api_fixture_init(&f); }
+static void teardown(void) { api_fixture_deinit(&f); }
+
+TestSuite(api, .init = setup, .fini = teardown, .timeout = 60);
+
+static json_t *ask_json(const char *route, const char *body) {
+    int code;
+    qr_text answer = api_ask(&f, route, qr_text_of(body), &code);
+    json_t *json = json_loadb(answer.data, answer.len, 0, NULL);
+    cr_assert_eq(code, 200, "%s: %.*s", route, (int)answer.len, answer.data);
+    cr_assert_not_null(json, "%s: no JSON: %.*s", route, (int)answer.len, answer.data);
+    return json;
+}
+
+Test(api, routes_by_path_and_method) {
+    qr_status status;
+    const char *allow;
+    const qr_route *routes;
+    size_t len = qr_api_routes(&routes);
+    for (size_t i = 0; i < len; i++) {
+        cr_expect_eq(qr_api_route(routes[i].method, qr_text_of(routes[i].path), &status, &allow), &routes[i]);
+        cr_expect_null(qr_api_route(QR_OTHER_METHOD, qr_text_of(routes[i].path), &status, &allow));
+        cr_expect_eq(status, QR_BAD_METHOD);
+        cr_expect_str_eq(allow, routes[i].method == QR_GET ? "GET" : "POST");
+        cr_expect_str_eq(routes[i].name, routes[i].path);
+    }
+    static const char *const none[] = {"", "/embe", "/embed/", "/EMBED", "//embed", "/metricsx"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        cr_expect_null(qr_api_route(QR_POST, qr_text_of(none[i]), &status, &allow));
+        cr_expect_eq(status, QR_NO_ROUTE);
+    }
+    api_expect(&f, "/nowhere", "{}", 404, "{\"error\":\"no such route\",\"error_type\":\"Validation\"}");
+    api_expect(&f, "/embed", NULL, 405, "{\"error\":\"the route does not take this method\",\"error_type\":\"Validation\"}");
+    cr_expect(f.exchange.allow_header);
+}
+
+Test(api, health_follows_the_server) {
+    api_expect(&f, "/health", NULL, 200, "");
+    api_expect(&f, "/v2/health/live", NULL, 200, "{\"live\":true}");
+    api_expect(&f, "/v2/health/ready", NULL, 200, "{\"ready\":true}");
+    f.ready = false;
+    api_expect(&f, "/health", NULL, 503, "{\"error\":\"unhealthy\",\"error_type\":\"Unhealthy\"}");
+    api_expect(&f, "/v2/health/live", NULL, 200, "{\"live\":true}");
+    api_expect(&f, "/v2/health/ready", NULL, 503, "{\"ready\":false}");
+}
+
+#define MISSING(field) \
+    "{\"error\":\"the request has a missing or invalid field: `" field "`\",\"error_type\":\"Validation\"}"
+#define EMPTY "{\"error\":\"Input validation error: `inputs` cannot be empty\",\"error_type\":\"Empty\"}"
+#define NO_JSON "{\"error\":\"the request body is not valid JSON\",\"error_type\":\"Validation\"}"
+
+Test(api, faults_have_fixed_sentences) {
+    static const char *const posts[] = {"/embed", "/span", "/tokenize", "/rerank", "/predict"};
+    for (size_t i = 0; i < sizeof posts / sizeof posts[0]; i++) {
+        api_expect(&f, posts[i], "{\"inputs\":", 400, NO_JSON);
+        api_expect(&f, posts[i], "", 400, NO_JSON);
+        api_expect(&f, posts[i], "[]", 422,
+                   "{\"error\":\"the request has a missing or invalid field\",\"error_type\":\"Validation\"}");
+    }
+    api_expect(&f, "/span", "{}", 422, MISSING("question"));
+    api_expect(&f, "/span", "{\"question\":\"q\",\"context\":7}", 422, MISSING("context"));
+    api_expect(&f, "/span", "{\"inputs\":[]}", 422, MISSING("inputs"));
+    api_expect(&f, "/span", "{\"inputs\":{\"question\":\"q\",\"context\":\"c\"},\"parameters\":{\"top_k\":0}}", 422,
+               MISSING("top_k"));
+    api_expect(&f, "/span", "{\"question\":\"\",\"context\":\"c\"}", 400, EMPTY);
+    api_expect(&f, "/span", "{\"question\":\"q\",\"context\":\"c\",\"model\":\"none\"}", 404,
+               "{\"error\":\"no model of that name is loaded\",\"error_type\":\"Validation\"}");
+    api_expect(&f, "/predict", "{\"inputs\":\"text\"}", 424,
+               "{\"error\":\"no loaded model can answer this route\",\"error_type\":\"Backend\"}");
+    api_expect(&f, "/rerank", "{\"query\":\"q\",\"texts\":[\"t\"]}", 424,
+               "{\"error\":\"no loaded model can answer this route\",\"error_type\":\"Backend\"}");
+    api_expect(&f, "/rerank", "{\"texts\":[\"t\"]}", 422, MISSING("query"));
+    api_expect(&f, "/rerank", "{\"query\":\"q\"}", 422, MISSING("texts"));
+    api_expect(&f, "/tokenize", "{\"inputs\":[]}", 400, EMPTY);
+    api_expect(&f, "/tokenize", "{\"inputs\":[1]}", 422, MISSING("inputs"));
+    api_expect(&f, "/tokenize", "{\"inputs\":\"x\",\"model\":1}", 422, MISSING("model"));
+    cr_expect_eq(f.exchange.ticket.jobs_len, 0);
+}
+
+Test(api, openai_faults_satisfy_flat_and_nested_readers) {
+    api_expect(&f, "/v1/embeddings", "{\"input\":\"a\",\"encoding_format\":\"hex\"}", 422,
+               "{\"message\":\"the request has a missing or invalid field: `encoding_format`\",\"code\":422,"
+               "\"type\":\"Validation\",\"error\":{\"message\":\"the request has a missing or invalid field: "
+               "`encoding_format`\",\"type\":\"invalid_request_error\",\"param\":\"encoding_format\",\"code\":"
+               "\"bad_request\"}}");
+    api_expect(&f, "/v1/embeddings", "{", 400,
+               "{\"message\":\"the request body is not valid JSON\",\"code\":400,\"type\":\"Validation\",\"error\":"
+               "{\"message\":\"the request body is not valid JSON\",\"type\":\"invalid_request_error\",\"param\":null,"
+               "\"code\":\"bad_json\"}}");
+}
+
+Test(api, span_in_both_forms) {
+    json_t *flat = ask_json("/span", "{\"question\":\"Who wrote the report?\",\"context\":\"In M\\u00fcnchen the report was "
+                                     "written by Ada Byron in 1843.\"}");
+    json_t *nested = ask_json("/span", "{\"inputs\":{\"question\":\"Who wrote the report?\",\"context\":\"In M\\u00fcnchen the "
+                                       "report was written by Ada Byron in 1843.\"},\"parameters\":{\"top_k\":1}}");
+    cr_expect(json_equal(flat, nested));
+    cr_expect_str_eq(json_string_value(json_object_get(flat, "answer")), "Ada Byron");
+    cr_expect_eq(json_integer_value(json_object_get(flat, "start")), 37);
+    cr_expect_eq(json_integer_value(json_object_get(flat, "end")), 46);
+    cr_expect(json_real_value(json_object_get(flat, "score")) > 0.1);
+    json_decref(flat);
+    json_decref(nested);
+    json_t *three = ask_json("/span", "{\"question\":\"Who?\",\"context\":\"Ada met Bob and Carl in Rome.\",\"top_k\":3}");
+    cr_assert(json_is_array(three));
+    cr_expect(json_array_size(three) > 1 && json_array_size(three) <= 3);
+    json_decref(three);
+}
+
+Test(api, root_answers_as_the_first_model_does) {
+    json_t *root = ask_json("/", "{\"question\":\"Who?\",\"context\":\"Ada met Bob.\"}");
+    json_t *span = ask_json("/span", "{\"question\":\"Who?\",\"context\":\"Ada met Bob.\"}");
+    cr_expect(json_equal(root, span));
+    json_decref(root);
+    json_decref(span);
+}
+
+Test(api, tokenize_gives_bytes_and_pieces) {
+    api_expect(&f, "/tokenize", "{\"inputs\":\"Caf\\u00e9 !\"}", 200,
+               "[[{\"id\":101,\"text\":\"[CLS]\",\"special\":true,\"start\":null,\"stop\":null},"
+               "{\"id\":7668,\"text\":\"Caf\xc3\xa9\",\"special\":false,\"start\":0,\"stop\":5},"
+               "{\"id\":999,\"text\":\"!\",\"special\":false,\"start\":6,\"stop\":7},"
+               "{\"id\":102,\"text\":\"[SEP]\",\"special\":true,\"start\":null,\"stop\":null}]]");
+    api_expect(&f, "/tokenize", "{\"inputs\":[\"\",\"\\u0000\"],\"add_special_tokens\":false}", 200, "[[],[]]");
+}
+
+Test(api, info_describes_all_models) {
+    json_t *info = ask_json("/info", NULL);
+    json_t *models = json_object_get(info, "models");
+    cr_expect_str_eq(json_string_value(json_object_get(info, "model_id")), "squad-3l");
+    cr_expect_str_eq(json_string_value(json_object_get(info, "model_dtype")), "float32");
+    cr_expect(json_is_null(json_object_get(info, "model_sha")));
+    cr_expect(json_is_true(json_object_get(info, "auto_truncate")));
+    cr_expect_not_null(json_object_get(json_object_get(info, "model_type"), "span"));
+    cr_expect_eq(json_array_size(models), f.models_len);
+    json_t *plan = json_object_get(json_array_get(models, 0), "plan");
+    cr_expect_str_eq(json_string_value(json_object_get(plan, "precision")), "f32");
+    cr_expect_gt(json_string_length(json_object_get(plan, "isa")), 0);
+    json_decref(info);
+}
+
+static void need_embedding(void) {
+    if (f.embedding == NULL)
+        cr_skip("models/minilm is not there (tools/fetch-model)");
+}
+
+static float *vector_of(const char *body, size_t index) {
+    static float vector[2][384];
+    static int turn;
+    turn = 1 - turn;
+    json_t *rows = ask_json("/embed", body);
+    json_t *row = json_array_get(rows, index);
+    cr_assert_eq(json_array_size(row), 384, "%s", body);
+    for (size_t i = 0; i < 384; i++)
+        vector[turn][i] = (float)json_real_value(json_array_get(row, i));
+    json_decref(rows);
+    return vector[turn];
+}
+
+Test(api, embed_takes_texts_and_ids_alike) {
+    need_embedding();
+    float *text = vector_of("{\"inputs\":\"hello world\"}", 0);
+    float *ids = vector_of("{\"inputs\":[101,7592,2088,102]}", 0);
+    cr_expect_arr_eq(text, ids, 384 * sizeof *text);
+    ids = vector_of("{\"inputs\":[\"other text\",[101,7592,2088,102]],\"truncate\":null}", 1);
+    cr_expect_arr_eq(text, ids, 384 * sizeof *text);
+    double norm = 0;
+    for (size_t i = 0; i < 384; i++)
+        norm += (double)text[i] * (double)text[i];
+    cr_expect_float_eq(norm, 1.0, 1e-5);
+}
+
+Test(api, embed_faults) {
+    need_embedding();
+    api_expect(&f, "/embed", "{}", 422, MISSING("inputs"));
+    api_expect(&f, "/embed", "{\"inputs\":null}", 422, MISSING("inputs"));
+    api_expect(&f, "/embed", "{\"inputs\":\"\"}", 400, EMPTY);
+    api_expect(&f, "/embed", "{\"inputs\":[]}", 400, EMPTY);
+    api_expect(&f, "/embed", "{\"inputs\":[[]]}", 400, EMPTY);
+    api_expect(&f, "/embed", "{\"inputs\":[\"a\",\"\"]}", 400, EMPTY);
+    api_expect(&f, "/embed", "{\"inputs\":[1,\"a\"]}", 422, MISSING("inputs"));
+    api_expect(&f, "/embed", "{\"inputs\":[\"a\",1]}", 422, MISSING("inputs"));
+    api_expect(&f, "/embed", "{\"inputs\":[30522]}", 422, MISSING("inputs"));
+    api_expect(&f, "/embed", "{\"inputs\":[-1]}", 422, MISSING("inputs"));
+    api_expect(&f, "/embed", "{\"inputs\":{\"a\":1}}", 422, MISSING("inputs"));
+    api_expect(&f, "/embed", "{\"inputs\":\"a\",\"dimensions\":0}", 422, MISSING("dimensions"));
+    api_expect(&f, "/embed", "{\"inputs\":\"a\",\"dimensions\":385}", 422, MISSING("dimensions"));
+    api_expect(&f, "/embed", "{\"inputs\":\"a\",\"truncate\":\"yes\"}", 422, MISSING("truncate"));
+    api_expect(&f, "/embed", "{\"inputs\":\"a\",\"normalize\":1}", 422, MISSING("normalize"));
+    api_expect(&f, "/embed", "{\"inputs\":\"a\",\"prompt_name\":\"query\"}", 422, MISSING("prompt_name"));
+    api_expect(&f, "/embed", "{\"inputs\":\"a\",\"truncation_direction\":\"up\"}", 422, MISSING("truncation_direction"));
+    api_expect(&f, "/embed", "{\"inputs\":\"a\",\"model\":\"squad-3l\"}", 424,
+               "{\"error\":\"no loaded model can answer this route\",\"error_type\":\"Backend\"}");
+}
+
+/* "a " n times: n + 2 tokens. */
+static qr_text long_body(qr_buf *buf, size_t words, const char *rest) {
+    qr_buf_init(buf, 1u << 20);
+    qr_buf_literal(buf, "{\"inputs\":\"");
+    for (size_t i = 0; i < words; i++)
+        qr_buf_literal(buf, "a ");
+    qr_buf_printf(buf, "\"%s}", rest);
+    return (qr_text){buf->data, buf->len};
+}
+
+Test(api, long_inputs_are_cut_or_refused) {
+    need_embedding();
+    size_t longest = qr_pipeline_max_tokens(f.embedding);
+    char expected[200];
+    qr_buf buf;
+    int code;
+    qr_text answer = api_ask(&f, "/embed", long_body(&buf, 600, ""), &code);
+    cr_expect_eq(code, 200, "%.*s", (int)answer.len, answer.data);
+    cr_expect_eq(f.exchange.ticket.jobs[0].tokens, longest);
+    qr_buf_deinit(&buf);
+    snprintf(expected, sizeof expected,
+             "{\"error\":\"Input validation error: `inputs` must have less than %zu tokens. Given: 602\",\"error_type\":"
+             "\"Validation\"}",
+             longest);
+    long_body(&buf, 600, ",\"truncate\":false");
+    qr_buf_byte(&buf, '\0');
+    api_expect(&f, "/embed", buf.data, 422, expected);
+    qr_buf_deinit(&buf);
+}
+
+/* The ids of a text, cut, are the ids of the cut text. */
+Test(api, ids_are_cut_as_texts_are) {
+    need_embedding();
+    static const char *const directions[] = {"left", "right"};
+    for (size_t d = 0; d < 2; d++) {
+        char rest[64];
+        qr_buf text, ids;
+        int code;
+        int32_t kept[QR_LIMIT_POSITIONS];
+        snprintf(rest, sizeof rest, ",\"truncation_direction\":\"%s\"", directions[d]);
+        api_ask(&f, "/embed", long_body(&text, 600, rest), &code);
+        size_t len = f.exchange.ticket.jobs[0].tokens;
+        memcpy(kept, f.exchange.ticket.jobs[0].ids, len * sizeof *kept);
+        qr_buf_init(&ids, 1u << 20);
+        qr_buf_literal(&ids, "{\"inputs\":[101");
+        for (size_t i = 0; i < 600; i++)
+            qr_buf_literal(&ids, ",1037");
+        qr_buf_printf(&ids, ",102]%s}", rest);
+        api_ask(&f, "/embed", (qr_text){ids.data, ids.len}, &code);
+        cr_expect_eq(code, 200);
+        cr_expect_eq(f.exchange.ticket.jobs[0].tokens, len);
+        cr_expect_arr_eq(f.exchange.ticket.jobs[0].ids, kept, len * sizeof *kept);
+        qr_buf_deinit(&text);
+        qr_buf_deinit(&ids);
+    }
+}
+
+Test(api, openai_base64_is_the_floats) {
+    need_embedding();
+    json_t *floats = ask_json("/v1/embeddings", "{\"input\":[\"one two\",\"three\"],\"model\":\"anything\",\"user\":\"u\"}");
+    cr_expect_str_eq(json_string_value(json_object_get(floats, "object")), "list");
+    cr_expect_str_eq(json_string_value(json_object_get(floats, "model")), "minilm");
+    cr_expect_eq(json_integer_value(json_object_get(json_object_get(floats, "usage"), "prompt_tokens")), 4 + 3);
+    json_t *second = json_array_get(json_object_get(floats, "data"), 1);
+    cr_expect_eq(json_integer_value(json_object_get(second, "index")), 1);
+    cr_expect_eq(json_array_size(json_object_get(second, "embedding")), 384);
+    json_decref(floats);
+    json_t *base64 = ask_json("/v1/embeddings", "{\"input\":\"three\",\"encoding_format\":\"base64\",\"dimensions\":12}");
+    json_t *first = json_array_get(json_object_get(base64, "data"), 0);
+    cr_expect_eq(json_string_length(json_object_get(first, "embedding")), 64);
+    json_decref(base64);
+}
+
+Test(api, an_answer_that_does_not_fit_is_a_small_500) {
+    int code;
+    api_ask(&f, "/tokenize", qr_text_of("{\"inputs\":\"some words of text\"}"), &code);
+    cr_assert_eq(code, 200);
+    f.exchange.out.max_bytes = 100;
+    qr_api_encode(f.api, &f.exchange);
+    cr_expect_eq(f.exchange.http_code, 500);
+    cr_expect(qr_text_is((qr_text){f.exchange.out.data, f.exchange.out.len},
+                         "{\"error\":\"internal error\",\"error_type\":\"Backend\"}"));
+    f.exchange.out.max_bytes = 10;
+    f.exchange.status = QR_OVERLOADED;
+    qr_api_encode(f.api, &f.exchange);
+    cr_expect_eq(f.exchange.http_code, 429);
+    cr_expect_eq(f.exchange.out.len, 0);
+    cr_expect(f.exchange.retry_header);
+}
+
+Test(api, memory_that_runs_out_is_a_503) {
+    static const char *const bodies[][2] = {
+        {"/span", "{\"question\":\"Who?\",\"context\":\"Ada met Bob.\",\"top_k\":5}"},
+        {"/tokenize", "{\"inputs\":[\"some words\",\"and more\"]}"},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        bool done = false;
+        for (size_t max_bytes = 0; !done; max_bytes += 64) {
+            qr_exchange *x = &f.exchange;
+            int code;
+            api_ask(&f, "/v2/health/live", (qr_text){NULL, 0}, &code);
+            x->arena.max_bytes = max_bytes;
+            x->body = qr_text_of(bodies[i][1]);
+            qr_status status;
+            const char *allow;
+            x->route = qr_api_route(QR_POST, qr_text_of(bodies[i][0]), &status, &allow);
+            done = qr_api_decode(f.api, x) == QR_OK;
+            cr_assert(done || x->status == QR_NO_MEMORY);
+            if (!done) {
+                cr_assert_eq(x->ticket.jobs_len, 0);
+                qr_api_encode(f.api, x);
+                cr_assert_eq(x->http_code, 503);
+            }
+            cr_assert_lt(max_bytes, 1u << 20);
+        }
+    }
+}
+
+Test(api_rank, best_first_and_ties_from_the_end) {
+    qr__ranked items[] = {{0.5f, 0}, {0.9f, 1}, {0.5f, 2}, {0.1f, 3}, {0.9f, 4}};
+    static const uint32_t order[] = {4, 1, 2, 0, 3};
+    qr__rank(items, 5);
+    for (size_t i = 0; i < 5; i++)
+        cr_expect_eq(items[i].index, order[i]);
+}
