@@ -26,17 +26,12 @@ static double element_bytes(qr_precision precision) {
     return precision == QR_PRECISION_F32 ? 4 : precision == QR_PRECISION_BF16 ? 2 : 1;
 }
 
+/* The peak of a precision; where the machine has none of its own (int8 without VNNI), f32's. */
 static double peak_of(const qr_peaks *peaks, qr_precision precision) {
-    switch (precision) {
-    case QR_PRECISION_BF16:
-        return peaks->bf16_flops;
-    case QR_PRECISION_INT8:
-        return peaks->int8_ops;
-    case QR_PRECISION_AUTO:
-    case QR_PRECISION_F32:
-        break;
-    }
-    return peaks->f32_flops;
+    double peak = precision == QR_PRECISION_BF16   ? peaks->bf16_flops
+                  : precision == QR_PRECISION_INT8 ? peaks->int8_ops
+                                                   : 0;
+    return peak > 0 ? peak : peaks->f32_flops;
 }
 
 /* Bytes of the matrices that one forward pass streams: 4 of C x C and 2 of C x F a layer. */

@@ -32,24 +32,27 @@ typedef struct bench_target {
 /* "http://HOST[:PORT][/ROUTE]", HOST may be [::1]. */
 static bool split_url(const char *url, bench_target *target) {
     static const char scheme[] = "http://";
-    uint64_t port;
+    uint64_t port = 80;
     if (strncmp(url, scheme, sizeof scheme - 1) != 0)
         return false;
-    const char *host = url + sizeof scheme - 1;
-    size_t len = strcspn(host, "/");
-    if (len == 0 || len >= sizeof target->authority || strlen(host + len) >= sizeof target->route)
+    url += sizeof scheme - 1;
+    size_t len = strcspn(url, "/");
+    if (len >= sizeof target->authority || strlen(url + len) >= sizeof target->route)
         return false;
-    snprintf(target->authority, sizeof target->authority, "%.*s", (int)len, host);
-    snprintf(target->route, sizeof target->route, "%s", host[len] == '\0' ? "/" : host + len);
-    bool bracket = host[0] == '[';
-    size_t host_len = bracket ? strcspn(host, "]") : strcspn(target->authority, ":");
-    if (host_len > len || host_len - bracket == 0 || host_len - bracket >= sizeof target->host)
+    snprintf(target->authority, sizeof target->authority, "%.*s", (int)len, url);
+    snprintf(target->route, sizeof target->route, "%s", url[len] == '\0' ? "/" : url + len);
+    bool bracket = target->authority[0] == '[';
+    const char *host = target->authority + bracket;
+    size_t host_len = strcspn(host, bracket ? "]" : ":");
+    if (host_len == 0 || host_len >= sizeof target->host || (bracket && host[host_len] != ']'))
         return false;
-    snprintf(target->host, sizeof target->host, "%.*s", (int)(host_len - bracket), host + bracket);
-    const char *rest = target->authority + qr_min(host_len + bracket, strlen(target->authority));
-    snprintf(target->port, sizeof target->port, "%s", *rest == '\0' ? ":80" : rest);
-    return target->port[0] == ':' && strlen(rest) < sizeof target->port &&
-           qr_text_to_u64(qr_text_of(target->port + 1), 65535, &port) && port > 0;
+    snprintf(target->host, sizeof target->host, "%.*s", (int)host_len, host);
+    const char *rest = host + host_len + bracket;
+    if (*rest != '\0' &&
+        (*rest != ':' || !qr_text_to_u64(qr_text_of(rest + 1), 65535, &port) || port == 0))
+        return false;
+    snprintf(target->port, sizeof target->port, "%u", (unsigned)port);
+    return true;
 }
 
 static bool is_loopback(const struct sockaddr *address) {
@@ -73,7 +76,7 @@ static int resolve(const qr_command *command, const bench_arguments *arguments,
     }
     if (strcmp(target->route, "/") == 0)
         snprintf(target->route, sizeof target->route, "/embed");
-    int fault = getaddrinfo(target->host, target->port + 1, &hints, &found);
+    int fault = getaddrinfo(target->host, target->port, &hints, &found);
     if (fault != 0) {
         fprintf(stderr, "querent bench http: %s: %s\n", target->host, gai_strerror(fault));
         return QR_EXIT_FAULT;

@@ -1,7 +1,8 @@
 /* cli/cli.h: the entry points of querent's commands, one file each; main.c picks one.
  *
- * Each takes the arguments behind its own name ("querent embed --model X" calls qr_cli_embed(2, {"--model", "X"})) and
- * returns the process's exit code: 0, 1 for a fault at work, 2 for a bad command line.
+ * Each takes the arguments behind its own name ("querent embed --model X" calls qr_cli_embed(2,
+ * {"--model", "X"})) and returns the process's exit code: 0, 1 for a fault at work, 2 for a bad
+ * command line.
  */
 #ifndef QR_CLI_H
 #define QR_CLI_H

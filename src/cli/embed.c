@@ -1,5 +1,6 @@
-/* cli/embed.c: `querent embed`: lines in, one JSON array a line out. A line that is too long to be tokenized at all (2 million tokens)
- * becomes {"error":...}, so that output lines stay beside their input lines; the exit code is then 1. */
+/* cli/embed.c: `querent embed`: lines in, one JSON array a line out. A line that is too long to be
+ * tokenized at all (2 million tokens) becomes {"error":...}, so that output lines stay beside their
+ * input lines; the exit code is then 1. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -123,13 +124,14 @@ static int embed(const qr_pipeline *pipeline, size_t threads, bool normalize) {
 int qr_cli_embed(int argc, char **argv) {
     qr_cli_model model = QR_CLI_MODEL_DEFAULT;
     bool no_normalize = false;
-    const qr_flag flags[] = {QR_CLI_MODEL_FLAGS(model),
-                             {"no-normalize", QR_FLAG_BOOL, &no_normalize,
-                              .help = "keep the pooled vectors' lengths"},
-                             {0}};
+    const qr_flag flags[] = {
+        QR_CLI_MODEL_FLAGS(model),
+        {"no-normalize", QR_FLAG_BOOL, &no_normalize, .help = "keep the pooled vectors' lengths"},
+        {0}};
     const qr_command command = {
         "embed",
-        "Reads lines from stdin and prints the embedding of each as a JSON array, one a line, in order.\n"
+        "Reads lines from stdin and prints the embedding of each as a JSON array, one a line, in "
+        "order.\n"
         "Texts longer than the model takes are cut; an empty line is an empty text.",
         flags, NULL};
     qr_pipeline *pipeline = NULL;

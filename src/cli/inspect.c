@@ -1,4 +1,5 @@
-/* cli/inspect.c: `querent inspect`: what a model is, what it costs, and the plan that this machine would run it with. */
+/* cli/inspect.c: `querent inspect`: what a model is, what it costs, and the plan that this machine
+ * would run it with. */
 #include <stdio.h>
 
 #include "cli/cli.h"
@@ -23,7 +24,9 @@ static const char *pooling_name(qr_pooling pooling) {
     return pooling == QR_POOLING_CLS ? "cls" : "mean";
 }
 
-static const char *bool_name(bool value) { return value ? "true" : "false"; }
+static const char *bool_name(bool value) {
+    return value ? "true" : "false";
+}
 
 static double operations(const qr_model_info *model, uint32_t tokens) {
     const uint32_t starts[] = {0, tokens};
@@ -34,7 +37,9 @@ static size_t stored_bytes(const qr_model_info *model) {
     return model->parameters * (strcmp(model->dtype, "f32") == 0 ? 4 : 2);
 }
 
-static double mib(size_t bytes) { return (double)bytes / (1 << 20); }
+static double mib(size_t bytes) {
+    return (double)bytes / (1 << 20);
+}
 
 static void print_text(const qr_pipeline *pipeline, qr_buf *out) {
     const qr_model_info *model = qr_engine_model(qr_pipeline_engine(pipeline));
@@ -128,13 +133,12 @@ static void print_json(const qr_pipeline *pipeline, qr_buf *out) {
 int qr_cli_inspect(int argc, char **argv) {
     qr_cli_model model = QR_CLI_MODEL_DEFAULT;
     bool json = false;
-    const qr_flag flags[] = {{"json", QR_FLAG_BOOL, &json, .help = "as one JSON object"},
-                             QR_CLI_PLAN_FLAGS(model),
-                             {0}};
-    const qr_command command = {
-        "inspect",
-        "Says what the model in the directory PATH is, what it costs, and how this machine would run it.",
-        flags, "PATH"};
+    const qr_flag flags[] = {
+        {"json", QR_FLAG_BOOL, &json, .help = "as one JSON object"}, QR_CLI_PLAN_FLAGS(model), {0}};
+    const qr_command command = {"inspect",
+                                "Says what the model in the directory PATH is, what it costs, and "
+                                "how this machine would run it.",
+                                flags, "PATH"};
     qr_pipeline *pipeline = NULL;
     int code = qr_flags_parse(&command, argc, argv, &model.dir);
     if (code == QR_FLAGS_GO)

@@ -1,7 +1,8 @@
 /* cli/lines.c: read what is there, share groups of lines among threads, write the answers in order.
  *
- * Threads live for one block (some hundred lines): starting them costs far less than a block's work, and nobody waits
- * on a condition. Each group has its own output buffer, so order needs no locks.
+ * Threads live for one block (some hundred lines): starting them costs far less than a block's
+ * work, and nobody waits on a condition. Each group has its own output buffer, so order needs no
+ * locks.
  */
 #include "cli/lines.h"
 
@@ -93,7 +94,9 @@ static bool fill_block(reader *in, block *b) {
     }
 }
 
-static size_t groups_of(const block *b) { return (b->len + b->work->group - 1) / b->work->group; }
+static size_t groups_of(const block *b) {
+    return (b->len + b->work->group - 1) / b->work->group;
+}
 
 static void work_on(block *b, void *worker) {
     size_t groups = groups_of(b);

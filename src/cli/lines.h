@@ -2,9 +2,9 @@
  *
  *     qr_lines_map(&(qr_lines){.workers = workers, .threads = 2, .group = 32, .run = run});
  *
- * A line ends at \n and nowhere else (\r belongs to the text); a last line without \n counts. What is there is worked on at
- * once: a program that writes one line and waits gets its answer. Memory is bounded: a block of groups is read, answered,
- * written, forgotten.
+ * A line ends at \n and nowhere else (\r belongs to the text); a last line without \n counts. What
+ * is there is worked on at once: a program that writes one line and waits gets its answer. Memory
+ * is bounded: a block of groups is read, answered, written, forgotten.
  */
 #ifndef QR_CLI_LINES_H
 #define QR_CLI_LINES_H
@@ -12,7 +12,7 @@
 #include "base/base.h"
 
 typedef struct qr_line {
-    qr_text text; /* borrowed, without the \n; any bytes */
+    qr_text text;  /* borrowed, without the \n; any bytes */
     size_t number; /* from 1 */
 } qr_line;
 
@@ -20,12 +20,13 @@ typedef struct qr_lines {
     void *const *workers; /* [threads]: a worker is used by one thread at a time */
     size_t threads;
     size_t group; /* most lines of one call */
-    /** Appends one line of output for each of lines[0..len). False, after a message on stderr, ends the command. */
+    /** Appends one line of output for each of lines[0..len). False, after a message on stderr, ends
+     * the command. */
     bool (*run)(void *worker, const qr_line *lines, size_t len, qr_buf *out);
 } qr_lines;
 
-/** For a line that has no answer: says "querent COMMAND: line N: message" on stderr and appends {"error":message}, so that output lines
- *  stay beside their input lines. */
+/** For a line that has no answer: says "querent COMMAND: line N: message" on stderr and appends
+ * {"error":message}, so that output lines stay beside their input lines. */
 void qr_line_refuse(const char *command, const qr_line *line, const char *message, qr_buf *out);
 
 /** Reads stdin to its end. Returns the exit code: 0, or 1 after a message on stderr. */

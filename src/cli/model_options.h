@@ -1,4 +1,5 @@
-/* cli/model_options.h: the options that every command with a model shares, and the load that follows them.
+/* cli/model_options.h: the options that every command with a model shares, and the load that
+ * follows them.
  *
  *     qr_cli_model model = QR_CLI_MODEL_DEFAULT;
  *     const qr_flag flags[] = {QR_CLI_MODEL_FLAGS(model), {0}};
@@ -25,20 +26,24 @@ typedef struct qr_cli_model {
      .help = "auto, f32, bf16 or int8 (default f32)"},                                             \
         {"device", QR_FLAG_TEXT, &(model).device, .value = "D",                                    \
          .help = "cpu, cuda[:N] or auto (default cpu)"},                                           \
-        {"threads", QR_FLAG_NUMBER, &(model).threads, .max = QR_LIMIT_THREADS, .value = "N",       \
-         .help = "threads; 0, the default: one a core"}
+    {                                                                                              \
+        "threads", QR_FLAG_NUMBER, &(model).threads, .max = QR_LIMIT_THREADS, .value = "N",        \
+                                                     .help = "threads; 0, the default: one a core" \
+    }
 
 #define QR_CLI_DIR_FLAG(model)                                                                     \
-    {"model", QR_FLAG_TEXT, &(model).dir, .value = "DIR", .help = "the model's directory",         \
-     .required = true}
+    {                                                                                              \
+        "model", QR_FLAG_TEXT, &(model).dir, .value = "DIR", .help = "the model's directory",      \
+                                             .required = true                                      \
+    }
 
 #define QR_CLI_MODEL_FLAGS(model) QR_CLI_DIR_FLAG(model), QR_CLI_PLAN_FLAGS(model)
 
 /** The threads to use: as asked, else one a core. At least 1. */
 size_t qr_cli_model_threads(const qr_cli_model *model);
 
-/** Checks precision and device and loads the model. QR_FLAGS_GO and *out (owned by the caller), or, after a message on stderr,
- *  the exit code. */
+/** Checks precision and device and loads the model. QR_FLAGS_GO and *out (owned by the caller), or,
+ * after a message on stderr, the exit code. */
 QR_MUST_USE int qr_cli_model_load(const qr_command *command, const qr_cli_model *model,
                                   qr_pipeline **out);
 

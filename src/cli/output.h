@@ -1,11 +1,12 @@
-/* cli/output.h: stdout, with its faults: a closed pipe or a full disk ends a command with a message and exit code 1. */
+/* cli/output.h: stdout, with its faults: a closed pipe or a full disk ends a command with a message
+ * and exit code 1. */
 #ifndef QR_CLI_OUTPUT_H
 #define QR_CLI_OUTPUT_H
 
 #include "base/base.h"
 
-/** Writes all of `out` to stdout (unbuffered: do not mix with stdio). False, after a message on stderr, when it cannot, or
- *  when the buffer itself had failed. */
+/** Writes all of `out` to stdout (unbuffered: do not mix with stdio). False, after a message on
+ * stderr, when it cannot, or when the buffer itself had failed. */
 QR_MUST_USE bool qr_cli_write(const qr_buf *out);
 
 #endif

@@ -1,5 +1,6 @@
-/* cli/span.c: `querent span`: JSON lines {"question","context"} in, answers out. A line that cannot be answered becomes {"error":...}
- * and is named on stderr; the others are answered all the same, and the exit code is 1. */
+/* cli/span.c: `querent span`: JSON lines {"question","context"} in, answers out. A line that cannot
+ * be answered becomes {"error":...} and is named on stderr; the others are answered all the same,
+ * and the exit code is 1. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +71,8 @@ static bool make_room(reader *self, size_t floats, size_t windows) {
     return true;
 }
 
-/* Runs the model on every window, one at a time: windows are long, more of them in a batch would gain nothing. */
+/* Runs the model on every window, one at a time: windows are long, more of them in a batch would
+ * gain nothing. */
 static qr_status forward(reader *self) {
     const qr_windows *windows = &self->windows;
     bool types = qr_engine_model(qr_pipeline_engine(self->pipeline))->types > 1;
@@ -114,7 +116,8 @@ static void print_span(const qr_span *span, qr_text context, qr_buf *out) {
     qr_buf_literal(out, ",\"end\":");
     qr_buf_u64(out, span->end);
     qr_buf_literal(out, ",\"answer\":");
-    qr_json_text(out, (qr_text){context.data + span->begin_byte, span->end_byte - span->begin_byte});
+    qr_json_text(out,
+                 (qr_text){context.data + span->begin_byte, span->end_byte - span->begin_byte});
     qr_buf_byte(out, '}');
 }
 
@@ -206,7 +209,8 @@ static int check(const qr_command *command, const qr_pipeline *pipeline,
     if (options->max_seq_len > longest)
         return qr_flags_refuse(command, "--max-seq-len %zu: the model takes %zu tokens at most",
                                options->max_seq_len, longest);
-    size_t window = options->max_seq_len > 0 ? options->max_seq_len : qr_min(longest, QR_SPAN_DEFAULT_SEQ_LEN);
+    size_t window =
+        options->max_seq_len > 0 ? options->max_seq_len : qr_min(longest, QR_SPAN_DEFAULT_SEQ_LEN);
     if (options->doc_stride > window)
         return qr_flags_refuse(command, "--doc-stride %zu: must not be above --max-seq-len (%zu)",
                                options->doc_stride, window);
@@ -219,7 +223,8 @@ int qr_cli_span(int argc, char **argv) {
     bool no_align = false;
     const qr_flag flags[] = {
         QR_CLI_MODEL_FLAGS(model),
-        {"top-k", QR_FLAG_NUMBER, &options.top_k, 1, QR_LIMIT_TOP_K, "N", "most answers (default 1)", false},
+        {"top-k", QR_FLAG_NUMBER, &options.top_k, 1, QR_LIMIT_TOP_K, "N",
+         "most answers (default 1)", false},
         {"max-answer-len", QR_FLAG_NUMBER, &options.max_answer_len, 1, QR_LIMIT_POSITIONS, "N",
          "longest answer in tokens (default 15)", false},
         {"doc-stride", QR_FLAG_NUMBER, &options.doc_stride, 1, QR_LIMIT_POSITIONS, "N",
@@ -228,12 +233,14 @@ int qr_cli_span(int argc, char **argv) {
          "longest window in tokens (default 384, or what the model takes)", false},
         {"handle-impossible", QR_FLAG_BOOL, &options.handle_impossible,
          .help = "let \"no answer\" compete, as an empty one"},
-        {"no-align-to-words", QR_FLAG_BOOL, &no_align, .help = "let answers begin and end in words"},
+        {"no-align-to-words", QR_FLAG_BOOL, &no_align,
+         .help = "let answers begin and end in words"},
         {0}};
     const qr_command command = {
         "span",
         "Reads JSON lines {\"question\":...,\"context\":...} from stdin and prints the answer\n"
-        "{\"score\",\"start\",\"end\",\"answer\"} of each (a list where there are none or several), one a line.\n"
+        "{\"score\",\"start\",\"end\",\"answer\"} of each (a list where there are none or "
+        "several), one a line.\n"
         "A line that cannot be answered becomes {\"error\":...}; the exit code is then 1.",
         flags, NULL};
     qr_pipeline *pipeline = NULL;

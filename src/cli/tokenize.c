@@ -1,4 +1,5 @@
-/* cli/tokenize.c: `querent tokenize`: lines in, JSON lines {"ids","tokens","offsets"} out, as `tokenizers` would give them. */
+/* cli/tokenize.c: `querent tokenize`: lines in, JSON lines {"ids","tokens","offsets"} out, as
+ * `tokenizers` would give them. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,7 +15,8 @@ typedef struct worker {
     bool bad_line;
 } worker;
 
-/* Turns byte offsets into code points. Tokens come in order, so one walk over the text serves them all. */
+/* Turns byte offsets into code points. Tokens come in order, so one walk over the text serves them
+ * all. */
 typedef struct walk {
     qr_text text;
     size_t byte, code_points;
@@ -60,8 +62,8 @@ static bool tokenize_lines(void *state, const qr_line *lines, size_t len, qr_buf
     worker *self = state;
     const qr_encode_options options = {.special = true};
     for (size_t i = 0; i < len; i++) {
-        qr_status status = qr_tokenizer_encode(self->tokenizer, lines[i].text, NULL, &options,
-                                               &self->encoding);
+        qr_status status =
+            qr_tokenizer_encode(self->tokenizer, lines[i].text, NULL, &options, &self->encoding);
         if (status == QR_OK) {
             print_encoding(self->tokenizer, &self->encoding, lines[i].text, out);
             continue;
@@ -103,7 +105,8 @@ int qr_cli_tokenize(int argc, char **argv) {
                              {0}};
     const qr_command command = {
         "tokenize",
-        "Reads lines from stdin and prints {\"ids\",\"tokens\",\"offsets\"} of each, one a line, in order.\n"
+        "Reads lines from stdin and prints {\"ids\",\"tokens\",\"offsets\"} of each, one a line, "
+        "in order.\n"
         "[CLS] and [SEP] are added; nothing is cut or padded; offsets count code points.",
         flags, NULL};
     qr_tokenizer *tokenizer = NULL;

@@ -1,5 +1,5 @@
-/* pipeline/finish.c: the last arithmetic on pooled vectors and label logits. Sums run in double, in index order, so that a vector's
- * bits depend on nothing but the vector. */
+/* pipeline/finish.c: the last arithmetic on pooled vectors and label logits. Sums run in double, in
+ * index order, so that a vector's bits depend on nothing but the vector. */
 #include <math.h>
 
 #include "pipeline/pipeline.h"

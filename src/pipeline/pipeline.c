@@ -135,19 +135,29 @@ void qr_pipeline_destroy(qr_pipeline *pipeline) {
     free(pipeline);
 }
 
-const char *qr_pipeline_name(const qr_pipeline *pipeline) { return pipeline->name; }
+const char *qr_pipeline_name(const qr_pipeline *pipeline) {
+    return pipeline->name;
+}
 
-const char *qr_pipeline_dir(const qr_pipeline *pipeline) { return pipeline->dir; }
+const char *qr_pipeline_dir(const qr_pipeline *pipeline) {
+    return pipeline->dir;
+}
 
-qr_kind qr_pipeline_kind(const qr_pipeline *pipeline) { return pipeline->kind; }
+qr_kind qr_pipeline_kind(const qr_pipeline *pipeline) {
+    return pipeline->kind;
+}
 
 const qr_tokenizer *qr_pipeline_tokenizer(const qr_pipeline *pipeline) {
     return pipeline->tokenizer;
 }
 
-const qr_engine *qr_pipeline_engine(const qr_pipeline *pipeline) { return pipeline->engine; }
+const qr_engine *qr_pipeline_engine(const qr_pipeline *pipeline) {
+    return pipeline->engine;
+}
 
-size_t qr_pipeline_max_tokens(const qr_pipeline *pipeline) { return pipeline->max_tokens; }
+size_t qr_pipeline_max_tokens(const qr_pipeline *pipeline) {
+    return pipeline->max_tokens;
+}
 
 qr_output qr_pipeline_output(const qr_pipeline *pipeline) {
     switch (pipeline->kind) {

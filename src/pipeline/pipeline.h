@@ -1,13 +1,15 @@
 /* pipeline/pipeline.h: tokenizer + engine: text in, result out.
  *
  *     qr_pipeline *pipeline;
- *     qr_pipeline_load("models/minilm", &(qr_pipeline_options){.precision = QR_PRECISION_F32}, &pipeline, &error);
+ *     qr_pipeline_load("models/minilm", &(qr_pipeline_options){.precision = QR_PRECISION_F32},
+ * &pipeline, &error);
  *
- *  Each job has two halves with the engine between them: *encode* turns text into token sequences before the model, *decode* turns the
- *  model's floats into a result after it. A server queues between the halves; tools call both at once.
+ *  Each job has two halves with the engine between them: *encode* turns text into token sequences
+ * before the model, *decode* turns the model's floats into a result after it. A server queues
+ * between the halves; tools call both at once.
  *
- *      text --qr_tokenizer_encode--> qr_encoding --qr_context_forward--> floats --qr_embed_finish / qr_span_decode /
- *      qr_labels_finish--> result
+ *      text --qr_tokenizer_encode--> qr_encoding --qr_context_forward--> floats --qr_embed_finish /
+ * qr_span_decode / qr_labels_finish--> result
  *
  *  Threads: a pipeline is const after load and shared.
  */
@@ -30,13 +32,14 @@ const char *qr_kind_name(qr_kind kind);
 typedef struct qr_pipeline qr_pipeline;
 
 typedef struct qr_pipeline_options {
-    const char *name;         /* NULL: the directory's last component */
+    const char *name; /* NULL: the directory's last component */
     qr_precision precision;
-    int threads;              /* for packing; 0: all cores */
+    int threads; /* for packing; 0: all cores */
 } qr_pipeline_options;
 
 /** Loads tokenizer and engine from `dir` and checks them against each other (vocabulary sizes). */
-QR_MUST_USE qr_status qr_pipeline_load(const char *dir, const qr_pipeline_options *options, qr_pipeline **out, qr_error *error);
+QR_MUST_USE qr_status qr_pipeline_load(const char *dir, const qr_pipeline_options *options,
+                                       qr_pipeline **out, qr_error *error);
 void qr_pipeline_destroy(qr_pipeline *pipeline);
 
 const char *qr_pipeline_name(const qr_pipeline *pipeline);
@@ -45,15 +48,17 @@ qr_kind qr_pipeline_kind(const qr_pipeline *pipeline);
 const qr_tokenizer *qr_pipeline_tokenizer(const qr_pipeline *pipeline);
 const qr_engine *qr_pipeline_engine(const qr_pipeline *pipeline);
 
-/** The longest input in tokens, specials included: sentence_bert_config's max_seq_length, else min(model_max_length, P). */
+/** The longest input in tokens, specials included: sentence_bert_config's max_seq_length, else
+ * min(model_max_length, P). */
 size_t qr_pipeline_max_tokens(const qr_pipeline *pipeline);
 
 /** What to ask qr_context_forward for, and how many floats a sequence of `tokens` yields. */
 qr_output qr_pipeline_output(const qr_pipeline *pipeline);
 size_t qr_pipeline_output_floats(const qr_pipeline *pipeline, size_t tokens);
 
-/** Cuts a pooled vector to `dimensions` (0: all; Matryoshka) and, when `normalize`, divides by its L2 norm (accumulated in double;
- *  a zero vector stays zero). In place; returns the number of floats left. */
+/** Cuts a pooled vector to `dimensions` (0: all; Matryoshka) and, when `normalize`, divides by its
+ * L2 norm (accumulated in double; a zero vector stays zero). In place; returns the number of floats
+ * left. */
 size_t qr_embed_finish(float *vector, size_t hidden, size_t dimensions, bool normalize);
 
 /** Extractive question answering as transformers 4.57's question-answering pipeline does it. */
@@ -63,30 +68,32 @@ typedef struct qr_span_options {
     size_t max_seq_len;    /* 0: min(max_tokens, 384); at most max_tokens */
     size_t doc_stride;     /* 0: min(max_seq_len / 2, 128); at most max_seq_len */
     bool handle_impossible;
-    bool align_to_words;   /* true */
+    bool align_to_words; /* true */
 } qr_span_options;
 
 #define QR_SPAN_DEFAULT_SEQ_LEN 384u
 #define QR_SPAN_DEFAULT_STRIDE  128u
 
-#define QR_SPAN_OPTIONS_DEFAULT ((qr_span_options){.top_k = 1, .max_answer_len = 15, .align_to_words = true})
+#define QR_SPAN_OPTIONS_DEFAULT                                                                    \
+    ((qr_span_options){.top_k = 1, .max_answer_len = 15, .align_to_words = true})
 
 typedef struct qr_span {
     double score;
-    size_t begin_byte, end_byte;   /* within the context, end exclusive */
-    size_t begin, end;             /* in code points */
+    size_t begin_byte, end_byte; /* within the context, end exclusive */
+    size_t begin, end;           /* in code points */
 } qr_span;
 
-/** Encodes question and context into windows. QR_EMPTY_INPUT; QR_TOO_LONG: the question leaves no room, or too many windows;
- *  QR_BAD_REQUEST: an option out of its range. */
+/** Encodes question and context into windows. QR_EMPTY_INPUT; QR_TOO_LONG: the question leaves no
+ * room, or too many windows; QR_BAD_REQUEST: an option out of its range. */
 QR_MUST_USE qr_status qr_span_encode(const qr_pipeline *pipeline, qr_text question, qr_text context,
                                      const qr_span_options *options, qr_windows *windows);
 
-/** From the logits of every window ([S][2] each) to at most top_k answers, best first. `spans` has room for top_k;
- *  *count may be 0. `windows`, `context` and `options` are those of the encode. Memory is a scratch of the call.
- *  QR_NO_MEMORY; QR_INTERNAL: a logit is not finite. */
-QR_MUST_USE qr_status qr_span_decode(const qr_windows *windows, const float *const *logits, qr_text context,
-                                     const qr_span_options *options, qr_span *spans, size_t *count);
+/** From the logits of every window ([S][2] each) to at most top_k answers, best first. `spans` has
+ * room for top_k; *count may be 0. `windows`, `context` and `options` are those of the encode.
+ * Memory is a scratch of the call. QR_NO_MEMORY; QR_INTERNAL: a logit is not finite. */
+QR_MUST_USE qr_status qr_span_decode(const qr_windows *windows, const float *const *logits,
+                                     qr_text context, const qr_span_options *options,
+                                     qr_span *spans, size_t *count);
 
 /** Softmax (K > 1) or sigmoid (K = 1) over logits [K], in place; in double inside. */
 void qr_labels_finish(float *logits, size_t labels);

@@ -1,5 +1,6 @@
-/* pipeline/probe_texts.c: the texts of the accuracy gate, written for querent: search queries of 2 to 15 words, and questions with
- * a passage that answers each. Nothing else depends on their wording; a change of them is a change of what the gate measures. */
+/* pipeline/probe_texts.c: the texts of the accuracy gate, written for querent: search queries of 2
+ * to 15 words, and questions with a passage that answers each. Nothing else depends on their
+ * wording; a change of them is a change of what the gate measures. */
 #include "pipeline/probe_texts.h"
 
 const char *const qr__probe_queries[] = {

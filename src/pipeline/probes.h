@@ -1,4 +1,5 @@
-/* pipeline/probes.h: the built-in texts on which a plan is held against f32 at load (docs/PIPELINE.md, accuracy gate). */
+/* pipeline/probes.h: the built-in texts on which a plan is held against f32 at load
+ * (docs/PIPELINE.md, accuracy gate). */
 #ifndef QR_PIPELINE_PROBES_H
 #define QR_PIPELINE_PROBES_H
 
@@ -14,10 +15,11 @@ typedef struct qr__probes {
     uint32_t *starts;
 } qr__probes;
 
-/** Tokenizes as many of the texts for `kind` as fit into QR__PROBE_MAX_TOKENS, each cut to `max_tokens`. `pair_types`: the model
- *  tells first from second texts. QR_NO_MEMORY, QR_TOO_LONG (max_tokens below 3). */
-QR_MUST_USE qr_status qr__probes_init(const qr_tokenizer *tokenizer, qr_kind kind, size_t max_tokens,
-                                      bool pair_types, qr__probes *out);
+/** Tokenizes as many of the texts for `kind` as fit into QR__PROBE_MAX_TOKENS, each cut to
+ * `max_tokens`. `pair_types`: the model tells first from second texts. QR_NO_MEMORY, QR_TOO_LONG
+ * (max_tokens below 3). */
+QR_MUST_USE qr_status qr__probes_init(const qr_tokenizer *tokenizer, qr_kind kind,
+                                      size_t max_tokens, bool pair_types, qr__probes *out);
 void qr__probes_deinit(qr__probes *probes);
 
 #endif

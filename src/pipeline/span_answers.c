@@ -1,7 +1,8 @@
 /* pipeline/span_answers.c: spans of the same text become one answer.
  *
- * Texts are compared in lower case, over all windows, by a hash table that is sized once: the number of candidates is known.
- * The earlier span keeps its place in the text and its place among ties; scores add up in double, in order of arrival.
+ * Texts are compared in lower case, over all windows, by a hash table that is sized once: the
+ * number of candidates is known. The earlier span keeps its place in the text and its place among
+ * ties; scores add up in double, in order of arrival.
  */
 #include <stdlib.h>
 
@@ -57,7 +58,8 @@ void qr__answers_destroy(qr__answers *answers) {
     free(answers);
 }
 
-static void lower_span(const qr__answers *answers, size_t begin_byte, size_t end_byte, qr_buf *out) {
+static void lower_span(const qr__answers *answers, size_t begin_byte, size_t end_byte,
+                       qr_buf *out) {
     qr_buf_reset(out);
     qr_unicode_lower((qr_text){answers->context.data + begin_byte, end_byte - begin_byte}, out);
 }

@@ -1,5 +1,5 @@
-/* pipeline/span_decode.c: from the logits of all windows of one question to its answers: select pairs of tokens in each window, align
- * them to words, merge equal texts, rank. */
+/* pipeline/span_decode.c: from the logits of all windows of one question to its answers: select
+ * pairs of tokens in each window, align them to words, merge equal texts, rank. */
 #include <stdlib.h>
 
 #include "pipeline/span_rules.h"
@@ -8,7 +8,8 @@ typedef struct byte_span {
     size_t begin, end;
 } byte_span;
 
-/* The last token of the window, or the first (step -1), that belongs to the same word of the context as `t`. */
+/* The last token of the window, or the first (step -1), that belongs to the same word of the
+ * context as `t`. */
 static size_t word_edge(const qr_encoding *window, size_t t, ptrdiff_t step) {
     for (;;) {
         size_t next = t + (size_t)step;
@@ -19,8 +20,8 @@ static size_t word_edge(const qr_encoding *window, size_t t, ptrdiff_t step) {
     }
 }
 
-/* Where a pair stands in the context. Pairs that touch [CLS] keep to the tokens' own offsets: [CLS]'s are 0. The pipeline lets
- * pairs of score 0 run backwards; they are empty here. */
+/* Where a pair stands in the context. Pairs that touch [CLS] keep to the tokens' own offsets:
+ * [CLS]'s are 0. The pipeline lets pairs of score 0 run backwards; they are empty here. */
 static byte_span align(const qr_encoding *window, const qr__span_candidate *pair, bool to_words) {
     size_t first = pair->first, last = pair->last;
     if (to_words && first != 0 && last != 0) {
@@ -52,16 +53,16 @@ static qr_status decode_window(decoder *work, size_t w, const float *logits, siz
     const qr_encoding *window = &work->windows->items[w];
     if (window->len == 0)
         return QR_OK;
-    size_t pairs = qr__span_select(window, logits, work->options, &work->scratch,
-                                   &work->null_score, work->pairs);
+    size_t pairs = qr__span_select(window, logits, work->options, &work->scratch, &work->null_score,
+                                   work->pairs);
     if (pairs == SIZE_MAX)
         return QR_INTERNAL;
     for (size_t i = 0; i < pairs; i++) {
         byte_span span = align(window, &work->pairs[i], work->options->align_to_words);
         if (span.end > context_len)
             return QR_INTERNAL; /* windows of another context */
-        qr_status status = qr__answers_add(work->answers, (double)work->pairs[i].score,
-                                           span.begin, span.end);
+        qr_status status =
+            qr__answers_add(work->answers, (double)work->pairs[i].score, span.begin, span.end);
         if (status != QR_OK)
             return status;
     }

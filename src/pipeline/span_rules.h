@@ -1,4 +1,5 @@
-/* pipeline/span_rules.h: the numbers of the span pipeline that its parts share (see docs/PIPELINE.md). */
+/* pipeline/span_rules.h: the numbers of the span pipeline that its parts share (see
+ * docs/PIPELINE.md). */
 #ifndef QR_PIPELINE_SPAN_RULES_H
 #define QR_PIPELINE_SPAN_RULES_H
 
@@ -7,7 +8,8 @@
 /* Candidates of all windows of one question: bounds the memory of a decode (about 50 MiB). */
 #define QR__SPAN_MAX_CANDIDATES (1u << 20)
 
-/** How many candidates a window hands to the merge: some fall together when they are aligned to words, so more are taken. */
+/** How many candidates a window hands to the merge: some fall together when they are aligned to
+ * words, so more are taken. */
 static inline size_t qr__span_candidates(const qr_span_options *options) {
     return options->align_to_words ? 2 * options->top_k + 10 : options->top_k;
 }
@@ -24,26 +26,32 @@ typedef struct qr__span_scratch {
     uint8_t *allowed;   /* [S] */
 } qr__span_scratch;
 
-/** The best pairs of one window by (score falling, first and last rising), at most qr__span_candidates of them, into `out`;
- *  returns how many. `logits` is [S][2]. *null_score becomes the lesser of itself and the score of no answer.
- *  SIZE_MAX: a logit is not finite. */
-size_t qr__span_select(const qr_encoding *window, const float *logits, const qr_span_options *options,
-                       const qr__span_scratch *scratch, double *null_score, qr__span_candidate *out);
+/** The best pairs of one window by (score falling, first and last rising), at most
+ * qr__span_candidates of them, into `out`; returns how many. `logits` is [S][2]. *null_score
+ * becomes the lesser of itself and the score of no answer. SIZE_MAX: a logit is not finite. */
+size_t qr__span_select(const qr_encoding *window, const float *logits,
+                       const qr_span_options *options, const qr__span_scratch *scratch,
+                       double *null_score, qr__span_candidate *out);
 
-/** Answers under construction: spans whose texts are equal but for case are one answer, with the sum of their scores. */
+/** Answers under construction: spans whose texts are equal but for case are one answer, with the
+ * sum of their scores. */
 typedef struct qr__answers qr__answers;
 
 QR_MUST_USE qr_status qr__answers_create(qr_text context, size_t capacity, qr__answers **out);
 void qr__answers_destroy(qr__answers *answers);
 
-/** Adds to the answer of the same text or appends a new one; at most `capacity` calls. QR_NO_MEMORY. */
-QR_MUST_USE qr_status qr__answers_add(qr__answers *answers, double score, size_t begin_byte, size_t end_byte);
+/** Adds to the answer of the same text or appends a new one; at most `capacity` calls.
+ * QR_NO_MEMORY. */
+QR_MUST_USE qr_status qr__answers_add(qr__answers *answers, double score, size_t begin_byte,
+                                      size_t end_byte);
 
-/** Appends the empty answer, whatever answers there are. One call more than `capacity` is allowed for it. */
+/** Appends the empty answer, whatever answers there are. One call more than `capacity` is allowed
+ * for it. */
 void qr__answers_add_null(qr__answers *answers, double score);
 
-/** The best `top_k` by score (first come, first on ties) into `out`, with code point offsets. The last call on `answers` but
- *  destroy. QR_NO_MEMORY. */
-QR_MUST_USE qr_status qr__answers_best(qr__answers *answers, size_t top_k, qr_span *out, size_t *count);
+/** The best `top_k` by score (first come, first on ties) into `out`, with code point offsets. The
+ * last call on `answers` but destroy. QR_NO_MEMORY. */
+QR_MUST_USE qr_status qr__answers_best(qr__answers *answers, size_t top_k, qr_span *out,
+                                       size_t *count);
 
 #endif

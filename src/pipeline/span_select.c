@@ -1,8 +1,9 @@
 /* pipeline/span_select.c: the best (first token, last token) pairs of one window.
  *
- * Probabilities are f32, as numpy's are in the oracle: a pair's score is the f32 product of two f32 quotients. [CLS] takes part in
- * both softmaxes and is then set to 0. Pairs outside the answer's length count as 0 and may be chosen when there is nothing
- * better (tiny contexts), as in the oracle; among equals the pair that comes first is taken.
+ * Probabilities are f32, as numpy's are in the oracle: a pair's score is the f32 product of two f32
+ * quotients. [CLS] takes part in both softmaxes and is then set to 0. Pairs outside the answer's
+ * length count as 0 and may be chosen when there is nothing better (tiny contexts), as in the
+ * oracle; among equals the pair that comes first is taken.
  */
 #include <math.h>
 
@@ -66,7 +67,8 @@ static void sift_up(qr__span_candidate *heap, size_t at) {
     }
 }
 
-/* The `room` best pairs with a score above 0, as a heap. Pairs come in rising order, so an equal newcomer is worse. */
+/* The `room` best pairs with a score above 0, as a heap. Pairs come in rising order, so an equal
+ * newcomer is worse. */
 static size_t gather(const float *start, const float *end, size_t len, size_t max_answer_len,
                      size_t room, qr__span_candidate *heap) {
     size_t held = 0;
@@ -117,11 +119,13 @@ static bool in_context(const qr_encoding *window, size_t t) {
     return t == 0 || (window->types[t] == 1 && !window->special[t]);
 }
 
-size_t qr__span_select(const qr_encoding *window, const float *logits, const qr_span_options *options,
-                       const qr__span_scratch *scratch, double *null_score, qr__span_candidate *out) {
+size_t qr__span_select(const qr_encoding *window, const float *logits,
+                       const qr_span_options *options, const qr__span_scratch *scratch,
+                       double *null_score, qr__span_candidate *out) {
     size_t len = window->len, room = qr__span_candidates(options), kept = 0;
     float *start = scratch->start, *end = scratch->end;
-    /* A [CLS] that the question spells out joins the softmax too, as in the oracle; no answer may touch it. */
+    /* A [CLS] that the question spells out joins the softmax too, as in the oracle; no answer may
+     * touch it. */
     for (size_t t = 0; t < len; t++)
         scratch->allowed[t] = in_context(window, t) || window->ids[t] == window->ids[0];
     if (!softmax(logits, scratch->allowed, len, start) ||

@@ -5,8 +5,6 @@
 #include <semaphore.h>
 #include <stdlib.h>
 
-#include "server/http/http.h"
-
 #define WARM_ROUNDS   12
 #define WARM_BUDGET_S 30
 #define MODEL_NAME_BYTES 128
@@ -20,12 +18,6 @@ static qr_status check_device(const char *device, qr_error *error) {
 }
 
 qr_status qr__startup_check(const qr_config *config, qr_error *error) {
-    const char *host = qr_config_text(config, QR_OPTION_HOST);
-    if (!qr_config_flag(config, QR_OPTION_ALLOW_REMOTE) && !qr_http_loopback(host))
-        return qr_error_set(error, QR_BAD_OPTION,
-                            "--host %s: may be reachable from other machines, and querent has neither passwords nor "
-                            "encryption of its own; say --allow-remote if that is meant",
-                            host);
     size_t port = qr_config_number(config, QR_OPTION_PORT), ops = qr_config_number(config, QR_OPTION_OPS_PORT);
     if (ops != 0 && ops == port)
         return qr_error_set(error, QR_BAD_OPTION, "--ops-port %zu: is the main port; give it one of its own", ops);

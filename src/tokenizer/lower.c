@@ -1,5 +1,5 @@
-/* tokenizer/lower.c: whole texts in lower case, for comparing answers. (The normalizer lowers character by character, as
- * `tokenizers` does; a text as a whole also has the final sigma.) */
+/* tokenizer/lower.c: whole texts in lower case, for comparing answers. (The normalizer lowers
+ * character by character, as `tokenizers` does; a text as a whole also has the final sigma.) */
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/unicode.h"
 
@@ -7,14 +7,17 @@
 #define SMALL_SIGMA   0x3C3u
 #define FINAL_SIGMA   0x3C2u
 
-/* A letter of a script with case. Digits and marks have none; above U+2000 no script is written beside sigma. */
+/* A letter of a script with case. Digits and marks have none; above U+2000 no script is written
+ * beside sigma. */
 static bool has_case(uint32_t code) {
     unsigned flags = qr__unicode_flags(code);
     return (flags & QR__WORD) != 0 && (flags & QR__MARK) == 0 && code < 0x2000 &&
            !(code >= '0' && code <= '9') && code != '_';
 }
 
-static bool is_mark(uint32_t code) { return (qr__unicode_flags(code) & QR__MARK) != 0; }
+static bool is_mark(uint32_t code) {
+    return (qr__unicode_flags(code) & QR__MARK) != 0;
+}
 
 /* Sigma is final behind a letter (marks between them do not count) and not before one. */
 static bool is_final(qr_text text, size_t next, bool behind_letter) {

@@ -45,7 +45,7 @@ def test_late_in_the_queue(start_server, minilm):
     """Requests that wait behind one long input are answered at their own deadlines, not when it is done."""
     server = start_server("--threads", 1, "--batch-tokens", 4096, models=[minilm])
     blocker = server.connect(60)
-    blocker.sendall(make_request("/embed", {"inputs": [WORDS * 60] * 64}, headers=[("X-Request-Budget-Ms", "60000")]))
+    blocker.sendall(make_request("/embed", {"inputs": [WORDS * 60] * 24}, headers=[("X-Request-Budget-Ms", "60000")]))
     time.sleep(0.05)
     late = []
     for _ in range(5):
@@ -53,7 +53,7 @@ def test_late_in_the_queue(start_server, minilm):
         if answer.status == 504:
             late.append(ms)
     assert len(late) >= 2, "the blocker was too fast for this test"
-    assert all(40 <= ms < (200 if SANITIZED else 65) for ms in late), late
+    assert min(late) >= 40 and statistics.median(late) < (140 if SANITIZED else 45 + 5), late
     assert read_answer(blocker)[0].status == 200
     blocker.close()
 
@@ -114,7 +114,7 @@ def test_large_requests_do_not_starve_small_ones(start_server, minilm):
     status = []
 
     def large():
-        status.append(ask(server, "/embed", {"inputs": [WORDS * 2] * 2000}, headers=[("X-Request-Budget-Ms", "120000")],
+        status.append(ask(server, "/embed", {"inputs": [WORDS * 2] * 800}, headers=[("X-Request-Budget-Ms", "120000")],
                           timeout=120).status)
         done.set()
 

@@ -199,7 +199,10 @@ static void forward(void *argument, qr_gang *gang, qr_seat seat) {
         }
         layer(&p, l);
         middle = p.desk->middle;
-        qr_gang_admit(gang, &p.seat, l + 1);
+        if (l + 1 < L)
+            qr_gang_admit(gang, &p.seat, l + 1);
+        else
+            qr_gang_barrier(gang, &p.seat);
     }
 }
 

@@ -52,7 +52,7 @@ void qr_gang_close(qr_gang *gang);
 void qr_gang_barrier(qr_gang *gang, const qr_seat *seat);
 
 /** A barrier before `stage`: recruits that came meanwhile are let in and begin there; seat gets the new number of members. There must be
- *  another barrier before the next call. */
+ *  another barrier before the next call and before the gang closes. */
 void qr_gang_admit(qr_gang *gang, qr_seat *seat, size_t stage);
 
 /** Members that a team has; 1 for NULL. */

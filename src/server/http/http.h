@@ -42,9 +42,6 @@ QR_MUST_USE qr_status qr_http_open(const qr_http_options *options, qr_http **out
 QR_MUST_USE qr_status qr_http_listen(qr_http *http, qr_error *error);
 uint16_t qr_http_port(const qr_http *http);
 
-/** True for addresses that only this machine reaches. */
-bool qr_http_loopback(const char *host);
-
 /** Sends the answer and then frees the exchange, at once when its client is gone. */
 void qr_http_answer(qr_http *http, qr_exchange *exchange);
 

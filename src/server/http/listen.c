@@ -28,21 +28,6 @@ static struct addrinfo *resolve(const char *host, uint16_t port) {
     return getaddrinfo(host_or_local(host), service, &hints, &found) == 0 ? found : NULL;
 }
 
-bool qr_http_loopback(const char *host) {
-    struct addrinfo *found = resolve(host, 0);
-    bool local = false;
-    if (found != NULL && found->ai_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)found->ai_addr;
-        local = (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
-    } else if (found != NULL && found->ai_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)found->ai_addr;
-        local = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-    }
-    if (found != NULL)
-        freeaddrinfo(found);
-    return local;
-}
-
 static uint16_t bound_port(int fd) {
     struct sockaddr_storage address;
     socklen_t bytes = sizeof address;

@@ -45,6 +45,16 @@ void fixture_window(qr_encoding *out, size_t question_tokens, const char *marked
     put(out, FIXTURE_SEP, 1, true, 0, 0, QR_NO_WORD);
 }
 
+void fixture_free(qr_encoding *window) {
+    free(window->ids);
+    free(window->types);
+    free(window->special);
+    free(window->begin);
+    free(window->end);
+    free(window->word);
+    *window = (qr_encoding){0};
+}
+
 size_t fixture_token(const qr_encoding *window, size_t n) {
     for (size_t t = 0; t < window->len; t++)
         if (window->types[t] == 1 && !window->special[t] && n-- == 0)

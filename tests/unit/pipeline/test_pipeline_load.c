@@ -40,7 +40,8 @@ static void write_file(const char *dir, const char *name, const char *text) {
 }
 
 static void discard(char *dir) {
-    const char *names[] = {"config.json", "model.safetensors", "tokenizer.json", "vocab.txt", "sentence_bert_config.json"};
+    const char *names[] = {"config.json", "model.safetensors", "tokenizer.json", "vocab.txt",
+                           "sentence_bert_config.json"};
     char path[256];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, names[i]);
@@ -136,7 +137,10 @@ Test(probes, fit_their_budget_and_the_model) {
     const struct {
         qr_kind kind;
         size_t least; /* sequences */
-    } cases[] = {{QR_KIND_EMBEDDING, 50}, {QR_KIND_SPAN, 25}, {QR_KIND_CLASSIFIER, 50}, {QR_KIND_RERANKER, 25}};
+    } cases[] = {{QR_KIND_EMBEDDING, 50},
+                 {QR_KIND_SPAN, 25},
+                 {QR_KIND_CLASSIFIER, 50},
+                 {QR_KIND_RERANKER, 25}};
     for (size_t i = 0; i < 4; i++) {
         qr__probes probes;
         cr_assert_eq(qr__probes_init(tokenizer, cases[i].kind, 512, true, &probes), QR_OK);

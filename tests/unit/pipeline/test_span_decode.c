@@ -48,13 +48,15 @@ static void expect(const scene *s, size_t i, const char *text, double score) {
     cr_assert_lt(i, s->count);
     const qr_span *span = &s->spans[i];
     qr_text found = {s->context + span->begin_byte, span->end_byte - span->begin_byte};
-    cr_assert(qr_text_is(found, text), "answer %zu: \"%.*s\", not \"%s\"", i, (int)found.len, found.data, text);
-    cr_assert_float_eq(span->score, score, 1e-6, "score %zu: %.9g, not %.9g", i, span->score, score);
+    cr_assert(qr_text_is(found, text), "answer %zu: \"%.*s\", not \"%s\"", i, (int)found.len,
+              found.data, text);
+    cr_assert_float_eq(span->score, score, 1e-6, "score %zu: %.9g, not %.9g", i, span->score,
+                       score);
 }
 
 static void end(scene *s) {
     for (size_t w = 0; w < s->windows.len; w++) {
-        qr_encoding_deinit(&s->items[w]);
+        fixture_free(&s->items[w]);
         free(s->logits[w]);
     }
 }
@@ -65,8 +67,7 @@ static double share(double logit, size_t allowed) {
 }
 
 Test(span_decode, takes_the_best_pair) {
-    scene s = scene_of("The bell hangs in the tower.", "The bell hangs in the tow|er .");
-    s.context = "The bell hangs in the tower .";
+    scene s = scene_of("The bell hangs in the tower .", "The bell hangs in the tow|er .");
     prefer(&s, 0, 1, 1, 2);
     cr_assert_eq(decode(&s), QR_OK);
     cr_assert_eq(s.count, 1);
@@ -80,8 +81,9 @@ Test(span_decode, aligns_to_words_or_keeps_tokens) {
     scene s = scene_of("old clocktower now", "old clo|ck|tower now");
     prefer(&s, 0, 2, 2, 3);
     cr_assert_eq(decode(&s), QR_OK);
-    cr_assert(qr_text_is((qr_text){s.context + s.spans[0].begin_byte, s.spans[0].end_byte - s.spans[0].begin_byte},
-                         "clocktower"));
+    cr_assert(qr_text_is(
+        (qr_text){s.context + s.spans[0].begin_byte, s.spans[0].end_byte - s.spans[0].begin_byte},
+        "clocktower"));
     s.options.align_to_words = false;
     cr_assert_eq(decode(&s), QR_OK);
     expect(&s, 0, "ck", share(3, 6) * share(3, 6));
@@ -90,9 +92,7 @@ Test(span_decode, aligns_to_words_or_keeps_tokens) {
 }
 
 Test(span_decode, a_word_is_clipped_to_its_window) {
-    scene s = scene_of("overlong tail", "long tail");
-    end(&s);
-    s = (scene){.context = "overlong tail", .options = QR_SPAN_OPTIONS_DEFAULT};
+    scene s = (scene){.context = "overlong tail", .options = QR_SPAN_OPTIONS_DEFAULT};
     add_window(&s, "lo|ng tail", 4, 0); /* "over" stands in another window */
     prefer(&s, 0, 1, 1, 3);
     cr_assert_eq(decode(&s), QR_OK);
@@ -215,7 +215,8 @@ Test(span_decode, scores_add_up_over_windows_and_may_exceed_one) {
 }
 
 Test(span_decode, offsets_count_code_points) {
-    /* "Zürich", an astral character and CJK before the answer; bytes are what the engine's tokens have. */
+    /* "Zürich", an astral character and CJK before the answer; bytes are what the engine's tokens
+     * have. */
     scene s = scene_of("Zürich 😀 東京 ok", "Zürich 😀 東京 ok");
     prefer(&s, 0, 3, 3, 5);
     cr_assert_eq(decode(&s), QR_OK);
@@ -274,14 +275,15 @@ static int by_score(const void *a, const void *b) {
     return l->last < r->last ? -1 : l->last > r->last;
 }
 
-static size_t select_slowly(size_t len, const float *start, const float *end, const qr_span_options *options,
-                            qr__span_candidate *out) {
+static size_t select_slowly(size_t len, const float *start, const float *end,
+                            const qr_span_options *options, qr__span_candidate *out) {
     qr__span_candidate *all = calloc(len * len, sizeof *all);
     size_t count = 0;
     for (size_t i = 0; i < len; i++)
         for (size_t j = 0; j < len; j++) {
             bool within = j >= i && j - i < options->max_answer_len;
-            all[count++] = (qr__span_candidate){within ? start[i] * end[j] : 0, (uint32_t)i, (uint32_t)j};
+            all[count++] =
+                (qr__span_candidate){within ? start[i] * end[j] : 0, (uint32_t)i, (uint32_t)j};
         }
     qsort(all, count, sizeof *all, by_score);
     count = qr_min(count, qr__span_candidates(options));
@@ -327,12 +329,13 @@ Test(span_select, equals_the_slow_selection) {
             at++;
         }
         cr_assert_eq(at, kept);
-        qr_encoding_deinit(&window);
+        fixture_free(&window);
     }
 }
 
 Test(span_answers, compare_in_lower_case) {
-    /* Greek with a final sigma, a dotted capital I (two code points in lower case), German, plain. */
+    /* Greek with a final sigma, a dotted capital I (two code points in lower case), German, plain.
+     */
     const char *context = "ΟΔΟΣ οδος İX i̇x ÄÖ äö no";
     struct {
         const char *first, *second;
@@ -342,8 +345,10 @@ Test(span_answers, compare_in_lower_case) {
     size_t count;
     cr_assert_eq(qr__answers_create(qr_text_of(context), 8, &answers), QR_OK);
     for (size_t i = 0; i < 3; i++) {
-        size_t a = (size_t)(strstr(context, same[i].first) - context), b = (size_t)(strstr(context, same[i].second) - context);
-        cr_assert_eq(qr__answers_add(answers, 0.25 + (double)i, a, a + strlen(same[i].first)), QR_OK);
+        size_t a = (size_t)(strstr(context, same[i].first) - context),
+               b = (size_t)(strstr(context, same[i].second) - context);
+        cr_assert_eq(qr__answers_add(answers, 0.25 + (double)i, a, a + strlen(same[i].first)),
+                     QR_OK);
         cr_assert_eq(qr__answers_add(answers, 0.5, b, b + strlen(same[i].second)), QR_OK);
     }
     cr_assert_eq(qr__answers_best(answers, 8, best, &count), QR_OK);

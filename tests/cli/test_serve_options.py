@@ -1,0 +1,101 @@
+"""`querent serve`'s options from flags, environment and a YAML file, as a user meets them. Units: tests/unit/config."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+from cli_tool import BINARY, querent
+
+
+def serve_refused(*arguments, env=None):
+    done = querent("serve", *arguments, env={**os.environ, **(env or {})})
+    assert done.returncode == 2 and done.stdout == b""
+    return done.stderr.decode()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def listening_port(*arguments, env=None):
+    """Starts a server, reads the port that it says, ends it."""
+    process = subprocess.Popen(
+        [BINARY, "serve", *map(str, arguments)], stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
+    )
+    try:
+        log = []
+        for line in process.stderr:
+            log.append(line)
+            found = re.match(r"querent: listening on http://127\.0\.0\.1:(\d+)$", line)
+            if found:
+                return int(found[1])
+        raise AssertionError("".join(log))
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+
+
+def test_help_is_the_table():
+    done = querent("serve", "--help")
+    assert done.returncode == 0 and done.stderr == b""
+    text = done.stdout.decode()
+    assert text.startswith("usage: querent serve")
+    for part in ("--model [NAME=]DIR", "--port N", "[0..65535, default 8080]", "--precision auto|f32|bf16|int8", "QUERENT_PORT"):
+        assert part in text
+    assert querent("serve", "-h").stdout == done.stdout
+
+
+def test_flags_win_over_environment_over_file(squad, tmp_path):
+    from_file, from_variable, from_flag = free_port(), free_port(), free_port()
+    file = tmp_path / "querent.yaml"
+    file.write_text(f"# options\nmodel: {squad}\nport: {from_file}\nlog-level: error\n")
+    variable = {"QUERENT_PORT": str(from_variable)}
+    assert listening_port("--config", file) == from_file
+    assert listening_port(env={"QUERENT_CONFIG": str(file)}) == from_file
+    assert listening_port("--config", file, env=variable) == from_variable
+    assert listening_port("--config", file, "--port", from_flag, env=variable) == from_flag
+
+
+def test_models_from_the_environment(squad):
+    assert listening_port("--port=0", env={"QUERENT_MODEL": f"a={squad},b={squad}"}) > 0
+
+
+def test_no_model_is_named():
+    assert "--model [NAME=]DIR is missing" in serve_refused()
+
+
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        (["--port", "65536"], "--port 65536: must be a whole number in 0..65535"),
+        (["--prot", "1"], "--prot: unknown option; did you mean `--port`?"),
+        (["--precision=fp16"], "--precision fp16: must be one of auto|f32|bf16|int8"),
+        (["--host", "0.0.0.0"], "add --allow-remote"),
+        (["--config", "/nonexistent.yaml"], "/nonexistent.yaml: No such file"),
+        (["model"], "model: unexpected argument"),
+        (["--port"], "--port: needs a value"),
+    ],
+)
+def test_faults_name_option_and_reason(arguments, message):
+    text = serve_refused(*arguments)
+    assert text.startswith("querent serve: ") and message in text and "querent serve --help" in text
+
+
+def test_faults_in_other_sources_name_them(tmp_path):
+    file = tmp_path / "q.yaml"
+    file.write_text("port: 1\nprot: 2\n")
+    assert f"{file}:2: prot: unknown option; did you mean `port`?" in serve_refused("--config", file)
+    file.write_text("port: many\n")
+    assert f"{file}:1: port: many: must be a whole number" in serve_refused("--config", file)
+    assert "QUERENT_PORT=many: must be a whole number" in serve_refused(env={"QUERENT_PORT": "many"})
+
+
+def test_a_device_that_is_not_there_is_refused(squad):
+    for device in ("cuda", "cuda:1", "gpu"):
+        done = querent("serve", "--model", squad, "--port=0", "--device", device)
+        assert done.returncode != 0 and device in done.stderr.decode()

@@ -1,0 +1,214 @@
+/* Each rule of the HTTP guard alone, over heads as the parser would hand them out. */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <stdio.h>
+
+#include "server/http/guard.h"
+
+#define MAX_BODY 1000
+#define FIELDS   8
+
+typedef struct head_case {
+    char name[48];
+    char method[16], target[64], version[16];
+    char fields[FIELDS][2][64]; /* ends at an empty name, but {"", "x"} is a field without a name */
+    qr_status expected;
+} head_case;
+
+static qr_status check_fields(const char *method, const char *target, const char *version,
+                              const char fields[FIELDS][2][64], qr_http_facts *facts) {
+    qr_http_field list[FIELDS];
+    size_t len = 0;
+    while (len < FIELDS && (fields[len][0][0] != '\0' || fields[len][1][0] != '\0')) {
+        list[len] = (qr_http_field){qr_text_of(fields[len][0]), qr_text_of(fields[len][1])};
+        len++;
+    }
+    qr_http_head head = {qr_text_of(method), qr_text_of(target), qr_text_of(version), list, len};
+    return qr__guard_check(&head, MAX_BODY, facts);
+}
+
+#define HOST {"Host", "a"}
+#define ROW(name, method, target, version, expected, ...)                                                              \
+    { name, method, target, version, {__VA_ARGS__}, expected }
+
+static head_case cases[] = {
+    ROW("get", "GET", "/x", "HTTP/1.1", QR_OK, HOST),
+    ROW("get 1.0", "GET", "/x", "HTTP/1.0", QR_OK),
+    ROW("post", "POST", "/x", "HTTP/1.1", QR_OK, HOST, {"Content-Length", "1000"}),
+    ROW("post of nothing", "POST", "/x", "HTTP/1.1", QR_OK, HOST, {"content-length", "0"}),
+    ROW("version 1.2", "GET", "/x", "HTTP/1.2", QR_BAD_HTTP, HOST),
+    ROW("version empty", "GET", "/x", "", QR_BAD_HTTP, HOST),
+    ROW("method not a token", "G(T", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST),
+    ROW("method empty", "", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST),
+    ROW("no host", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP),
+    ROW("two hosts", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, HOST),
+    ROW("two hosts in 1.0", "GET", "/x", "HTTP/1.0", QR_BAD_HTTP, HOST, HOST),
+    ROW("host in capitals", "GET", "/x", "HTTP/1.1", QR_OK, {"HOST", "A.example:80"}),
+    ROW("host IPv6", "GET", "/x", "HTTP/1.1", QR_OK, {"Host", "[::1]:80"}),
+    ROW("host with slash", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, {"Host", "a/b"}),
+    ROW("host with at", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, {"Host", "u@b"}),
+    ROW("length twice", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length", "5"}, {"Content-Length", "5"}),
+    ROW("length list", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length", "5,5"}),
+    ROW("length sign", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length", "+5"}),
+    ROW("length minus", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length", "-5"}),
+    ROW("length hex", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length", "0x5"}),
+    ROW("length word", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length", "five"}),
+    ROW("length blank", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length", " "}),
+    ROW("length too large", "POST", "/x", "HTTP/1.1", QR_TOO_LARGE, HOST, {"Content-Length", "1001"}),
+    ROW("length far too large", "POST", "/x", "HTTP/1.1", QR_TOO_LARGE, HOST,
+        {"Content-Length", "99999999999999999999999999999999999999"}),
+    ROW("length huge, then a letter", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST,
+        {"Content-Length", "99999999999999999999999999999999999999a"}),
+    ROW("length with zeros", "POST", "/x", "HTTP/1.1", QR_OK, HOST, {"Content-Length", "0000000000000000000000000012"}),
+    ROW("no length", "POST", "/x", "HTTP/1.1", QR_LENGTH_REQUIRED, HOST),
+    ROW("get with body", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length", "5"}),
+    ROW("head with body", "HEAD", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length", "5"}),
+    ROW("get with length zero", "GET", "/x", "HTTP/1.1", QR_OK, HOST, {"Content-Length", "0"}),
+    ROW("put with body", "PUT", "/x", "HTTP/1.1", QR_OK, HOST, {"Content-Length", "5"}),
+    ROW("chunked", "POST", "/x", "HTTP/1.1", QR_LENGTH_REQUIRED, HOST, {"Transfer-Encoding", "chunked"}),
+    ROW("chunked on get", "GET", "/x", "HTTP/1.1", QR_LENGTH_REQUIRED, HOST, {"Transfer-Encoding", "chunked"}),
+    ROW("chunked in 1.0", "POST", "/x", "HTTP/1.0", QR_BAD_HTTP, HOST, {"Transfer-Encoding", "chunked"}),
+    ROW("chunked and length", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Transfer-Encoding", "chunked"},
+        {"Content-Length", "5"}),
+    ROW("length and chunked", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length", "5"},
+        {"Transfer-Encoding", "chunked"}),
+    ROW("chunked twice", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Transfer-Encoding", "chunked"},
+        {"Transfer-Encoding", "chunked"}),
+    ROW("gzip", "POST", "/x", "HTTP/1.1", QR_NOT_IMPLEMENTED, HOST, {"Transfer-Encoding", "gzip"}),
+    ROW("gzip, chunked", "POST", "/x", "HTTP/1.1", QR_NOT_IMPLEMENTED, HOST, {"Transfer-Encoding", "gzip, chunked"}),
+    ROW("name with space", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"a b", "c"}),
+    ROW("name ends in space", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length ", "5"}),
+    ROW("name ends in tab", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length\t", "5"}),
+    ROW("name empty", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"", "c"}),
+    ROW("name with control", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"a\x01", "c"}),
+    ROW("name with high byte", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"a\xff", "c"}),
+    ROW("value with control", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"a", "b\x02z"}),
+    ROW("value with CR", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"a", "b\rc"}),
+    ROW("value with LF", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"a", "b\nc"}),
+    ROW("value with DEL", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"a", "b\x7f"}),
+    ROW("value with tab and high bytes", "GET", "/x", "HTTP/1.1", QR_OK, HOST, {"a", "b\tc\xc3\xa4"}),
+    ROW("budget", "GET", "/x", "HTTP/1.1", QR_OK, HOST, {"X-Request-Budget-Ms", "25"}),
+    ROW("budget with sign", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"X-Request-Budget-Ms", "-25"}),
+    ROW("budget empty", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"X-Request-Budget-Ms", " "}),
+    ROW("budget twice", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"X-Request-Budget-Ms", "2"},
+        {"x-request-budget-ms", "2"}),
+    ROW("two types", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length", "2"},
+        {"Content-Type", "text/plain"}, {"Content-Type", "application/json"}),
+};
+
+ParameterizedTestParameters(guard, rules) {
+    return cr_make_param_array(head_case, cases, sizeof cases / sizeof cases[0]);
+}
+
+ParameterizedTest(head_case *c, guard, rules) {
+    qr_http_facts facts;
+    qr_status status = check_fields(c->method, c->target, c->version, (const char(*)[2][64])c->fields, &facts);
+    cr_assert_eq(status, c->expected, "%s: %s", c->name, qr_status_name(status));
+}
+
+Test(guard, targets) {
+    static const struct {
+        const char *target;
+        qr_status expected;
+    } targets[] = {
+        {"/", QR_OK},
+        {"/embed?a=b&c=/../d", QR_OK}, /* a query may say what it likes */
+        {"/a.b/..c/...", QR_OK},
+        {"/%41", QR_OK},
+        {"/a%2500", QR_OK}, /* "%25" is a percent sign, then "00" */
+        {"", QR_BAD_HTTP},
+        {"a", QR_BAD_HTTP},
+        {"*", QR_BAD_HTTP},
+        {"http://a/", QR_BAD_HTTP},
+        {"/%00", QR_BAD_HTTP},
+        {"/a?%00", QR_BAD_HTTP},
+        {"/a b", QR_BAD_HTTP},
+        {"/a\tb", QR_BAD_HTTP},
+        {"/a\x7f", QR_BAD_HTTP},
+        {"/\xc3\xa4", QR_BAD_HTTP},
+        {"/a#b", QR_BAD_HTTP},
+        {"/a\\b", QR_BAD_HTTP},
+        {"/..", QR_BAD_HTTP},
+        {"/.", QR_BAD_HTTP},
+        {"/a/../b", QR_BAD_HTTP},
+        {"/a/./b", QR_BAD_HTTP},
+        {"/a/..?b", QR_BAD_HTTP},
+    };
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
+        cr_expect_eq(qr__guard_target(qr_text_of(targets[i].target)), targets[i].expected, "%s", targets[i].target);
+    char longest[QR_LIMIT_URI_BYTES + 2];
+    memset(longest, 'a', sizeof longest);
+    longest[0] = '/';
+    cr_expect_eq(qr__guard_target((qr_text){longest, QR_LIMIT_URI_BYTES}), QR_OK);
+    cr_expect_eq(qr__guard_target((qr_text){longest, QR_LIMIT_URI_BYTES + 1}), QR_URI_TOO_LONG);
+    cr_expect_eq(qr__guard_target((qr_text){"/a\0b", 4}), QR_BAD_HTTP);
+}
+
+Test(guard, tokens_are_rfc_9110s) {
+    for (int c = 0; c < 256; c++) {
+        char byte = (char)c;
+        bool expected = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                        (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+        cr_expect_eq(qr__guard_token((qr_text){&byte, 1}), expected, "byte %d", c);
+    }
+    cr_expect_not(qr__guard_token((qr_text){"", 0}));
+}
+
+Test(guard, number_of_fields) {
+    qr_http_field fields[QR_LIMIT_HEADER_FIELDS + 1];
+    qr_http_facts facts;
+    for (size_t i = 0; i <= QR_LIMIT_HEADER_FIELDS; i++)
+        fields[i] = (qr_http_field){qr_text_of(i == 0 ? "Host" : "X"), qr_text_of("a")};
+    qr_http_head head = {qr_text_of("GET"), qr_text_of("/"), qr_text_of("HTTP/1.1"), fields, QR_LIMIT_HEADER_FIELDS};
+    cr_expect_eq(qr__guard_check(&head, MAX_BODY, &facts), QR_OK);
+    head.fields_len++;
+    cr_expect_eq(qr__guard_check(&head, MAX_BODY, &facts), QR_HEAD_TOO_LARGE);
+}
+
+Test(guard, facts) {
+    qr_http_facts facts;
+    const char fields[FIELDS][2][64] = {{"Host", " a "},
+                                        {"Content-Length", "\t12 "},
+                                        {"X-REQUEST-BUDGET-MS", "25"},
+                                        {"Content-Type", "application/json; charset=utf-8"},
+                                        {"TraceParent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}};
+    cr_assert_eq(check_fields("POST", "/x", "HTTP/1.1", fields, &facts), QR_OK);
+    cr_expect_eq(facts.body_bytes, 12);
+    cr_expect_eq(facts.budget_ms, 25);
+    cr_expect(qr_text_is(facts.body_type, "application/json; charset=utf-8"));
+    cr_expect(qr_text_is(facts.trace, "4bf92f3577b34da6a3ce929d0e0e4736"));
+    const char none[FIELDS][2][64] = {HOST};
+    cr_assert_eq(check_fields("GET", "/x", "HTTP/1.1", none, &facts), QR_OK);
+    cr_expect_eq(facts.body_bytes, 0);
+    cr_expect_eq(facts.budget_ms, QR_NO_BUDGET);
+    cr_expect_null(facts.body_type.data);
+    cr_expect_null(facts.trace.data);
+    const char capped[FIELDS][2][64] = {HOST, {"X-Request-Budget-Ms", "18446744073709551614"}};
+    cr_assert_eq(check_fields("GET", "/x", "HTTP/1.1", capped, &facts), QR_OK);
+    cr_expect_eq(facts.budget_ms, QR_LIMIT_BUDGET_MS);
+}
+
+Test(guard, trace_context_that_is_none) {
+    static const char *const bad[] = {
+        "",
+        "00",
+        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+        "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x",
+        "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01",
+    };
+    qr_http_facts facts;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char fields[FIELDS][2][64] = {HOST, {"traceparent"}};
+        snprintf(fields[1][1], sizeof fields[1][1], "%s", bad[i]);
+        cr_assert_eq(check_fields("GET", "/x", "HTTP/1.1", (const char(*)[2][64])fields, &facts), QR_OK);
+        cr_expect_null(facts.trace.data, "%s", bad[i]);
+    }
+    const char later[FIELDS][2][64] = {HOST,
+                                       {"traceparent", "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more"}};
+    cr_assert_eq(check_fields("GET", "/x", "HTTP/1.1", later, &facts), QR_OK);
+    cr_expect(qr_text_is(facts.trace, "4bf92f3577b34da6a3ce929d0e0e4736"));
+}
