@@ -5,10 +5,11 @@
  * Two tables. First each kernel alone, by shape and rows M, its panels warm; then all matrices of a
  * model in turn, as a forward pass reads them (row conversion, bias and GELU included, one thread).
  * The floor is the greater of operations / measured peak and bytes / measured read bandwidth at
- * that footprint; "share" is floor / time. Times are medians. */
+ * that footprint; "share" is floor / time. Times are the least of 51. */
 #include "engine/cpu/kernels/gemm.h"
 #include "engine/cpu/matrix.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -79,24 +80,18 @@ static qr_matrix *pack(const desk *d, const qr_gemm_kernel *kernel, const shape 
     return m;
 }
 
-static int by_size(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
+#define REPEATS 51
 
-#define REPEATS 31
-
-/* The median time of `run(argument, M)`, in ns. */
-static double median(void (*run)(void *argument, size_t rows), void *argument, size_t rows) {
-    double times[REPEATS];
+/* The least time of `run(argument, M)`, in ns: other processes can only add. */
+static double least(void (*run)(void *argument, size_t rows), void *argument, size_t rows) {
+    double best = INFINITY;
     run(argument, rows);
     for (int i = 0; i < REPEATS; i++) {
         const uint64_t begin = qr_clock_ns();
         run(argument, rows);
-        times[i] = (double)(qr_clock_ns() - begin);
+        best = fmin(best, (double)(qr_clock_ns() - begin));
     }
-    qsort(times, REPEATS, sizeof times[0], by_size);
-    return times[REPEATS / 2];
+    return best;
 }
 
 /* By what an operand's four bytes hold: bf16 weights may be multiplied in f32. */
@@ -141,7 +136,7 @@ static void bench_products(const desk *d, const qr_gemm_kernel *kernel, const qr
         snprintf(what, sizeof what, "%s %zux%zu", shapes[i].name, qr_matrix_out(m),
                  qr_matrix_in(m));
         for (size_t r = 0; r < ROW_COUNTS; r++)
-            report(what, kernel->name, row_counts[r], median(multiply, &p, row_counts[r]),
+            report(what, kernel->name, row_counts[r], least(multiply, &p, row_counts[r]),
                    2.0 * (double)(qr_matrix_in(m) * qr_matrix_out(m) * row_counts[r]),
                    peak_of(kernel, peaks), (double)qr_matrix_bytes(m), peaks->read_bytes);
         qr_matrix_destroy(m);
@@ -183,7 +178,7 @@ static void bench_model(const desk *d, const qr_gemm_kernel *kernel, size_t L, s
     printf("%-26s %-16s packed in %.1f ms, %.1f MB; one core reads %.1f GB/s there\n", kernel->name,
            what, pack_ms, (double)qr_memory_huge_used(memory) / 1e6, peaks.read_bytes / 1e9);
     for (size_t r = 0; r < ROW_COUNTS; r++)
-        report(what, kernel->name, row_counts[r], median(pass, &m, row_counts[r]),
+        report(what, kernel->name, row_counts[r], least(pass, &m, row_counts[r]),
                24.0 * (double)(L * C * C * row_counts[r]), peak_of(kernel, &peaks),
                (double)qr_memory_huge_used(memory), peaks.read_bytes);
     for (size_t i = 0; i < m.count; i++)

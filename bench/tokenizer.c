@@ -1,14 +1,16 @@
-/* bench/tokenizer.c: how fast texts become tokens, and the tokenizer behind a pipe for tools/tokenizer_check.py.
+/* bench/tokenizer.c: how fast texts become tokens, and the tokenizer behind a pipe for
+ * tools/tokenizer_check.py.
  *
  *     build/bench/tokenizer --model DIR --queries FILE [--repeats N] [--json]
  *     build/bench/tokenizer --model DIR --serve
  *
- * --serve: batches of requests on stdin, batches of answers on stdout. All numbers are little-endian u32 unless said
- * otherwise. A batch is its length in bytes, then requests back to back; the answers come in the same form.
- *     'e'(u8) flags(u8: 1 special, 2 pair, 4 left) truncation(u8) max_tokens len text [len pair]
+ * --serve: batches of requests on stdin, batches of answers on stdout. All numbers are
+ * little-endian u32 unless said otherwise. A batch is its length in bytes, then requests back to
+ * back; the answers come in the same form. 'e'(u8) flags(u8: 1 special, 2 pair, 4 left)
+ * truncation(u8) max_tokens len text [len pair]
  *         -> status truncated n ids[n] begin[n] end[n] word[n] types(u8)[n] special(u8)[n]
- *     'w' max_tokens stride len question len context -> status windows, then each as above without its status
- *     'd' skip_special(u8) n ids[n] -> len text
+ *     'w' max_tokens stride len question len context -> status windows, then each as above without
+ * its status 'd' skip_special(u8) n ids[n] -> len text
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,8 +67,10 @@ static void write_encoding(qr_buf *out, const qr_encoding *encoding) {
     qr_buf_append(out, encoding->special, n);
 }
 
-static void answer_encode(const qr_tokenizer *tokenizer, reader *in, qr_encoding *encoding, qr_buf *out) {
-    uint32_t flags = read_number(in, 1), truncation = read_number(in, 1), max_tokens = read_number(in, 4);
+static void answer_encode(const qr_tokenizer *tokenizer, reader *in, qr_encoding *encoding,
+                          qr_buf *out) {
+    uint32_t flags = read_number(in, 1), truncation = read_number(in, 1),
+             max_tokens = read_number(in, 4);
     qr_encode_options options = {.special = (flags & 1) != 0,
                                  .truncate_left = (flags & 4) != 0,
                                  .truncation = (qr_truncation)truncation,
@@ -80,10 +84,12 @@ static void answer_encode(const qr_tokenizer *tokenizer, reader *in, qr_encoding
     write_encoding(out, encoding);
 }
 
-static void answer_windows(const qr_tokenizer *tokenizer, reader *in, qr_windows *windows, qr_buf *out) {
+static void answer_windows(const qr_tokenizer *tokenizer, reader *in, qr_windows *windows,
+                           qr_buf *out) {
     size_t max_tokens = read_number(in, 4), stride = read_number(in, 4);
     qr_text question = read_text(in), context = read_text(in);
-    write_number(out, qr_tokenizer_encode_windows(tokenizer, question, context, max_tokens, stride, windows));
+    write_number(out, qr_tokenizer_encode_windows(tokenizer, question, context, max_tokens, stride,
+                                                  windows));
     write_number(out, windows->len);
     for (size_t i = 0; i < windows->len; i++)
         write_encoding(out, &windows->items[i]);
@@ -186,7 +192,8 @@ static int by_number(const void *a, const void *b) {
 }
 
 /* Passes over the whole file; the fastest and the median pass are told. */
-static int bench(const qr_tokenizer *tokenizer, const char *path, size_t repeats, double load_ms, bool json) {
+static int bench(const qr_tokenizer *tokenizer, const char *path, size_t repeats, double load_ms,
+                 bool json) {
     lines texts = read_lines(path);
     qr_encoding encoding = {0};
     double *ns = malloc(repeats * sizeof *ns);
@@ -197,8 +204,8 @@ static int bench(const qr_tokenizer *tokenizer, const char *path, size_t repeats
         uint64_t begin = qr_clock_ns();
         tokens = bytes = 0;
         for (size_t i = 0; i < texts.len; i++) {
-            if (qr_tokenizer_encode(tokenizer, texts.items[i], NULL, &(qr_encode_options){.special = true},
-                                    &encoding) != QR_OK)
+            if (qr_tokenizer_encode(tokenizer, texts.items[i], NULL,
+                                    &(qr_encode_options){.special = true}, &encoding) != QR_OK)
                 exit(1);
             tokens += encoding.len;
             bytes += texts.items[i].len;
@@ -211,7 +218,8 @@ static int bench(const qr_tokenizer *tokenizer, const char *path, size_t repeats
                "\"median_ns_per_text\":%.1f,\"load_ms\":%.2f}\n",
                texts.len, bytes, tokens, ns[0], ns[repeats / 2], load_ms);
     else
-        printf("%zu texts, %zu bytes, %zu tokens: %.0f ns a text (median %.0f), %.1f ns a token, %.0f MB/s; "
+        printf("%zu texts, %zu bytes, %zu tokens: %.0f ns a text (median %.0f), %.1f ns a token, "
+               "%.0f MB/s; "
                "loaded in %.1f ms\n",
                texts.len, bytes, tokens, ns[0], ns[repeats / 2],
                ns[0] * (double)texts.len / (double)tokens,
@@ -244,7 +252,8 @@ int main(int argc, char **argv) {
             model = NULL, i = argc;
     }
     if (model == NULL || (queries == NULL) == !serving) {
-        fputs("usage: tokenizer --model DIR (--queries FILE [--repeats N] [--json] | --serve)\n", stderr);
+        fputs("usage: tokenizer --model DIR (--queries FILE [--repeats N] [--json] | --serve)\n",
+              stderr);
         return 2;
     }
     qr_error error = {0};

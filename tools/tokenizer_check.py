@@ -2,6 +2,7 @@
 """Compares querent's tokenizer with the PyPI package `tokenizers`, string by string, or times both.
 
     python3 tools/tokenizer_check.py --count 50000 --model models/squad-3l
+    python3 tools/tokenizer_check.py --every
     python3 tools/tokenizer_check.py --bench --model models/minilm --queries ../shared/data/queries.txt
 
 Strings come from all Unicode planes: real words, controls, white space, combining runs, Hangul, CJK, emoji, long
@@ -171,7 +172,17 @@ class Check:
             self.differ(what, raws, have, want)
 
     def plain(self, n):
-        raws = [self.texts.next() for _ in range(n)]
+        self.encode([self.texts.next() for _ in range(n)])
+
+    def every(self):
+        """All code points, 16 a string: between letters, behind a blank, before a mark that moves."""
+        scalars = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+        strings = ["".join(f"a{chr(c)}b {chr(c)}\u302f" for c in scalars[i:i + 16]).encode() for i in range(0, len(scalars), 16)]
+        for i in range(0, len(strings), BATCH):
+            self.encode(strings[i:i + BATCH])
+        self.strings = len(strings)
+
+    def encode(self, raws):
         special = self.random.random() < 0.8
         self.ours.ask([encode_request(r, None, special) for r in raws])
         theirs = self.theirs.encode_batch([text_of(r) for r in raws], add_special_tokens=special)
@@ -182,7 +193,7 @@ class Check:
                 self.differ("encode", [raw], f"status {status}, truncated {ours['truncated']}", "all tokens")
             else:
                 self.compare("encode", [raw], ours, their)
-        self.decode([e.ids for e in theirs[:n // 4]])
+        self.decode([e.ids for e in theirs[:len(raws) // 4]])
 
     def decode(self, lists):
         size = self.theirs.get_vocab_size()
@@ -265,6 +276,8 @@ class Check:
         self.theirs.no_truncation()
 
     def run(self, count):
+        if count == 0:
+            self.every()
         jobs = [(5, self.plain), (2, self.pairs), (2, self.truncated), (1, self.windows)]
         while self.strings < count:
             n = min(BATCH, count - self.strings)
@@ -375,7 +388,7 @@ def check(arguments):
         for name, directory, load, share in plans:
             theirs = load()
             one = Check(name, arguments.binary, directory, theirs, texts)
-            one.run(max(1, round(arguments.count * share)))
+            one.run(0 if arguments.every else max(1, round(arguments.count * share)))
             strings += one.strings
             differences += one.differences
             if arguments.verbose:
@@ -384,7 +397,7 @@ def check(arguments):
         shutil.rmtree(scratch)
     print(f"{strings} strings, {differences} differences, tokenizers {tokenizers.__version__}, seed {arguments.seed}, "
           f"{time.monotonic() - begin:.0f} s")
-    return 1 if differences or strings < arguments.count else 0
+    return 1 if differences or strings < (0 if arguments.every else arguments.count) else 0
 
 
 # ---------------------------------------------------------------- timing
@@ -428,6 +441,7 @@ def bench(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=50000, help="strings to compare (50000)")
+    parser.add_argument("--every", action="store_true", help="every code point instead of generated strings")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build/bench/tokenizer")
     parser.add_argument("--model", default=str(ROOT / "models/squad-3l"), help="directory with a tokenizer.json")

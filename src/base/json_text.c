@@ -1,4 +1,5 @@
-/* base/json_text.c: strings by spans that need no change, floats by qr_float_to_text, a block at a time. */
+/* base/json_text.c: strings by spans that need no change, floats by qr_float_to_text, a block at a
+ * time. */
 #include "base/json_text.h"
 
 #include <math.h>

@@ -22,8 +22,10 @@ typedef struct qr_rate {
     _Atomic uint64_t dropped; /* since the last line that passed */
 } qr_rate;
 
-/** True when one more is allowed in this second; *dropped is then how many were not since the last one. */
-static inline bool qr_rate_allow(qr_rate *rate, uint64_t per_second, uint64_t now_ns, uint64_t *dropped) {
+/** True when one more is allowed in this second; *dropped is then how many were not since the last
+ * one. */
+static inline bool qr_rate_allow(qr_rate *rate, uint64_t per_second, uint64_t now_ns,
+                                 uint64_t *dropped) {
     uint64_t second = now_ns / QR_NS_PER_S + 1; /* never the initial 0 */
     if (atomic_exchange_explicit(&rate->second, second, memory_order_relaxed) != second)
         atomic_store_explicit(&rate->used, 0, memory_order_relaxed);

@@ -2,8 +2,7 @@
 #include "engine/engine.h"
 
 #include "engine/cpu/context.h"
-#include "engine/cpu/weights.h"
-#include "engine/model/model.h"
+#include "engine/cpu/trial.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 struct qr_engine {
     qr_bert *bert; /* info, norms, positions, segments; the matrices are gone once packed */
     qr_weights *weights;
+    qr_words *words;
     qr_plan_info plan;
 };
 
@@ -42,14 +42,27 @@ static double ms_since(uint64_t begin_ns) {
 }
 
 static qr_status plan_and_pack(qr_engine *engine, const qr_engine_options *options, qr_isa isa, qr_error *error) {
+    qr_trial trial = {.asked = options->precision, .isa = isa, .probes = options->probes, .threads = options->threads};
+    if (trial.threads <= 0)
+        trial.threads = qr_cores_available();
+    qr_trial_result result;
+    qr_status status = qr_trial_run(engine->bert, &trial, &result, error);
+    if (status != QR_OK)
+        return status;
+    engine->weights = result.weights;
+    engine->words = result.words;
+    qr_weights_release_originals(engine->bert);
+    if (engine->words->half)
+        qr_bert_release(engine->bert, &engine->bert->word);
     qr_plan_info *plan = &engine->plan;
-    plan->precision = options->precision == QR_PRECISION_AUTO ? QR_PRECISION_F32 : options->precision;
-    snprintf(plan->reason, sizeof plan->reason, "%s: as asked", qr_precision_name(plan->precision));
-    uint64_t begin = qr_clock_ns();
-    qr_weights_plan wanted = {.precision = plan->precision, .isa = isa};
-    qr_status status = qr_weights_pack(engine->bert, &wanted, &engine->weights, error);
-    plan->pack_ms = ms_since(begin);
-    return status;
+    plan->precision = result.precision;
+    plan->pack_ms = result.pack_ms;
+    plan->gate_ms = result.gate_ms;
+    plan->fallbacks = engine->weights->fallbacks;
+    plan->weight_bytes = qr_weights_bytes(engine->weights);
+    snprintf(plan->isa, sizeof plan->isa, "%s", qr_isa_name(isa));
+    snprintf(plan->reason, sizeof plan->reason, "%s", result.reason);
+    return QR_OK;
 }
 
 qr_status qr_engine_load(const char *dir, const qr_engine_options *options, qr_engine **out, qr_error *error) {
@@ -68,10 +81,6 @@ qr_status qr_engine_load(const char *dir, const qr_engine_options *options, qr_e
         qr_engine_destroy(engine);
         return status;
     }
-    qr_weights_release_originals(engine->bert, engine->weights);
-    snprintf(engine->plan.isa, sizeof engine->plan.isa, "%s", qr_isa_name(isa));
-    engine->plan.fallbacks = engine->weights->fallbacks;
-    engine->plan.weight_bytes = qr_weights_bytes(engine->weights);
     engine->plan.load_ms = ms_since(begin);
     *out = engine;
     return QR_OK;
@@ -81,6 +90,7 @@ void qr_engine_destroy(qr_engine *engine) {
     if (engine == NULL)
         return;
     qr_weights_destroy(engine->weights);
+    qr_words_destroy(engine->words);
     qr_bert_destroy(engine->bert);
     free(engine);
 }

@@ -1,7 +1,8 @@
 /* tokenizer/added.c: leftmost-longest search over a sorted list of patterns.
  *
- * Models have a handful of added tokens, mostly "[...]": a byte table (or memchr, when all begin alike) finds the
- * candidates, bisection narrows them byte by byte, so a long list costs no more than the length of the match.
+ * Models have a handful of added tokens, mostly "[...]": a byte table (or memchr, when all begin
+ * alike) finds the candidates, bisection narrows them byte by byte, so a long list costs no more
+ * than the length of the match.
  */
 #include "tokenizer/added.h"
 
@@ -16,7 +17,8 @@ void qr__patterns_deinit(qr__patterns *patterns) {
     *patterns = (qr__patterns){0};
 }
 
-bool qr__patterns_add(qr__patterns *patterns, qr_text text, int32_t id, const qr__added_token *token) {
+bool qr__patterns_add(qr__patterns *patterns, qr_text text, int32_t id,
+                      const qr__added_token *token) {
     if (patterns->len == patterns->capacity) {
         size_t capacity = qr_max(16, patterns->capacity * 2);
         qr__pattern *items = realloc(patterns->items, capacity * sizeof *items);
@@ -76,7 +78,8 @@ void qr__patterns_seal(qr__patterns *patterns) {
         patterns->first_at[byte] = (uint32_t)at;
     }
     patterns->only_first = -1;
-    if (patterns->len > 0 && patterns->items[0].text[0] == patterns->items[patterns->len - 1].text[0])
+    if (patterns->len > 0 &&
+        patterns->items[0].text[0] == patterns->items[patterns->len - 1].text[0])
         patterns->only_first = (uint8_t)patterns->items[0].text[0];
 }
 
@@ -144,7 +147,9 @@ static uint32_t char_before(qr_text text, size_t at, size_t *begin) {
     return 0xFFFD;
 }
 
-static bool has(uint32_t code, unsigned flag) { return (qr__unicode_flags(code) & flag) != 0; }
+static bool has(uint32_t code, unsigned flag) {
+    return (qr__unicode_flags(code) & flag) != 0;
+}
 
 static bool stands_alone(qr_text text, size_t begin, size_t end) {
     size_t ignored;

@@ -1,7 +1,7 @@
 /* tokenizer/added.h: tokens that are found in the text before words are.
  *
- * Two sets: tokens matched in the raw text ("[MASK]"), and tokens whose normalized form is matched in the normalized
- * text. In each the leftmost, then the longest match wins, as in the package.
+ * Two sets: tokens matched in the raw text ("[MASK]"), and tokens whose normalized form is matched
+ * in the normalized text. In each the leftmost, then the longest match wins, as in the package.
  */
 #ifndef QR_TOKENIZER_ADDED_H
 #define QR_TOKENIZER_ADDED_H
@@ -33,7 +33,8 @@ typedef struct qr__patterns {
 void qr__patterns_deinit(qr__patterns *patterns);
 
 /** Adds a copy of `text` (not empty), to be matched as `token`'s flags say. False: no memory. */
-bool qr__patterns_add(qr__patterns *patterns, qr_text text, int32_t id, const qr__added_token *token);
+bool qr__patterns_add(qr__patterns *patterns, qr_text text, int32_t id,
+                      const qr__added_token *token);
 
 /** Sorts, and drops all but the first of equal texts; to be called once, after the last add. */
 void qr__patterns_seal(qr__patterns *patterns);

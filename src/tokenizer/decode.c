@@ -5,8 +5,9 @@
 static const struct {
     const char *from, *to;
 } clean_ups[] = {
-    {" .", "."},     {" ?", "?"},     {" !", "!"},           {" ,", ","},     {" ' ", "'"},     {" n't", "n't"},
-    {" 'm", "'m"},   {" do not", " don't"}, {" 's", "'s"},   {" 've", "'ve"}, {" 're", "'re"},
+    {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
+    {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
+    {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
 };
 
 static void replace_all(qr_buf *out, size_t from, qr_text what, qr_text with) {
@@ -31,8 +32,8 @@ static void clean_up(qr_buf *out, size_t from) {
     }
 }
 
-void qr_tokenizer_decode(const qr_tokenizer *tokenizer, const int32_t *ids, size_t len, bool skip_special,
-                         qr_buf *out) {
+void qr_tokenizer_decode(const qr_tokenizer *tokenizer, const int32_t *ids, size_t len,
+                         bool skip_special, qr_buf *out) {
     qr_text prefix = {tokenizer->decoder_prefix, tokenizer->decoder_prefix_len};
     bool first = true;
     for (size_t i = 0; i < len; i++) {

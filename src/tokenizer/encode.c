@@ -1,4 +1,5 @@
-/* tokenizer/encode.c: one text or a pair into an encoding: the post-processor's template, and truncation. */
+/* tokenizer/encode.c: one text or a pair into an encoding: the post-processor's template, and
+ * truncation. */
 #include "tokenizer/parts.h"
 
 /* How many tokens of each text stay. */
@@ -22,8 +23,10 @@ static plan longest_first(size_t first, size_t second, size_t room) {
     return (plan){qr_min(kept.first, first), qr_min(kept.second, second)};
 }
 
-/* Fits two texts into `room` tokens. QR_TOO_LONG: the text that may be cut would have to go entirely. */
-static qr_status plan_truncation(const qr_encode_options *options, bool pair, size_t room, plan *kept) {
+/* Fits two texts into `room` tokens. QR_TOO_LONG: the text that may be cut would have to go
+ * entirely. */
+static qr_status plan_truncation(const qr_encode_options *options, bool pair, size_t room,
+                                 plan *kept) {
     size_t total = kept->first + kept->second;
     if (total <= room)
         return QR_OK;
@@ -44,7 +47,8 @@ static qr_status plan_truncation(const qr_encode_options *options, bool pair, si
     return QR_OK;
 }
 
-/* After how many tokens of a text the rest cannot matter, so that a huge text costs no more than its part. */
+/* After how many tokens of a text the rest cannot matter, so that a huge text costs no more than
+ * its part. */
 static size_t enough_of_first(const qr_encode_options *options, bool pair, size_t room) {
     if (options->truncation == QR_TRUNCATE_ONLY_SECOND)
         return room; /* more leave no room for the second */
@@ -83,7 +87,8 @@ static qr_status lay_out(const qr_tokenizer *tokenizer, const qr__template *layo
         int32_t what = layout->pieces[i].what;
         size_t from = out->len;
         if (what == QR__PIECE_FIRST) {
-            status = qr__encode_text(tokenizer, text, enough_of_first(options, pair != NULL, room), out);
+            status =
+                qr__encode_text(tokenizer, text, enough_of_first(options, pair != NULL, room), out);
             where[0] = (range){from, out->len};
         } else if (what == QR__PIECE_SECOND) {
             size_t first = where[0].to - where[0].from;

@@ -1,11 +1,13 @@
-/* tokenizer/encoding.c: the memory of encodings. The six arrays share one block, so that growing is one allocation. */
+/* tokenizer/encoding.c: the memory of encodings. The six arrays share one block, so that growing is
+ * one allocation. */
 #include <stdlib.h>
 
 #include "tokenizer/parts.h"
 
 #define FIRST_TOKENS 64u
 #define TOKEN_BYTES  (4 * sizeof(uint32_t) + 2)
-/* A normalized text beside its offsets: only for models whose added tokens are matched after normalization. */
+/* A normalized text beside its offsets: only for models whose added tokens are matched after
+ * normalization. */
 #define NORMALIZED_MAX_BYTES ((size_t)64 << 20)
 
 /* Points the arrays into `block`. */
@@ -44,7 +46,8 @@ qr_status qr__encoding_fit(qr_encoding *encoding, size_t more) {
     return QR_OK;
 }
 
-qr_status qr__encoding_copy(qr_encoding *encoding, const qr_encoding *source, size_t from, size_t to) {
+qr_status qr__encoding_copy(qr_encoding *encoding, const qr_encoding *source, size_t from,
+                            size_t to) {
     size_t n = to - from, at = encoding->len;
     qr_status status = qr__encoding_fit(encoding, n);
     if (status != QR_OK || n == 0)

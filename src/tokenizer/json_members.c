@@ -5,8 +5,10 @@
 
 #include "tokenizer/loaders.h"
 
-qr_status qr__json_fault(const qr__json *reader, const char *where, const char *reason, const char *hint) {
-    return qr_error_set(reader->error, QR_BAD_MODEL, "%s: %s: %s (%s)", reader->path, where, reason, hint);
+qr_status qr__json_fault(const qr__json *reader, const char *where, const char *reason,
+                         const char *hint) {
+    return qr_error_set(reader->error, QR_BAD_MODEL, "%s: %s: %s (%s)", reader->path, where, reason,
+                        hint);
 }
 
 void qr__text_line(qr_text text, size_t at, size_t *line, size_t *column) {
@@ -43,8 +45,9 @@ qr_status qr__json_parse(const qr__json *reader, qr_text text, size_t from, size
     }
     size_t at = fault.position < 0 ? 0 : (size_t)fault.position, line, column;
     qr__text_line(text, at <= from ? at : at + (to - from), &line, &column);
-    return qr_error_set(reader->error, QR_BAD_MODEL, "%s: line %zu column %zu: %s (is the file whole, and JSON?)",
-                        reader->path, line, column, fault.text);
+    return qr_error_set(reader->error, QR_BAD_MODEL,
+                        "%s: line %zu column %zu: %s (is the file whole, and JSON?)", reader->path,
+                        line, column, fault.text);
 }
 
 qr_status qr__json_read(const qr__json *reader, bool reals, json_t **out) {
@@ -62,14 +65,15 @@ qr_status qr__json_read(const qr__json *reader, bool reals, json_t **out) {
 static qr_status member_fault(const qr__json *reader, const char *where, const char *key,
                               const json_t *value, const char *wanted) {
     char reason[128];
-    snprintf(reason, sizeof reason, "\"%s\" is %s", key, value == NULL ? "missing" : "of the wrong type or range");
+    snprintf(reason, sizeof reason, "\"%s\" is %s", key,
+             value == NULL ? "missing" : "of the wrong type or range");
     char hint[96];
     snprintf(hint, sizeof hint, "expected %s", wanted);
     return qr__json_fault(reader, where, reason, hint);
 }
 
-qr_status qr__json_get_bool(const qr__json *reader, const json_t *object, const char *where, const char *key,
-                        bool *out) {
+qr_status qr__json_get_bool(const qr__json *reader, const json_t *object, const char *where,
+                            const char *key, bool *out) {
     const json_t *value = json_object_get(object, key);
     if (!json_is_boolean(value))
         return member_fault(reader, where, key, value, "true or false");
@@ -77,8 +81,8 @@ qr_status qr__json_get_bool(const qr__json *reader, const json_t *object, const 
     return QR_OK;
 }
 
-qr_status qr__json_get_size(const qr__json *reader, const json_t *object, const char *where, const char *key,
-                        size_t max, size_t *out) {
+qr_status qr__json_get_size(const qr__json *reader, const json_t *object, const char *where,
+                            const char *key, size_t max, size_t *out) {
     const json_t *value = json_object_get(object, key);
     char wanted[64];
     snprintf(wanted, sizeof wanted, "an integer from 0 to %zu", max);
@@ -89,8 +93,8 @@ qr_status qr__json_get_size(const qr__json *reader, const json_t *object, const 
     return QR_OK;
 }
 
-qr_status qr__json_get_text(const qr__json *reader, const json_t *object, const char *where, const char *key,
-                        qr_text *out) {
+qr_status qr__json_get_text(const qr__json *reader, const json_t *object, const char *where,
+                            const char *key, qr_text *out) {
     const json_t *value = json_object_get(object, key);
     if (!json_is_string(value))
         return member_fault(reader, where, key, value, "a string");
@@ -114,6 +118,7 @@ qr_status qr__json_added_token(const qr__json *reader, const json_t *object, con
     for (size_t i = 0; i < sizeof flags / sizeof *flags && status == QR_OK; i++)
         status = qr__json_get_bool(reader, object, where, flags[i].key, flags[i].flag);
     if (status == QR_OK && (out->content.len == 0 || out->content.len > QR__TOKEN_BYTES))
-        return qr__json_fault(reader, where, "the content is empty or too long", "at most 1024 bytes");
+        return qr__json_fault(reader, where, "the content is empty or too long",
+                              "at most 1024 bytes");
     return status;
 }

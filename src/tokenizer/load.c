@@ -1,4 +1,5 @@
-/* tokenizer/load.c: from a model's directory to a tokenizer that is ready and never changes again. */
+/* tokenizer/load.c: from a model's directory to a tokenizer that is ready and never changes again.
+ */
 #include "tokenizer/tokenizer.h"
 
 #include <stdlib.h>
@@ -15,12 +16,15 @@ typedef struct resolved {
 
 static qr_status added_fault(qr_error *error, const char *path, size_t index, const char *reason,
                              const char *hint) {
-    return qr_error_set(error, QR_BAD_MODEL, "%s: added_tokens[%zu]: %s (%s)", path, index, reason, hint);
+    return qr_error_set(error, QR_BAD_MODEL, "%s: added_tokens[%zu]: %s (%s)", path, index, reason,
+                        hint);
 }
 
-/* Ids: that of the vocabulary, else the next free one behind it; the id in the file is not asked, as in the package. */
-static qr_status resolve_ids(qr_tokenizer *tokenizer, const char *path, const qr__added_token *tokens,
-                             const size_t *expected_ids, size_t count, resolved *out, qr_error *error) {
+/* Ids: that of the vocabulary, else the next free one behind it; the id in the file is not asked,
+ * as in the package. */
+static qr_status resolve_ids(qr_tokenizer *tokenizer, const char *path,
+                             const qr__added_token *tokens, const size_t *expected_ids,
+                             size_t count, resolved *out, qr_error *error) {
     qr__vocab *vocab = &tokenizer->vocab;
     size_t next = vocab->entries + vocab->blanks;
     for (size_t i = 0; i < count; i++) {
@@ -36,8 +40,9 @@ static qr_status resolve_ids(qr_tokenizer *tokenizer, const char *path, const qr
             vocab->tokens[id].added = true;
         }
         if (expected_ids != NULL && expected_ids[i] != (size_t)id)
-            qr_log(QR_LOG_WARN, "%s: added_tokens[%zu]: the file says id %zu, the vocabulary makes it %d",
-                   path, i, expected_ids[i], (int)id);
+            qr_log(QR_LOG_WARN,
+                   "%s: added_tokens[%zu]: the file says id %zu, the vocabulary makes it %d", path,
+                   i, expected_ids[i], (int)id);
         bool leads = tokens[i].special && !vocab->tokens[id].special;
         if (leads)
             vocab->tokens[id].special = true;
@@ -68,8 +73,8 @@ static void resolve_flags(resolved *rows, size_t count) {
 }
 
 /* QR_BAD_MODEL: normalization leaves nothing of the token. */
-static qr_status add_pattern(qr_tokenizer *tokenizer, const qr__added_token *tokens, const resolved *row,
-                             qr_buf *buf) {
+static qr_status add_pattern(qr_tokenizer *tokenizer, const qr__added_token *tokens,
+                             const resolved *row, qr_buf *buf) {
     qr_text text = row->token->content;
     const qr__added_token *flags = &tokens[row->latest];
     if (!row->token->normalized)
@@ -85,14 +90,15 @@ static qr_status add_pattern(qr_tokenizer *tokenizer, const qr__added_token *tok
     if (buf->len == 0)
         return QR_BAD_MODEL;
     text = (qr_text){buf->data, buf->len};
-    bool added = !qr_buf_failed(buf) &&
-                 qr__patterns_add(&tokenizer->normalized, text, row->id, flags);
+    bool added =
+        !qr_buf_failed(buf) && qr__patterns_add(&tokenizer->normalized, text, row->id, flags);
     return added ? QR_OK : QR_NO_MEMORY;
 }
 
 /* Special tokens first: of two that become the same text, the first is the one that is found. */
-static qr_status add_patterns(qr_tokenizer *tokenizer, const char *path, const qr__added_token *tokens,
-                              const resolved *rows, size_t count, qr_error *error) {
+static qr_status add_patterns(qr_tokenizer *tokenizer, const char *path,
+                              const qr__added_token *tokens, const resolved *rows, size_t count,
+                              qr_error *error) {
     qr_buf buf;
     qr_buf_init(&buf, 16 * QR__TOKEN_BYTES);
     qr_status status = QR_OK;
@@ -214,10 +220,11 @@ qr_status qr_tokenizer_load(const char *dir, qr_tokenizer **out, qr_error *error
     else if (qr_file_exists(dir, "vocab.txt"))
         status = qr__load_vocab_txt(tokenizer, dir, &config, error);
     else
-        status = qr_error_set(error, QR_BAD_MODEL,
-                              "%s: neither tokenizer.json nor vocab.txt is there (a model needs one; was the "
-                              "directory copied whole?)",
-                              dir);
+        status = qr_error_set(
+            error, QR_BAD_MODEL,
+            "%s: neither tokenizer.json nor vocab.txt is there (a model needs one; was the "
+            "directory copied whole?)",
+            dir);
     if (status != QR_OK)
         goto done;
     finish(tokenizer, &config);

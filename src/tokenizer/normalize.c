@@ -1,15 +1,16 @@
 /* tokenizer/normalize.c: the four steps of BertNormalizer, folded into one pass.
  *
- * Steps 1, 2 and 4 look at one character. NFD does not: it puts runs of marks in canonical order, and the package
- * aligns the sorted run with the original characters by position: the n-th character that replaces one stands for
- * the n-th original, whatever it was. Nearly always this cannot be seen, because every mark of the run is stripped.
- * It can be where a character of a non-zero combining class is no nonspacing mark (Mc, or a mark younger than the
- * package's tables): then the run is gone through once for each class that survives, without any memory.
+ * Steps 1, 2 and 4 look at one character. NFD does not: it puts runs of marks in canonical order,
+ * and the package aligns the sorted run with the original characters by position: the n-th
+ * character that replaces one stands for the n-th original, whatever it was. Nearly always this
+ * cannot be seen, because every mark of the run is stripped. It can be where a character of a
+ * non-zero combining class is no nonspacing mark (Mc, or a mark younger than the package's tables):
+ * then the run is gone through once for each class that survives, without any memory.
  */
 #include "tokenizer/normalize.h"
 
-void qr__normalizer_init(qr__normalizer *stream, const qr__normalizer_options *options, qr_text text,
-                         size_t from, size_t to) {
+void qr__normalizer_init(qr__normalizer *stream, const qr__normalizer_options *options,
+                         qr_text text, size_t from, size_t to) {
     stream->text = (qr_text){text.data, to};
     stream->options = *options;
     stream->cursor = (qr__cursor){from, 0};
@@ -63,8 +64,12 @@ static void emit(qr__normalizer *stream, uint32_t code, const qr__char *from) {
         stream->queue[stream->queue_len++] = (qr__char){lower[i], from->begin, from->end};
 }
 
-static bool is_starter(uint32_t code) { return qr__unicode_of(code).combining_class == 0; }
-static bool is_stripped(uint32_t code) { return (qr__unicode_flags(code) & QR__MARK) != 0; }
+static bool is_starter(uint32_t code) {
+    return qr__unicode_of(code).combining_class == 0;
+}
+static bool is_stripped(uint32_t code) {
+    return (qr__unicode_flags(code) & QR__MARK) != 0;
+}
 
 static qr__run run_begin(const qr__normalizer *stream) {
     qr__run run = {.cursor = stream->run_from};
@@ -77,8 +82,8 @@ static qr__run run_begin(const qr__normalizer *stream) {
     return run;
 }
 
-/* The run's next part; `first` when it replaces an original character rather than being put in behind one. False at
- * the next starter, which stays unread. */
+/* The run's next part; `first` when it replaces an original character rather than being put in
+ * behind one. False at the next starter, which stays unread. */
 static bool run_next(const qr__normalizer *stream, qr__run *run, uint32_t *part, bool *first) {
     if (run->at == run->len) {
         qr__cursor behind = run->cursor;
@@ -99,8 +104,8 @@ static bool run_next(const qr__normalizer *stream, qr__run *run, uint32_t *part,
     return true;
 }
 
-/* Starts the lowest class above the last one that has a surviving part; false, with the stream behind the run, when
- * there is none. */
+/* Starts the lowest class above the last one that has a surviving part; false, with the stream
+ * behind the run, when there is none. */
 static bool next_class(qr__normalizer *stream) {
     qr__run run = run_begin(stream);
     unsigned best = 256;
@@ -147,7 +152,8 @@ static bool emit_sorted(qr__normalizer *stream) {
     }
 }
 
-/* Step 3 for one character: emits its starters; its marks are dropped, or the whole run is sorted. */
+/* Step 3 for one character: emits its starters; its marks are dropped, or the whole run is sorted.
+ */
 static void emit_decomposed(qr__normalizer *stream, const qr__char *c) {
     uint32_t parts[QR__DECOMPOSITION_MAX];
     size_t len = qr__unicode_decompose(c->code, parts);

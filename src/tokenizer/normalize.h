@@ -1,13 +1,13 @@
-/* tokenizer/normalize.h: BertNormalizer as a stream: one normalized character at a time, each with the bytes of
- * the original text that it stands for.
+/* tokenizer/normalize.h: BertNormalizer as a stream: one normalized character at a time, each with
+ * the bytes of the original text that it stands for.
  *
  *     qr__normalizer stream;
  *     qr__char c;
  *     qr__normalizer_init(&stream, &options, text, from, to);
  *     while (qr__normalizer_next(&stream, &c)) ...
  *
- * clean_text, then spaces around Chinese characters, then NFD without nonspacing marks, then lower case; needs no
- * memory of its own, however long a run of combining marks is.
+ * clean_text, then spaces around Chinese characters, then NFD without nonspacing marks, then lower
+ * case; needs no memory of its own, however long a run of combining marks is.
  */
 #ifndef QR_TOKENIZER_NORMALIZE_H
 #define QR_TOKENIZER_NORMALIZE_H
@@ -48,7 +48,8 @@ typedef struct qr__normalizer {
     uint8_t queue_at, queue_len;
     qr__char lead;       /* the last character with a starter in it; end is 0 before the first */
     qr__cursor run_from; /* behind it */
-    /* Set while a run of marks is handed out in canonical order, one combining class after the other. */
+    /* Set while a run of marks is handed out in canonical order, one combining class after the
+     * other. */
     bool sorting;
     unsigned combining_class;
     qr__run run;
@@ -56,8 +57,8 @@ typedef struct qr__normalizer {
     qr__char replaced;
 } qr__normalizer;
 
-void qr__normalizer_init(qr__normalizer *stream, const qr__normalizer_options *options, qr_text text,
-                         size_t from, size_t to);
+void qr__normalizer_init(qr__normalizer *stream, const qr__normalizer_options *options,
+                         qr_text text, size_t from, size_t to);
 
 /** False at the end. */
 bool qr__normalizer_next(qr__normalizer *stream, qr__char *out);

@@ -41,8 +41,8 @@ struct qr_tokenizer {
     char ascii_letter[256];   /* what the byte is normalized to */
 };
 
-/* Memory that an encoding keeps from call to call: one word, and a normalized text where the model has added tokens
- * that are matched there. */
+/* Memory that an encoding keeps from call to call: one word, and a normalized text where the model
+ * has added tokens that are matched there. */
 struct qr__scratch {
     char *word;
     uint32_t *begin, *end; /* [word_capacity], original bytes of each byte of the word */
@@ -59,9 +59,10 @@ QR_MUST_USE qr_status qr__scratch_fit_text(struct qr__scratch *scratch, size_t b
 /** Room for `more` tokens. QR_TOO_LONG above QR_LIMIT_TEXT_TOKENS. */
 QR_MUST_USE qr_status qr__encoding_fit(qr_encoding *encoding, size_t more);
 
-/** Appends one token; the caller has made room. Type and special flag are the template's business. */
-static inline void qr__encoding_push(qr_encoding *encoding, int32_t id, uint32_t begin, uint32_t end,
-                                     uint32_t word) {
+/** Appends one token; the caller has made room. Type and special flag are the template's business.
+ */
+static inline void qr__encoding_push(qr_encoding *encoding, int32_t id, uint32_t begin,
+                                     uint32_t end, uint32_t word) {
     size_t at = encoding->len++;
     encoding->ids[at] = id;
     encoding->begin[at] = begin;
@@ -70,8 +71,8 @@ static inline void qr__encoding_push(qr_encoding *encoding, int32_t id, uint32_t
 }
 
 /** Appends tokens [from, to) of `source`. */
-QR_MUST_USE qr_status qr__encoding_copy(qr_encoding *encoding, const qr_encoding *source, size_t from,
-                                        size_t to);
+QR_MUST_USE qr_status qr__encoding_copy(qr_encoding *encoding, const qr_encoding *source,
+                                        size_t from, size_t to);
 
 /** Sets type and special flag of the tokens from `from` on. */
 void qr__encoding_mark(qr_encoding *encoding, size_t from, uint8_t type, uint8_t special);
@@ -84,17 +85,20 @@ typedef struct qr__word {
     const char *bytes;
     size_t len;
     size_t chars;
-    uint64_t hash;               /* of all bytes */
-    const uint32_t *begin, *end; /* original bytes, by byte; NULL: byte i is original byte first + i */
-    uint32_t first, last;        /* original bytes of the whole word: [first, last) */
+    uint64_t hash; /* of all bytes */
+    const uint32_t *begin,
+        *end;             /* original bytes, by byte; NULL: byte i is original byte first + i */
+    uint32_t first, last; /* original bytes of the whole word: [first, last) */
     uint32_t index;
 } qr__word;
 
 /** Appends the word's pieces, or the unknown token. */
-QR_MUST_USE qr_status qr__wordpiece(const qr_tokenizer *tokenizer, const qr__word *word, qr_encoding *out);
+QR_MUST_USE qr_status qr__wordpiece(const qr_tokenizer *tokenizer, const qr__word *word,
+                                    qr_encoding *out);
 
-/** Appends the tokens of one text, specials and added tokens inside it included, with word ids from 0; types and
- *  special are left to the caller. Stops once more than `enough` were appended (SIZE_MAX: never). */
+/** Appends the tokens of one text, specials and added tokens inside it included, with word ids from
+ * 0; types and special are left to the caller. Stops once more than `enough` were appended
+ * (SIZE_MAX: never). */
 QR_MUST_USE qr_status qr__encode_text(const qr_tokenizer *tokenizer, qr_text text, size_t enough,
                                       qr_encoding *out);
 

@@ -1,4 +1,5 @@
-/* tokenizer/tokenizer.h: text to token ids, token for token what Hugging Face's `tokenizers` gives for BERT.
+/* tokenizer/tokenizer.h: text to token ids, token for token what Hugging Face's `tokenizers` gives
+ * for BERT.
  *
  *     qr_tokenizer *tokenizer;
  *     qr_encoding encoding = {0};
@@ -9,7 +10,8 @@
  *     qr_encoding_deinit(&encoding);
  *     qr_tokenizer_destroy(tokenizer);
  *
- * Threads: a loaded tokenizer is const and may be shared; an encoding belongs to one thread at a time.
+ * Threads: a loaded tokenizer is const and may be shared; an encoding belongs to one thread at a
+ * time.
  */
 #ifndef QR_TOKENIZER_H
 #define QR_TOKENIZER_H
@@ -20,9 +22,9 @@ typedef struct qr_tokenizer qr_tokenizer;
 
 /** What the tokenizer's files said. */
 typedef struct qr_tokenizer_info {
-    size_t vocab;            /* ids, added tokens included: highest id + 1 */
+    size_t vocab; /* ids, added tokens included: highest id + 1 */
     bool lowercase;
-    bool strip_accents;      /* resolved: as lowercase when the file leaves it open */
+    bool strip_accents; /* resolved: as lowercase when the file leaves it open */
     bool clean_text;
     bool handle_chinese_chars;
     int32_t cls_id, sep_id, pad_id, unk_id;
@@ -31,7 +33,8 @@ typedef struct qr_tokenizer_info {
 } qr_tokenizer_info;
 
 /** Loads `dir`/tokenizer.json, or vocab.txt with tokenizer_config.json and special_tokens_map.json.
- *  Padding and truncation stored in tokenizer.json are ignored. QR_BAD_MODEL names file, place and hint. */
+ *  Padding and truncation stored in tokenizer.json are ignored. QR_BAD_MODEL names file, place and
+ * hint. */
 QR_MUST_USE qr_status qr_tokenizer_load(const char *dir, qr_tokenizer **out, qr_error *error);
 void qr_tokenizer_destroy(qr_tokenizer *tokenizer);
 const qr_tokenizer_info *qr_tokenizer_get_info(const qr_tokenizer *tokenizer);
@@ -41,15 +44,15 @@ qr_text qr_tokenizer_token(const qr_tokenizer *tokenizer, int32_t id);
 
 #define QR_NO_WORD UINT32_MAX
 
-/** Tokens of one text or one pair; parallel arrays of `len`. Zero-initialise; arrays are owned, grow and are reused by
- *  the next encode. */
+/** Tokens of one text or one pair; parallel arrays of `len`. Zero-initialise; arrays are owned,
+ * grow and are reused by the next encode. */
 typedef struct qr_encoding {
     int32_t *ids;
-    uint8_t *types;      /* 0: first text and its specials, 1: second text and the last [SEP] */
-    uint8_t *special;    /* 1: [CLS] or [SEP] put there by the post-processor */
-    uint32_t *begin;     /* byte offsets into the original text (of the first or second text); */
-    uint32_t *end;       /*   both 0 for specials */
-    uint32_t *word;      /* index of the pre-tokenizer's word within its text; QR_NO_WORD for specials */
+    uint8_t *types;   /* 0: first text and its specials, 1: second text and the last [SEP] */
+    uint8_t *special; /* 1: [CLS] or [SEP] put there by the post-processor */
+    uint32_t *begin;  /* byte offsets into the original text (of the first or second text); */
+    uint32_t *end;    /*   both 0 for specials */
+    uint32_t *word; /* index of the pre-tokenizer's word within its text; QR_NO_WORD for specials */
     size_t len;
     size_t capacity;
     bool truncated;
@@ -63,17 +66,18 @@ typedef enum qr_truncation {
 } qr_truncation;
 
 typedef struct qr_encode_options {
-    bool special;         /* add [CLS] and [SEP] */
-    size_t max_tokens;    /* longest encoding, specials included; 0: no limit */
+    bool special;      /* add [CLS] and [SEP] */
+    size_t max_tokens; /* longest encoding, specials included; 0: no limit */
     qr_truncation truncation;
-    bool truncate_left;   /* drop from the beginning instead of the end */
+    bool truncate_left; /* drop from the beginning instead of the end */
 } qr_encode_options;
 
-/** Encodes `text` (and `pair`, when not NULL). Bytes may be anything: invalid UTF-8 follows qr_utf8_decode's rule.
- *  QR_TOO_LONG: above QR_LIMIT_TEXT_TOKENS, or max_tokens leaves no room for the specials or (ONLY_*) the other text;
- *  QR_NO_MEMORY. On failure `out->len` is 0. */
-QR_MUST_USE qr_status qr_tokenizer_encode(const qr_tokenizer *tokenizer, qr_text text, const qr_text *pair,
-                                          const qr_encode_options *options, qr_encoding *out);
+/** Encodes `text` (and `pair`, when not NULL). Bytes may be anything: invalid UTF-8 follows
+ * qr_utf8_decode's rule. QR_TOO_LONG: above QR_LIMIT_TEXT_TOKENS, or max_tokens leaves no room for
+ * the specials or (ONLY_*) the other text; QR_NO_MEMORY. On failure `out->len` is 0. */
+QR_MUST_USE qr_status qr_tokenizer_encode(const qr_tokenizer *tokenizer, qr_text text,
+                                          const qr_text *pair, const qr_encode_options *options,
+                                          qr_encoding *out);
 
 void qr_encoding_deinit(qr_encoding *encoding);
 
@@ -85,18 +89,22 @@ typedef struct qr_windows {
     qr_encoding question, context; /* the encoder's own: both texts before they are cut */
 } qr_windows;
 
-/** Encodes (question, context) with truncation only_second, `max_tokens` a window and `stride` tokens of overlap, as
- *  `tokenizers` does with return_overflowing_tokens. QR_TOO_LONG: the question leaves no room for more than `stride` tokens,
- *  or above QR_LIMIT_WINDOWS. Zero-initialise `out`; its memory is reused. */
-QR_MUST_USE qr_status qr_tokenizer_encode_windows(const qr_tokenizer *tokenizer, qr_text question, qr_text context,
-                                                  size_t max_tokens, size_t stride, qr_windows *out);
+/** Encodes (question, context) with truncation only_second, `max_tokens` a window and `stride`
+ * tokens of overlap, as `tokenizers` does with return_overflowing_tokens. QR_TOO_LONG: the question
+ * leaves no room for more than `stride` tokens, or above QR_LIMIT_WINDOWS. Zero-initialise `out`;
+ * its memory is reused. */
+QR_MUST_USE qr_status qr_tokenizer_encode_windows(const qr_tokenizer *tokenizer, qr_text question,
+                                                  qr_text context, size_t max_tokens, size_t stride,
+                                                  qr_windows *out);
 void qr_windows_deinit(qr_windows *windows);
 
-/** Appends the text that the ids stand for, as `tokenizers`' WordPiece decoder with clean-up: "##" joins, spaces before
- *  punctuation go. Unknown ids are skipped. */
-void qr_tokenizer_decode(const qr_tokenizer *tokenizer, const int32_t *ids, size_t len, bool skip_special, qr_buf *out);
+/** Appends the text that the ids stand for, as `tokenizers`' WordPiece decoder with clean-up: "##"
+ * joins, spaces before punctuation go. Unknown ids are skipped. */
+void qr_tokenizer_decode(const qr_tokenizer *tokenizer, const int32_t *ids, size_t len,
+                         bool skip_special, qr_buf *out);
 
-/** Appends `text` in lower case by Unicode's full mappings and with the final sigma, as Python's str.lower(). */
+/** Appends `text` in lower case by Unicode's full mappings and with the final sigma, as Python's
+ * str.lower(). */
 void qr_unicode_lower(qr_text text, qr_buf *out);
 
 #endif

@@ -1,5 +1,6 @@
-/* tokenizer/tokenizer_config_json.c: reads tokenizer_config.json and special_tokens_map.json, which name the special
- * tokens and, beside a vocab.txt, say how to normalize. Members that are missing have BERT's defaults. */
+/* tokenizer/tokenizer_config_json.c: reads tokenizer_config.json and special_tokens_map.json, which
+ * name the special tokens and, beside a vocab.txt, say how to normalize. Members that are missing
+ * have BERT's defaults. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +15,8 @@
 static const struct {
     const char *key, *value;
 } special_defaults[QR__SPECIAL_COUNT] = {
-    [QR__SPECIAL_UNK] = {"unk_token", "[UNK]"},   [QR__SPECIAL_SEP] = {"sep_token", "[SEP]"},
-    [QR__SPECIAL_PAD] = {"pad_token", "[PAD]"},   [QR__SPECIAL_CLS] = {"cls_token", "[CLS]"},
+    [QR__SPECIAL_UNK] = {"unk_token", "[UNK]"},    [QR__SPECIAL_SEP] = {"sep_token", "[SEP]"},
+    [QR__SPECIAL_PAD] = {"pad_token", "[PAD]"},    [QR__SPECIAL_CLS] = {"cls_token", "[CLS]"},
     [QR__SPECIAL_MASK] = {"mask_token", "[MASK]"},
 };
 
@@ -29,15 +30,17 @@ static qr_status keep(const qr__json *reader, qr_arena *arena, qr_text text, qr_
 }
 
 /* A token is a string, or an object with "content". */
-static qr_status read_specials(const qr__json *reader, const json_t *root, qr__tokenizer_config *config) {
+static qr_status read_specials(const qr__json *reader, const json_t *root,
+                               qr__tokenizer_config *config) {
     for (size_t i = 0; i < QR__SPECIAL_COUNT; i++) {
         const char *key = special_defaults[i].key;
         const json_t *value = json_object_get(root, key);
         if (value == NULL || json_is_null(value))
             continue;
         qr_text text;
-        qr_status status = json_is_object(value) ? qr__json_get_text(reader, value, key, "content", &text)
-                                                 : qr__json_get_text(reader, root, "top level", key, &text);
+        qr_status status = json_is_object(value)
+                               ? qr__json_get_text(reader, value, key, "content", &text)
+                               : qr__json_get_text(reader, root, "top level", key, &text);
         if (status == QR_OK)
             status = keep(reader, &config->arena, text, &config->special[i]);
         if (status != QR_OK)
@@ -74,15 +77,16 @@ static int by_id(const void *a, const void *b) {
     return (x->id > y->id) - (x->id < y->id);
 }
 
-static qr_status keep_added(const qr__json *reader, qr__tokenizer_config *config, const added_row *rows,
-                            size_t count) {
+static qr_status keep_added(const qr__json *reader, qr__tokenizer_config *config,
+                            const added_row *rows, size_t count) {
     config->added = qr_arena_array(&config->arena, count, sizeof *config->added);
     config->added_ids = qr_arena_array(&config->arena, count, sizeof *config->added_ids);
     if (config->added == NULL || config->added_ids == NULL)
         return no_memory(reader);
     for (size_t i = 0; i < count; i++) {
         char where[48];
-        snprintf(where, sizeof where, "added_tokens_decoder[\"%llu\"]", (unsigned long long)rows[i].id);
+        snprintf(where, sizeof where, "added_tokens_decoder[\"%llu\"]",
+                 (unsigned long long)rows[i].id);
         qr__added_token *token = &config->added[i];
         qr_status status = qr__json_added_token(reader, rows[i].token, where, token);
         if (status == QR_OK)
@@ -139,11 +143,13 @@ static qr_status read_config(const qr__json *reader, json_t *root, qr__tokenizer
         status = read_added(reader, root, config);
     const json_t *class = json_object_get(root, "tokenizer_class");
     if (status == QR_OK && json_is_string(class))
-        status = keep(reader, &config->arena, qr_text_of(json_string_value(class)), &config->tokenizer_class);
+        status = keep(reader, &config->arena, qr_text_of(json_string_value(class)),
+                      &config->tokenizer_class);
     return status;
 }
 
-qr_status qr__load_tokenizer_config(qr__tokenizer_config *config, const char *dir, qr_error *error) {
+qr_status qr__load_tokenizer_config(qr__tokenizer_config *config, const char *dir,
+                                    qr_error *error) {
     *config = (qr__tokenizer_config){
         .lowercase = true, .strip_accents = true, .handle_chinese_chars = true};
     qr_arena_init(&config->arena, ARENA_BYTES);
@@ -160,7 +166,8 @@ qr_status qr__load_tokenizer_config(qr__tokenizer_config *config, const char *di
         json_t *root = NULL;
         status = qr__json_read(&reader, true, &root);
         if (status == QR_OK)
-            status = i == 0 ? read_specials(&reader, root, config) : read_config(&reader, root, config);
+            status =
+                i == 0 ? read_specials(&reader, root, config) : read_config(&reader, root, config);
         json_decref(root);
     }
     return status;

@@ -1,5 +1,5 @@
-/* tokenizer/tokenizer_json.c: reads tokenizer.json. What it cannot honour it refuses: a tokenizer that is nearly
- * right is worse than none. */
+/* tokenizer/tokenizer_json.c: reads tokenizer.json. What it cannot honour it refuses: a tokenizer
+ * that is nearly right is worse than none. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +19,10 @@ static qr_status wrong_type(const qr__json *reader, const char *where, const jso
                             const char *wanted) {
     const char *found = json_string_value(json_object_get(object, "type"));
     char reason[160];
-    snprintf(reason, sizeof reason, "type is %.64s, only %s is supported", found == NULL ? "missing" : found,
-             wanted);
-    return qr__json_fault(reader, where, reason, "querent serves BERT models with a WordPiece tokenizer");
+    snprintf(reason, sizeof reason, "type is %.64s, only %s is supported",
+             found == NULL ? "missing" : found, wanted);
+    return qr__json_fault(reader, where, reason,
+                          "querent serves BERT models with a WordPiece tokenizer");
 }
 
 /* A file in memory, and where its vocabulary lies. */
@@ -31,16 +32,20 @@ typedef struct document {
     json_t *root;                /* the rest of it */
 } document;
 
-static qr_status read_vocab(const qr__json *reader, const document *file, qr__vocab *vocab, qr_text prefix) {
+static qr_status read_vocab(const qr__json *reader, const document *file, qr__vocab *vocab,
+                            qr_text prefix) {
     if (file->vocab_from == file->vocab_to)
-        return qr__json_fault(reader, "model.vocab", "missing or no object", "expected {\"token\": id, ...}");
+        return qr__json_fault(reader, "model.vocab", "missing or no object",
+                              "expected {\"token\": id, ...}");
     if (json_object_size(json_object_get(json_object_get(file->root, "model"), "vocab")) > 0)
         return qr__json_fault(reader, "model.vocab", "given twice", "which one is meant?");
     if (prefix.len > sizeof vocab->prefix)
-        return qr__json_fault(reader, "model.continuing_subword_prefix", "too long", "usually \"##\"");
+        return qr__json_fault(reader, "model.continuing_subword_prefix", "too long",
+                              "usually \"##\"");
     /* A member of a vocabulary takes about 15 bytes of JSON. */
     if (!qr__vocab_init(vocab, prefix, (file->vocab_to - file->vocab_from) / 15))
-        return qr_error_set(reader->error, QR_NO_MEMORY, "%s: no memory for the vocabulary", reader->path);
+        return qr_error_set(reader->error, QR_NO_MEMORY, "%s: no memory for the vocabulary",
+                            reader->path);
     return qr__vocab_json_read(reader, file->text, file->vocab_from, vocab);
 }
 
@@ -48,22 +53,24 @@ static qr_status read_model(const qr__json *reader, const document *file, qr_tok
     const json_t *model = json_object_get(file->root, "model");
     qr_text unknown = {0}, prefix = {0};
     if (!json_is_object(model))
-        return qr__json_fault(reader, "model", "missing or no object", "expected a WordPiece model");
+        return qr__json_fault(reader, "model", "missing or no object",
+                              "expected a WordPiece model");
     if (json_object_get(model, "type") != NULL && !type_is(model, "WordPiece"))
         return wrong_type(reader, "model", model, "WordPiece");
     qr_status status = qr__json_get_text(reader, model, "model", "unk_token", &unknown);
     if (status == QR_OK)
         status = qr__json_get_text(reader, model, "model", "continuing_subword_prefix", &prefix);
     if (status == QR_OK)
-        status = qr__json_get_size(reader, model, "model", "max_input_chars_per_word", MAX_WORD_CHARS,
-                               &tokenizer->max_word_chars);
+        status = qr__json_get_size(reader, model, "model", "max_input_chars_per_word",
+                                   MAX_WORD_CHARS, &tokenizer->max_word_chars);
     if (status == QR_OK)
         status = read_vocab(reader, file, &tokenizer->vocab, prefix);
     if (status != QR_OK)
         return status;
     tokenizer->info.unk_id = qr__vocab_find(&tokenizer->vocab, unknown);
     if (tokenizer->info.unk_id == QR__NO_ID)
-        return qr__json_fault(reader, "model.unk_token", "not in the vocabulary", "usually \"[UNK]\"");
+        return qr__json_fault(reader, "model.unk_token", "not in the vocabulary",
+                              "usually \"[UNK]\"");
     return QR_OK;
 }
 
@@ -78,14 +85,15 @@ static qr_status read_normalizer(const qr__json *reader, const json_t *root,
         qr__json_get_bool(reader, normalizer, "normalizer", "clean_text", &options->clean_text);
     if (status == QR_OK)
         status = qr__json_get_bool(reader, normalizer, "normalizer", "handle_chinese_chars",
-                               &options->handle_chinese_chars);
+                                   &options->handle_chinese_chars);
     if (status == QR_OK)
-        status = qr__json_get_bool(reader, normalizer, "normalizer", "lowercase", &options->lowercase);
+        status =
+            qr__json_get_bool(reader, normalizer, "normalizer", "lowercase", &options->lowercase);
     const json_t *strip = json_object_get(normalizer, "strip_accents");
     options->strip_accents = options->lowercase;
     if (status == QR_OK && strip != NULL && !json_is_null(strip))
-        status =
-            qr__json_get_bool(reader, normalizer, "normalizer", "strip_accents", &options->strip_accents);
+        status = qr__json_get_bool(reader, normalizer, "normalizer", "strip_accents",
+                                   &options->strip_accents);
     return status;
 }
 
@@ -105,7 +113,8 @@ static qr_status read_decoder(const qr__json *reader, const json_t *root, qr_tok
         return wrong_type(reader, "decoder", decoder, "WordPiece");
     qr_status status = qr__json_get_text(reader, decoder, "decoder", "prefix", &prefix);
     if (status == QR_OK)
-        status = qr__json_get_bool(reader, decoder, "decoder", "cleanup", &tokenizer->decoder_cleans);
+        status =
+            qr__json_get_bool(reader, decoder, "decoder", "cleanup", &tokenizer->decoder_cleans);
     if (status != QR_OK)
         return status;
     if (prefix.len > sizeof tokenizer->decoder_prefix)
@@ -116,10 +125,11 @@ static qr_status read_decoder(const qr__json *reader, const json_t *root, qr_tok
     return QR_OK;
 }
 
-static qr_status put_piece(const qr__json *reader, const char *where, qr__template *layout, int32_t what,
-                           size_t type) {
+static qr_status put_piece(const qr__json *reader, const char *where, qr__template *layout,
+                           int32_t what, size_t type) {
     if (layout->len == QR__TEMPLATE_PIECES)
-        return qr__json_fault(reader, where, "more than 32 pieces", "expected [CLS] A [SEP] or the like");
+        return qr__json_fault(reader, where, "more than 32 pieces",
+                              "expected [CLS] A [SEP] or the like");
     layout->pieces[layout->len].what = what;
     layout->pieces[layout->len++].type = (uint8_t)type;
     if (what >= 0)
@@ -128,8 +138,9 @@ static qr_status put_piece(const qr__json *reader, const char *where, qr__templa
 }
 
 /* The ids that a special token of the template stands for. */
-static qr_status put_special(const qr__json *reader, const char *where, const json_t *specials, qr_text name,
-                             size_t type, qr_tokenizer *tokenizer, qr__template *layout) {
+static qr_status put_special(const qr__json *reader, const char *where, const json_t *specials,
+                             qr_text name, size_t type, qr_tokenizer *tokenizer,
+                             qr__template *layout) {
     const json_t *ids = json_object_get(json_object_get(specials, name.data), "ids"), *id;
     size_t i;
     if (!json_is_array(ids))
@@ -167,7 +178,8 @@ static qr_status read_piece(const qr__json *reader, const char *where, const jso
         return put_special(reader, where, specials, id, type, tokenizer, layout);
     bool second = qr_text_is(id, "B");
     if (!second && !qr_text_is(id, "A"))
-        return qr__json_fault(reader, where, "a Sequence is neither A nor B", "A is the first text");
+        return qr__json_fault(reader, where, "a Sequence is neither A nor B",
+                              "A is the first text");
     return put_piece(reader, where, layout, second ? QR__PIECE_SECOND : QR__PIECE_FIRST, type);
 }
 
@@ -183,8 +195,8 @@ static bool is_complete(const qr__template *layout, bool pair) {
     return first == 1 && second == (pair ? 1 : 0);
 }
 
-static qr_status read_template(const qr__json *reader, const json_t *post, const char *key, bool pair,
-                               qr_tokenizer *tokenizer, qr__template *layout) {
+static qr_status read_template(const qr__json *reader, const json_t *post, const char *key,
+                               bool pair, qr_tokenizer *tokenizer, qr__template *layout) {
     char where[64];
     snprintf(where, sizeof where, "post_processor.%s", key);
     const json_t *pieces = json_object_get(post, key), *piece;
@@ -208,16 +220,19 @@ static qr_status read_bert_special(const qr__json *reader, const json_t *post, c
     json_int_t number = json_is_integer(id) ? json_integer_value(id) : -1;
     if (number < 0 || number >= (json_int_t)QR_LIMIT_VOCAB ||
         qr__vocab_text(&tokenizer->vocab, (int32_t)number).len == 0)
-        return qr__json_fault(reader, "post_processor", "\"cls\" or \"sep\" has no id of the vocabulary",
+        return qr__json_fault(reader, "post_processor",
+                              "\"cls\" or \"sep\" has no id of the vocabulary",
                               "expected [\"[SEP]\", 102]");
     *out = (int32_t)number;
     return QR_OK;
 }
 
-static qr_status read_post_processor(const qr__json *reader, const json_t *root, qr_tokenizer *tokenizer) {
+static qr_status read_post_processor(const qr__json *reader, const json_t *root,
+                                     qr_tokenizer *tokenizer) {
     const json_t *post = json_object_get(root, "post_processor");
     if (post == NULL || json_is_null(post)) {
-        qr_log(QR_LOG_WARN, "%s: no post_processor: [CLS] and [SEP] are not added to texts", reader->path);
+        qr_log(QR_LOG_WARN, "%s: no post_processor: [CLS] and [SEP] are not added to texts",
+               reader->path);
         qr__template_bert(tokenizer, QR__NO_ID, QR__NO_ID);
         return QR_OK;
     }
@@ -238,20 +253,23 @@ static qr_status read_post_processor(const qr__json *reader, const json_t *root,
     return status;
 }
 
-static qr_status read_added_tokens(const qr__json *reader, const json_t *root, qr_tokenizer *tokenizer) {
+static qr_status read_added_tokens(const qr__json *reader, const json_t *root,
+                                   qr_tokenizer *tokenizer) {
     const json_t *list = json_object_get(root, "added_tokens"), *row;
     size_t count = json_array_size(list), i;
     if (list != NULL && !json_is_null(list) && !json_is_array(list))
         return qr__json_fault(reader, "added_tokens", "not a list", "expected [...]");
     if (count > MAX_ADDED_TOKENS)
-        return qr__json_fault(reader, "added_tokens", "more than 65536 tokens", "is this the right file?");
+        return qr__json_fault(reader, "added_tokens", "more than 65536 tokens",
+                              "is this the right file?");
     if (count == 0)
         return QR_OK;
     qr_status status = QR_OK;
     qr__added_token *tokens = calloc(count, sizeof *tokens);
     size_t *ids = calloc(count, sizeof *ids);
     if (tokens == NULL || ids == NULL)
-        status = qr_error_set(reader->error, QR_NO_MEMORY, "%s: no memory for added tokens", reader->path);
+        status = qr_error_set(reader->error, QR_NO_MEMORY, "%s: no memory for added tokens",
+                              reader->path);
     for (i = 0; i < count && status == QR_OK; i++) {
         char where[48];
         snprintf(where, sizeof where, "added_tokens[%zu]", i);
@@ -267,7 +285,8 @@ static qr_status read_added_tokens(const qr__json *reader, const json_t *root, q
     return status;
 }
 
-static qr_status read_sections(const qr__json *reader, const document *file, qr_tokenizer *tokenizer) {
+static qr_status read_sections(const qr__json *reader, const document *file,
+                               qr_tokenizer *tokenizer) {
     qr_status status = read_model(reader, file, tokenizer);
     if (status == QR_OK)
         status = read_normalizer(reader, file->root, &tokenizer->normalizer);

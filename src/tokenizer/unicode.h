@@ -1,8 +1,8 @@
 /* tokenizer/unicode.h: what the tokenizer must know of a code point.
  *
- * The tables behind it are generated (unicode_tables.c) by asking the pinned `tokenizers` package at every
- * code point; tools/make_unicode_tables.py says how. Two array reads a code point; lower case and
- * decompositions, which few characters have, are found by bisection.
+ * The tables behind it are generated (unicode_tables.c) by asking the pinned `tokenizers` package
+ * at every code point; tools/make_unicode_tables.py says how. Two array reads a code point; lower
+ * case and decompositions, which few characters have, are found by bisection.
  */
 #ifndef QR_TOKENIZER_UNICODE_H
 #define QR_TOKENIZER_UNICODE_H
@@ -54,14 +54,17 @@ static inline qr__unicode_record qr__unicode_of(uint32_t code) {
                                                      (code & 127)]];
 }
 
-static inline unsigned qr__unicode_flags(uint32_t code) { return qr__unicode_of(code).flags; }
+static inline unsigned qr__unicode_flags(uint32_t code) {
+    return qr__unicode_of(code).flags;
+}
 
 #define QR__DECOMPOSITION_MAX 4
 
 /** Writes the lower case of `code` into out[0..1]; returns how many code points it is. */
 size_t qr__unicode_to_lower(uint32_t code, uint32_t out[2]);
 
-/** Writes the full canonical decomposition of `code` (itself when it has none); returns its length. */
+/** Writes the full canonical decomposition of `code` (itself when it has none); returns its length.
+ */
 size_t qr__unicode_decompose(uint32_t code, uint32_t out[QR__DECOMPOSITION_MAX]);
 
 #endif

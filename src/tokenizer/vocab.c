@@ -108,8 +108,8 @@ qr_status qr__vocab_add(qr__vocab *vocab, qr_text text, size_t id) {
     uint64_t hash = hash_of(QR__HASH_SEED, text.data, text.len);
     qr__slot *slot = slot_of(vocab, hash, text);
     size_t at = vocab->pool.len;
-    bool continues = text.len >= vocab->prefix_len &&
-                     memcmp(text.data, vocab->prefix, vocab->prefix_len) == 0;
+    bool continues =
+        text.len >= vocab->prefix_len && memcmp(text.data, vocab->prefix, vocab->prefix_len) == 0;
     if (slot->id != QR__NO_ID) { /* the same text again: its place moves to the new id */
         at = vocab->tokens[slot->id].at;
         vocab->tokens[slot->id] = (qr__token){0};
@@ -119,8 +119,8 @@ qr_status qr__vocab_add(qr__vocab *vocab, qr_text text, size_t id) {
             return QR_NO_MEMORY;
         vocab->entries++;
     }
-    vocab->tokens[id] = (qr__token){
-        .at = (uint32_t)at, .len = (uint16_t)text.len, .continues = continues};
+    vocab->tokens[id] =
+        (qr__token){.at = (uint32_t)at, .len = (uint16_t)text.len, .continues = continues};
     vocab->len = qr_max(vocab->len, id + 1);
     *slot = (qr__slot){TAG(hash), (int32_t)id};
     note_length(vocab, text, continues);

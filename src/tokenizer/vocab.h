@@ -1,20 +1,21 @@
 /* tokenizer/vocab.h: token text <-> id, and the lookup that WordPiece lives on.
  *
- * An open-addressing table over a hash that grows byte by byte, so that the hashes of all prefixes of a word
- * cost one pass. A continuing piece ("##ing") is looked up without building its text: the hash starts from
- * that of the prefix. Longest tokens by first byte bound how far a search must try.
+ * An open-addressing table over a hash that grows byte by byte, so that the hashes of all prefixes
+ * of a word cost one pass. A continuing piece ("##ing") is looked up without building its text: the
+ * hash starts from that of the prefix. Longest tokens by first byte bound how far a search must
+ * try.
  */
 #ifndef QR_TOKENIZER_VOCAB_H
 #define QR_TOKENIZER_VOCAB_H
 
 #include "base/base.h"
 
-#define QR__NO_ID        (-1)
-#define QR__TOKEN_BYTES  1024u /* longest token that is taken */
+#define QR__NO_ID       (-1)
+#define QR__TOKEN_BYTES 1024u /* longest token that is taken */
 
 typedef struct qr__token {
-    uint32_t at;  /* into the pool */
-    uint16_t len; /* 0: no such id */
+    uint32_t at;    /* into the pool */
+    uint16_t len;   /* 0: no such id */
     bool continues; /* begins with the continuing prefix */
     bool special;   /* decode may skip it */
     bool added;     /* no piece of words: an added token that the model's vocabulary lacks */
@@ -34,11 +35,12 @@ typedef struct qr__vocab {
     size_t mask;
     unsigned shift;
     size_t entries; /* texts in the table */
-    size_t blanks;  /* 1 when the file also has the empty text, which is counted but never matched */
+    size_t blanks; /* 1 when the file also has the empty text, which is counted but never matched */
     char prefix[64];
     size_t prefix_len;
     uint64_t prefix_hash;
-    uint16_t longest[2][256]; /* [continues][first byte]: bytes of the longest such token, prefix apart */
+    uint16_t longest[2][256]; /* [continues][first byte]: bytes of the longest such token, prefix
+                                 apart */
 } qr__vocab;
 
 #define QR__HASH_SEED 0x243F6A8885A308D3ull
@@ -56,10 +58,10 @@ void qr__vocab_deinit(qr__vocab *vocab);
  *  QR_BAD_MODEL: the id has another text, or is above QR_LIMIT_VOCAB, or the text is too long. */
 QR_MUST_USE qr_status qr__vocab_add(qr__vocab *vocab, qr_text text, size_t id);
 
-/** The id of the piece `prefix` (when `continues`) + bytes[0..len), whose hash is `hash`; QR__NO_ID when there is
- *  none. Added tokens are not found. */
+/** The id of the piece `prefix` (when `continues`) + bytes[0..len), whose hash is `hash`; QR__NO_ID
+ * when there is none. Added tokens are not found. */
 int32_t qr__vocab_find_piece(const qr__vocab *vocab, uint64_t hash, const char *bytes, size_t len,
-                              bool continues);
+                             bool continues);
 
 /** The id of a token, added ones included. */
 int32_t qr__vocab_find(const qr__vocab *vocab, qr_text text);

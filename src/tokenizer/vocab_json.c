@@ -1,20 +1,23 @@
 /* tokenizer/vocab_json.c: the vocabulary of a tokenizer.json, straight from its bytes.
  *
- * A vocabulary is 98 % of the file: one flat object with tens of thousands of members. Through jansson's general
- * objects it takes most of a server's start; read in place it takes two milliseconds. The rest of the file is
- * jansson's, with this object cut out.
+ * A vocabulary is 98 % of the file: one flat object with tens of thousands of members. Through
+ * jansson's general objects it takes most of a server's start; read in place it takes two
+ * milliseconds. The rest of the file is jansson's, with this object cut out.
  */
 #include "tokenizer/loaders.h"
 
 #include <stdio.h>
 
-/* A place in the text; every reader below moves it forward, and leaves it where it could not go on. */
+/* A place in the text; every reader below moves it forward, and leaves it where it could not go on.
+ */
 typedef struct place {
     qr_text text;
     size_t at;
 } place;
 
-static int peek(const place *p) { return p->at < p->text.len ? (uint8_t)p->text.data[p->at] : -1; }
+static int peek(const place *p) {
+    return p->at < p->text.len ? (uint8_t)p->text.data[p->at] : -1;
+}
 
 static void skip_blanks(place *p) {
     for (int c = peek(p); c == ' ' || c == '\n' || c == '\r' || c == '\t'; c = peek(p))
@@ -179,13 +182,15 @@ static bool read_id(place *p, size_t *out) {
     while (peek(p) >= '0' && peek(p) <= '9')
         p->at++;
     qr_text digits = {p->text.data + from, p->at - from};
-    if (!qr_text_to_u64(digits, QR_LIMIT_VOCAB - 1, &id) || (digits.len > 1 && digits.data[0] == '0'))
+    if (!qr_text_to_u64(digits, QR_LIMIT_VOCAB - 1, &id) ||
+        (digits.len > 1 && digits.data[0] == '0'))
         return false;
     *out = (size_t)id;
     return true;
 }
 
-static qr_status fault_at(const qr__json *reader, const place *p, const char *reason, const char *hint) {
+static qr_status fault_at(const qr__json *reader, const place *p, const char *reason,
+                          const char *hint) {
     size_t line, column;
     qr__text_line(p->text, p->at, &line, &column);
     char where[80];
@@ -203,7 +208,8 @@ qr_status qr__vocab_json_read(const qr__json *reader, qr_text text, size_t from,
         qr_text token;
         size_t id;
         if (!read_string(&p, buffer, &token))
-            return fault_at(reader, &p, "not a string, or one over 1024 bytes", "expected \"token\": id");
+            return fault_at(reader, &p, "not a string, or one over 1024 bytes",
+                            "expected \"token\": id");
         if (!take(&p, ':') || !read_id(&p, &id))
             return fault_at(reader, &p, "not an id", "ids are whole numbers below 1000000");
         if (token.len == 0) {
@@ -212,9 +218,11 @@ qr_status qr__vocab_json_read(const qr__json *reader, qr_text text, size_t from,
         }
         qr_status status = qr__vocab_add(vocab, token, id);
         if (status == QR_NO_MEMORY)
-            return qr_error_set(reader->error, status, "%s: no memory for the vocabulary", reader->path);
+            return qr_error_set(reader->error, status, "%s: no memory for the vocabulary",
+                                reader->path);
         if (status != QR_OK)
-            return fault_at(reader, &p, "the id is given to two tokens, or the token is over 1024 bytes",
+            return fault_at(reader, &p,
+                            "the id is given to two tokens, or the token is over 1024 bytes",
                             "each id belongs to one token");
     } while (take(&p, ','));
     return take(&p, '}') ? QR_OK : fault_at(reader, &p, "neither , nor }", "is the file whole?");

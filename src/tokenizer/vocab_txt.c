@@ -1,5 +1,5 @@
-/* tokenizer/vocab_txt.c: builds the tokenizer that BERT's own files describe: vocab.txt (a token a line, the line's
- * number its id) with tokenizer_config.json and special_tokens_map.json. */
+/* tokenizer/vocab_txt.c: builds the tokenizer that BERT's own files describe: vocab.txt (a token a
+ * line, the line's number its id) with tokenizer_config.json and special_tokens_map.json. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,9 +10,9 @@
 
 /* Tokenizers that read vocab.txt as BERT does. */
 static bool is_bert_class(qr_text name) {
-    static const char *const classes[] = {"Bert",        "DistilBert", "MobileBert", "SqueezeBert",
-                                          "ConvBert",    "RetriBert",  "Electra",    "LayoutLM",
-                                          "DPRQuestionEncoder", "DPRContextEncoder"};
+    static const char *const classes[] = {
+        "Bert",      "DistilBert", "MobileBert", "SqueezeBert",        "ConvBert",
+        "RetriBert", "Electra",    "LayoutLM",   "DPRQuestionEncoder", "DPRContextEncoder"};
     if (name.len == 0)
         return true;
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
@@ -84,8 +84,8 @@ static qr_status read_vocab(qr_tokenizer *tokenizer, const char *path, qr_error 
 }
 
 /* The special tokens that the vocabulary has, then those of added_tokens_decoder. */
-static qr_status add_tokens(qr_tokenizer *tokenizer, const char *path, const qr__tokenizer_config *config,
-                            qr_error *error) {
+static qr_status add_tokens(qr_tokenizer *tokenizer, const char *path,
+                            const qr__tokenizer_config *config, qr_error *error) {
     qr__added_token specials[QR__SPECIAL_COUNT];
     size_t count = 0;
     for (size_t i = 0; i < QR__SPECIAL_COUNT; i++)
@@ -113,21 +113,23 @@ static qr_status find_special(const qr_tokenizer *tokenizer, const char *path,
                         path, (int)qr_min(name.len, 100), name.data);
 }
 
-qr_status qr__load_vocab_txt(qr_tokenizer *tokenizer, const char *dir, const qr__tokenizer_config *config,
-                             qr_error *error) {
+qr_status qr__load_vocab_txt(qr_tokenizer *tokenizer, const char *dir,
+                             const qr__tokenizer_config *config, qr_error *error) {
     char path[QR_PATH_BYTES];
     int32_t cls, sep;
     if (!qr_file_join(dir, "vocab.txt", path, sizeof path))
         return qr_error_set(error, QR_BAD_MODEL, "%s: the path is too long", dir);
     if (!is_bert_class(config->tokenizer_class))
-        return qr_error_set(error, QR_BAD_MODEL,
-                            "%s: tokenizer_class: %.64s is not BERT's (querent serves BERT models with a "
-                            "WordPiece tokenizer; a tokenizer.json would settle it)",
-                            config->path, config->tokenizer_class.data);
+        return qr_error_set(
+            error, QR_BAD_MODEL,
+            "%s: tokenizer_class: %.64s is not BERT's (querent serves BERT models with a "
+            "WordPiece tokenizer; a tokenizer.json would settle it)",
+            config->path, config->tokenizer_class.data);
     snprintf(tokenizer->info.source, sizeof tokenizer->info.source, "vocab.txt");
     qr_status status = read_vocab(tokenizer, path, error);
     if (status == QR_OK)
-        status = find_special(tokenizer, path, config, QR__SPECIAL_UNK, &tokenizer->info.unk_id, error);
+        status =
+            find_special(tokenizer, path, config, QR__SPECIAL_UNK, &tokenizer->info.unk_id, error);
     if (status == QR_OK)
         status = find_special(tokenizer, path, config, QR__SPECIAL_CLS, &cls, error);
     if (status == QR_OK)
@@ -135,10 +137,11 @@ qr_status qr__load_vocab_txt(qr_tokenizer *tokenizer, const char *dir, const qr_
     if (status != QR_OK)
         return status;
     tokenizer->max_word_chars = MAX_WORD_CHARS;
-    tokenizer->normalizer = (qr__normalizer_options){.clean_text = true,
-                                                     .handle_chinese_chars = config->handle_chinese_chars,
-                                                     .strip_accents = config->strip_accents,
-                                                     .lowercase = config->lowercase};
+    tokenizer->normalizer =
+        (qr__normalizer_options){.clean_text = true,
+                                 .handle_chinese_chars = config->handle_chinese_chars,
+                                 .strip_accents = config->strip_accents,
+                                 .lowercase = config->lowercase};
     qr__template_bert(tokenizer, cls, sep);
     memcpy(tokenizer->decoder_prefix, PREFIX, sizeof PREFIX - 1);
     tokenizer->decoder_prefix_len = sizeof PREFIX - 1;

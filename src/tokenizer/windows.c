@@ -19,7 +19,8 @@ static qr_status grow(qr_windows *windows) {
 }
 
 /* One window: the template with tokens [from, to) of the context. */
-static qr_status add_window(const qr__template *layout, qr_windows *windows, size_t from, size_t to) {
+static qr_status add_window(const qr__template *layout, qr_windows *windows, size_t from,
+                            size_t to) {
     qr_status status = grow(windows);
     if (status != QR_OK)
         return status;
@@ -66,8 +67,9 @@ static qr_status encode_windows(const qr_tokenizer *tokenizer, qr_text question,
     return status;
 }
 
-qr_status qr_tokenizer_encode_windows(const qr_tokenizer *tokenizer, qr_text question, qr_text context,
-                                      size_t max_tokens, size_t stride, qr_windows *out) {
+qr_status qr_tokenizer_encode_windows(const qr_tokenizer *tokenizer, qr_text question,
+                                      qr_text context, size_t max_tokens, size_t stride,
+                                      qr_windows *out) {
     out->len = 0;
     out->question.len = out->context.len = 0;
     qr_status status = encode_windows(tokenizer, question, context, max_tokens, stride, out);

@@ -1,8 +1,8 @@
 /* tokenizer/wordpiece.c: a word into pieces, the longest first.
  *
- * Most words of a query are tokens themselves and cost one lookup, with the hash that the scan already has. Otherwise
- * the hashes of all prefixes come from one pass over at most the longest token that begins with that byte, and are
- * tried from the longest down.
+ * Most words of a query are tokens themselves and cost one lookup, with the hash that the scan
+ * already has. Otherwise the hashes of all prefixes come from one pass over at most the longest
+ * token that begins with that byte, and are tried from the longest down.
  */
 #include "tokenizer/parts.h"
 
@@ -11,7 +11,8 @@ static bool is_boundary(const qr__word *word, size_t at) {
 }
 
 /* The longest token that the word has at `from`; its length in *len. */
-static int32_t longest_piece(const qr__vocab *vocab, const qr__word *word, size_t from, size_t *len) {
+static int32_t longest_piece(const qr__vocab *vocab, const qr__word *word, size_t from,
+                             size_t *len) {
     bool continues = from > 0;
     uint64_t hashes[QR__TOKEN_BYTES];
     uint16_t lengths[QR__TOKEN_BYTES];
@@ -27,7 +28,7 @@ static int32_t longest_piece(const qr__vocab *vocab, const qr__word *word, size_
     }
     while (candidates-- > 0) {
         int32_t id = qr__vocab_find_piece(vocab, hashes[candidates], word->bytes + from,
-                                           lengths[candidates], continues);
+                                          lengths[candidates], continues);
         if (id != QR__NO_ID) {
             *len = lengths[candidates];
             return id;

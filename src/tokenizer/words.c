@@ -1,8 +1,10 @@
-/* tokenizer/words.c: a text into words: added tokens, normalization and the pre-tokenizer in one pass.
+/* tokenizer/words.c: a text into words: added tokens, normalization and the pre-tokenizer in one
+ * pass.
  *
- * Plain ASCII words are lower-cased and hashed as they are scanned. At the first byte that is not so plain (a byte
- * from 0x80 on, a control character) the word is begun again in the general way, which goes on up to the next ASCII
- * white space: white space is a starter, so nothing on one side of it changes what the other side becomes.
+ * Plain ASCII words are lower-cased and hashed as they are scanned. At the first byte that is not
+ * so plain (a byte from 0x80 on, a control character) the word is begun again in the general way,
+ * which goes on up to the next ASCII white space: white space is a starter, so nothing on one side
+ * of it changes what the other side becomes.
  */
 #include <stdlib.h>
 
@@ -18,7 +20,9 @@ typedef struct scan {
     qr__word word;   /* being built the general way */
 } scan;
 
-static bool has_enough(const scan *s) { return s->out->len > s->stop_len; }
+static bool has_enough(const scan *s) {
+    return s->out->len > s->stop_len;
+}
 
 static qr_status add_token(scan *s, int32_t id, uint32_t begin, uint32_t end) {
     qr_status status = qr__encoding_fit(s->out, 1);
@@ -88,7 +92,8 @@ static qr_status scan_general(scan *s, size_t from, size_t to) {
     return has_enough(s) ? QR_OK : word_end(s);
 }
 
-/* The ASCII word at *at, which is moved behind it; or the general span that it turns out to begin. */
+/* The ASCII word at *at, which is moved behind it; or the general span that it turns out to begin.
+ */
 static qr_status scan_word(scan *s, size_t *at, size_t to) {
     const qr_tokenizer *t = s->tokenizer;
     const uint8_t *bytes = (const uint8_t *)s->text.data;
@@ -196,7 +201,8 @@ static qr_status scan_segment(scan *s, size_t from, size_t to) {
     return scan_plain(s, from, to);
 }
 
-qr_status qr__encode_text(const qr_tokenizer *tokenizer, qr_text text, size_t enough, qr_encoding *out) {
+qr_status qr__encode_text(const qr_tokenizer *tokenizer, qr_text text, size_t enough,
+                          qr_encoding *out) {
     if (text.len > UINT32_MAX - 8)
         return QR_TOO_LONG;
     if (out->scratch == NULL) {

@@ -61,16 +61,17 @@ static void embed(pass *p) {
     const qr_bert *bert = p->weights->bert;
     const qr_batch *batch = p->context->batch;
     size_t C = hidden_size(p), b = 0;
-    size_t word_bytes = C * (p->weights->word_half ? sizeof(uint16_t) : sizeof(float));
+    const qr_words *words = p->weights->words;
+    size_t word_bytes = C * (words->half ? sizeof(uint16_t) : sizeof(float));
     for (size_t t = p->begin; t < p->end; t++) {
         while (batch->starts[b + 1] <= t)
             b++;
-        const char *word = (const char *)p->weights->word + (size_t)batch->ids[t] * word_bytes;
+        const char *word = (const char *)words->rows + (size_t)batch->ids[t] * word_bytes;
         const float *position = bert->position + (t - batch->starts[b]) * C;
         const float *type = NULL;
         if (bert->info.types > 0)
             type = bert->type + (batch->types == NULL ? 0 : batch->types[t]) * C;
-        p->weights->kernels.embed(p->desk->hidden + t * C, word, p->weights->word_half, position, type, C);
+        p->weights->kernels.embed(p->desk->hidden + t * C, word, words->half, position, type, C);
     }
     float *mine = p->desk->hidden + p->begin * C;
     p->weights->kernels.layer_norm(mine, mine, NULL, bert->embedding_norm.gamma, bert->embedding_norm.beta,

@@ -1,11 +1,11 @@
 /* engine/cpu/weights.h: a model's weights as the CPU's forward pass reads them: matrices packed, the rest as loaded.
  *
- *     qr_weights *w;
- *     qr_weights_pack(bert, &(qr_weights_plan){.precision = QR_PRECISION_INT8, .isa = isa}, &w, &error);
- *     qr_weights_release_originals(bert, w);     // once no other plan will be packed from this bert
+ *     qr_words_pack(bert, isa, true, &words, &error);
+ *     qr_weights_pack(bert, &(qr_weights_plan){.precision = QR_PRECISION_INT8, .isa = isa, .words = words}, &w, &error);
+ *     qr_weights_release_originals(bert);        // once no other plan will be packed from this bert
  *
- * Q, K and V are one matrix with the query's scale 1/sqrt(D) folded in; heads stay f32. Norms, positions and segments are borrowed
- * from the bert, which must outlive this. Threads: const after packing.
+ * Q, K and V are one matrix with the query's scale log2(e)/sqrt(D) folded in (attention takes powers of 2); heads stay f32. Norms,
+ * positions and segments are borrowed from the bert, which must outlive this. Threads: const after packing.
  */
 #ifndef QR_ENGINE_CPU_WEIGHTS_H
 #define QR_ENGINE_CPU_WEIGHTS_H
@@ -13,6 +13,17 @@
 #include "engine/cpu/kernels/kernels.h"
 #include "engine/cpu/matrix.h"
 #include "engine/model/model.h"
+
+/** The word embeddings, [V][C]: the one table that is read by row. f32 stays where the bert has it. */
+typedef struct qr_words {
+    const void *rows;
+    bool half; /* IEEE f16, `rows` is our own */
+    size_t bytes;
+} qr_words;
+
+/** In 16 bits where that loses nothing (a model stored in f16) or where it may be rounded (error 2^-11). */
+QR_MUST_USE qr_status qr_words_pack(const qr_bert *bert, qr_isa isa, bool may_round, qr_words **out, qr_error *error);
+void qr_words_destroy(qr_words *words);
 
 typedef struct qr_weights_layer {
     qr_matrix *qkv;    /* [3C][C]; NULL where the layer is split */
@@ -29,11 +40,11 @@ typedef struct qr_weights {
     qr_isa isa;
     qr_kernels kernels;
     qr_epilogue activation;
-    const void *word;    /* [V][C]: f32 of the bert, or f16 of our own */
-    bool word_half;
+    const qr_words *words;
     qr_weights_layer *layers;               /* [L] */
     qr_matrix *span, *pooler, *classifier;  /* of the head, or NULL */
-    size_t fallbacks;    /* matrices in bf16 within an int8 plan */
+    size_t fallbacks;       /* matrices in bf16 within an int8 plan */
+    qr_memory_huge *memory; /* of the matrices; NULL: they belong to other weights */
 } qr_weights;
 
 /** The four matrices of a layer, as bits of qr_weights_plan.fallback. */
@@ -43,12 +54,17 @@ typedef struct qr_weights_plan {
     qr_precision precision;  /* F32, BF16 or INT8 */
     qr_isa isa;
     const uint8_t *fallback; /* [L] bits: matrices that an int8 plan keeps in bf16; NULL: none */
+    const qr_words *words;   /* borrowed */
 } qr_weights_plan;
 
 QR_MUST_USE qr_status qr_weights_pack(const qr_bert *bert, const qr_weights_plan *plan, qr_weights **out, qr_error *error);
 
-/** Gives back the bert's matrices that `weights` holds packed (all but what it borrows). */
-void qr_weights_release_originals(qr_bert *bert, const qr_weights *weights);
+/** int8 weights with the matrices of `fallback` taken from bf16 weights of the same bert, for a trial: borrows both. */
+QR_MUST_USE qr_status qr_weights_mix(const qr_weights *int8, const qr_weights *bf16, const uint8_t *fallback, qr_weights **out,
+                                     qr_error *error);
+
+/** Gives the bert's matrices back to the system. Its word embeddings stay. */
+void qr_weights_release_originals(qr_bert *bert);
 
 void qr_weights_destroy(qr_weights *weights);
 

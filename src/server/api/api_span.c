@@ -1,12 +1,14 @@
 /* server/api/api_span.c: POST /span, extractive question answering in Hugging Face's shape.
  *
  *     {"inputs": {"question": "...", "context": "..."}, "parameters": {"top_k": 1}}
- *     {"question": "...", "context": "...", "top_k": 1}                               the same, flat
+ *     {"question": "...", "context": "...", "top_k": 1}                               the same,
+ * flat
  *     -> {"score":0.97,"start":11,"end":16,"answer":"Paris"}
  *
- * One answer is an object, several (or none) are a list. Offsets are in code points of the context. */
-#include "server/api/dialects.h"
+ * One answer is an object, several (or none) are a list. Offsets are in code points of the context.
+ */
 #include "server/api/call.h"
+#include "server/api/dialects.h"
 
 typedef struct span_request {
     qr__request head;
@@ -56,7 +58,8 @@ static qr_status make_jobs(qr__call *call, span_request *request) {
     const qr_windows *made = &call->windows;
     qr_windows *kept = &request->windows;
     kept->items = qr_arena_array(&exchange->arena, made->len, sizeof *kept->items);
-    exchange->ticket.jobs = qr_arena_array(&exchange->arena, made->len, sizeof *exchange->ticket.jobs);
+    exchange->ticket.jobs =
+        qr_arena_array(&exchange->arena, made->len, sizeof *exchange->ticket.jobs);
     if (kept->items == NULL || exchange->ticket.jobs == NULL)
         return QR_NO_MEMORY;
     kept->capacity = made->len;
@@ -73,15 +76,18 @@ static qr_status make_jobs(qr__call *call, span_request *request) {
 
 static qr_status decode_body(qr__call *call) {
     span_request *request = (span_request *)call->request;
-    const qr__value *inputs = qr__value_get(call->body, "inputs"), *parameters = qr__value_get(call->body, "parameters");
+    const qr__value *inputs = qr__value_get(call->body, "inputs"),
+                    *parameters = qr__value_get(call->body, "parameters");
     qr_text question, context;
     if (inputs != NULL && qr__value_kind_of(inputs) != QR__VALUE_OBJECT)
         return qr__call_bad_field(call, "inputs");
     if (parameters != NULL && qr__value_kind_of(parameters) != QR__VALUE_OBJECT)
         return qr__call_bad_field(call, "parameters");
     const qr__value *texts = inputs != NULL ? inputs : call->body;
-    if (!qr__field_text(call, texts, "question", &question) || !qr__field_text(call, texts, "context", &context) ||
-        read_options(call, parameters != NULL ? parameters : call->body, &request->options) != QR_OK)
+    if (!qr__field_text(call, texts, "question", &question) ||
+        !qr__field_text(call, texts, "context", &context) ||
+        read_options(call, parameters != NULL ? parameters : call->body, &request->options) !=
+            QR_OK)
         return QR_BAD_REQUEST;
     qr_status status = qr__call_model(call, QR__KIND_BIT(QR_KIND_SPAN), QR__UNKNOWN_REFUSED);
     if (status != QR_OK)
@@ -90,7 +96,8 @@ static qr_status decode_body(qr__call *call) {
     request->context = qr_arena_text(&call->exchange->arena, context);
     if (request->context.data == NULL)
         return QR_NO_MEMORY;
-    status = qr_span_encode(call->exchange->model, question, context, &request->options, &call->windows);
+    status =
+        qr_span_encode(call->exchange->model, question, context, &request->options, &call->windows);
     return status == QR_OK ? make_jobs(call, request) : status;
 }
 
@@ -106,7 +113,8 @@ static void put_span(qr_buf *out, const qr_span *span, qr_text context) {
     qr_buf_literal(out, ",\"end\":");
     qr_buf_u64(out, span->end);
     qr_buf_literal(out, ",\"answer\":");
-    qr_json_text(out, (qr_text){context.data + span->begin_byte, span->end_byte - span->begin_byte});
+    qr_json_text(out,
+                 (qr_text){context.data + span->begin_byte, span->end_byte - span->begin_byte});
     qr_buf_byte(out, '}');
 }
 
@@ -123,8 +131,8 @@ void qr__span_encode(const qr_api *api, qr_exchange *exchange) {
     }
     for (size_t i = 0; i < ticket->jobs_len; i++)
         logits[i] = ticket->jobs[i].result;
-    exchange->status =
-        qr_span_decode(&request->windows, logits, request->context, &request->options, spans, &count);
+    exchange->status = qr_span_decode(&request->windows, logits, request->context,
+                                      &request->options, spans, &count);
     if (exchange->status != QR_OK)
         return;
     if (count != 1)

@@ -9,7 +9,9 @@ static void log_bad_json(const qr_exchange *exchange, size_t fault_byte) {
     uint64_t dropped;
     if (!qr_rate_allow(&rate, 10, qr_clock_ns(), &dropped))
         return;
-    qr_log(QR_LOG_INFO, "%s: body is not valid JSON near byte %zu of %zu (trace %s, %" PRIu64 " like it not logged)",
+    qr_log(QR_LOG_INFO,
+           "%s: body is not valid JSON near byte %zu of %zu (trace %s, %" PRIu64
+           " like it not logged)",
            exchange->route->name, fault_byte, exchange->body.len, exchange->trace_id, dropped);
 }
 
@@ -78,7 +80,8 @@ bool qr__field_truncation(qr__call *call, const qr__value *object, qr_encode_opt
         qr__call_bad_field(call, "truncation_direction");
         return false;
     }
-    if (qr__value_get(object, "prompt_name") != NULL) { /* no model here has prompts, so no name is known */
+    if (qr__value_get(object, "prompt_name") !=
+        NULL) { /* no model here has prompts, so no name is known */
         qr__call_bad_field(call, "prompt_name");
         return false;
     }
@@ -104,7 +107,8 @@ static void log_unknown_model(const qr_pipeline *served) {
     uint64_t dropped;
     if (qr_rate_allow(&rate, 1, qr_clock_ns(), &dropped))
         qr_log(QR_LOG_WARN,
-               "a request asked for a model that is not loaded; %s answered (%" PRIu64 " like it not logged)",
+               "a request asked for a model that is not loaded; %s answered (%" PRIu64
+               " like it not logged)",
                qr_pipeline_name(served), dropped);
 }
 
@@ -136,4 +140,6 @@ static int by_score(const void *a, const void *b) {
     return x->index > y->index ? -1 : x->index < y->index;
 }
 
-void qr__rank(qr__ranked *items, size_t len) { qsort(items, len, sizeof *items, by_score); }
+void qr__rank(qr__ranked *items, size_t len) {
+    qsort(items, len, sizeof *items, by_score);
+}

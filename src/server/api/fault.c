@@ -1,5 +1,5 @@
-/* server/api/fault.c: error bodies. Sentences come from tables; numbers and our own field names are all that is added, so that
- * nothing of a request, a path or a key can leave through an error. */
+/* server/api/fault.c: error bodies. Sentences come from tables; numbers and our own field names are
+ * all that is added, so that nothing of a request, a path or a key can leave through an error. */
 #include "server/api/call.h"
 
 /* text-embeddings-inference's error types. */
@@ -25,17 +25,20 @@ static const char *openai_type(qr_status status) {
     return qr_status_http(status) < 500 ? "invalid_request_error" : "server_error";
 }
 
-/* Sentences that clients of text-embeddings-inference may compare; the status table's for all else. Never a quote or backslash. */
+/* Sentences that clients of text-embeddings-inference may compare; the status table's for all else.
+ * Never a quote or backslash. */
 static void put_sentence(qr_buf *out, qr_status status, const qr__request *request) {
     const char *field = request == NULL ? NULL : request->fault_field;
     size_t given = request == NULL ? 0 : request->fault_given;
     if (status == QR_EMPTY_INPUT) {
         qr_buf_literal(out, "Input validation error: `inputs` cannot be empty");
     } else if (status == QR_TOO_LONG && given > 0) {
-        qr_buf_printf(out, "Input validation error: `inputs` must have less than %zu tokens. Given: %zu",
+        qr_buf_printf(out,
+                      "Input validation error: `inputs` must have less than %zu tokens. Given: %zu",
                       request->fault_limit, given);
     } else if (status == QR_TOO_MANY && given > 0) {
-        qr_buf_printf(out, "batch size %zu > maximum allowed batch size %zu", given, request->fault_limit);
+        qr_buf_printf(out, "batch size %zu > maximum allowed batch size %zu", given,
+                      request->fault_limit);
     } else if (status == QR_OVERLOADED) {
         qr_buf_literal(out, "Model is overloaded");
     } else {
@@ -61,8 +64,8 @@ void qr__fail_openai(const qr_api *api, qr_exchange *exchange) {
     const qr__request *request = exchange->decoded;
     qr_buf_literal(out, "{\"message\":\"");
     put_sentence(out, status, request);
-    qr_buf_printf(out, "\",\"code\":%d,\"type\":\"%s\",\"error\":{\"message\":\"", qr_status_http(status),
-                  tei_type(status));
+    qr_buf_printf(out, "\",\"code\":%d,\"type\":\"%s\",\"error\":{\"message\":\"",
+                  qr_status_http(status), tei_type(status));
     put_sentence(out, status, request);
     qr_buf_printf(out, "\",\"type\":\"%s\",\"param\":", openai_type(status));
     if (request != NULL && request->fault_field != NULL)

@@ -1,8 +1,10 @@
 /* server/api/health.c: GET /health, /v2/health/live, /v2/health/ready and /metrics. */
-#include "server/api/dialects.h"
 #include "server/api/call.h"
+#include "server/api/dialects.h"
 
-static bool is_ready(const qr_api *api) { return api->hooks.ready == NULL || api->hooks.ready(api->hooks.state); }
+static bool is_ready(const qr_api *api) {
+    return api->hooks.ready == NULL || api->hooks.ready(api->hooks.state);
+}
 
 /* Alive is whoever can answer; load never changes that. */
 void qr__live_encode(const qr_api *api, qr_exchange *exchange) {

@@ -1,6 +1,7 @@
-/* server/api/info.c: GET /info: text-embeddings-inference's fields for the first model, then all models with their plans. */
-#include "server/api/dialects.h"
+/* server/api/info.c: GET /info: text-embeddings-inference's fields for the first model, then all
+ * models with their plans. */
 #include "server/api/call.h"
+#include "server/api/dialects.h"
 
 static void put_key_text(qr_buf *out, const char *key, const char *text) {
     qr_buf_printf(out, "\"%s\":", key);
@@ -8,7 +9,9 @@ static void put_key_text(qr_buf *out, const char *key, const char *text) {
     qr_buf_byte(out, ',');
 }
 
-static void put_key_number(qr_buf *out, const char *key, size_t number) { qr_buf_printf(out, "\"%s\":%zu,", key, number); }
+static void put_key_number(qr_buf *out, const char *key, size_t number) {
+    qr_buf_printf(out, "\"%s\":%zu,", key, number);
+}
 
 /* As torch names them. */
 static const char *dtype_name(qr_precision precision) {
@@ -46,7 +49,8 @@ static void put_model_type(qr_buf *out, const qr_pipeline *model) {
     qr_kind kind = qr_pipeline_kind(model);
     qr_buf_printf(out, "\"model_type\":{\"%s\":", qr_kind_name(kind));
     if (kind == QR_KIND_EMBEDDING)
-        qr_buf_printf(out, "{\"pooling\":\"%s\"}", about->pooling == QR_POOLING_CLS ? "cls" : "mean");
+        qr_buf_printf(out, "{\"pooling\":\"%s\"}",
+                      about->pooling == QR_POOLING_CLS ? "cls" : "mean");
     else if (kind == QR_KIND_SPAN)
         qr_buf_literal(out, "{}");
     else
@@ -82,16 +86,19 @@ void qr__info_encode(const qr_api *api, qr_exchange *exchange) {
         const qr_pipeline *first = api->models[0];
         put_key_text(out, "model_id", qr_pipeline_name(first));
         qr_buf_literal(out, "\"model_sha\":null,");
-        put_key_text(out, "model_dtype", dtype_name(qr_engine_plan(qr_pipeline_engine(first))->precision));
+        put_key_text(out, "model_dtype",
+                     dtype_name(qr_engine_plan(qr_pipeline_engine(first))->precision));
         put_key_text(out, "served_model_name", qr_pipeline_name(first));
         put_model_type(out, first);
         put_key_number(out, "max_input_length", qr_pipeline_max_tokens(first));
     }
     if (config != NULL) {
-        put_key_number(out, "max_concurrent_requests", qr_config_number(config, QR_OPTION_QUEUE_ITEMS));
+        put_key_number(out, "max_concurrent_requests",
+                       qr_config_number(config, QR_OPTION_QUEUE_ITEMS));
         put_key_number(out, "max_batch_tokens", qr_config_number(config, QR_OPTION_BATCH_TOKENS));
         size_t threads = qr_config_number(config, QR_OPTION_THREADS);
-        put_key_number(out, "tokenization_workers", threads == 0 ? (size_t)qr_cores_available() : threads);
+        put_key_number(out, "tokenization_workers",
+                       threads == 0 ? (size_t)qr_cores_available() : threads);
     }
     put_key_number(out, "max_client_batch_size", api->max_inputs);
     qr_buf_literal(out, "\"max_batch_requests\":null,\"auto_truncate\":true,");

@@ -60,8 +60,10 @@ qr_status qr__call_text(qr__call *call, qr_text text, const qr_text *pair,
     return qr__call_tokens(call, ids, types, encoding->len);
 }
 
-/* Cuts ids[0..len) to `longest`, in place, as the tokenizer would have cut the text that they stand for. */
-static size_t cut_ids(int32_t *ids, size_t len, size_t longest, bool left, const qr_tokenizer_info *about) {
+/* Cuts ids[0..len) to `longest`, in place, as the tokenizer would have cut the text that they stand
+ * for. */
+static size_t cut_ids(int32_t *ids, size_t len, size_t longest, bool left,
+                      const qr_tokenizer_info *about) {
     size_t head = ids[0] == about->cls_id, tail = ids[len - 1] == about->sep_id;
     if (len <= longest)
         return len;
@@ -94,7 +96,8 @@ qr_status qr__call_ids(qr__call *call, const qr__value *array, const char *field
             return qr__call_bad_field(call, field);
         ids[i] = (int32_t)id;
     }
-    return qr__call_tokens(call, ids, NULL, cut_ids(ids, len, longest, options->truncate_left, about));
+    return qr__call_tokens(call, ids, NULL,
+                           cut_ids(ids, len, longest, options->truncate_left, about));
 }
 
 static qr_status one_input(qr__call *call, const qr__value *input, const char *field,
@@ -119,7 +122,7 @@ qr_status qr__call_inputs(qr__call *call, const qr__value *inputs, const char *f
     size_t count = call->request->single ? 1 : qr__value_len(inputs);
     qr_status status = qr__call_jobs(call, count);
     for (size_t i = 0; status == QR_OK && i < count; i++)
-        status = one_input(call, call->request->single ? inputs : qr__value_at(inputs, i), field, options,
-                           truncate);
+        status = one_input(call, call->request->single ? inputs : qr__value_at(inputs, i), field,
+                           options, truncate);
     return status;
 }

@@ -3,9 +3,13 @@
 
 #include <jansson.h>
 
-static const json_t *of(const qr__value *value) { return (const json_t *)value; }
+static const json_t *of(const qr__value *value) {
+    return (const json_t *)value;
+}
 
-void qr__value_seed(void) { json_object_seed(0); }
+void qr__value_seed(void) {
+    json_object_seed(0);
+}
 
 qr_status qr__value_parse(qr_text text, qr__value **out, size_t *fault_byte) {
     json_error_t error;
@@ -30,7 +34,9 @@ qr_status qr__value_parse(qr_text text, qr__value **out, size_t *fault_byte) {
     return QR_OK;
 }
 
-void qr__value_free(qr__value *value) { json_decref((json_t *)value); }
+void qr__value_free(qr__value *value) {
+    json_decref((json_t *)value);
+}
 
 qr__value_kind qr__value_kind_of(const qr__value *value) {
     if (value == NULL)
@@ -60,7 +66,9 @@ const qr__value *qr__value_get(const qr__value *object, const char *key) {
     return value == NULL || json_is_null(value) ? NULL : (const qr__value *)value;
 }
 
-size_t qr__value_len(const qr__value *array) { return json_array_size(of(array)); }
+size_t qr__value_len(const qr__value *array) {
+    return json_array_size(of(array));
+}
 
 const qr__value *qr__value_at(const qr__value *array, size_t index) {
     return (const qr__value *)json_array_get(of(array), index);
@@ -82,7 +90,9 @@ static const number_row numbers[] = {
 #undef QR_X
 };
 
-const char *qr__number_name(qr__number number) { return numbers[number].name; }
+const char *qr__number_name(qr__number number) {
+    return numbers[number].name;
+}
 
 bool qr__value_number(const qr__value *value, qr__number number, size_t *out) {
     if (!json_is_integer(of(value)))

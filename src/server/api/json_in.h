@@ -5,8 +5,9 @@
  *     const qr__value *inputs = qr__value_get(body, "inputs");  // NULL: absent or null
  *     qr__value_free(body);
  *
- * The parser is jansson; it recurses up to a depth that would overflow a small stack, so a scan that needs no stack runs first.
- * Texts are borrowed from the body's tree and may hold NUL. Threads: a tree belongs to one thread.
+ * The parser is jansson; it recurses up to a depth that would overflow a small stack, so a scan
+ * that needs no stack runs first. Texts are borrowed from the body's tree and may hold NUL.
+ * Threads: a tree belongs to one thread.
  */
 #ifndef QR_SERVER_API_JSON_IN_H
 #define QR_SERVER_API_JSON_IN_H
@@ -41,15 +42,18 @@ typedef enum qr__number {
 #undef QR_X
 } qr__number;
 
-/** Seeds the hashing of keys; once, before requests and before the process gives up the right to read random bytes. */
+/** Seeds the hashing of keys; once, before requests and before the process gives up the right to
+ * read random bytes. */
 void qr__value_seed(void);
 
-/** The whole text must be one JSON value, of at most QR_LIMIT_JSON_DEPTH levels and QR_LIMIT_JSON_VALUES values, without duplicate
- *  keys. *out: returns owned. QR_BAD_JSON: *fault_byte says near which byte; QR_NO_MEMORY. */
+/** The whole text must be one JSON value, of at most QR_LIMIT_JSON_DEPTH levels and
+ * QR_LIMIT_JSON_VALUES values, without duplicate keys. *out: returns owned. QR_BAD_JSON:
+ * *fault_byte says near which byte; QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr__value_parse(qr_text text, qr__value **out, size_t *fault_byte);
 void qr__value_free(qr__value *value);
 
-/** The check before jansson: false (and the byte) when the text nests too deeply or holds too many values. Says nothing about validity. */
+/** The check before jansson: false (and the byte) when the text nests too deeply or holds too many
+ * values. Says nothing about validity. */
 bool qr__value_scan(qr_text text, size_t *fault_byte);
 
 /** QR__VALUE_NULL for a NULL pointer too: absent and null mean the same to every route. */

@@ -1,8 +1,9 @@
-/* server/api/json_scan.c: depth and number of values of a JSON text, without recursion and without judging it. Text that is no JSON
- * is counted as if it were; jansson refuses it afterwards. */
+/* server/api/json_scan.c: depth and number of values of a JSON text, without recursion and without
+ * judging it. Text that is no JSON is counted as if it were; jansson refuses it afterwards. */
 #include "server/api/json_in.h"
 
-/* The index behind the string that begins at `at` (a quote), or the text's length when it does not end. */
+/* The index behind the string that begins at `at` (a quote), or the text's length when it does not
+ * end. */
 static size_t skip_string(qr_text text, size_t at) {
     for (at++; at < text.len; at++) {
         if (text.data[at] == '\\')

@@ -1,14 +1,17 @@
 /* server/api/openai.c: POST /v1/embeddings.
  *
  *     {"input": ["a", "b"], "model": "minilm"}
- *     -> {"object":"list","data":[{"object":"embedding","index":0,"embedding":[...]},...],"model":"minilm","usage":{...}}
+ *     ->
+ * {"object":"list","data":[{"object":"embedding","index":0,"embedding":[...]},...],"model":"minilm","usage":{...}}
  *
- * Always normalised, always cut at the right. openai-python asks for base64 unless told otherwise, so that is the hot path. */
+ * Always normalised, always cut at the right. openai-python asks for base64 unless told otherwise,
+ * so that is the hot path. */
 #include "server/api/base64.h"
-#include "server/api/dialects.h"
 #include "server/api/call.h"
+#include "server/api/dialects.h"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "base64 embeddings are little-endian floats");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "base64 embeddings are little-endian floats");
 
 typedef struct openai_request {
     qr__request head;
@@ -62,6 +65,6 @@ void qr__openai_encode(const qr_api *api, qr_exchange *exchange) {
     }
     qr_buf_literal(out, "],\"model\":");
     qr_json_text(out, qr_text_of(qr_pipeline_name(exchange->model)));
-    qr_buf_printf(out, ",\"usage\":{\"prompt_tokens\":%zu,\"total_tokens\":%zu}}", request->head.tokens,
-                  request->head.tokens);
+    qr_buf_printf(out, ",\"usage\":{\"prompt_tokens\":%zu,\"total_tokens\":%zu}}",
+                  request->head.tokens, request->head.tokens);
 }

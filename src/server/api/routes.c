@@ -1,23 +1,29 @@
-/* server/api/routes.c: the table of routes, and the two calls that every exchange makes: decode and encode. */
+/* server/api/routes.c: the table of routes, and the two calls that every exchange makes: decode and
+ * encode. */
 #include <stdlib.h>
 
-#include "server/api/dialects.h"
 #include "server/api/call.h"
+#include "server/api/dialects.h"
 
 static const qr_route routes[] = {
     {QR_POST, "/embed", "/embed", false, true, qr__embed_decode, qr__embed_encode, qr__fail_tei},
     {QR_POST, "/span", "/span", false, true, qr__span_decode, qr__span_encode, qr__fail_tei},
     {QR_POST, "/v1/embeddings", "/v1/embeddings", false, true, qr__openai_decode, qr__openai_encode,
      qr__fail_openai},
-    {QR_POST, "/tokenize", "/tokenize", false, true, qr__tokenize_decode, qr__tokenize_encode, qr__fail_tei},
-    {QR_POST, "/rerank", "/rerank", false, true, qr__rerank_decode, qr__rerank_encode, qr__fail_tei},
-    {QR_POST, "/predict", "/predict", false, true, qr__predict_decode, qr__predict_encode, qr__fail_tei},
+    {QR_POST, "/tokenize", "/tokenize", false, true, qr__tokenize_decode, qr__tokenize_encode,
+     qr__fail_tei},
+    {QR_POST, "/rerank", "/rerank", false, true, qr__rerank_decode, qr__rerank_encode,
+     qr__fail_tei},
+    {QR_POST, "/predict", "/predict", false, true, qr__predict_decode, qr__predict_encode,
+     qr__fail_tei},
     {QR_POST, "/", "/", false, true, qr__root_decode, qr__root_encode, qr__fail_tei},
     {QR_GET, "/info", "/info", false, false, NULL, qr__info_encode, qr__fail_tei},
-    {QR_GET, "/health", "/health", true, false, qr__ready_decode, qr__health_encode, qr__health_fail},
-    {QR_GET, "/v2/health/live", "/v2/health/live", true, false, NULL, qr__live_encode, qr__fail_tei},
-    {QR_GET, "/v2/health/ready", "/v2/health/ready", true, false, qr__ready_decode, qr__ready_encode,
-     qr__ready_fail},
+    {QR_GET, "/health", "/health", true, false, qr__ready_decode, qr__health_encode,
+     qr__health_fail},
+    {QR_GET, "/v2/health/live", "/v2/health/live", true, false, NULL, qr__live_encode,
+     qr__fail_tei},
+    {QR_GET, "/v2/health/ready", "/v2/health/ready", true, false, qr__ready_decode,
+     qr__ready_encode, qr__ready_fail},
     {QR_GET, "/metrics", "/metrics", true, false, NULL, qr__metrics_encode, qr__fail_tei},
 };
 
@@ -28,7 +34,8 @@ size_t qr_api_routes(const qr_route **out) {
     return ROUTES;
 }
 
-const qr_route *qr_api_route(qr_method method, qr_text path, qr_status *status, const char **allow) {
+const qr_route *qr_api_route(qr_method method, qr_text path, qr_status *status,
+                             const char **allow) {
     *status = QR_NO_ROUTE;
     for (size_t i = 0; i < ROUTES; i++) {
         if (!qr_text_is(path, routes[i].path))
@@ -46,22 +53,26 @@ const qr_route *qr_api_route(qr_method method, qr_text path, qr_status *status, 
 qr_status qr_api_create(const qr_api_options *options, qr_api **out, qr_error *error) {
     *out = NULL;
     if (options->models_len > QR_LIMIT_MODELS)
-        return qr_error_set(error, QR_BAD_OPTION, "%zu models: at most %u can be served", options->models_len,
-                            QR_LIMIT_MODELS);
+        return qr_error_set(error, QR_BAD_OPTION, "%zu models: at most %u can be served",
+                            options->models_len, QR_LIMIT_MODELS);
     qr_api *api = malloc(sizeof *api);
     if (api == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "no memory for the routes");
-    *api = (qr_api){.models_len = options->models_len, .config = options->config, .hooks = options->hooks};
+    *api = (qr_api){
+        .models_len = options->models_len, .config = options->config, .hooks = options->hooks};
     if (options->models_len > 0)
         memcpy(api->models, options->models, options->models_len * sizeof *options->models);
-    api->max_inputs = options->config == NULL ? QR_LIMIT_INPUTS
-                                              : qr_config_number(options->config, QR_OPTION_MAX_INPUTS);
+    api->max_inputs = options->config == NULL
+                          ? QR_LIMIT_INPUTS
+                          : qr_config_number(options->config, QR_OPTION_MAX_INPUTS);
     qr__value_seed();
     *out = api;
     return QR_OK;
 }
 
-void qr_api_destroy(qr_api *api) { free(api); }
+void qr_api_destroy(qr_api *api) {
+    free(api);
+}
 
 qr_status qr_api_decode(const qr_api *api, qr_exchange *exchange) {
     uint64_t begun = qr_clock_ns();
@@ -80,7 +91,8 @@ qr_status qr_api_decode(const qr_api *api, qr_exchange *exchange) {
 
 static void note_stages(qr_exchange *exchange) {
     const qr_ticket *ticket = &exchange->ticket;
-    if (ticket->jobs_len == 0 || ticket->started_ns < ticket->submitted_ns || ticket->submitted_ns == 0)
+    if (ticket->jobs_len == 0 || ticket->started_ns < ticket->submitted_ns ||
+        ticket->submitted_ns == 0)
         return;
     exchange->stages.queue_ns = ticket->started_ns - ticket->submitted_ns;
     if (ticket->done_ns >= ticket->started_ns)
@@ -93,7 +105,8 @@ static void encode_fault(const qr_api *api, qr_exchange *exchange) {
     exchange->content_type = "application/json";
     exchange->http_code = qr_status_http(exchange->status);
     exchange->allow_header = exchange->status == QR_BAD_METHOD;
-    exchange->retry_header = exchange->http_code == 429 || exchange->http_code == 503 || exchange->http_code == 504;
+    exchange->retry_header =
+        exchange->http_code == 429 || exchange->http_code == 503 || exchange->http_code == 504;
     (route == NULL || route->fail == NULL ? qr__fail_tei : route->fail)(api, exchange);
 }
 

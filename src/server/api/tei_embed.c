@@ -3,8 +3,8 @@
  *     {"inputs": "how tall is everest"}    ->    [[0.0123,-0.0456,...]]
  *
  * Always a list of vectors, for one input too. */
-#include "server/api/dialects.h"
 #include "server/api/call.h"
+#include "server/api/dialects.h"
 
 typedef struct embed_request {
     qr__request head;

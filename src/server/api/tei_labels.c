@@ -1,11 +1,12 @@
 /* server/api/tei_labels.c: POST /predict and POST /rerank, for models with a classification head.
  *
- *     /predict {"inputs": "great film"}                     -> [{"score":0.98,"label":"positive"},...]
- *     /predict {"inputs": [["a"], ["a", "b"]]}              -> [[...],[...]]
- *     /rerank  {"query": "q", "texts": ["a", "b"]}          -> [{"index":1,"score":0.9},...]
+ *     /predict {"inputs": "great film"}                     ->
+ * [{"score":0.98,"label":"positive"},...] /predict {"inputs": [["a"], ["a", "b"]]}              ->
+ * [[...],[...]] /rerank  {"query": "q", "texts": ["a", "b"]}          ->
+ * [{"index":1,"score":0.9},...]
  */
-#include "server/api/dialects.h"
 #include "server/api/call.h"
+#include "server/api/dialects.h"
 
 typedef struct predict_request {
     qr__request head;
@@ -19,8 +20,8 @@ typedef struct rerank_request {
 } rerank_request;
 
 /* A text or a list of one or two texts; two are a pair. */
-static qr_status one_prediction(qr__call *call, const qr__value *input, const qr_encode_options *options,
-                                bool truncate) {
+static qr_status one_prediction(qr__call *call, const qr__value *input,
+                                const qr_encode_options *options, bool truncate) {
     size_t parts = qr__value_len(input);
     if (qr__value_kind_of(input) == QR__VALUE_TEXT)
         return qr__call_text(call, qr__value_text(input), NULL, options, truncate);
@@ -32,8 +33,8 @@ static qr_status one_prediction(qr__call *call, const qr__value *input, const qr
     if (parts != 1 && parts != 2)
         return qr__call_bad_field(call, "inputs");
     qr_text pair = qr__value_text(qr__value_at(input, parts - 1));
-    return qr__call_text(call, qr__value_text(qr__value_at(input, 0)), parts == 2 ? &pair : NULL, options,
-                         truncate);
+    return qr__call_text(call, qr__value_text(qr__value_at(input, 0)), parts == 2 ? &pair : NULL,
+                         options, truncate);
 }
 
 static qr_status decode_predict(qr__call *call) {
@@ -46,8 +47,9 @@ static qr_status decode_predict(qr__call *call) {
     if (!qr__field_truncation(call, call->body, &options, &truncate) ||
         !qr__field_flag(call, call->body, "raw_scores", &request->raw_scores))
         return QR_BAD_REQUEST;
-    qr_status status = qr__call_model(
-        call, QR__KIND_BIT(QR_KIND_CLASSIFIER) | QR__KIND_BIT(QR_KIND_RERANKER), QR__UNKNOWN_REFUSED);
+    qr_status status =
+        qr__call_model(call, QR__KIND_BIT(QR_KIND_CLASSIFIER) | QR__KIND_BIT(QR_KIND_RERANKER),
+                       QR__UNKNOWN_REFUSED);
     if (status != QR_OK)
         return status;
     request->head.single = qr__value_kind_of(qr__value_at(inputs, 0)) != QR__VALUE_ARRAY;
@@ -66,7 +68,8 @@ qr_status qr__predict_decode(const qr_api *api, qr_exchange *exchange) {
     return qr__call_run(api, exchange, sizeof(predict_request), decode_predict);
 }
 
-static void put_prediction(qr_exchange *exchange, float *logits, qr__ranked *ranked, bool raw_scores) {
+static void put_prediction(qr_exchange *exchange, float *logits, qr__ranked *ranked,
+                           bool raw_scores) {
     const qr_model_info *about = qr_engine_model(qr_pipeline_engine(exchange->model));
     qr_buf *out = &exchange->out;
     if (!raw_scores)

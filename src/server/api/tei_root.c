@@ -1,8 +1,9 @@
-/* server/api/tei_root.c: POST /, which text-embeddings-inference answers by what it serves: an embedding model as /embed, a classifier as
- * /predict, a reranker as /rerank; a span model here as /span. Clients that are given nothing but the server's address post there.
- * The first model decides. */
-#include "server/api/dialects.h"
+/* server/api/tei_root.c: POST /, which text-embeddings-inference answers by what it serves: an
+ * embedding model as /embed, a classifier as /predict, a reranker as /rerank; a span model here as
+ * /span. Clients that are given nothing but the server's address post there. The first model
+ * decides. */
 #include "server/api/call.h"
+#include "server/api/dialects.h"
 
 typedef struct dialect {
     qr_status (*decode)(const qr_api *api, qr_exchange *exchange);

@@ -3,9 +3,10 @@
  *     {"inputs": "tall"} -> [[{"id":101,"text":"[CLS]","special":true,"start":null,"stop":null},
  *                             {"id":4206,"text":"tall","special":false,"start":0,"stop":4},...]]
  *
- * `text` is the piece of the input, `start` and `stop` are byte offsets into it. Nothing is cut: there is no forward pass. */
-#include "server/api/dialects.h"
+ * `text` is the piece of the input, `start` and `stop` are byte offsets into it. Nothing is cut:
+ * there is no forward pass. */
 #include "server/api/call.h"
+#include "server/api/dialects.h"
 
 typedef struct token {
     int32_t id;
@@ -24,7 +25,8 @@ typedef struct tokenize_request {
     tokenized *items;
 } tokenize_request;
 
-static qr_status one_text(qr__call *call, qr_text text, const qr_encode_options *options, tokenized *item) {
+static qr_status one_text(qr__call *call, qr_text text, const qr_encode_options *options,
+                          tokenized *item) {
     qr_arena *arena = &call->exchange->arena;
     qr_encoding *encoding = &call->scratch;
     qr_status status = qr_tokenizer_encode(qr_pipeline_tokenizer(call->exchange->model), text, NULL,
@@ -57,7 +59,8 @@ static qr_status decode_body(qr__call *call) {
         status = qr__call_jobs(call, single ? 1 : qr__value_len(inputs));
     if (status != QR_OK)
         return status;
-    request->items = qr_arena_array(&call->exchange->arena, request->head.inputs_len, sizeof *request->items);
+    request->items =
+        qr_arena_array(&call->exchange->arena, request->head.inputs_len, sizeof *request->items);
     if (request->items == NULL)
         return QR_NO_MEMORY;
     for (size_t i = 0; status == QR_OK && i < request->head.inputs_len; i++) {

@@ -1,11 +1,12 @@
-/* server/ops/histogram.h: counts between fixed edges, filled by any thread, printed as Prometheus text.
+/* server/ops/histogram.h: counts between fixed edges, filled by any thread, printed as Prometheus
+ * text.
  *
- *     static const qr__edge edges[] = {{1000000, "0.001"}, ...};     // ns, and the same in seconds as text
- *     qr__histogram h = {0};
- *     qr__histogram_count(&h, &qr__seconds, ns);
+ *     static const qr__edge edges[] = {{1000000, "0.001"}, ...};     // ns, and the same in seconds
+ * as text qr__histogram h = {0}; qr__histogram_count(&h, &qr__seconds, ns);
  *     qr__histogram_render(&h, &qr__seconds, "querent_x_seconds", "stage=\"queue\"", out);
  *
- * Edges are integers in the unit that is counted, with their text beside them, so that "0.005" is exactly 5 ms on both sides.
+ * Edges are integers in the unit that is counted, with their text beside them, so that "0.005" is
+ * exactly 5 ms on both sides.
  */
 #ifndef QR_SERVER_OPS_HISTOGRAM_H
 #define QR_SERVER_OPS_HISTOGRAM_H
@@ -17,15 +18,15 @@
 #define QR__EDGES_MAX 20
 
 typedef struct qr__edge {
-    uint64_t value;    /* the bucket holds what is at most this */
+    uint64_t value; /* the bucket holds what is at most this */
     const char *label;
 } qr__edge;
 
 /** A ladder of edges and the unit of its sums. */
 typedef struct qr__scale {
     const qr__edge *edges;
-    size_t len;        /* at most QR__EDGES_MAX */
-    bool seconds;      /* counted in ns, printed in seconds */
+    size_t len;   /* at most QR__EDGES_MAX */
+    bool seconds; /* counted in ns, printed in seconds */
 } qr__scale;
 
 extern const qr__scale qr__scale_seconds; /* 100 us .. 10 s, with edges at 5, 10, 20 and 50 ms */

@@ -91,7 +91,8 @@ void qr_metrics_exchange(qr_metrics *metrics, const qr_exchange *exchange, uint6
         count_stages(metrics, exchange);
     if (exchange->status != QR_OK)
         qr_metrics_refused(metrics, exchange->status);
-    bool late = exchange->status == QR_OK && exchange->deadline_ns > 0 && now_ns > exchange->deadline_ns;
+    bool late =
+        exchange->status == QR_OK && exchange->deadline_ns > 0 && now_ns > exchange->deadline_ns;
     if (exchange->status == QR_LATE || late)
         add(&metrics->deadline_misses, 1);
 }

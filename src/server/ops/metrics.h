@@ -1,15 +1,23 @@
-/* server/ops/metrics.h: the counters behind ops.h; metrics.c counts, metrics_page.c prints, metrics_process.c asks the kernel. */
+/* server/ops/metrics.h: the counters behind ops.h; metrics.c counts, metrics_page.c prints,
+ * metrics_process.c asks the kernel. */
 #ifndef QR_SERVER_OPS_METRICS_H
 #define QR_SERVER_OPS_METRICS_H
 
 #include "server/ops/histogram.h"
 #include "server/ops/ops.h"
 
-/* Combinations of route, model and code that get a histogram of their own, first come; each is QR__EDGES_MAX + 3 series at most, and all
- * series together stay below 2,000. What comes later counts in one more, labelled "other". */
+/* Combinations of route, model and code that get a histogram of their own, first come; each is
+ * QR__EDGES_MAX + 3 series at most, and all series together stay below 2,000. What comes later
+ * counts in one more, labelled "other". */
 #define QR__REQUEST_SLOTS 72
 
-typedef enum qr__stage { QR__STAGE_TOKENIZE, QR__STAGE_QUEUE, QR__STAGE_COMPUTE, QR__STAGE_ENCODE, QR__STAGES } qr__stage;
+typedef enum qr__stage {
+    QR__STAGE_TOKENIZE,
+    QR__STAGE_QUEUE,
+    QR__STAGE_COMPUTE,
+    QR__STAGE_ENCODE,
+    QR__STAGES
+} qr__stage;
 
 /** Which series a request belongs to; 0 marks a free slot. */
 typedef struct qr__request_slot {
@@ -17,10 +25,11 @@ typedef struct qr__request_slot {
     qr__histogram duration;
 } qr__request_slot;
 
-#define QR__KEY(route, model, code) (1u << 31 | (uint32_t)(route) << 23 | (uint32_t)(model) << 15 | (uint32_t)(code))
-#define QR__KEY_ROUTE(key)          ((key) >> 23 & 0xFFu)
-#define QR__KEY_MODEL(key)          ((key) >> 15 & 0xFFu)
-#define QR__KEY_CODE(key)           ((key) & 0x7FFFu)
+#define QR__KEY(route, model, code)                                                                \
+    (1u << 31 | (uint32_t)(route) << 23 | (uint32_t)(model) << 15 | (uint32_t)(code))
+#define QR__KEY_ROUTE(key) ((key) >> 23 & 0xFFu)
+#define QR__KEY_MODEL(key) ((key) >> 15 & 0xFFu)
+#define QR__KEY_CODE(key)  ((key)&0x7FFFu)
 
 typedef struct qr__model_counts {
     _Atomic uint64_t batches, items, tokens, compute_ns;
@@ -31,7 +40,7 @@ struct qr_metrics {
     size_t models_len;
     const char *const *routes; /* copied list of borrowed names */
     size_t routes_len;
-    double start_time;         /* of the process, seconds since 1970 */
+    double start_time;                                /* of the process, seconds since 1970 */
     qr__request_slot requests[QR__REQUEST_SLOTS + 1]; /* the last one is "other" */
     qr__histogram stages[QR__STAGES];
     qr__histogram batch_tokens, batch_items, batch_duration, loop_lag;

@@ -1,4 +1,5 @@
-/* server/ops/metrics_page.c: the page of GET /metrics. Names, types and labels are those of docs/METRICS.md; a test compares them. */
+/* server/ops/metrics_page.c: the page of GET /metrics. Names, types and labels are those of
+ * docs/METRICS.md; a test compares them. */
 #include <stdio.h>
 
 #include "server/ops/metrics.h"
@@ -7,7 +8,8 @@ void qr__metrics_head(qr_buf *out, const char *name, const char *type, const cha
     qr_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* name="value", escaped as the text format asks. Model names are the operator's, but may hold anything. */
+/* name="value", escaped as the text format asks. Model names are the operator's, but may hold
+ * anything. */
 static void put_label(qr_buf *out, const char *name, const char *value) {
     qr_text text = qr_text_of(value);
     qr_buf_printf(out, "%s%s=\"", out->len == 0 ? "" : ",", name);
@@ -24,13 +26,18 @@ static void put_label(qr_buf *out, const char *name, const char *value) {
     qr_buf_byte(out, '"');
 }
 
-static qr_text text_of(const qr_buf *buf) { return (qr_text){buf->data, buf->len}; }
+static qr_text text_of(const qr_buf *buf) {
+    return (qr_text){buf->data, buf->len};
+}
 
-static uint64_t load(const _Atomic uint64_t *counter) { return atomic_load_explicit(counter, memory_order_relaxed); }
+static uint64_t load(const _Atomic uint64_t *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
 
 static void render_requests(const qr_metrics *metrics, qr_buf *labels, qr_buf *out) {
     static const char name[] = "querent_request_duration_seconds";
-    qr__metrics_head(out, name, "histogram", "From the request's head to its answer sent, by route, model and code.");
+    qr__metrics_head(out, name, "histogram",
+                     "From the request's head to its answer sent, by route, model and code.");
     for (size_t i = 0; i < QR__REQUEST_SLOTS; i++) {
         const qr__request_slot *slot = &metrics->requests[i];
         uint32_t key = atomic_load_explicit(&slot->key, memory_order_relaxed);
@@ -41,7 +48,8 @@ static void render_requests(const qr_metrics *metrics, qr_buf *labels, qr_buf *o
         snprintf(code, sizeof code, "%u", (unsigned)QR__KEY_CODE(key));
         qr_buf_reset(labels);
         put_label(labels, "route", route < metrics->routes_len ? metrics->routes[route] : "other");
-        put_label(labels, "model", model < metrics->models_len ? qr_pipeline_name(metrics->models[model]) : "");
+        put_label(labels, "model",
+                  model < metrics->models_len ? qr_pipeline_name(metrics->models[model]) : "");
         put_label(labels, "code", code);
         qr__histogram_render(&slot->duration, &qr__scale_seconds, name, text_of(labels), out);
     }
@@ -54,7 +62,8 @@ static void render_requests(const qr_metrics *metrics, qr_buf *labels, qr_buf *o
 static void render_stages(const qr_metrics *metrics, qr_buf *labels, qr_buf *out) {
     static const char name[] = "querent_stage_duration_seconds";
     static const char *const names[QR__STAGES] = {"tokenize", "queue", "compute", "encode"};
-    qr__metrics_head(out, name, "histogram", "Where requests to models spent their time, by stage.");
+    qr__metrics_head(out, name, "histogram",
+                     "Where requests to models spent their time, by stage.");
     for (size_t s = 0; s < QR__STAGES; s++) {
         qr_buf_reset(labels);
         put_label(labels, "stage", names[s]);
@@ -69,12 +78,13 @@ static void render_alone(const qr__histogram *histogram, const qr__scale *scale,
 }
 
 /* One counter a model. */
-static void render_model_counter(const qr_metrics *metrics, const char *name, const char *help, size_t field,
-                                 bool seconds, qr_buf *labels, qr_buf *out) {
+static void render_model_counter(const qr_metrics *metrics, const char *name, const char *help,
+                                 size_t field, bool seconds, qr_buf *labels, qr_buf *out) {
     qr__metrics_head(out, name, "counter", help);
     for (size_t m = 0; m < metrics->models_len; m++) {
         const qr__model_counts *counts = &metrics->model_counts[m];
-        const _Atomic uint64_t *fields[] = {&counts->batches, &counts->items, &counts->tokens, &counts->compute_ns};
+        const _Atomic uint64_t *fields[] = {&counts->batches, &counts->items, &counts->tokens,
+                                            &counts->compute_ns};
         qr_buf_reset(labels);
         put_label(labels, "model", qr_pipeline_name(metrics->models[m]));
         qr_buf_printf(out, "%s{", name);
@@ -86,12 +96,16 @@ static void render_model_counter(const qr_metrics *metrics, const char *name, co
 }
 
 static void render_models(const qr_metrics *metrics, qr_buf *labels, qr_buf *out) {
-    render_model_counter(metrics, "querent_model_batches_total", "Batches run, by model.", 0, false, labels, out);
-    render_model_counter(metrics, "querent_model_items_total", "Sequences run, by model.", 1, false, labels, out);
-    render_model_counter(metrics, "querent_model_tokens_total", "Tokens run, by model.", 2, false, labels, out);
-    render_model_counter(metrics, "querent_model_compute_seconds_total", "Time in forward passes, by model.", 3, true,
+    render_model_counter(metrics, "querent_model_batches_total", "Batches run, by model.", 0, false,
                          labels, out);
-    qr__metrics_head(out, "querent_model_info", "gauge", "1 for each model, with what it is and how it runs.");
+    render_model_counter(metrics, "querent_model_items_total", "Sequences run, by model.", 1, false,
+                         labels, out);
+    render_model_counter(metrics, "querent_model_tokens_total", "Tokens run, by model.", 2, false,
+                         labels, out);
+    render_model_counter(metrics, "querent_model_compute_seconds_total",
+                         "Time in forward passes, by model.", 3, true, labels, out);
+    qr__metrics_head(out, "querent_model_info", "gauge",
+                     "1 for each model, with what it is and how it runs.");
     for (size_t m = 0; m < metrics->models_len; m++) {
         const qr_pipeline *model = metrics->models[m];
         const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(model));
@@ -120,7 +134,8 @@ static void render_rejections(const qr_metrics *metrics, qr_buf *out) {
                           (unsigned long long)load(&metrics->rejections[s]));
 }
 
-static void render_number(qr_buf *out, const char *name, const char *type, const char *help, uint64_t value) {
+static void render_number(qr_buf *out, const char *name, const char *type, const char *help,
+                          uint64_t value) {
     qr__metrics_head(out, name, type, help);
     qr_buf_printf(out, "%s %llu\n", name, (unsigned long long)value);
 }
@@ -130,20 +145,25 @@ void qr_metrics_render(const qr_metrics *metrics, size_t depth, bool ready, qr_b
     qr_buf_init(&labels, 64u << 10);
     qr__metrics_head(out, "querent_build_info", "gauge", "1, with the version.");
     qr_buf_printf(out, "querent_build_info{version=\"%s\"} 1\n", QR_VERSION);
-    render_number(out, "querent_ready", "gauge", "1 when the server takes requests to models.", ready);
+    render_number(out, "querent_ready", "gauge", "1 when the server takes requests to models.",
+                  ready);
     render_requests(metrics, &labels, out);
     render_stages(metrics, &labels, out);
-    render_alone(&metrics->batch_tokens, &qr__scale_tokens, "querent_batch_tokens", "Tokens in a batch.", out);
-    render_alone(&metrics->batch_items, &qr__scale_items, "querent_batch_items", "Sequences in a batch.", out);
+    render_alone(&metrics->batch_tokens, &qr__scale_tokens, "querent_batch_tokens",
+                 "Tokens in a batch.", out);
+    render_alone(&metrics->batch_items, &qr__scale_items, "querent_batch_items",
+                 "Sequences in a batch.", out);
     render_alone(&metrics->batch_duration, &qr__scale_seconds, "querent_batch_duration_seconds",
                  "Time of a batch's forward pass.", out);
     render_alone(&metrics->loop_lag, &qr__scale_seconds, "querent_loop_lag_seconds",
                  "How much later than asked the event loop ran its timer.", out);
     render_number(out, "querent_queue_depth", "gauge", "Sequences admitted and unfinished.", depth);
-    render_number(out, "querent_connections", "gauge", "Open connections.", load(&metrics->connections));
+    render_number(out, "querent_connections", "gauge", "Open connections.",
+                  load(&metrics->connections));
     render_rejections(metrics, out);
     render_number(out, "querent_deadline_misses_total", "counter",
-                  "Requests whose budget ran out before their answer was sent.", load(&metrics->deadline_misses));
+                  "Requests whose budget ran out before their answer was sent.",
+                  load(&metrics->deadline_misses));
     render_models(metrics, &labels, out);
     qr__metrics_process_render(metrics, out);
     if (qr_buf_failed(&labels))

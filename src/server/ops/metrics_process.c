@@ -1,5 +1,5 @@
-/* server/ops/metrics_process.c: memory, CPU and file descriptors of this process. What the kernel does not tell (no /proc, or a
- * sandbox before it) is left out of the page. */
+/* server/ops/metrics_process.c: memory, CPU and file descriptors of this process. What the kernel
+ * does not tell (no /proc, or a sandbox before it) is left out of the page. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -28,7 +28,8 @@ double qr__process_start_time(void) {
     struct timespec boot, real;
     if (!read_proc("/proc/self/stat", text, sizeof text))
         return 0;
-    /* Field 22, counted from the parenthesis that ends the name (field 2), in clock ticks since boot. */
+    /* Field 22, counted from the parenthesis that ends the name (field 2), in clock ticks since
+     * boot. */
     char *at = strrchr(text, ')');
     for (int field = 2; at != NULL && field < 22; field++)
         at = strchr(at + 1, ' ');
@@ -36,7 +37,8 @@ double qr__process_start_time(void) {
     if (at == NULL || ticks_a_second <= 0 || clock_gettime(CLOCK_BOOTTIME, &boot) != 0 ||
         clock_gettime(CLOCK_REALTIME, &real) != 0)
         return 0;
-    double age = (double)boot.tv_sec + (double)boot.tv_nsec / 1e9 - strtod(at, NULL) / (double)ticks_a_second;
+    double age = (double)boot.tv_sec + (double)boot.tv_nsec / 1e9 -
+                 strtod(at, NULL) / (double)ticks_a_second;
     return (double)real.tv_sec + (double)real.tv_nsec / 1e9 - age;
 }
 
@@ -52,7 +54,8 @@ static bool resident_bytes(uint64_t *out) {
 static bool open_fds(uint64_t *out) {
     struct stat about;
     *out = 0;
-    if (stat("/proc/self/fd", &about) == 0 && about.st_size > 0) { /* Linux 6.2 counts them for us */
+    if (stat("/proc/self/fd", &about) == 0 &&
+        about.st_size > 0) { /* Linux 6.2 counts them for us */
         *out = (uint64_t)about.st_size;
         return true;
     }
@@ -80,9 +83,11 @@ void qr__metrics_process_render(const qr_metrics *metrics, qr_buf *out) {
     struct rusage usage;
     struct rlimit files;
     if (resident_bytes(&number))
-        put_gauge(out, "querent_process_resident_memory_bytes", "Resident memory of the process.", number);
+        put_gauge(out, "querent_process_resident_memory_bytes", "Resident memory of the process.",
+                  number);
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
-        qr__metrics_head(out, "querent_process_cpu_seconds_total", "counter", "User and system CPU time of the process.");
+        qr__metrics_head(out, "querent_process_cpu_seconds_total", "counter",
+                         "User and system CPU time of the process.");
         qr_buf_literal(out, "querent_process_cpu_seconds_total ");
         qr__put_amount(out, time_ns(usage.ru_utime) + time_ns(usage.ru_stime), true);
         qr_buf_byte(out, '\n');
@@ -90,9 +95,11 @@ void qr__metrics_process_render(const qr_metrics *metrics, qr_buf *out) {
     if (open_fds(&number))
         put_gauge(out, "querent_process_open_fds", "Open file descriptors.", number);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0)
-        put_gauge(out, "querent_process_max_fds", "Most file descriptors that may be open.", files.rlim_cur);
+        put_gauge(out, "querent_process_max_fds", "Most file descriptors that may be open.",
+                  files.rlim_cur);
     if (metrics->start_time > 0) {
-        qr__metrics_head(out, "querent_process_start_time_seconds", "gauge", "When the process began, in seconds since 1970.");
+        qr__metrics_head(out, "querent_process_start_time_seconds", "gauge",
+                         "When the process began, in seconds since 1970.");
         qr_buf_printf(out, "querent_process_start_time_seconds %.2f\n", metrics->start_time);
     }
 }

@@ -1,14 +1,18 @@
-/* server/ops/request_log.c: one line a request: what, how long, and where the time went. Never text. */
+/* server/ops/request_log.c: one line a request: what, how long, and where the time went. Never
+ * text. */
 #include "server/api/api.h"
 #include "server/ops/ops.h"
 
 #define LINES_A_SECOND 10
 
-static double ms(uint64_t ns) { return (double)ns / 1e6; }
+static double ms(uint64_t ns) {
+    return (double)ns / 1e6;
+}
 
 void qr_ops_log_exchange(const qr_exchange *exchange, uint64_t now_ns, uint64_t slow_ns) {
     static qr_rate rate;
-    uint64_t total = now_ns > exchange->received_ns ? now_ns - exchange->received_ns : 0, dropped = 0;
+    uint64_t total = now_ns > exchange->received_ns ? now_ns - exchange->received_ns : 0,
+             dropped = 0;
     bool failed = exchange->http_code >= 500 || exchange->http_code == 429;
     qr_log_level level = QR_LOG_DEBUG;
     if ((failed || total > slow_ns) && qr_rate_allow(&rate, LINES_A_SECOND, now_ns, &dropped))

@@ -1,5 +1,5 @@
-/* Float printing: round trip, shortness, and the forms that JSON readers see. All 2^32 floats were compared once with C++'s
- * std::to_chars; this is a sample. */
+/* Float printing: round trip, shortness, and the forms that JSON readers see. All 2^32 floats were
+ * compared once with C++'s std::to_chars; this is a sample. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -69,7 +69,8 @@ Test(float_text, a_million_read_back_and_are_shortest, .timeout = 120) {
             continue;
         const char *text = text_of_float(value);
         back = strtof(text, NULL);
-        cr_assert(memcmp(&back, &value, sizeof back) == 0, "%s reads back as another float (%08x)", text, mixed);
+        cr_assert(memcmp(&back, &value, sizeof back) == 0, "%s reads back as another float (%08x)",
+                  text, mixed);
         int digits = digits_of(text);
         if (digits < 2)
             continue;

@@ -6,11 +6,16 @@
 
 static qr_buf out;
 
-static void setup(void) { qr_buf_init(&out, 1u << 20); }
-static void teardown(void) { qr_buf_deinit(&out); }
+static void setup(void) {
+    qr_buf_init(&out, 1u << 20);
+}
+static void teardown(void) {
+    qr_buf_deinit(&out);
+}
 
 static void expect(const char *text) {
-    cr_expect(qr_text_is((qr_text){out.data, out.len}, text), "got %.*s, not %s", (int)out.len, out.data, text);
+    cr_expect(qr_text_is((qr_text){out.data, out.len}, text), "got %.*s, not %s", (int)out.len,
+              out.data, text);
     qr_buf_reset(&out);
 }
 

@@ -10,7 +10,9 @@
 
 static char dir[] = "/tmp/querent-base-XXXXXX";
 
-static void make_dir(void) { cr_assert_not_null(mkdtemp(dir)); }
+static void make_dir(void) {
+    cr_assert_not_null(mkdtemp(dir));
+}
 
 static void remove_dir(void) {
     static const char *const names[] = {"file", "fifo", "link", "log"};
@@ -46,7 +48,8 @@ Test(file, reads_regular_files_only, .init = make_dir, .fini = remove_dir) {
     cr_expect_eq(qr_file_read(dir, 100, &data, &len, &error), QR_IO);
     cr_assert(qr_file_join(dir, "fifo", link_path, sizeof link_path));
     cr_assert_eq(mkfifo(link_path, 0600), 0);
-    cr_expect_eq(qr_file_read(link_path, 100, &data, &len, &error), QR_IO, "a FIFO must neither hang nor be read");
+    cr_expect_eq(qr_file_read(link_path, 100, &data, &len, &error), QR_IO,
+                 "a FIFO must neither hang nor be read");
     cr_assert(qr_file_join(dir, "link", link_path, sizeof link_path));
     cr_assert_eq(symlink(path, link_path), 0);
     cr_expect_eq(qr_file_read(link_path, 100, &data, &len, &error), QR_OK);
@@ -116,7 +119,8 @@ static void capture(void (*write_lines)(void), char *out, size_t bytes) {
 }
 
 static void hostile_lines(void) {
-    const qr_log_field fields[] = {{"text", 0, {"a\nb\"c", 5}}, {"number", 1.5, {0}}, {"whole", 3, {0}}};
+    const qr_log_field fields[] = {
+        {"text", 0, {"a\nb\"c", 5}}, {"number", 1.5, {0}}, {"whole", 3, {0}}};
     qr_log(QR_LOG_INFO, "forged\n2026 line\x1b[31m");
     qr_log(QR_LOG_DEBUG, "not printed");
     qr_log_fields(QR_LOG_WARN, "event", fields, 3);
@@ -140,8 +144,10 @@ Test(log, json_lines, .init = make_dir, .fini = remove_dir) {
     qr_log_init(QR_LOG_INFO, true, true);
     cr_expect(qr_log_text_allowed());
     capture(hostile_lines, text, sizeof text);
-    cr_expect_not_null(strstr(text, "\"message\":\"event\",\"text\":\"a\\u000ab\\\"c\",\"number\":1.5,\"whole\":3}\n"),
-                       "%s", text);
+    cr_expect_not_null(
+        strstr(text,
+               "\"message\":\"event\",\"text\":\"a\\u000ab\\\"c\",\"number\":1.5,\"whole\":3}\n"),
+        "%s", text);
 }
 
 static void long_line(void) {

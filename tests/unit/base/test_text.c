@@ -22,13 +22,26 @@ Test(text, ill_formed_subparts_are_one_replacement_each) {
         const char *bytes;
         size_t code_points;
     } cases[] = {
-        {"", 0},          {"a", 1},           {"\x80", 1},         {"\xff\xfe", 2},      {"\xc0\x80", 2},
-        {"\xc3", 1},      {"\xe2\x82", 1},    {"\xe2\x82x", 2},    {"\xed\xa0\x80", 3},  {"\xf0\x9f\x98", 1},
-        {"\xe0\x80", 2},  {"\xf4\x90\x80", 3}, {"\xf0\x80\x80", 3}, {"\xf1\x80\x80x", 2}, {"\xf5\x80", 2},
+        {"", 0},
+        {"a", 1},
+        {"\x80", 1},
+        {"\xff\xfe", 2},
+        {"\xc0\x80", 2},
+        {"\xc3", 1},
+        {"\xe2\x82", 1},
+        {"\xe2\x82x", 2},
+        {"\xed\xa0\x80", 3},
+        {"\xf0\x9f\x98", 1},
+        {"\xe0\x80", 2},
+        {"\xf4\x90\x80", 3},
+        {"\xf0\x80\x80", 3},
+        {"\xf1\x80\x80x", 2},
+        {"\xf5\x80", 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         qr_text text = qr_text_of(cases[i].bytes);
-        cr_expect_eq(qr_utf8_count(text), cases[i].code_points, "case %zu: %zu", i, qr_utf8_count(text));
+        cr_expect_eq(qr_utf8_count(text), cases[i].code_points, "case %zu: %zu", i,
+                     qr_utf8_count(text));
         cr_expect_eq(qr_utf8_valid(text), i < 2, "case %zu", i);
     }
 }
@@ -39,8 +52,16 @@ Test(text, numbers) {
     cr_expect_eq(n, 0);
     cr_expect(qr_text_to_u64(qr_text_of("18446744073709551615"), UINT64_MAX, &n));
     cr_expect_eq(n, UINT64_MAX);
-    static const char *const bad[] = {"", " 1", "1 ", "-1", "+1", "1.0", "0x1", "18446744073709551616",
-                                      "99999999999999999999", "000000000000000000001"};
+    static const char *const bad[] = {"",
+                                      " 1",
+                                      "1 ",
+                                      "-1",
+                                      "+1",
+                                      "1.0",
+                                      "0x1",
+                                      "18446744073709551616",
+                                      "99999999999999999999",
+                                      "000000000000000000001"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         cr_expect_not(qr_text_to_u64(qr_text_of(bad[i]), UINT64_MAX, &n), "%s", bad[i]);
     cr_expect_not(qr_text_to_u64(qr_text_of("11"), 10, &n));
@@ -51,8 +72,10 @@ Test(status, every_row_has_name_sentence_and_code) {
         int http = qr_status_http(s);
         cr_expect(http == 200 || (http >= 400 && http < 600), "%s: %d", qr_status_name(s), http);
         cr_expect(strlen(qr_status_sentence(s)) > 0);
-        cr_expect_null(strpbrk(qr_status_sentence(s), "\"\\\n"), "error bodies write sentences unescaped");
-        cr_expect_eq(strspn(qr_status_name(s), "abcdefghijklmnopqrstuvwxyz_"), strlen(qr_status_name(s)));
+        cr_expect_null(strpbrk(qr_status_sentence(s), "\"\\\n"),
+                       "error bodies write sentences unescaped");
+        cr_expect_eq(strspn(qr_status_name(s), "abcdefghijklmnopqrstuvwxyz_"),
+                     strlen(qr_status_name(s)));
     }
     cr_expect_eq(qr_status_http((qr_status)999), 500);
     cr_expect_str_eq(qr_status_name(QR_TOO_LONG), "too_long");

@@ -21,7 +21,6 @@ typedef struct scene {
 
 static void add_window(scene *s, const char *marked, size_t first_byte, uint32_t first_word) {
     size_t w = s->windows.len++;
-    s->windows.items = s->items;
     fixture_window(&s->items[w], 2, marked, first_byte, first_word);
     s->logits[w] = malloc(2 * s->items[w].len * sizeof(float));
     for (size_t i = 0; i < 2 * s->items[w].len; i++)
@@ -40,6 +39,7 @@ static void prefer(scene *s, size_t w, size_t first, size_t last, float logit) {
 }
 
 static qr_status decode(scene *s) {
+    s->windows.items = s->items; /* here: scenes are copied while they are made */
     return qr_span_decode(&s->windows, (const float *const *)s->logits, qr_text_of(s->context),
                           &s->options, s->spans, &s->count);
 }

@@ -7,10 +7,11 @@
 typedef struct api_fixture {
     const qr_pipeline *models[2];
     size_t models_len;
-    qr_pipeline *span, *embedding; /* models/squad-3l; models/minilm or NULL when it was not fetched */
+    qr_pipeline *span,
+        *embedding; /* models/squad-3l; models/minilm or NULL when it was not fetched */
     qr_api *api;
     bool ready;
-    qr_exchange exchange;          /* of the latest request */
+    qr_exchange exchange; /* of the latest request */
 } api_fixture;
 
 /** Loads what there is under models/. Criterion forks: call it inside the test. */
@@ -21,6 +22,7 @@ void api_fixture_deinit(api_fixture *fixture);
 qr_text api_ask(api_fixture *fixture, const char *route, qr_text body, int *code);
 
 /** As api_ask with both checked: the body must be `expected`. */
-void api_expect(api_fixture *fixture, const char *route, const char *body, int code, const char *expected);
+void api_expect(api_fixture *fixture, const char *route, const char *body, int code,
+                const char *expected);
 
 #endif

@@ -1,4 +1,5 @@
-/* Every route by hand: answers, defaults and error bodies. Real clients do the same to a real server in tests/server. */
+/* Every route by hand: answers, defaults and error bodies. Real clients do the same to a real
+ * server in tests/server. */
 #include <criterion/criterion.h>
 #include <jansson.h>
 
@@ -7,8 +8,12 @@
 
 static api_fixture f;
 
-static void setup(void) { api_fixture_init(&f); }
-static void teardown(void) { api_fixture_deinit(&f); }
+static void setup(void) {
+    api_fixture_init(&f);
+}
+static void teardown(void) {
+    api_fixture_deinit(&f);
+}
 
 TestSuite(api, .init = setup, .fini = teardown, .timeout = 60);
 
@@ -27,7 +32,8 @@ Test(api, routes_by_path_and_method) {
     const qr_route *routes;
     size_t len = qr_api_routes(&routes);
     for (size_t i = 0; i < len; i++) {
-        cr_expect_eq(qr_api_route(routes[i].method, qr_text_of(routes[i].path), &status, &allow), &routes[i]);
+        cr_expect_eq(qr_api_route(routes[i].method, qr_text_of(routes[i].path), &status, &allow),
+                     &routes[i]);
         cr_expect_null(qr_api_route(QR_OTHER_METHOD, qr_text_of(routes[i].path), &status, &allow));
         cr_expect_eq(status, QR_BAD_METHOD);
         cr_expect_str_eq(allow, routes[i].method == QR_GET ? "GET" : "POST");
@@ -38,8 +44,10 @@ Test(api, routes_by_path_and_method) {
         cr_expect_null(qr_api_route(QR_POST, qr_text_of(none[i]), &status, &allow));
         cr_expect_eq(status, QR_NO_ROUTE);
     }
-    api_expect(&f, "/nowhere", "{}", 404, "{\"error\":\"no such route\",\"error_type\":\"Validation\"}");
-    api_expect(&f, "/embed", NULL, 405, "{\"error\":\"the route does not take this method\",\"error_type\":\"Validation\"}");
+    api_expect(&f, "/nowhere", "{}", 404,
+               "{\"error\":\"no such route\",\"error_type\":\"Validation\"}");
+    api_expect(&f, "/embed", NULL, 405,
+               "{\"error\":\"the route does not take this method\",\"error_type\":\"Validation\"}");
     cr_expect(f.exchange.allow_header);
 }
 
@@ -53,9 +61,11 @@ Test(api, health_follows_the_server) {
     api_expect(&f, "/v2/health/ready", NULL, 503, "{\"ready\":false}");
 }
 
-#define MISSING(field) \
-    "{\"error\":\"the request has a missing or invalid field: `" field "`\",\"error_type\":\"Validation\"}"
-#define EMPTY "{\"error\":\"Input validation error: `inputs` cannot be empty\",\"error_type\":\"Empty\"}"
+#define MISSING(field)                                                                             \
+    "{\"error\":\"the request has a missing or invalid field: `" field                             \
+    "`\",\"error_type\":\"Validation\"}"
+#define EMPTY                                                                                      \
+    "{\"error\":\"Input validation error: `inputs` cannot be empty\",\"error_type\":\"Empty\"}"
 #define NO_JSON "{\"error\":\"the request body is not valid JSON\",\"error_type\":\"Validation\"}"
 
 Test(api, faults_have_fixed_sentences) {
@@ -64,13 +74,15 @@ Test(api, faults_have_fixed_sentences) {
         api_expect(&f, posts[i], "{\"inputs\":", 400, NO_JSON);
         api_expect(&f, posts[i], "", 400, NO_JSON);
         api_expect(&f, posts[i], "[]", 422,
-                   "{\"error\":\"the request has a missing or invalid field\",\"error_type\":\"Validation\"}");
+                   "{\"error\":\"the request has a missing or invalid "
+                   "field\",\"error_type\":\"Validation\"}");
     }
     api_expect(&f, "/span", "{}", 422, MISSING("question"));
     api_expect(&f, "/span", "{\"question\":\"q\",\"context\":7}", 422, MISSING("context"));
     api_expect(&f, "/span", "{\"inputs\":[]}", 422, MISSING("inputs"));
-    api_expect(&f, "/span", "{\"inputs\":{\"question\":\"q\",\"context\":\"c\"},\"parameters\":{\"top_k\":0}}", 422,
-               MISSING("top_k"));
+    api_expect(&f, "/span",
+               "{\"inputs\":{\"question\":\"q\",\"context\":\"c\"},\"parameters\":{\"top_k\":0}}",
+               422, MISSING("top_k"));
     api_expect(&f, "/span", "{\"question\":\"\",\"context\":\"c\"}", 400, EMPTY);
     api_expect(&f, "/span", "{\"question\":\"q\",\"context\":\"c\",\"model\":\"none\"}", 404,
                "{\"error\":\"no model of that name is loaded\",\"error_type\":\"Validation\"}");
@@ -88,21 +100,30 @@ Test(api, faults_have_fixed_sentences) {
 
 Test(api, openai_faults_satisfy_flat_and_nested_readers) {
     api_expect(&f, "/v1/embeddings", "{\"input\":\"a\",\"encoding_format\":\"hex\"}", 422,
-               "{\"message\":\"the request has a missing or invalid field: `encoding_format`\",\"code\":422,"
-               "\"type\":\"Validation\",\"error\":{\"message\":\"the request has a missing or invalid field: "
-               "`encoding_format`\",\"type\":\"invalid_request_error\",\"param\":\"encoding_format\",\"code\":"
+               "{\"message\":\"the request has a missing or invalid field: "
+               "`encoding_format`\",\"code\":422,"
+               "\"type\":\"Validation\",\"error\":{\"message\":\"the request has a missing or "
+               "invalid field: "
+               "`encoding_format`\",\"type\":\"invalid_request_error\",\"param\":\"encoding_"
+               "format\",\"code\":"
                "\"bad_request\"}}");
     api_expect(&f, "/v1/embeddings", "{", 400,
-               "{\"message\":\"the request body is not valid JSON\",\"code\":400,\"type\":\"Validation\",\"error\":"
-               "{\"message\":\"the request body is not valid JSON\",\"type\":\"invalid_request_error\",\"param\":null,"
+               "{\"message\":\"the request body is not valid "
+               "JSON\",\"code\":400,\"type\":\"Validation\",\"error\":"
+               "{\"message\":\"the request body is not valid "
+               "JSON\",\"type\":\"invalid_request_error\",\"param\":null,"
                "\"code\":\"bad_json\"}}");
 }
 
 Test(api, span_in_both_forms) {
-    json_t *flat = ask_json("/span", "{\"question\":\"Who wrote the report?\",\"context\":\"In M\\u00fcnchen the report was "
-                                     "written by Ada Byron in 1843.\"}");
-    json_t *nested = ask_json("/span", "{\"inputs\":{\"question\":\"Who wrote the report?\",\"context\":\"In M\\u00fcnchen the "
-                                       "report was written by Ada Byron in 1843.\"},\"parameters\":{\"top_k\":1}}");
+    json_t *flat = ask_json(
+        "/span",
+        "{\"question\":\"Who wrote the report?\",\"context\":\"In M\\u00fcnchen the report was "
+        "written by Ada Byron in 1843.\"}");
+    json_t *nested = ask_json(
+        "/span",
+        "{\"inputs\":{\"question\":\"Who wrote the report?\",\"context\":\"In M\\u00fcnchen the "
+        "report was written by Ada Byron in 1843.\"},\"parameters\":{\"top_k\":1}}");
     cr_expect(json_equal(flat, nested));
     cr_expect_str_eq(json_string_value(json_object_get(flat, "answer")), "Ada Byron");
     cr_expect_eq(json_integer_value(json_object_get(flat, "start")), 37);
@@ -110,7 +131,9 @@ Test(api, span_in_both_forms) {
     cr_expect(json_real_value(json_object_get(flat, "score")) > 0.1);
     json_decref(flat);
     json_decref(nested);
-    json_t *three = ask_json("/span", "{\"question\":\"Who?\",\"context\":\"Ada met Bob and Carl in Rome.\",\"top_k\":3}");
+    json_t *three = ask_json(
+        "/span",
+        "{\"question\":\"Who?\",\"context\":\"Ada met Bob and Carl in Rome.\",\"top_k\":3}");
     cr_assert(json_is_array(three));
     cr_expect(json_array_size(three) > 1 && json_array_size(three) <= 3);
     json_decref(three);
@@ -130,7 +153,8 @@ Test(api, tokenize_gives_bytes_and_pieces) {
                "{\"id\":7668,\"text\":\"Caf\xc3\xa9\",\"special\":false,\"start\":0,\"stop\":5},"
                "{\"id\":999,\"text\":\"!\",\"special\":false,\"start\":6,\"stop\":7},"
                "{\"id\":102,\"text\":\"[SEP]\",\"special\":true,\"start\":null,\"stop\":null}]]");
-    api_expect(&f, "/tokenize", "{\"inputs\":[\"\",\"\\u0000\"],\"add_special_tokens\":false}", 200, "[[],[]]");
+    api_expect(&f, "/tokenize", "{\"inputs\":[\"\",\"\\u0000\"],\"add_special_tokens\":false}", 200,
+               "[[],[]]");
 }
 
 Test(api, info_describes_all_models) {
@@ -196,8 +220,10 @@ Test(api, embed_faults) {
     api_expect(&f, "/embed", "{\"inputs\":\"a\",\"dimensions\":385}", 422, MISSING("dimensions"));
     api_expect(&f, "/embed", "{\"inputs\":\"a\",\"truncate\":\"yes\"}", 422, MISSING("truncate"));
     api_expect(&f, "/embed", "{\"inputs\":\"a\",\"normalize\":1}", 422, MISSING("normalize"));
-    api_expect(&f, "/embed", "{\"inputs\":\"a\",\"prompt_name\":\"query\"}", 422, MISSING("prompt_name"));
-    api_expect(&f, "/embed", "{\"inputs\":\"a\",\"truncation_direction\":\"up\"}", 422, MISSING("truncation_direction"));
+    api_expect(&f, "/embed", "{\"inputs\":\"a\",\"prompt_name\":\"query\"}", 422,
+               MISSING("prompt_name"));
+    api_expect(&f, "/embed", "{\"inputs\":\"a\",\"truncation_direction\":\"up\"}", 422,
+               MISSING("truncation_direction"));
     api_expect(&f, "/embed", "{\"inputs\":\"a\",\"model\":\"squad-3l\"}", 424,
                "{\"error\":\"no loaded model can answer this route\",\"error_type\":\"Backend\"}");
 }
@@ -223,7 +249,8 @@ Test(api, long_inputs_are_cut_or_refused) {
     cr_expect_eq(f.exchange.ticket.jobs[0].tokens, longest);
     qr_buf_deinit(&buf);
     snprintf(expected, sizeof expected,
-             "{\"error\":\"Input validation error: `inputs` must have less than %zu tokens. Given: 602\",\"error_type\":"
+             "{\"error\":\"Input validation error: `inputs` must have less than %zu tokens. Given: "
+             "602\",\"error_type\":"
              "\"Validation\"}",
              longest);
     long_body(&buf, 600, ",\"truncate\":false");
@@ -261,15 +288,20 @@ Test(api, ids_are_cut_as_texts_are) {
 
 Test(api, openai_base64_is_the_floats) {
     need_embedding();
-    json_t *floats = ask_json("/v1/embeddings", "{\"input\":[\"one two\",\"three\"],\"model\":\"anything\",\"user\":\"u\"}");
+    json_t *floats =
+        ask_json("/v1/embeddings",
+                 "{\"input\":[\"one two\",\"three\"],\"model\":\"anything\",\"user\":\"u\"}");
     cr_expect_str_eq(json_string_value(json_object_get(floats, "object")), "list");
     cr_expect_str_eq(json_string_value(json_object_get(floats, "model")), "minilm");
-    cr_expect_eq(json_integer_value(json_object_get(json_object_get(floats, "usage"), "prompt_tokens")), 4 + 3);
+    cr_expect_eq(
+        json_integer_value(json_object_get(json_object_get(floats, "usage"), "prompt_tokens")),
+        4 + 3);
     json_t *second = json_array_get(json_object_get(floats, "data"), 1);
     cr_expect_eq(json_integer_value(json_object_get(second, "index")), 1);
     cr_expect_eq(json_array_size(json_object_get(second, "embedding")), 384);
     json_decref(floats);
-    json_t *base64 = ask_json("/v1/embeddings", "{\"input\":\"three\",\"encoding_format\":\"base64\",\"dimensions\":12}");
+    json_t *base64 = ask_json(
+        "/v1/embeddings", "{\"input\":\"three\",\"encoding_format\":\"base64\",\"dimensions\":12}");
     json_t *first = json_array_get(json_object_get(base64, "data"), 0);
     cr_expect_eq(json_string_length(json_object_get(first, "embedding")), 64);
     json_decref(base64);

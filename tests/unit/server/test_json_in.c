@@ -45,7 +45,8 @@ Test(json_in, depth_is_capped_before_anything_recurses) {
     memset(text, '[', sizeof text);
     text[0] = text[sizeof text - 1] = '"';
     cr_expect_eq(verdict((qr_text){text, sizeof text}), QR_OK);
-    cr_expect_eq(verdict(qr_text_of("\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"")), QR_OK);
+    cr_expect_eq(verdict(qr_text_of("\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"")),
+                 QR_OK);
 }
 
 Test(json_in, number_of_values_is_capped) {
@@ -59,11 +60,37 @@ Test(json_in, number_of_values_is_capped) {
 
 Test(json_in, refuses) {
     static const char *const bad[] = {
-        "",           " ",          "{",           "[1,]",        "{\"a\":1,}",      "{\"a\":1}x",  "[1] [2]",
-        "{'a':1}",    "{a:1}",      "nul",         "tru",         "NaN",             "Infinity",    "01",
-        "1.",         ".5",         "+1",          "\"\\x41\"",   "\"\\ud800\"",     "\"\\udc00\"", "\"\n\"",
-        "\"\xff\"",   "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\xef\xbb\xbf{}", "{\"a\":1,\"a\":2}", "[1e999]",
-        "99999999999999999999", "\"unclosed", "\"\\", "[1}",
+        "",
+        " ",
+        "{",
+        "[1,]",
+        "{\"a\":1,}",
+        "{\"a\":1}x",
+        "[1] [2]",
+        "{'a':1}",
+        "{a:1}",
+        "nul",
+        "tru",
+        "NaN",
+        "Infinity",
+        "01",
+        "1.",
+        ".5",
+        "+1",
+        "\"\\x41\"",
+        "\"\\ud800\"",
+        "\"\\udc00\"",
+        "\"\n\"",
+        "\"\xff\"",
+        "\"\xc0\x80\"",
+        "\"\xed\xa0\x80\"",
+        "\xef\xbb\xbf{}",
+        "{\"a\":1,\"a\":2}",
+        "[1e999]",
+        "99999999999999999999",
+        "\"unclosed",
+        "\"\\",
+        "[1}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         cr_expect_eq(verdict(qr_text_of(bad[i])), QR_BAD_JSON, "case %zu: %s", i, bad[i]);
@@ -75,7 +102,8 @@ Test(json_in, refuses) {
 
 Test(json_in, values) {
     qr__value *body;
-    cr_assert_eq(parse(qr_text_of("{\"t\":\"a\\u0000\\ud83d\\ude00\",\"n\":null,\"b\":true,\"i\":-7,\"r\":1.0,\"l\":[1,\"x\"]}"),
+    cr_assert_eq(parse(qr_text_of("{\"t\":\"a\\u0000\\ud83d\\ude00\",\"n\":null,\"b\":true,\"i\":-"
+                                  "7,\"r\":1.0,\"l\":[1,\"x\"]}"),
                        &body),
                  QR_OK);
     qr_text text = qr__value_text(qr__value_get(body, "t"));
@@ -104,26 +132,37 @@ Test(json_in, numbers_keep_their_bounds) {
         qr__number number;
         bool fits;
     } cases[] = {
-        {"1", QR__NUMBER_DIMENSIONS, true},       {"0", QR__NUMBER_DIMENSIONS, false},
-        {"8192", QR__NUMBER_DIMENSIONS, true},    {"8193", QR__NUMBER_DIMENSIONS, false},
-        {"-1", QR__NUMBER_TOKEN_ID, false},       {"0", QR__NUMBER_TOKEN_ID, true},
-        {"1.0", QR__NUMBER_TOP_K, false},         {"\"1\"", QR__NUMBER_TOP_K, false},
-        {"true", QR__NUMBER_TOP_K, false},        {"9223372036854775807", QR__NUMBER_TOP_K, false},
-        {"-9223372036854775808", QR__NUMBER_TOP_K, false}, {"1024", QR__NUMBER_TOP_K, true},
-        {"1025", QR__NUMBER_TOP_K, false},        {"[1]", QR__NUMBER_TOP_K, false},
+        {"1", QR__NUMBER_DIMENSIONS, true},
+        {"0", QR__NUMBER_DIMENSIONS, false},
+        {"8192", QR__NUMBER_DIMENSIONS, true},
+        {"8193", QR__NUMBER_DIMENSIONS, false},
+        {"-1", QR__NUMBER_TOKEN_ID, false},
+        {"0", QR__NUMBER_TOKEN_ID, true},
+        {"1.0", QR__NUMBER_TOP_K, false},
+        {"\"1\"", QR__NUMBER_TOP_K, false},
+        {"true", QR__NUMBER_TOP_K, false},
+        {"9223372036854775807", QR__NUMBER_TOP_K, false},
+        {"-9223372036854775808", QR__NUMBER_TOP_K, false},
+        {"1024", QR__NUMBER_TOP_K, true},
+        {"1025", QR__NUMBER_TOP_K, false},
+        {"[1]", QR__NUMBER_TOP_K, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         qr__value *value;
         size_t number;
         cr_assert_eq(parse(qr_text_of(cases[i].text), &value), QR_OK);
-        cr_expect_eq(qr__value_number(value, cases[i].number, &number), cases[i].fits, "%s", cases[i].text);
+        cr_expect_eq(qr__value_number(value, cases[i].number, &number), cases[i].fits, "%s",
+                     cases[i].text);
         qr__value_free(value);
     }
 }
 
-/* Every prefix and every single-byte change of a real body: no crash, no leak (under the sanitizers), a verdict each. */
+/* Every prefix and every single-byte change of a real body: no crash, no leak (under the
+ * sanitizers), a verdict each. */
 Test(json_in, cut_and_changed_bodies) {
-    static const char body[] = "{\"inputs\":[\"how tall\",[101,2129,102]],\"truncate\":null,\"n\":-1.5e3,\"u\":\"\\u00e9\"}";
+    static const char body[] =
+        "{\"inputs\":[\"how "
+        "tall\",[101,2129,102]],\"truncate\":null,\"n\":-1.5e3,\"u\":\"\\u00e9\"}";
     char changed[sizeof body];
     for (size_t len = 0; len < sizeof body - 1; len++)
         cr_expect_eq(verdict((qr_text){body, len}), QR_BAD_JSON);

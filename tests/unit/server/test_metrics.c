@@ -13,7 +13,9 @@ static const qr_route strange = {.path = "/x", .name = "/x"};
 
 static qr_metrics *make(void) {
     qr_metrics *metrics;
-    cr_assert_eq(qr_metrics_create(&(qr_metrics_options){.routes = routes, .routes_len = 2}, &metrics), QR_OK);
+    cr_assert_eq(
+        qr_metrics_create(&(qr_metrics_options){.routes = routes, .routes_len = 2}, &metrics),
+        QR_OK);
     return metrics;
 }
 
@@ -59,14 +61,16 @@ Test(metrics, edges_rise_and_their_labels_say_the_same) {
     for (size_t s = 0; s < 3; s++)
         for (size_t i = 0; i < scales[s]->len; i++) {
             double unit = scales[s]->seconds ? 1e9 : 1;
-            cr_expect_float_eq(strtod(scales[s]->edges[i].label, NULL) * unit, (double)scales[s]->edges[i].value, 1e-3);
+            cr_expect_float_eq(strtod(scales[s]->edges[i].label, NULL) * unit,
+                               (double)scales[s]->edges[i].value, 1e-3);
             cr_expect(i == 0 || scales[s]->edges[i].value > scales[s]->edges[i - 1].value);
         }
 }
 
 Test(metrics, exchanges_count_by_route_and_code) {
     qr_metrics *metrics = make();
-    qr_exchange x = {.route = &embed, .http_code = 200, .received_ns = 100, .deadline_ns = 2 * QR_NS_PER_MS};
+    qr_exchange x = {
+        .route = &embed, .http_code = 200, .received_ns = 100, .deadline_ns = 2 * QR_NS_PER_MS};
     x.stages = (qr_stages){.tokenize_ns = 150000, .compute_ns = 400000};
     qr_metrics_exchange(metrics, &x, QR_NS_PER_MS + 100);
     qr_metrics_exchange(metrics, &x, 3 * QR_NS_PER_MS); /* answered, but after its deadline */
@@ -82,10 +86,14 @@ Test(metrics, exchanges_count_by_route_and_code) {
     qr_metrics_batch(metrics, NULL, 4, 40, 123);
     qr_metrics_loop_lag(metrics, 50);
     char *page = page_of(metrics);
-    expect_line(page, "querent_request_duration_seconds_count{route=\"/embed\",model=\"\",code=\"200\"} 2");
-    expect_line(page, "querent_request_duration_seconds_bucket{route=\"/embed\",model=\"\",code=\"200\",le=\"0.001\"} 1");
-    expect_line(page, "querent_request_duration_seconds_count{route=\"/embed\",model=\"\",code=\"504\"} 1");
-    expect_line(page, "querent_request_duration_seconds_count{route=\"other\",model=\"\",code=\"404\"} 2");
+    expect_line(
+        page, "querent_request_duration_seconds_count{route=\"/embed\",model=\"\",code=\"200\"} 2");
+    expect_line(page, "querent_request_duration_seconds_bucket{route=\"/"
+                      "embed\",model=\"\",code=\"200\",le=\"0.001\"} 1");
+    expect_line(
+        page, "querent_request_duration_seconds_count{route=\"/embed\",model=\"\",code=\"504\"} 1");
+    expect_line(
+        page, "querent_request_duration_seconds_count{route=\"other\",model=\"\",code=\"404\"} 2");
     expect_line(page, "querent_stage_duration_seconds_count{stage=\"tokenize\"} 3");
     expect_line(page, "querent_stage_duration_seconds_count{stage=\"queue\"} 0");
     expect_line(page, "querent_deadline_misses_total 2");
@@ -101,7 +109,8 @@ Test(metrics, exchanges_count_by_route_and_code) {
     qr_metrics_destroy(metrics);
 }
 
-/* Whatever codes occur, the page stays below 2,000 series; what has no room counts under "other". */
+/* Whatever codes occur, the page stays below 2,000 series; what has no room counts under "other".
+ */
 Test(metrics, series_are_bounded) {
     qr_metrics *metrics = make();
     for (int code = 100; code < 600; code++) {
@@ -110,11 +119,13 @@ Test(metrics, series_are_bounded) {
     }
     char *page = page_of(metrics);
     size_t series = 0;
-    for (char *line = page; line != NULL && *line != '\0'; line = strchr(line, '\n') == NULL ? NULL : strchr(line, '\n') + 1)
+    for (char *line = page; line != NULL && *line != '\0';
+         line = strchr(line, '\n') == NULL ? NULL : strchr(line, '\n') + 1)
         series += *line != '#';
     /* 16 models would add 5 series each. */
     cr_expect_lt(series + 5 * QR_LIMIT_MODELS, 2000, "%zu series", series);
-    expect_line(page, "querent_request_duration_seconds_count{route=\"other\",model=\"other\",code=\"other\"} 428");
+    expect_line(page, "querent_request_duration_seconds_count{route=\"other\",model=\"other\",code="
+                      "\"other\"} 428");
     free(page);
     qr_metrics_destroy(metrics);
     qr_metrics_destroy(NULL);

@@ -4,18 +4,20 @@
 #include "tokenizer/added.h"
 #include "tokenizer_fixture.h"
 
-#define FLAGS(single, left, right, normalized, special)                                                                \
-    "\"single_word\":" single ",\"lstrip\":" left ",\"rstrip\":" right ",\"normalized\":" normalized                  \
-    ",\"special\":" special
-#define ROWS                                                                                                           \
-    "[" TEST_ADDED("4", "[MASK]", FLAGS("false", "false", "false", "false", "true")) ","                               \
-    TEST_ADDED("26", "<l>", FLAGS("false", "true", "false", "false", "false")) ","                                     \
-    TEST_ADDED("27", "<r>", FLAGS("false", "false", "true", "false", "false")) ","                                     \
-    TEST_ADDED("28", "<w>", FLAGS("true", "false", "false", "false", "false")) ","                                     \
-    TEST_ADDED("29", "<ww>", FLAGS("false", "false", "false", "false", "false"))
-#define NORMALIZED_ROWS                                                                                                \
-    "," TEST_ADDED("30", "Caf\xc3\xa9", FLAGS("false", "false", "false", "true", "false")) ","                         \
-    TEST_ADDED("31", "cats", FLAGS("true", "false", "false", "true", "false")) "]"
+/* clang-format off */
+#define FLAGS(single, left, right, normalized, special) \
+    "\"single_word\":" single ",\"lstrip\":" left ",\"rstrip\":" right \
+    ",\"normalized\":" normalized ",\"special\":" special
+#define ROWS \
+    "[" TEST_ADDED("4", "[MASK]", FLAGS("false", "false", "false", "false", "true")) \
+    "," TEST_ADDED("26", "<l>", FLAGS("false", "true", "false", "false", "false")) \
+    "," TEST_ADDED("27", "<r>", FLAGS("false", "false", "true", "false", "false")) \
+    "," TEST_ADDED("28", "<w>", FLAGS("true", "false", "false", "false", "false")) \
+    "," TEST_ADDED("29", "<ww>", FLAGS("false", "false", "false", "false", "false"))
+#define NORMALIZED_ROWS \
+    "," TEST_ADDED("30", "Caf\xc3\xa9", FLAGS("false", "false", "false", "true", "false")) \
+    "," TEST_ADDED("31", "cats", FLAGS("true", "false", "false", "true", "false")) "]"
+/* clang-format on */
 
 static const struct {
     qr_text text;
@@ -49,8 +51,9 @@ static void expect_cases(const char *rows, bool normalized) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (cases[i].needs_normalized && !normalized)
             continue;
-        cr_assert_eq(qr_tokenizer_encode(tokenizer, cases[i].text, NULL, &(qr_encode_options){0}, &encoding),
-                     QR_OK);
+        cr_assert_eq(
+            qr_tokenizer_encode(tokenizer, cases[i].text, NULL, &(qr_encode_options){0}, &encoding),
+            QR_OK);
         cr_expect_str_eq(fixture_ids(&encoding), cases[i].ids, "case %zu", i);
         cr_expect_str_eq(fixture_offsets(&encoding), cases[i].offsets, "case %zu", i);
         for (size_t t = 0; t < encoding.len; t++)
@@ -60,10 +63,14 @@ static void expect_cases(const char *rows, bool normalized) {
     qr_tokenizer_destroy(tokenizer);
 }
 
-Test(tokenizer_added, raw) { expect_cases(ROWS "]", false); }
+Test(tokenizer_added, raw) {
+    expect_cases(ROWS "]", false);
+}
 
 /* The general path must give what the ASCII path gives. */
-Test(tokenizer_added, normalized) { expect_cases(ROWS NORMALIZED_ROWS, true); }
+Test(tokenizer_added, normalized) {
+    expect_cases(ROWS NORMALIZED_ROWS, true);
+}
 
 Test(tokenizer_added, ids_go_on_behind_the_vocabulary) {
     /* The file's ids are not asked, as in the package; the token is no piece of words. */
@@ -72,7 +79,9 @@ Test(tokenizer_added, ids_go_on_behind_the_vocabulary) {
     qr_encoding encoding = {0};
     cr_expect(qr_text_is(qr_tokenizer_token(tokenizer, 26), "big"));
     cr_expect_eq(qr_tokenizer_get_info(tokenizer)->vocab, 27);
-    cr_assert_eq(qr_tokenizer_encode(tokenizer, TEXT("BIG big"), NULL, &(qr_encode_options){0}, &encoding), QR_OK);
+    cr_assert_eq(
+        qr_tokenizer_encode(tokenizer, TEXT("BIG big"), NULL, &(qr_encode_options){0}, &encoding),
+        QR_OK);
     cr_expect_str_eq(fixture_ids(&encoding), "1 26");
     qr_encoding_deinit(&encoding);
     qr_tokenizer_destroy(tokenizer);
@@ -80,24 +89,28 @@ Test(tokenizer_added, ids_go_on_behind_the_vocabulary) {
 
 Test(tokenizer_added, given_twice) {
     /* The later row's flags hold. */
-    qr_tokenizer *tokenizer = fixture_load(
-        (tokenizer_sections){.added = "[" TEST_ADDED("26", "<x>", PLAIN_FLAGS) "," TEST_ADDED(
-                                 "26", "<x>", FLAGS("true", "false", "false", "false", "false")) "]"});
+    qr_tokenizer *tokenizer = fixture_load((tokenizer_sections){
+        .added = "[" TEST_ADDED("26", "<x>", PLAIN_FLAGS) "," TEST_ADDED(
+            "26", "<x>", FLAGS("true", "false", "false", "false", "false")) "]"});
     qr_encoding encoding = {0};
-    cr_assert_eq(qr_tokenizer_encode(tokenizer, TEXT("a<x> <x>"), NULL, &(qr_encode_options){0}, &encoding), QR_OK);
+    cr_assert_eq(
+        qr_tokenizer_encode(tokenizer, TEXT("a<x> <x>"), NULL, &(qr_encode_options){0}, &encoding),
+        QR_OK);
     cr_expect_str_eq(fixture_ids(&encoding), "15 1 1 1 26");
     qr_encoding_deinit(&encoding);
     qr_tokenizer_destroy(tokenizer);
 }
 
 Test(tokenizer_added, search_agrees_with_a_slow_one) {
-    /* Leftmost, then longest, over random texts of few letters and all patterns of up to three of them. */
+    /* Leftmost, then longest, over random texts of few letters and all patterns of up to three of
+     * them. */
     static const char *const texts[] = {"a", "ab", "abc", "b", "bca", "ca", "cab", "cc"};
     qr__patterns patterns = {0};
     const qr__added_token plain = {0};
     for (size_t i = 0; i < 8; i++)
         cr_assert(qr__patterns_add(&patterns, qr_text_of(texts[i]), (int32_t)i, &plain));
-    cr_assert(qr__patterns_add(&patterns, qr_text_of("cab"), 99, &plain)); /* dropped: the first stays */
+    cr_assert(
+        qr__patterns_add(&patterns, qr_text_of("cab"), 99, &plain)); /* dropped: the first stays */
     qr__patterns_seal(&patterns);
     uint32_t seed = 1;
     for (size_t round = 0; round < 20000; round++) {
@@ -111,7 +124,8 @@ Test(tokenizer_added, search_agrees_with_a_slow_one) {
         for (size_t at = 0; at < sizeof text;) {
             size_t best = 8;
             for (size_t i = 0; i < 8; i++)
-                if (strlen(texts[i]) <= sizeof text - at && memcmp(text + at, texts[i], strlen(texts[i])) == 0 &&
+                if (strlen(texts[i]) <= sizeof text - at &&
+                    memcmp(text + at, texts[i], strlen(texts[i])) == 0 &&
                     (best == 8 || strlen(texts[i]) > strlen(texts[best])))
                     best = i;
             if (best == 8) {

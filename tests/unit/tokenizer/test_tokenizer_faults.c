@@ -31,9 +31,10 @@ Test(tokenizer_faults, no_files) {
 Test(tokenizer_faults, not_json) {
     refused_text("tokenizer.json", TEXT(""), "line 1 column");
     refused_text("tokenizer.json", TEXT("[]"), "not a JSON object");
-    refused_text("tokenizer.json", TEXT("{\n\"model\": {\"vocab\": {\"a\": 0,\n\"b\": 1}, x}}"), "line 3 column");
+    refused_text("tokenizer.json", TEXT("{\n\"model\": {\"vocab\": {\"a\": 0,\n\"b\": 1}, x}}"),
+                 "line 3 column");
     refused_text("tokenizer.json", TEXT("{\"model\": {\"vocab\": {\"a\": 0"), "line 1 column");
-    refused_text("tokenizer.json", TEXT("{\"a\": \"\xff\"}"), "UTF-8");
+    refused_text("tokenizer.json", TEXT("{\"a\": \"\xff\"}"), "unable to decode byte 0xff");
     refused_text("tokenizer.json", TEXT("{}"), "model: missing");
 }
 
@@ -55,20 +56,30 @@ Test(tokenizer_faults, whole_file_cut_anywhere) {
 Test(tokenizer_faults, model) {
     refused((tokenizer_sections){.model = "null"}, "model: missing or no object");
     refused((tokenizer_sections){.model = "{\"type\":\"BPE\"}"}, "type is BPE, only WordPiece");
-    refused((tokenizer_sections){.model = "{\"type\":\"WordPiece\"}"}, "model: \"unk_token\" is missing");
-    refused((tokenizer_sections){.model = "{\"unk_token\":\"[UNK]\"}"}, "\"continuing_subword_prefix\" is missing");
-    refused((tokenizer_sections){.model = "{\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\"}"},
-            "\"max_input_chars_per_word\" is missing");
-    refused((tokenizer_sections){.model = "{\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\","
-                                          "\"max_input_chars_per_word\":-1}"},
-            "of the wrong type or range");
-    refused((tokenizer_sections){.model = "{\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\","
-                                          "\"max_input_chars_per_word\":100}"},
-            "model.vocab: missing");
-    refused((tokenizer_sections){.model = "{\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":"
-                                          "\"0123456789012345678901234567890123456789012345678901234567890123456789\","
-                                          "\"max_input_chars_per_word\":100,\"vocab\":{\"a\":1}}"},
-            "continuing_subword_prefix: too long");
+    refused((tokenizer_sections){.model = "{\"type\":\"WordPiece\"}"},
+            "model: \"unk_token\" is missing");
+    refused((tokenizer_sections){.model = "{\"unk_token\":\"[UNK]\"}"},
+            "\"continuing_subword_prefix\" is missing");
+    refused(
+        (tokenizer_sections){.model =
+                                 "{\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\"}"},
+        "\"max_input_chars_per_word\" is missing");
+    refused(
+        (tokenizer_sections){.model =
+                                 "{\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\","
+                                 "\"max_input_chars_per_word\":-1}"},
+        "of the wrong type or range");
+    refused(
+        (tokenizer_sections){.model =
+                                 "{\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\","
+                                 "\"max_input_chars_per_word\":100}"},
+        "model.vocab: missing");
+    refused(
+        (tokenizer_sections){
+            .model = "{\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":"
+                     "\"0123456789012345678901234567890123456789012345678901234567890123456789\","
+                     "\"max_input_chars_per_word\":100,\"vocab\":{\"a\":1}}"},
+        "continuing_subword_prefix: too long");
 }
 
 Test(tokenizer_faults, vocab) {
@@ -106,7 +117,8 @@ Test(tokenizer_faults, long_tokens) {
     qr_buf model;
     for (size_t escaped = 0; escaped < 2; escaped++) {
         qr_buf_init(&model, 1 << 16);
-        qr_buf_literal(&model, "{\"unk_token\":\"u\",\"continuing_subword_prefix\":\"##\",\"max_input_chars_per_word\":"
+        qr_buf_literal(&model, "{\"unk_token\":\"u\",\"continuing_subword_prefix\":\"##\",\"max_"
+                               "input_chars_per_word\":"
                                "100,\"vocab\":{\"u\":0,\"");
         for (size_t i = 0; i < 1025; i++)
             qr_buf_byte(&model, 'x');
@@ -126,50 +138,70 @@ Test(tokenizer_faults, sections) {
     } rows[] = {
         {{.normalizer = "{\"type\":\"NFC\"}"}, "normalizer: type is NFC, only BertNormalizer"},
         {{.normalizer = "{\"type\":\"BertNormalizer\"}"}, "normalizer: \"clean_text\" is missing"},
-        {{.normalizer = TEST_NORMALIZER("1", "true", "null", "true")}, "\"clean_text\" is of the wrong type"},
-        {{.normalizer = TEST_NORMALIZER("true", "0", "null", "true")}, "\"handle_chinese_chars\" is of the wrong"},
-        {{.normalizer = TEST_NORMALIZER("true", "true", "\"no\"", "true")}, "\"strip_accents\" is of the wrong type"},
-        {{.normalizer = TEST_NORMALIZER("true", "true", "null", "null")}, "\"lowercase\" is of the wrong type"},
+        {{.normalizer = TEST_NORMALIZER("1", "true", "null", "true")},
+         "\"clean_text\" is of the wrong type"},
+        {{.normalizer = TEST_NORMALIZER("true", "0", "null", "true")},
+         "\"handle_chinese_chars\" is of the wrong"},
+        {{.normalizer = TEST_NORMALIZER("true", "true", "\"no\"", "true")},
+         "\"strip_accents\" is of the wrong type"},
+        {{.normalizer = TEST_NORMALIZER("true", "true", "null", "null")},
+         "\"lowercase\" is of the wrong type"},
         {{.pre_tokenizer = "null"}, "pre_tokenizer: type is missing"},
         {{.pre_tokenizer = "{\"type\":\"ByteLevel\"}"}, "pre_tokenizer: type is ByteLevel"},
         {{.decoder = "{\"type\":\"BPEDecoder\"}"}, "decoder: type is BPEDecoder"},
         {{.decoder = "{\"type\":\"WordPiece\"}"}, "decoder: \"prefix\" is missing"},
-        {{.decoder = "{\"type\":\"WordPiece\",\"prefix\":\"##\"}"}, "decoder: \"cleanup\" is missing"},
+        {{.decoder = "{\"type\":\"WordPiece\",\"prefix\":\"##\"}"},
+         "decoder: \"cleanup\" is missing"},
         {{.decoder = "{\"type\":\"WordPiece\",\"cleanup\":true,\"prefix\":"
                      "\"0123456789012345678901234567890123456789012345678901234567890123456789\"}"},
          "decoder.prefix: too long"},
         {{.post_processor = "{\"type\":\"RobertaProcessing\"}"}, "type is RobertaProcessing"},
-        {{.post_processor = "{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",3]}"}, "has no id of the vocabulary"},
-        {{.post_processor = "{\"type\":\"BertProcessing\",\"cls\":[\"[CLS]\",2],\"sep\":[\"[SEP]\",77]}"},
+        {{.post_processor = "{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",3]}"},
          "has no id of the vocabulary"},
-        {{.post_processor = "{\"type\":\"TemplateProcessing\"}"}, "post_processor.single: the texts are missing"},
-        {{.post_processor = "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}]}"},
+        {{.post_processor =
+              "{\"type\":\"BertProcessing\",\"cls\":[\"[CLS]\",2],\"sep\":[\"[SEP]\",77]}"},
+         "has no id of the vocabulary"},
+        {{.post_processor = "{\"type\":\"TemplateProcessing\"}"},
+         "post_processor.single: the texts are missing"},
+        {{.post_processor = "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":"
+                            "\"A\",\"type_id\":0}}]}"},
          "post_processor.pair: the texts are missing"},
-        {{.post_processor = "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"C\",\"type_id\":0}}]}"},
+        {{.post_processor = "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":"
+                            "\"C\",\"type_id\":0}}]}"},
          "neither A nor B"},
-        {{.post_processor = "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\"}}]}"},
+        {{.post_processor =
+              "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\"}}]}"},
          "\"type_id\" is missing"},
-        {{.post_processor = "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":256}}]}"},
+        {{.post_processor = "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":"
+                            "\"A\",\"type_id\":256}}]}"},
          "\"type_id\" is of the wrong type or range"},
-        {{.post_processor = "{\"type\":\"TemplateProcessing\",\"single\":[7]}"}, "neither Sequence nor SpecialToken"},
-        {{.post_processor = "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}]}"},
+        {{.post_processor = "{\"type\":\"TemplateProcessing\",\"single\":[7]}"},
+         "neither Sequence nor SpecialToken"},
+        {{.post_processor = "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{"
+                            "\"id\":\"x\",\"type_id\":0}}]}"},
          "not among special_tokens"},
-        {{.post_processor = "{\"type\":\"TemplateProcessing\",\"special_tokens\":{\"x\":{\"ids\":[77]}},"
-                            "\"single\":[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}]}"},
+        {{.post_processor =
+              "{\"type\":\"TemplateProcessing\",\"special_tokens\":{\"x\":{\"ids\":[77]}},"
+              "\"single\":[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}]}"},
          "id is not in the vocabulary"},
-        {{.post_processor = "{\"type\":\"TemplateProcessing\",\"special_tokens\":{\"x\":{\"ids\":[2,2,2,2,2,2,2,2,2,2,2,2,"
+        {{.post_processor = "{\"type\":\"TemplateProcessing\",\"special_tokens\":{\"x\":{\"ids\":["
+                            "2,2,2,2,2,2,2,2,2,2,2,2,"
                             "2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2]}},"
                             "\"single\":[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}]}"},
          "more than 32 pieces"},
         {{.added = "{}"}, "added_tokens: not a list"},
         {{.added = "[1]"}, "added_tokens[0]: not an object"},
         {{.added = "[{\"id\":0}]"}, "added_tokens[0]: \"content\" is missing"},
-        {{.added = "[{\"id\":0,\"content\":\"x\"}]"}, "added_tokens[0]: \"single_word\" is missing"},
-        {{.added = "[" TEST_ADDED("0", "", PLAIN_FLAGS) "]"}, "added_tokens[0]: the content is empty"},
-        {{.added = "[" TEST_ADDED("-1", "x", PLAIN_FLAGS) "]"}, "added_tokens[0]: \"id\" is of the wrong type or range"},
-        {{.added = "[" TEST_ADDED("26", "\\u0001",
-                                  "\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":true,"
-                                  "\"special\":false") "]"},
+        {{.added = "[{\"id\":0,\"content\":\"x\"}]"},
+         "added_tokens[0]: \"single_word\" is missing"},
+        {{.added = "[" TEST_ADDED("0", "", PLAIN_FLAGS) "]"},
+         "added_tokens[0]: the content is empty"},
+        {{.added = "[" TEST_ADDED("-1", "x", PLAIN_FLAGS) "]"},
+         "added_tokens[0]: \"id\" is of the wrong type or range"},
+        {{.added = "[" TEST_ADDED(
+              "26", "\\u0001",
+              "\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":true,"
+              "\"special\":false") "]"},
          "added_tokens[0]: nothing is left of it after normalization"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -182,20 +214,31 @@ Test(tokenizer_faults, sections) {
 
 Test(tokenizer_faults, config) {
     refused_text("tokenizer_config.json", TEXT("{"), "line 1 column");
-    refused_text("tokenizer_config.json", TEXT("{\"do_lower_case\": 1}"), "\"do_lower_case\" is of the wrong type");
-    refused_text("tokenizer_config.json", TEXT("{\"strip_accents\": 1}"), "\"strip_accents\" is of the wrong type");
-    refused_text("tokenizer_config.json", TEXT("{\"tokenize_chinese_chars\": 1}"), "\"tokenize_chinese_chars\"");
-    refused_text("tokenizer_config.json", TEXT("{\"model_max_length\": 0}"), "model_max_length: not a positive number");
-    refused_text("tokenizer_config.json", TEXT("{\"model_max_length\": \"x\"}"), "model_max_length");
-    refused_text("tokenizer_config.json", TEXT("{\"cls_token\": 7}"), "\"cls_token\" is of the wrong type");
-    refused_text("tokenizer_config.json", TEXT("{\"cls_token\": {}}"), "cls_token: \"content\" is missing");
-    refused_text("tokenizer_config.json", TEXT("{\"tokenizer_class\": \"RobertaTokenizer\"}"), "RobertaTokenizer is not BERT");
-    refused_text("tokenizer_config.json", TEXT("{\"tokenizer_class\": \"BertJapaneseTokenizer\"}"), "is not BERT");
-    refused_text("tokenizer_config.json", TEXT("{\"added_tokens_decoder\": {\"x\": {}}}"), "a key is no id");
+    refused_text("tokenizer_config.json", TEXT("{\"do_lower_case\": 1}"),
+                 "\"do_lower_case\" is of the wrong type");
+    refused_text("tokenizer_config.json", TEXT("{\"strip_accents\": 1}"),
+                 "\"strip_accents\" is of the wrong type");
+    refused_text("tokenizer_config.json", TEXT("{\"tokenize_chinese_chars\": 1}"),
+                 "\"tokenize_chinese_chars\"");
+    refused_text("tokenizer_config.json", TEXT("{\"model_max_length\": 0}"),
+                 "model_max_length: not a positive number");
+    refused_text("tokenizer_config.json", TEXT("{\"model_max_length\": \"x\"}"),
+                 "model_max_length");
+    refused_text("tokenizer_config.json", TEXT("{\"cls_token\": 7}"),
+                 "\"cls_token\" is of the wrong type");
+    refused_text("tokenizer_config.json", TEXT("{\"cls_token\": {}}"),
+                 "cls_token: \"content\" is missing");
+    refused_text("tokenizer_config.json", TEXT("{\"tokenizer_class\": \"RobertaTokenizer\"}"),
+                 "RobertaTokenizer is not BERT");
+    refused_text("tokenizer_config.json", TEXT("{\"tokenizer_class\": \"BertJapaneseTokenizer\"}"),
+                 "is not BERT");
+    refused_text("tokenizer_config.json", TEXT("{\"added_tokens_decoder\": {\"x\": {}}}"),
+                 "a key is no id");
     refused_text("tokenizer_config.json", TEXT("{\"added_tokens_decoder\": {\"9\": {}}}"),
                  "added_tokens_decoder[\"9\"]: \"content\" is missing");
     refused_text("special_tokens_map.json", TEXT("[]"), "not a JSON object");
-    refused_text("special_tokens_map.json", TEXT("{\"sep_token\": \"<s>\"}"), "the special token \"<s>\" is not in it");
+    refused_text("special_tokens_map.json", TEXT("{\"sep_token\": \"<s>\"}"),
+                 "the special token \"<s>\" is not in it");
 }
 
 Test(tokenizer_faults, vocab_txt) {
@@ -229,12 +272,14 @@ Test(tokenizer_faults, config_is_read_beside_either) {
     qr_tokenizer *tokenizer;
     qr_error error = {0};
     fixture_write_json(dir, (tokenizer_sections){0});
-    fixture_write(dir, "tokenizer_config.json", TEXT("{\"model_max_length\": 128, \"do_lower_case\": false}"));
+    fixture_write(dir, "tokenizer_config.json",
+                  TEXT("{\"model_max_length\": 128, \"do_lower_case\": false}"));
     cr_assert_eq(qr_tokenizer_load(dir, &tokenizer, &error), QR_OK, "%s", error.message);
     cr_expect_eq(qr_tokenizer_get_info(tokenizer)->model_max_length, 128);
     cr_expect(qr_tokenizer_get_info(tokenizer)->lowercase, "tokenizer.json has the say");
     qr_tokenizer_destroy(tokenizer);
-    fixture_write(dir, "tokenizer_config.json", TEXT("{\"model_max_length\": 1000000000000000019884624838656}"));
+    fixture_write(dir, "tokenizer_config.json",
+                  TEXT("{\"model_max_length\": 1000000000000000019884624838656}"));
     cr_assert_eq(qr_tokenizer_load(dir, &tokenizer, &error), QR_OK, "%s", error.message);
     cr_expect_eq(qr_tokenizer_get_info(tokenizer)->model_max_length, 0);
     qr_tokenizer_destroy(tokenizer);

@@ -1,4 +1,5 @@
-/* Random bytes through every path: nothing crashes, and what comes out keeps the promises of tokenizer.h. */
+/* Random bytes through every path: nothing crashes, and what comes out keeps the promises of
+ * tokenizer.h. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
@@ -15,9 +16,27 @@ static uint32_t random_below(uint32_t n) {
 
 /* Bytes that meet: raw ones, pieces of words, broken and whole characters, special tokens. */
 static size_t random_text(char *out, size_t room) {
-    static const char *const parts[] = {"the ", "cats", "unaffable", "[MASK]", " <l> ", "<r>", "\xc3\xa9", "\xe3\x80\xaf",
-                                        "\xcc\x81", "\xcd\x84", "\xe4\xb8\xad", "\xed\x95\x9c", "\xf0\x9d\x85\x9e", "\xe2\x80",
-                                        "\xf0\x9f", "\xed\xa0\x80", "\xc4\xb0", " ", "\n", "b", "."};
+    static const char *const parts[] = {"the ",
+                                        "cats",
+                                        "unaffable",
+                                        "[MASK]",
+                                        " <l> ",
+                                        "<r>",
+                                        "\xc3\xa9",
+                                        "\xe3\x80\xaf",
+                                        "\xcc\x81",
+                                        "\xcd\x84",
+                                        "\xe4\xb8\xad",
+                                        "\xed\x95\x9c",
+                                        "\xf0\x9d\x85\x9e",
+                                        "\xe2\x80",
+                                        "\xf0\x9f",
+                                        "\xed\xa0\x80",
+                                        "\xc4\xb0",
+                                        " ",
+                                        "\n",
+                                        "b",
+                                        "."};
     size_t len = 0, pieces = random_below(24);
     for (size_t i = 0; i < pieces; i++) {
         if (random_below(3) == 0) {
@@ -43,15 +62,18 @@ static bool is_boundary(qr_text text, size_t at) {
     return at == text.len;
 }
 
-static void check_promises(const qr_tokenizer *tokenizer, qr_text text, qr_text pair, const qr_encoding *encoding) {
+static void check_promises(const qr_tokenizer *tokenizer, qr_text text, qr_text pair,
+                           const qr_encoding *encoding) {
     uint32_t last_begin[2] = {0, 0}, last_word[2] = {0, 0};
     for (size_t i = 0; i < encoding->len; i++) {
         unsigned type = encoding->types[i];
         cr_assert_leq(type, 1);
-        cr_assert(encoding->ids[i] >= 0 && (size_t)encoding->ids[i] < qr_tokenizer_get_info(tokenizer)->vocab);
+        cr_assert(encoding->ids[i] >= 0 &&
+                  (size_t)encoding->ids[i] < qr_tokenizer_get_info(tokenizer)->vocab);
         cr_assert_gt(qr_tokenizer_token(tokenizer, encoding->ids[i]).len, 0);
         if (encoding->special[i] != 0) {
-            cr_assert(encoding->begin[i] == 0 && encoding->end[i] == 0 && encoding->word[i] == QR_NO_WORD);
+            cr_assert(encoding->begin[i] == 0 && encoding->end[i] == 0 &&
+                      encoding->word[i] == QR_NO_WORD);
             continue;
         }
         qr_text from = type == 0 ? text : pair;
@@ -74,7 +96,8 @@ static void fuzz(tokenizer_sections sections, size_t rounds) {
     char *bytes[2] = {malloc(512), malloc(512)};
     for (size_t round = 0; round < rounds; round++) {
         qr_text texts[2];
-        for (size_t i = 0; i < 2; i++) { /* blocks of the exact size, so that a sanitizer sees a byte too far */
+        for (size_t i = 0; i < 2;
+             i++) { /* blocks of the exact size, so that a sanitizer sees a byte too far */
             size_t len = random_text(bytes[i], 512);
             texts[i] = (qr_text){memcpy(malloc(len + 1), bytes[i], len), len};
         }
@@ -83,18 +106,24 @@ static void fuzz(tokenizer_sections sections, size_t rounds) {
                                      .truncation = (qr_truncation)random_below(3),
                                      .truncate_left = random_below(2) == 0,
                                      .max_tokens = random_below(3) == 0 ? random_below(20) : 0};
-        qr_status status = qr_tokenizer_encode(tokenizer, texts[0], pair ? &texts[1] : NULL, &options, &encoding);
-        cr_assert(status == QR_OK || (status == QR_TOO_LONG && options.max_tokens > 0 && encoding.len == 0));
+        qr_status status =
+            qr_tokenizer_encode(tokenizer, texts[0], pair ? &texts[1] : NULL, &options, &encoding);
+        cr_assert(status == QR_OK ||
+                  (status == QR_TOO_LONG && options.max_tokens > 0 && encoding.len == 0));
         cr_assert(options.max_tokens == 0 || encoding.len <= options.max_tokens);
         check_promises(tokenizer, texts[0], texts[1], &encoding);
         /* A fresh encoding gives the same: nothing is left over from the text before. */
         qr_encoding fresh = {0};
         qr_encoding *other = random_below(64) == 0 ? &fresh : &again;
-        cr_assert_eq(qr_tokenizer_encode(tokenizer, texts[0], pair ? &texts[1] : NULL, &options, other), status);
+        cr_assert_eq(
+            qr_tokenizer_encode(tokenizer, texts[0], pair ? &texts[1] : NULL, &options, other),
+            status);
         cr_assert_eq(other->len, encoding.len);
-        cr_assert(encoding.len == 0 || memcmp(other->ids, encoding.ids, encoding.len * sizeof *encoding.ids) == 0);
+        cr_assert(encoding.len == 0 ||
+                  memcmp(other->ids, encoding.ids, encoding.len * sizeof *encoding.ids) == 0);
         qr_encoding_deinit(&fresh);
-        if (qr_tokenizer_encode_windows(tokenizer, texts[0], texts[1], 3 + random_below(30), random_below(6), &windows) == QR_OK)
+        if (qr_tokenizer_encode_windows(tokenizer, texts[0], texts[1], 3 + random_below(30),
+                                        random_below(6), &windows) == QR_OK)
             for (size_t i = 0; i < windows.len; i++)
                 check_promises(tokenizer, texts[0], texts[1], &windows.items[i]);
         qr_buf_reset(&decoded);
@@ -112,26 +141,35 @@ static void fuzz(tokenizer_sections sections, size_t rounds) {
     qr_tokenizer_destroy(tokenizer);
 }
 
-Test(tokenizer_fuzz, uncased) { fuzz((tokenizer_sections){0}, ROUNDS); }
-
-Test(tokenizer_fuzz, nothing_normalized) { fuzz((tokenizer_sections){.normalizer = "null"}, ROUNDS / 4); }
-
-Test(tokenizer_fuzz, accents_kept) {
-    fuzz((tokenizer_sections){.normalizer = TEST_NORMALIZER("false", "true", "false", "true")}, ROUNDS / 4);
+Test(tokenizer_fuzz, uncased) {
+    fuzz((tokenizer_sections){0}, ROUNDS);
 }
 
-Test(tokenizer_fuzz, added_tokens) {
-    fuzz((tokenizer_sections){
-             .added = "[" TEST_ADDED("26", "<l>",
-                                     "\"single_word\":true,\"lstrip\":true,\"rstrip\":false,\"normalized\":false,"
-                                     "\"special\":true") "," TEST_ADDED("27", "cat", "\"single_word\":false,\"lstrip\":true,"
-                                                                                     "\"rstrip\":true,\"normalized\":true,"
-                                                                                     "\"special\":false") "]"},
+Test(tokenizer_fuzz, nothing_normalized) {
+    fuzz((tokenizer_sections){.normalizer = "null"}, ROUNDS / 4);
+}
+
+Test(tokenizer_fuzz, accents_kept) {
+    fuzz((tokenizer_sections){.normalizer = TEST_NORMALIZER("false", "true", "false", "true")},
          ROUNDS / 4);
 }
 
+Test(tokenizer_fuzz, added_tokens) {
+    fuzz(
+        (tokenizer_sections){
+            .added = "[" TEST_ADDED(
+                "26", "<l>",
+                "\"single_word\":true,\"lstrip\":true,\"rstrip\":false,\"normalized\":false,"
+                "\"special\":true") "," TEST_ADDED("27", "cat",
+                                                   "\"single_word\":false,\"lstrip\":true,"
+                                                   "\"rstrip\":true,\"normalized\":true,"
+                                                   "\"special\":false") "]"},
+        ROUNDS / 4);
+}
+
 Test(tokenizer_fuzz, long_runs_of_marks_take_linear_time) {
-    /* 2 MB that must be sorted into canonical order: without memory, and a pass for each class that survives. */
+    /* 2 MB that must be sorted into canonical order: without memory, and a pass for each class that
+     * survives. */
     size_t bytes = 2000000;
     char *text = malloc(bytes);
     for (size_t i = 0; i + 5 <= bytes; i += 5)
@@ -139,7 +177,9 @@ Test(tokenizer_fuzz, long_runs_of_marks_take_linear_time) {
     qr_tokenizer *tokenizer = fixture_load((tokenizer_sections){0});
     qr_encoding encoding = {0};
     uint64_t begin = qr_clock_ns();
-    cr_assert_eq(qr_tokenizer_encode(tokenizer, (qr_text){text, bytes}, NULL, &(qr_encode_options){0}, &encoding), QR_OK);
+    cr_assert_eq(qr_tokenizer_encode(tokenizer, (qr_text){text, bytes}, NULL,
+                                     &(qr_encode_options){0}, &encoding),
+                 QR_OK);
     cr_expect_eq(encoding.len, 1);
     cr_expect_lt(qr_clock_ns() - begin, 5 * QR_NS_PER_S);
     qr_encoding_deinit(&encoding);

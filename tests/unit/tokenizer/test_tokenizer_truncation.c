@@ -1,4 +1,5 @@
-/* Specials, pairs, truncation, windows, decoding; expectations are what `tokenizers` 0.22.2 gives. */
+/* Specials, pairs, truncation, windows, decoding; expectations are what `tokenizers` 0.22.2 gives.
+ */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
@@ -9,7 +10,9 @@ static const qr_text first = {"the cats sat on", 15}, second = {"a mat.", 6};
 static qr_tokenizer *tokenizer;
 static qr_encoding encoding;
 
-static void load(void) { tokenizer = fixture_load((tokenizer_sections){0}); }
+static void load(void) {
+    tokenizer = fixture_load((tokenizer_sections){0});
+}
 
 static void unload(void) {
     qr_encoding_deinit(&encoding);
@@ -19,7 +22,8 @@ static void unload(void) {
 TestSuite(tokenizer_truncation, .init = load, .fini = unload);
 
 static void expect(bool pair, qr_encode_options options, const char *ids) {
-    qr_status status = qr_tokenizer_encode(tokenizer, first, pair ? &second : NULL, &options, &encoding);
+    qr_status status =
+        qr_tokenizer_encode(tokenizer, first, pair ? &second : NULL, &options, &encoding);
     if (ids == NULL) {
         cr_expect_eq(status, QR_TOO_LONG);
         cr_expect_eq(encoding.len, 0);
@@ -48,20 +52,24 @@ Test(tokenizer_truncation, exact_fit) {
     cr_expect_not(encoding.truncated);
     expect(false, (qr_encode_options){.special = true, .max_tokens = 6}, "2 5 6 7 8 3");
     cr_expect(encoding.truncated);
-    expect(true, (qr_encode_options){.special = true, .max_tokens = 11}, "2 5 6 7 8 12 3 15 13 14 3");
+    expect(true, (qr_encode_options){.special = true, .max_tokens = 11},
+           "2 5 6 7 8 12 3 15 13 14 3");
     cr_expect_not(encoding.truncated);
 }
 
 Test(tokenizer_truncation, single) {
     expect(false, (qr_encode_options){.special = true, .max_tokens = 3}, "2 5 3");
-    expect(false, (qr_encode_options){.special = true, .max_tokens = 3, .truncate_left = true}, "2 12 3");
+    expect(false, (qr_encode_options){.special = true, .max_tokens = 3, .truncate_left = true},
+           "2 12 3");
     cr_expect_str_eq(fixture_offsets(&encoding), "0-0 13-15 0-0");
     expect(false, (qr_encode_options){.special = true, .max_tokens = 2}, "2 3");
     cr_expect(encoding.truncated);
     expect(false, (qr_encode_options){.special = true, .max_tokens = 1}, NULL);
     expect(false, (qr_encode_options){.max_tokens = 1}, "5");
-    expect(false, (qr_encode_options){.max_tokens = 2, .truncation = QR_TRUNCATE_ONLY_FIRST}, "5 6");
-    expect(false, (qr_encode_options){.max_tokens = 2, .truncation = QR_TRUNCATE_ONLY_SECOND}, NULL);
+    expect(false, (qr_encode_options){.max_tokens = 2, .truncation = QR_TRUNCATE_ONLY_FIRST},
+           "5 6");
+    expect(false, (qr_encode_options){.max_tokens = 2, .truncation = QR_TRUNCATE_ONLY_SECOND},
+           NULL);
 }
 
 Test(tokenizer_truncation, pairs) {
@@ -71,11 +79,21 @@ Test(tokenizer_truncation, pairs) {
     expect(true, (qr_encode_options){.special = true, .max_tokens = 4}, "2 5 3 3");
     expect(true, (qr_encode_options){.special = true, .max_tokens = 3}, "2 3 3");
     expect(true, (qr_encode_options){.special = true, .max_tokens = 2}, NULL);
-    expect(true, (qr_encode_options){.special = true, .max_tokens = 7, .truncation = QR_TRUNCATE_ONLY_FIRST},
-           "2 5 3 15 13 14 3");
-    expect(true, (qr_encode_options){.special = true, .max_tokens = 6, .truncation = QR_TRUNCATE_ONLY_FIRST}, NULL);
-    expect(true, (qr_encode_options){.special = true, .max_tokens = 8, .truncation = QR_TRUNCATE_ONLY_SECOND}, NULL);
-    expect(true, (qr_encode_options){.special = true, .max_tokens = 9, .truncation = QR_TRUNCATE_ONLY_SECOND},
+    expect(
+        true,
+        (qr_encode_options){.special = true, .max_tokens = 7, .truncation = QR_TRUNCATE_ONLY_FIRST},
+        "2 5 3 15 13 14 3");
+    expect(
+        true,
+        (qr_encode_options){.special = true, .max_tokens = 6, .truncation = QR_TRUNCATE_ONLY_FIRST},
+        NULL);
+    expect(true,
+           (qr_encode_options){
+               .special = true, .max_tokens = 8, .truncation = QR_TRUNCATE_ONLY_SECOND},
+           NULL);
+    expect(true,
+           (qr_encode_options){
+               .special = true, .max_tokens = 9, .truncation = QR_TRUNCATE_ONLY_SECOND},
            "2 5 6 7 8 12 3 15 3");
 }
 
@@ -89,7 +107,8 @@ Test(tokenizer_truncation, stops_early_with_the_same_result) {
     cr_assert_eq(qr_tokenizer_encode(tokenizer, huge, NULL, &(qr_encode_options){0}, &all), QR_OK);
     cr_assert_eq(all.len, sizeof text / 2);
     for (size_t max = 1; max < 400; max = max * 3 + 1) {
-        cr_assert_eq(qr_tokenizer_encode(tokenizer, huge, NULL, &(qr_encode_options){.max_tokens = max}, &encoding),
+        cr_assert_eq(qr_tokenizer_encode(tokenizer, huge, NULL,
+                                         &(qr_encode_options){.max_tokens = max}, &encoding),
                      QR_OK);
         cr_expect_eq(encoding.len, max);
         cr_expect(encoding.truncated);
@@ -102,8 +121,9 @@ Test(tokenizer_truncation, stops_early_with_the_same_result) {
 Test(tokenizer_truncation, windows) {
     qr_windows windows = {0};
     qr_text question = TEXT("a cat"), context = TEXT("the cats sat on a mat.");
-    static const char *const ids[] = {"2 15 6 3 5 6 3",   "2 15 6 3 6 7 3",   "2 15 6 3 7 8 3",  "2 15 6 3 8 12 3",
-                                      "2 15 6 3 12 15 3", "2 15 6 3 15 13 3", "2 15 6 3 13 14 3"};
+    static const char *const ids[] = {"2 15 6 3 5 6 3",  "2 15 6 3 6 7 3",   "2 15 6 3 7 8 3",
+                                      "2 15 6 3 8 12 3", "2 15 6 3 12 15 3", "2 15 6 3 15 13 3",
+                                      "2 15 6 3 13 14 3"};
     cr_assert_eq(qr_tokenizer_encode_windows(tokenizer, question, context, 7, 1, &windows), QR_OK);
     cr_assert_eq(windows.len, 7);
     for (size_t i = 0; i < 7; i++) {
@@ -113,17 +133,21 @@ Test(tokenizer_truncation, windows) {
     cr_expect_str_eq(fixture_offsets(&windows.items[3]), "0-0 0-1 2-5 0-0 9-12 13-15 0-0");
     cr_expect_eq(windows.items[3].word[4], 2);
     cr_expect_eq(windows.items[3].types[4], 1);
-    cr_assert_eq(qr_tokenizer_encode_windows(tokenizer, question, context, 100, 50, &windows), QR_OK);
+    cr_assert_eq(qr_tokenizer_encode_windows(tokenizer, question, context, 100, 50, &windows),
+                 QR_OK);
     cr_expect_eq(windows.len, 1);
     cr_expect_not(windows.items[0].truncated);
     cr_assert_eq(qr_tokenizer_encode_windows(tokenizer, question, context, 8, 0, &windows), QR_OK);
     cr_expect_eq(windows.len, 3);
     cr_assert_eq(qr_tokenizer_encode_windows(tokenizer, question, TEXT(""), 8, 0, &windows), QR_OK);
     cr_expect_eq(windows.len, 1);
-    cr_expect_eq(qr_tokenizer_encode_windows(tokenizer, question, context, 7, 2, &windows), QR_TOO_LONG);
+    cr_expect_eq(qr_tokenizer_encode_windows(tokenizer, question, context, 7, 2, &windows),
+                 QR_TOO_LONG);
     cr_expect_eq(windows.len, 0);
-    cr_expect_eq(qr_tokenizer_encode_windows(tokenizer, question, context, 5, 0, &windows), QR_TOO_LONG);
-    cr_expect_eq(qr_tokenizer_encode_windows(tokenizer, question, context, 2, 0, &windows), QR_TOO_LONG);
+    cr_expect_eq(qr_tokenizer_encode_windows(tokenizer, question, context, 5, 0, &windows),
+                 QR_TOO_LONG);
+    cr_expect_eq(qr_tokenizer_encode_windows(tokenizer, question, context, 2, 0, &windows),
+                 QR_TOO_LONG);
     qr_windows_deinit(&windows);
     qr_windows_deinit(NULL);
 }
@@ -136,7 +160,8 @@ Test(tokenizer_truncation, windows_have_a_maximum) {
     qr_text question = TEXT("a"), fits = {text, 2 * QR_LIMIT_WINDOWS};
     cr_assert_eq(qr_tokenizer_encode_windows(tokenizer, question, fits, 5, 0, &windows), QR_OK);
     cr_expect_eq(windows.len, QR_LIMIT_WINDOWS);
-    cr_expect_eq(qr_tokenizer_encode_windows(tokenizer, question, (qr_text){text, sizeof text}, 5, 0, &windows),
+    cr_expect_eq(qr_tokenizer_encode_windows(tokenizer, question, (qr_text){text, sizeof text}, 5,
+                                             0, &windows),
                  QR_TOO_LONG);
     qr_windows_deinit(&windows);
 }
@@ -147,11 +172,12 @@ Test(tokenizer_truncation, too_many_tokens) {
     cr_assert_not_null(text);
     for (size_t i = 0; i < bytes; i += 2)
         memcpy(text + i, "a ", 2);
-    cr_expect_eq(qr_tokenizer_encode(tokenizer, (qr_text){text, bytes}, NULL, &(qr_encode_options){0}, &encoding),
+    cr_expect_eq(qr_tokenizer_encode(tokenizer, (qr_text){text, bytes}, NULL,
+                                     &(qr_encode_options){0}, &encoding),
                  QR_TOO_LONG);
     cr_expect_eq(encoding.len, 0);
-    cr_expect_eq(qr_tokenizer_encode(tokenizer, (qr_text){text, bytes}, NULL, &(qr_encode_options){.max_tokens = 5},
-                                     &encoding),
+    cr_expect_eq(qr_tokenizer_encode(tokenizer, (qr_text){text, bytes}, NULL,
+                                     &(qr_encode_options){.max_tokens = 5}, &encoding),
                  QR_OK);
     cr_expect_eq(encoding.len, 5);
     free(text);
@@ -169,7 +195,8 @@ Test(tokenizer_truncation, memory_is_reused) {
     qr_tokenizer_destroy(NULL);
 }
 
-static void expect_text(const qr_tokenizer *with, const int32_t *ids, size_t len, bool skip, const char *text) {
+static void expect_text(const qr_tokenizer *with, const int32_t *ids, size_t len, bool skip,
+                        const char *text) {
     qr_buf out;
     qr_buf_init(&out, 1024);
     qr_tokenizer_decode(with, ids, len, skip, &out);
@@ -178,8 +205,9 @@ static void expect_text(const qr_tokenizer *with, const int32_t *ids, size_t len
     qr_buf_deinit(&out);
 }
 
-#define EXPECT_TEXT(with, skip, text, ...)                                                                             \
-    expect_text(with, (int32_t[]){__VA_ARGS__}, sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t), skip, text)
+#define EXPECT_TEXT(with, skip, text, ...)                                                         \
+    expect_text(with, (int32_t[]){__VA_ARGS__},                                                    \
+                sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t), skip, text)
 
 Test(tokenizer_truncation, decode) {
     EXPECT_TEXT(tokenizer, false, "[CLS] the cats. [SEP]", 2, 5, 6, 7, 14, 3);
@@ -191,8 +219,8 @@ Test(tokenizer_truncation, decode) {
     qr_tokenizer *joined = fixture_load((tokenizer_sections){.decoder = "null"});
     EXPECT_TEXT(joined, false, "cat ##s .", 6, 7, 14);
     qr_tokenizer_destroy(joined);
-    qr_tokenizer *dirty =
-        fixture_load((tokenizer_sections){.decoder = "{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":false}"});
+    qr_tokenizer *dirty = fixture_load((tokenizer_sections){
+        .decoder = "{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":false}"});
     EXPECT_TEXT(dirty, false, "cats .", 6, 7, 14);
     qr_tokenizer_destroy(dirty);
 }
@@ -206,12 +234,14 @@ Test(tokenizer_truncation, decode_into_a_full_buffer) {
 }
 
 Test(tokenizer_truncation, templates) {
-    static const char post[] =
-        "{\"type\":\"TemplateProcessing\","
-        "\"single\":[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":1}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],"
-        "\"pair\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":1}},{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}},"
-        "{\"Sequence\":{\"id\":\"B\",\"type_id\":0}}],"
-        "\"special_tokens\":{\"x\":{\"id\":\"x\",\"ids\":[2,4],\"tokens\":[\"[CLS]\",\"[MASK]\"]}}}";
+    static const char post[] = "{\"type\":\"TemplateProcessing\","
+                               "\"single\":[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":1}},{"
+                               "\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],"
+                               "\"pair\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":1}},{"
+                               "\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}},"
+                               "{\"Sequence\":{\"id\":\"B\",\"type_id\":0}}],"
+                               "\"special_tokens\":{\"x\":{\"id\":\"x\",\"ids\":[2,4],\"tokens\":["
+                               "\"[CLS]\",\"[MASK]\"]}}}";
     qr_tokenizer *other = fixture_load((tokenizer_sections){.post_processor = post});
     const qr_encode_options options = {.special = true, .max_tokens = 7};
     cr_assert_eq(qr_tokenizer_encode(other, first, NULL, &options, &encoding), QR_OK);
@@ -223,7 +253,9 @@ Test(tokenizer_truncation, templates) {
     cr_expect_eq(encoding.types[5], 0);
     qr_tokenizer_destroy(other);
     other = fixture_load((tokenizer_sections){.post_processor = "null"});
-    cr_assert_eq(qr_tokenizer_encode(other, first, &second, &(qr_encode_options){.special = true}, &encoding), QR_OK);
+    cr_assert_eq(qr_tokenizer_encode(other, first, &second, &(qr_encode_options){.special = true},
+                                     &encoding),
+                 QR_OK);
     cr_expect_str_eq(fixture_ids(&encoding), "5 6 7 8 12 15 13 14");
     cr_expect_eq(qr_tokenizer_get_info(other)->cls_id, 2);
     qr_tokenizer_destroy(other);

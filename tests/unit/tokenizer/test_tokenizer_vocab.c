@@ -26,10 +26,13 @@ Test(tokenizer_vocab, finds_what_was_added) {
         cr_assert_eq(qr__vocab_find(&vocab, (qr_text){text, (size_t)len}), (int32_t)i);
         cr_assert(qr_text_is(qr__vocab_text(&vocab, (int32_t)i), text));
         if (i % 3 == 0)
-            cr_assert_eq(qr__vocab_find_piece(&vocab, hash_of(vocab.prefix_hash, text + 2), text + 2, (size_t)len - 2, true),
+            cr_assert_eq(qr__vocab_find_piece(&vocab, hash_of(vocab.prefix_hash, text + 2),
+                                              text + 2, (size_t)len - 2, true),
                          (int32_t)i);
         else
-            cr_assert_eq(qr__vocab_find_piece(&vocab, hash_of(vocab.prefix_hash, text), text, (size_t)len, true), QR__NO_ID);
+            cr_assert_eq(qr__vocab_find_piece(&vocab, hash_of(vocab.prefix_hash, text), text,
+                                              (size_t)len, true),
+                         QR__NO_ID);
     }
     cr_expect_eq(qr__vocab_find(&vocab, TEXT("w20000")), QR__NO_ID);
     cr_expect_eq(qr__vocab_find(&vocab, TEXT("")), QR__NO_ID);
@@ -52,7 +55,8 @@ Test(tokenizer_vocab, ids) {
     cr_expect_eq(qr__vocab_add(&vocab, TEXT("c"), QR_LIMIT_VOCAB - 1), QR_OK);
     cr_expect_eq(qr__vocab_add(&vocab, TEXT(""), 9), QR_BAD_MODEL);
     cr_expect_eq(qr__vocab_add(&vocab, (qr_text){long_text, QR__TOKEN_BYTES}, 9), QR_OK);
-    cr_expect_eq(qr__vocab_add(&vocab, (qr_text){long_text, QR__TOKEN_BYTES + 1}, 10), QR_BAD_MODEL);
+    cr_expect_eq(qr__vocab_add(&vocab, (qr_text){long_text, QR__TOKEN_BYTES + 1}, 10),
+                 QR_BAD_MODEL);
     cr_expect_eq(qr__vocab_find(&vocab, (qr_text){long_text, QR__TOKEN_BYTES}), 9);
     cr_expect_eq(qr__vocab_find(&vocab, (qr_text){long_text, QR__TOKEN_BYTES + 1}), QR__NO_ID);
     qr__vocab_deinit(&vocab);
@@ -68,7 +72,9 @@ static void expect_vocab_txt(qr_text vocab, qr_text config, qr_text text, const 
         fixture_write(dir, "tokenizer_config.json", config);
     cr_assert_eq(qr_tokenizer_load(dir, &tokenizer, &error), QR_OK, "%s", error.message);
     cr_expect_str_eq(qr_tokenizer_get_info(tokenizer)->source, "vocab.txt");
-    cr_assert_eq(qr_tokenizer_encode(tokenizer, text, NULL, &(qr_encode_options){.special = true}, &encoding), QR_OK);
+    cr_assert_eq(qr_tokenizer_encode(tokenizer, text, NULL, &(qr_encode_options){.special = true},
+                                     &encoding),
+                 QR_OK);
     cr_expect_str_eq(fixture_ids(&encoding), ids);
     qr_encoding_deinit(&encoding);
     qr_tokenizer_destroy(tokenizer);
@@ -76,25 +82,35 @@ static void expect_vocab_txt(qr_text vocab, qr_text config, qr_text text, const 
 }
 
 Test(tokenizer_vocab, vocab_txt) {
-    static const char lines[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nCafe \xc2\xa0\r\ncafe\n##s\xe3\x80\x80\n\ncaf\xc3\xa9\n"
+    static const char lines[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nCafe "
+                                "\xc2\xa0\r\ncafe\n##s\xe3\x80\x80\n\ncaf\xc3\xa9\n"
                                 "\xe4\xb8\xad\n\xe4\xb8\xad##x\ncafe";
     qr_text vocab = {lines, sizeof lines - 1};
-    expect_vocab_txt(vocab, TEXT(""), TEXT("Cafes CAF\xc3\x89 [MASK] \xe4\xb8\xad"), "2 12 7 12 4 10 3");
-    expect_vocab_txt(vocab, TEXT("{\"do_lower_case\": false, \"tokenizer_class\": \"BertTokenizerFast\"}"),
+    expect_vocab_txt(vocab, TEXT(""), TEXT("Cafes CAF\xc3\x89 [MASK] \xe4\xb8\xad"),
+                     "2 12 7 12 4 10 3");
+    expect_vocab_txt(vocab,
+                     TEXT("{\"do_lower_case\": false, \"tokenizer_class\": \"BertTokenizerFast\"}"),
                      TEXT("Cafes caf\xc3\xa9"), "2 5 7 9 3");
-    expect_vocab_txt(vocab, TEXT("{\"strip_accents\": false, \"tokenize_chinese_chars\": null}"), TEXT("CAF\xc3\x89"), "2 9 3");
-    expect_vocab_txt(vocab, TEXT("{\"tokenize_chinese_chars\": false, \"tokenizer_class\": \"DistilBertTokenizer\"}"),
-                     TEXT("\xe4\xb8\xad\xe4\xb8\xad"), "2 1 3");
+    expect_vocab_txt(vocab, TEXT("{\"strip_accents\": false, \"tokenize_chinese_chars\": null}"),
+                     TEXT("CAF\xc3\x89"), "2 9 3");
+    expect_vocab_txt(
+        vocab,
+        TEXT("{\"tokenize_chinese_chars\": false, \"tokenizer_class\": \"DistilBertTokenizer\"}"),
+        TEXT("\xe4\xb8\xad\xe4\xb8\xad"), "2 1 3");
     expect_vocab_txt(vocab,
-                     TEXT("{\"cls_token\": {\"content\": \"cafe\"}, \"sep_token\": \"[MASK]\", \"model_max_length\": 9}"),
+                     TEXT("{\"cls_token\": {\"content\": \"cafe\"}, \"sep_token\": \"[MASK]\", "
+                          "\"model_max_length\": 9}"),
                      TEXT("caf\xc3\x89"), "12 12 4");
-    /* added_tokens_decoder: in the order of their ids, behind the lines (12 different tokens and the empty one). */
-    expect_vocab_txt(vocab,
-                     TEXT("{\"added_tokens_decoder\": {\"14\": {\"content\": \"<y>\", \"single_word\": false, \"lstrip\": "
-                          "false, \"rstrip\": false, \"normalized\": false, \"special\": true}, \"13\": {\"content\": \"<x>\", "
-                          "\"single_word\": false, \"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": "
+    /* added_tokens_decoder: in the order of their ids, behind the lines, of which one is empty. */
+    expect_vocab_txt(TEXT("[UNK]\n[CLS]\n[SEP]\n\na\n"),
+                     TEXT("{\"added_tokens_decoder\": {\"6\": {\"content\": \"<y>\", "
+                          "\"single_word\": false, \"lstrip\": "
+                          "false, \"rstrip\": false, \"normalized\": false, \"special\": true}, "
+                          "\"5\": {\"content\": \"<x>\", "
+                          "\"single_word\": false, \"lstrip\": false, \"rstrip\": false, "
+                          "\"normalized\": false, \"special\": "
                           "true}}}"),
-                     TEXT("<x><y>"), "2 13 14 3");
+                     TEXT("<x>a<y>"), "1 5 4 6 2");
 }
 
 Test(tokenizer_vocab, unicode_flags) {
@@ -119,8 +135,8 @@ Test(tokenizer_vocab, unicode_flags) {
         {0x10FFFF, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        cr_expect_eq(qr__unicode_flags(rows[i].code), rows[i].flags, "U+%04X: %x", (unsigned)rows[i].code,
-                     qr__unicode_flags(rows[i].code));
+        cr_expect_eq(qr__unicode_flags(rows[i].code), rows[i].flags, "U+%04X: %x",
+                     (unsigned)rows[i].code, qr__unicode_flags(rows[i].code));
     cr_expect_eq(qr__unicode_of(0x302F).combining_class, 224);
     cr_expect_eq(qr__unicode_of(0x301).combining_class, 230);
 }
@@ -138,7 +154,8 @@ Test(tokenizer_vocab, unicode_mappings) {
     cr_expect(qr__unicode_decompose(0xE9, out) == 2 && out[0] == 'e' && out[1] == 0x301);
     cr_expect(qr__unicode_decompose(0x1F82, out) == 4 && out[0] == 0x3B1 && out[3] == 0x345);
     cr_expect(qr__unicode_decompose(0xAC00, out) == 2 && out[0] == 0x1100 && out[1] == 0x1161);
-    cr_expect(qr__unicode_decompose(0xD7A3, out) == 3 && out[0] == 0x1112 && out[1] == 0x1175 && out[2] == 0x11C2);
+    cr_expect(qr__unicode_decompose(0xD7A3, out) == 3 && out[0] == 0x1112 && out[1] == 0x1175 &&
+              out[2] == 0x11C2);
     cr_expect(qr__unicode_decompose(0x2FA1D, out) == 1 && out[0] == 0x2A600);
 }
 
@@ -151,7 +168,8 @@ Test(tokenizer_vocab, unicode_tables_are_consistent) {
         cr_assert_eq((flags & QR__LOWER) != 0, n != 1 || out[0] != code, "U+%04X", (unsigned)code);
         n = qr__unicode_decompose(code, out);
         bool hangul = code >= 0xAC00 && code < 0xAC00 + 11172;
-        cr_assert_eq((flags & QR__DECOMPOSES) != 0 || hangul, n != 1 || out[0] != code, "U+%04X", (unsigned)code);
+        cr_assert_eq((flags & QR__DECOMPOSES) != 0 || hangul, n != 1 || out[0] != code, "U+%04X",
+                     (unsigned)code);
         for (size_t i = 0; i < n; i++)
             cr_assert_leq(out[i], 0x10FFFFu);
     }

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                                    "vocab.txt"};
+static const char *const names[] = {"tokenizer.json", "tokenizer_config.json",
+                                    "special_tokens_map.json", "vocab.txt"};
 
 char *fixture_dir(void) {
     char template[] = "/tmp/qr_tokenizer.XXXXXX";
@@ -41,12 +41,15 @@ void fixture_write_json(const char *dir, tokenizer_sections sections) {
     qr_buf_init(&json, 1 << 20);
     qr_buf_printf(
         &json,
-        "{\"version\":\"1.0\",\"truncation\":{\"max_length\":8},\"padding\":{\"strategy\":{\"Fixed\":9}},"
-        "\"added_tokens\":%s,\"normalizer\":%s,\"pre_tokenizer\":%s,\"post_processor\":%s,\"decoder\":%s,"
+        "{\"version\":\"1.0\",\"truncation\":{\"max_length\":8},\"padding\":{\"strategy\":{"
+        "\"Fixed\":9}},"
+        "\"added_tokens\":%s,\"normalizer\":%s,\"pre_tokenizer\":%s,\"post_processor\":%s,"
+        "\"decoder\":%s,"
         "\"model\":%s}",
-        or_default(sections.added, "[" TEST_ADDED("4", "[MASK]",
-                                                  "\"single_word\":false,\"lstrip\":false,\"rstrip\":false,"
-                                                  "\"normalized\":false,\"special\":true") "]"),
+        or_default(sections.added,
+                   "[" TEST_ADDED("4", "[MASK]",
+                                  "\"single_word\":false,\"lstrip\":false,\"rstrip\":false,"
+                                  "\"normalized\":false,\"special\":true") "]"),
         or_default(sections.normalizer, TEST_NORMALIZER("true", "true", "null", "true")),
         or_default(sections.pre_tokenizer, "{\"type\":\"BertPreTokenizer\"}"),
         or_default(sections.post_processor,
@@ -88,11 +91,16 @@ static const char *listed(const qr_encoding *encoding, bool offsets) {
     out[0] = '\0';
     for (size_t i = 0; i < encoding->len && at < sizeof text[0] - 32; i++) {
         const char *gap = i == 0 ? "" : " ";
-        at += (size_t)(offsets ? snprintf(out + at, 32, "%s%u-%u", gap, encoding->begin[i], encoding->end[i])
+        at += (size_t)(offsets ? snprintf(out + at, 32, "%s%u-%u", gap, encoding->begin[i],
+                                          encoding->end[i])
                                : snprintf(out + at, 32, "%s%d", gap, (int)encoding->ids[i]));
     }
     return out;
 }
 
-const char *fixture_ids(const qr_encoding *encoding) { return listed(encoding, false); }
-const char *fixture_offsets(const qr_encoding *encoding) { return listed(encoding, true); }
+const char *fixture_ids(const qr_encoding *encoding) {
+    return listed(encoding, false);
+}
+const char *fixture_offsets(const qr_encoding *encoding) {
+    return listed(encoding, true);
+}

@@ -12,20 +12,22 @@ typedef struct tokenizer_sections {
     const char *added, *normalizer, *pre_tokenizer, *post_processor, *decoder, *model;
 } tokenizer_sections;
 
-#define TEST_VOCAB                                                                                                     \
-    "{\"[PAD]\":0,\"[UNK]\":1,\"[CLS]\":2,\"[SEP]\":3,\"[MASK]\":4,\"the\":5,\"cat\":6,\"##s\":7,\"sat\":8,"           \
-    "\"un\":9,\"##aff\":10,\"##able\":11,\"on\":12,\"mat\":13,\".\":14,\"a\":15,\"b\":16,\"##b\":17,\"i\":18,"         \
+#define TEST_VOCAB                                                                                 \
+    "{\"[PAD]\":0,\"[UNK]\":1,\"[CLS]\":2,\"[SEP]\":3,\"[MASK]\":4,\"the\":5,\"cat\":6,\"##s\":7," \
+    "\"sat\":8,"                                                                                   \
+    "\"un\":9,\"##aff\":10,\"##able\":11,\"on\":12,\"mat\":13,\".\":14,\"a\":15,\"b\":16,\"##b\":" \
+    "17,\"i\":18,"                                                                                 \
     "\"##\\u302f\":19,\"##\\u0307\":20,\"\\u4e2d\":21,\"'\":22,\"don\":23,\"t\":24,\"?\":25}"
-#define TEST_MODEL(vocab)                                                                                              \
-    "{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\","                            \
+#define TEST_MODEL(vocab)                                                                          \
+    "{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\","        \
     "\"max_input_chars_per_word\":100,\"vocab\":" vocab "}"
-#define TEST_NORMALIZER(clean, chinese, strip, lower)                                                                  \
-    "{\"type\":\"BertNormalizer\",\"clean_text\":" clean ",\"handle_chinese_chars\":" chinese                           \
+#define TEST_NORMALIZER(clean, chinese, strip, lower)                                              \
+    "{\"type\":\"BertNormalizer\",\"clean_text\":" clean ",\"handle_chinese_chars\":" chinese      \
     ",\"strip_accents\":" strip ",\"lowercase\":" lower "}"
-#define TEST_ADDED(id, content, flags)                                                                                 \
-    "{\"id\":" id ",\"content\":\"" content "\"," flags "}"
-#define PLAIN_FLAGS                                                                                                    \
-    "\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":false"
+#define TEST_ADDED(id, content, flags) "{\"id\":" id ",\"content\":\"" content "\"," flags "}"
+#define PLAIN_FLAGS                                                                                \
+    "\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":"    \
+    "false"
 
 /** A new directory; NUL-terminated, to be removed with fixture_remove (which frees it). */
 char *fixture_dir(void);

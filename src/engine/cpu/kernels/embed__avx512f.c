@@ -5,3 +5,7 @@
 void qr_embed_f32__avx512f(float *y, const void *word, bool half, const float *position, const float *type, size_t C) {
     embed(y, word, half, position, type, C);
 }
+
+void qr_halve_f32__avx512f(uint16_t *y, const float *x, size_t n) {
+    halve(y, x, n);
+}

@@ -1,4 +1,4 @@
-/* engine/cpu/kernels/embed__ref.c: the sum of a token's three embeddings, in plain C. */
+/* engine/cpu/kernels/embed__ref.c: the sum of a token's three embeddings, and how its table is halved, in plain C. */
 #include "engine/cpu/kernels/f16.h"
 #include "engine/cpu/kernels/kernel_list.h"
 
@@ -11,4 +11,9 @@ void qr_embed_f32__ref(float *y, const void *word, bool half, const float *posit
         float t = type == NULL ? 0 : type[c];
         y[c] = (w + position[c]) + t;
     }
+}
+
+void qr_halve_f32__ref(uint16_t *y, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        y[i] = qr_f32_to_f16(x[i]);
 }

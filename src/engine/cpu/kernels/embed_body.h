@@ -16,3 +16,12 @@ static inline void embed(float *y, const void *word, bool half, const float *pos
     for (; c < C; c++)
         y[c] = ((half ? qr_f16_to_f32(halves[c]) : single[c]) + position[c]) + (type == NULL ? 0 : type[c]);
 }
+
+static inline void halve(uint16_t *y, const float *x, size_t n) {
+    const qr_vec most = qr_vec_set(65504.0f), least = qr_vec_set(-65504.0f);
+    size_t i = 0;
+    for (; i + QR_VEC_LANES <= n; i += QR_VEC_LANES)
+        qr_vec_store_f16(y + i, qr_vec_max(least, qr_vec_min(most, qr_vec_load(x + i))));
+    for (; i < n; i++)
+        y[i] = qr_f32_to_f16(x[i]);
+}

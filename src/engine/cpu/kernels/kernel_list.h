@@ -15,7 +15,8 @@
     X(TANH, activation, tanh_f32, F32, REF, ref, 0)                                                \
     X(ATTENTION, attention, attention_f32, F32, REF, ref, 0)                                       \
     X(POOL, pool, pool_f32, F32, REF, ref, 0)                                                      \
-    X(EMBED, embed, embed_f32, F32, REF, ref, 0)
+    X(EMBED, embed, embed_f32, F32, REF, ref, 0)                                                   \
+    X(HALVE, halve, halve_f32, F32, REF, ref, 0)
 
 #if defined(__x86_64__)
 #define QR_KERNELS_X86(X)                                                                          \
@@ -27,6 +28,7 @@
     X(ATTENTION, attention, attention_f32, F32, AVX2, avx2, 2e-6)                                  \
     X(POOL, pool, pool_f32, F32, AVX2, avx2, 1e-6)                                                 \
     X(EMBED, embed, embed_f32, F32, AVX2, avx2, 0)                                                 \
+    X(HALVE, halve, halve_f32, F32, AVX2, avx2, 0)                                                 \
     X(LAYER_NORM, layer_norm, layer_norm_f32, F32, AVX512F, avx512f, 1e-5)                         \
     X(GELU, activation, gelu_f32, F32, AVX512F, avx512f, 4e-7)                                     \
     X(GELU_NEW, activation, gelu_new_f32, F32, AVX512F, avx512f, 4e-7)                             \
@@ -34,7 +36,8 @@
     X(TANH, activation, tanh_f32, F32, AVX512F, avx512f, 5e-7)                                     \
     X(ATTENTION, attention, attention_f32, F32, AVX512F, avx512f, 2e-6)                            \
     X(POOL, pool, pool_f32, F32, AVX512F, avx512f, 1e-6)                                           \
-    X(EMBED, embed, embed_f32, F32, AVX512F, avx512f, 0)
+    X(EMBED, embed, embed_f32, F32, AVX512F, avx512f, 0)                                           \
+    X(HALVE, halve, halve_f32, F32, AVX512F, avx512f, 0)
 #else
 #define QR_KERNELS_X86(X)
 #endif

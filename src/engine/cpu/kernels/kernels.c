@@ -36,6 +36,7 @@ void qr_kernels_choose(qr_isa isa, qr_precision precision, qr_kernels *out) {
         .attention = (qr_attention_kernel *)found[QR_OPERATION_ATTENTION],
         .pool = (qr_pool_kernel *)found[QR_OPERATION_POOL],
         .embed = (qr_embed_kernel *)found[QR_OPERATION_EMBED],
+        .halve = (qr_halve_kernel *)found[QR_OPERATION_HALVE],
     };
 }
 

@@ -46,12 +46,16 @@ typedef void qr_pool_kernel(float *y, const float *x, size_t S, size_t C);
 typedef void qr_embed_kernel(float *y, const void *word, bool half, const float *position, const float *type,
                              size_t C);
 
+/** y[n] = x[n] in IEEE f16, rounded to nearest even; magnitudes above 65504 become 65504. */
+typedef void qr_halve_kernel(uint16_t *y, const float *x, size_t n);
+
 typedef struct qr_kernels {
     qr_layer_norm_kernel *layer_norm;
     qr_activation_kernel *gelu, *gelu_new, *relu, *tanh;
     qr_attention_kernel *attention;
     qr_pool_kernel *pool;
     qr_embed_kernel *embed;
+    qr_halve_kernel *halve;
 } qr_kernels;
 
 /** The kernels of a plan. */
@@ -66,6 +70,7 @@ typedef enum qr_operation {
     QR_OPERATION_ATTENTION,
     QR_OPERATION_POOL,
     QR_OPERATION_EMBED,
+    QR_OPERATION_HALVE,
     QR_OPERATION_COUNT
 } qr_operation;
 

@@ -39,6 +39,10 @@ static inline qr_vec qr_vec_load_f16(const uint16_t *p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
 
+static inline void qr_vec_store_f16(uint16_t *p, qr_vec v) {
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
 static inline qr_vec qr_vec_round(qr_vec a) {
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
@@ -68,6 +72,10 @@ static inline qr_vec qr_vec_fnma(qr_vec a, qr_vec b, qr_vec c) {
 
 static inline qr_vec qr_vec_load_f16(const uint16_t *p) {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+static inline void qr_vec_store_f16(uint16_t *p, qr_vec v) {
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
 static inline qr_vec qr_vec_round(qr_vec a) {

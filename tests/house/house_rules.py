@@ -1,0 +1,349 @@
+"""The rules of docs/HOUSE.md that a program can check. Each takes the tree as {path: text} and returns complaints, one a line;
+test_house.py runs them on the real tree, test_house_rules.py shows that each can fail."""
+
+import os
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# ---- The tree --------------------------------------------------------------------------------------------------------------------
+
+
+def tracked_files():
+    """What git tracks or would (nothing ignored); without git, what is there less build trees and models."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
+        ).stdout.decode()
+        paths = [path for path in listed.split("\0") if path]
+    except (OSError, subprocess.CalledProcessError):
+        paths = []
+        for folder, folders, files in os.walk(ROOT):
+            folders[:] = [name for name in folders if not re.match(r"\.git$|\.venv|\.cache|build|__pycache__", name)]
+            paths += [os.path.relpath(os.path.join(folder, name), ROOT) for name in files]
+    return sorted(path for path in paths if (ROOT / path).is_file())
+
+
+def read_tree():
+    """Every text file of the tree; binary files (by a NUL in the first kilobytes) are left out."""
+    tree = {}
+    for path in tracked_files():
+        data = (ROOT / path).read_bytes()
+        if b"\0" not in data[:4096]:
+            tree[path] = data.decode("utf-8", "replace")
+    return tree
+
+
+def c_files(tree, *folders):
+    return {path: text for path, text in tree.items() if path.endswith((".c", ".h")) and path.startswith(folders or ("",))}
+
+
+def code_only(text):
+    """C without comments and without the insides of strings; line numbers stay."""
+    pattern = r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
+
+    def blank(found):
+        piece = found[0]
+        return piece[0] + piece[-1] if piece[0] in "\"'" else "\n" * piece.count("\n") or " "
+
+    return re.sub(pattern, blank, text, flags=re.S)
+
+
+def line_of(text, at):
+    return text.count("\n", 0, at) + 1
+
+
+# ---- Doors -----------------------------------------------------------------------------------------------------------------------
+
+# Which headers of other rooms a room may include. Inside itself a room is free.
+BASE = "base/base.h"
+SERVER = [BASE, "config/config.h", "pipeline/pipeline.h", "server/*.h", "server/http/http.h", "server/api/api.h",
+          "server/schedule/schedule.h", "server/ops/ops.h"]
+DOORS = {
+    "base": [],
+    "config": [BASE],
+    "tokenizer": [BASE],
+    "engine": [BASE, "engine/model/model.h", "engine/plan/plan.h", "engine/cpu/context.h", "engine/cpu/weights.h"],
+    "engine/model": [BASE, "engine/engine.h"],
+    "engine/plan": [BASE, "engine/engine.h", "engine/model/model.h"],
+    "engine/cpu": [BASE, "engine/engine.h", "engine/model/model.h", "engine/plan/plan.h"],
+    "pipeline": [BASE, "tokenizer/tokenizer.h", "engine/engine.h"],
+    "server": SERVER,
+    "server/http": SERVER,
+    "server/api": SERVER,
+    "server/schedule": SERVER,
+    "server/ops": SERVER,
+    "cli": [BASE, "config/config.h", "tokenizer/tokenizer.h", "engine/engine.h", "pipeline/pipeline.h", "server/server.h"],
+}
+
+# Third-party headers and the files that may include them.
+OWNERS = {
+    "jansson.h": r"src/(tokenizer|engine/model|server/api)/[^/]*json[^/]*\.[ch]|src/cli/[^/]*\.c|tests/unit/.*",
+    "microhttpd.h": r"src/server/http/[^/]*\.[ch]",
+    "uv.h": r"src/server/loop\.[ch]",
+    "cblas.h": r"src/engine/cpu/.*\.c",
+    "cyaml/cyaml.h": r"src/config/[^/]*\.c",
+    "immintrin.h": r"src/engine/cpu/.*__(avx2|avx2vnni|avx512f|avx512vnni|avx512bf16)\.c|src/engine/cpu/kernels/vec_[^/]*\.h",
+    "cpuid.h": r"src/engine/cpu/.*\.c",
+    "criterion/criterion.h": r"tests/unit/.*",
+    "criterion/logging.h": r"tests/unit/.*",
+    "criterion/parameterized.h": r"tests/unit/.*",
+}
+ONE_FILE_ONLY = ("cblas.h", "cyaml/cyaml.h", "cpuid.h", "uv.h")
+
+# libc and Linux. A header that is in neither list is a new dependency, and needs an owner.
+LIBC = set(
+    "arpa/inet.h assert.h ctype.h dirent.h errno.h fcntl.h float.h inttypes.h limits.h linux/futex.h linux/tcp.h locale.h math.h "
+    "netdb.h netinet/in.h netinet/tcp.h poll.h pthread.h sched.h semaphore.h signal.h stdarg.h stdatomic.h stdbool.h stddef.h "
+    "stdint.h stdio.h stdlib.h string.h strings.h sys/epoll.h sys/eventfd.h sys/mman.h sys/prctl.h sys/random.h sys/resource.h "
+    "sys/socket.h sys/stat.h sys/syscall.h sys/time.h sys/timerfd.h sys/types.h sys/uio.h sys/un.h sys/wait.h time.h unistd.h "
+    "wchar.h".split()
+)
+
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(?:"([^"]+)"|<([^>]+)>)', re.M)
+
+
+def room_of(path):
+    """The longest room that holds src/`path`'s folder, or None."""
+    folder = os.path.dirname(path.removeprefix("src/"))
+    while folder and folder not in DOORS:
+        folder = os.path.dirname(folder)
+    return folder or None
+
+
+def may_include(room, header):
+    if room_of("src/" + header) == room:
+        return True
+    for door in DOORS[room]:
+        if header == door or (door.endswith("/*.h") and os.path.dirname(header) == door[:-4]):
+            return True
+    return False
+
+
+def includes(text):
+    """(line, quoted header or None, system header or None); commented-out includes do not count."""
+    bare = re.sub(r"/\*.*?\*/", lambda found: "\n" * found[0].count("\n"), text, flags=re.S)
+    return [(line_of(bare, found.start()), found[1], found[2]) for found in INCLUDE.finditer(bare)]
+
+
+def check_doors(tree):
+    """Rooms include only what the table allows."""
+    faults = []
+    for path, text in c_files(tree, "src/").items():
+        room = room_of(path)
+        if room is None:
+            faults.append(f"{path}: lies in no room of the table")
+            continue
+        for line, header, _ in includes(text):
+            if header is None:
+                continue
+            if "src/" + header not in tree:
+                faults.append(f'{path}:{line}: "{header}" is not a file below src/')
+            elif not may_include(room, header):
+                faults.append(f'{path}:{line}: {room}/ may not include "{header}"')
+    return faults
+
+
+def check_test_doors(tree):
+    """A room's tests may open that room's private headers, and of other rooms only what the room itself may."""
+    faults = []
+    for path, text in c_files(tree, "tests/unit/").items():
+        room = path.split("/")[2]
+        for line, header, _ in includes(text):
+            if header is None or "src/" + header not in tree:
+                continue
+            top = header.split("/")[0]
+            doors = {door for name, headers in DOORS.items() if name.split("/")[0] == room for door in headers}
+            if top != room and header not in doors:
+                faults.append(f'{path}:{line}: tests of {room}/ may not include "{header}"')
+    return faults
+
+
+def check_owners(tree):
+    """Third-party headers are included by their owners alone; others are libc's."""
+    faults, users = [], {}
+    for path, text in c_files(tree, "src/", "tests/", "bench/").items():
+        for line, _, header in includes(text):
+            if header is None or header in LIBC:
+                continue
+            if header not in OWNERS:
+                faults.append(f"{path}:{line}: <{header}> has no owner in tests/house/house_rules.py")
+            elif not re.fullmatch(OWNERS[header], path):
+                faults.append(f"{path}:{line}: <{header}> belongs to {OWNERS[header]}")
+            else:
+                users.setdefault(header, set()).add(path)
+    for header in ONE_FILE_ONLY:
+        if len(users.get(header, ())) > 1:
+            faults.append(f"<{header}> belongs to one file, not to {', '.join(sorted(users[header]))}")
+    return faults
+
+
+# ---- Language --------------------------------------------------------------------------------------------------------------------
+
+BANNED = re.compile(
+    r"(?<![\w.>])(strcpy|strcat|stpcpy|v?sprintf|strtok|atoi|atol|atoll|atof|v?f?s?scanf|alloca|system|popen|s?rand|gets|"
+    r"tmpnam|mktemp)\s*\("
+)
+
+
+def check_banned(tree):
+    faults = []
+    for path, text in c_files(tree).items():
+        bare = code_only(text)
+        for found in BANNED.finditer(bare):
+            faults.append(f"{path}:{line_of(bare, found.start())}: {found[1]} is banned")
+    return faults
+
+
+def functions(text):
+    """(name, first line, last line, body) of each function: a `{` that ends a line begun at column 0, up to a `}` at column 0."""
+    lines = code_only(text).split("\n")
+    found, start = [], None
+    for number, line in enumerate(lines, 1):
+        if start is None and re.match(r"[A-Za-z_]", line) and not line.startswith(("typedef", "struct", "enum", "union")):
+            start = number
+        if start is not None and line.startswith("}"):
+            head = " ".join(lines[start - 1 : number])
+            name = re.match(r"[^={;]*?(\w+)\s*\([^{;]*\)\s*\{", head)
+            if name:
+                found.append((name[1], start, number, "\n".join(lines[start - 1 : number])))
+            start = None
+        elif start is not None and line.rstrip().endswith(";") and not line.startswith((" ", "\t", "{")):
+            start = None
+        elif start is not None and line.rstrip().endswith(");") and "{" not in " ".join(lines[start - 1 : number]):
+            start = None
+    return found
+
+
+def check_gotos(tree):
+    """One label a function, the cleanup exit."""
+    faults = []
+    for path, text in c_files(tree).items():
+        for name, first, _, body in functions(text):
+            labels = set(re.findall(r"\bgoto\s+(\w+)", body))
+            if len(labels) > 1:
+                faults.append(f"{path}:{first}: {name} jumps to {len(labels)} labels ({', '.join(sorted(labels))}); one exit is enough")
+    return faults
+
+
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK|not yet implemented)\b")
+
+
+def check_unfinished(tree):
+    return [
+        f"{path}:{line_of(text, found.start())}: {found[1]}"
+        for path, text in c_files(tree, "src/").items()
+        for found in UNFINISHED.finditer(text)
+    ]
+
+
+def check_flags(tree):
+    """Instruction sets belong to single files; no file relies on the machine that built it."""
+    faults = []
+    for path, text in tree.items():
+        if path.endswith(("CMakeLists.txt", ".cmake", "CMakePresets.json", "Makefile")):
+            bare = re.sub(r"#.*", "", text)
+            for flag in ("-march=native", "-mtune=native", "-ffast-math", "-Ofast"):
+                if flag in bare:
+                    faults.append(f"{path}: {flag}")
+    return faults
+
+
+# ---- Shape -----------------------------------------------------------------------------------------------------------------------
+
+SOURCE_LINES = 600
+HEADER_LINES = 150
+FUNCTION_LINES = 60
+GENERATED = re.compile(r"_tables\.c$")
+BODY = re.compile(r"_(body|tile|loop)\.h$")  # the shared body of per-ISA instances: code, included once by each, without a guard
+
+
+def check_sizes(tree):
+    faults = []
+    for path, text in c_files(tree).items():
+        lines = text.count("\n")
+        if GENERATED.search(path):
+            if "tools/" not in text[:600]:
+                faults.append(f"{path}: a generated table names its tool in its head")
+            continue
+        limit = SOURCE_LINES if path.endswith(".c") or BODY.search(path) else HEADER_LINES
+        if lines > limit:
+            faults.append(f"{path}: {lines} lines, more than {limit}")
+        if path.startswith("src/"):
+            for name, first, last, _ in functions(text):
+                if last - first + 1 > FUNCTION_LINES:
+                    faults.append(f"{path}:{first}: {name} has {last - first + 1} lines, more than {FUNCTION_LINES}")
+    return faults
+
+
+def check_names(tree):
+    """A name says where one is: no two files of src/, tests/ and tools/ share one. (bench/ programs are named after what they measure.)"""
+    common = {"conftest.py", "__init__.py", "CMakeLists.txt", "README.md"}
+    places = {}
+    for path in tree:
+        name = os.path.basename(path)
+        if path.startswith(("src/", "tests/", "tools/")) and name.endswith((".c", ".h", ".py")) and name not in common:
+            places.setdefault(name, []).append(path)
+    return [f"{name}: {' and '.join(paths)}" for name, paths in places.items() if len(paths) > 1]
+
+
+def check_heads(tree):
+    """A file begins with what it is for; a header has a guard named after it."""
+    faults = []
+    guards = Counter()
+    for path, text in c_files(tree, "src/").items():
+        if not text.startswith(("/*", "//")):
+            faults.append(f"{path}: begins without a comment that says what it is for")
+        if not path.endswith(".h"):
+            continue
+        guard = re.search(r"^#ifndef (\w+)\n#define \1\b", text, re.M)
+        if guard:
+            guards[guard[1]] += 1
+        elif not BODY.search(path):
+            faults.append(f"{path}: has no include guard")
+    return faults + [f"{guard}: guards {count} headers" for guard, count in guards.items() if count > 1]
+
+
+# Hosts of package and model registries, in halves, so that this file names none.
+REGISTRIES = [
+    ("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"), ("crates", "io"), ("docker", "io"), ("ghcr", "io"),
+    ("quay", "io"), ("nvcr", "io"), ("gcr", "io"), ("proxy.golang", "org"), ("rubygems", "org"), ("deb.debian", "org"),
+    ("security.debian", "org"), ("conda", "anaconda"), ("repo.maven", "apache"), ("huggingface", "co"), ("hf", "co"),
+]  # fmt: skip
+
+
+def check_registries(tree):
+    hosts = re.compile(r"(?<![\w-])(?:[\w-]+\.)*(?:" + "|".join(re.escape(".".join(pair)) for pair in REGISTRIES) + r")(?![\w-])")
+    return [
+        f"{path}:{line_of(text, found.start())}: names the registry {found[0]}"
+        for path, text in tree.items()
+        for found in hosts.finditer(text)
+    ]
+
+
+def check_design_table(tree):
+    """The rooms of docs/DESIGN.md are the rooms of DOORS."""
+    rows = set(re.findall(r"^\| `([a-z/]+)/` \|", tree.get("docs/DESIGN.md", ""), re.M))
+    rooms = {room for room in DOORS if not room.startswith("server/")}
+    return [f"docs/DESIGN.md: no row for {room}/" for room in sorted(rooms - rows)] + [
+        f"tests/house/house_rules.py: no doors for {room}/" for room in sorted(rows - rooms)
+    ]
+
+
+STATUS_ROW = re.compile(r'^\s*X\((\w+), (\d+), +"((?:\\.|[^"\\])*)"\)', re.M)
+
+
+def check_status_docs(tree):
+    """docs/ERRORS.md has a row for every status, with its HTTP code and sentence."""
+    table = [(name.lower(), code, sentence) for name, code, sentence in STATUS_ROW.findall(tree.get("src/base/status.h", ""))]
+    page = tree.get("docs/ERRORS.md", "")
+    rows = {found[0]: found for found in re.findall(r"^\| `(\w+)` \| (\d+) \| ([^|]*?) \|", page, re.M)}
+    if not table:
+        return ["src/base/status.h: no table of statuses found"]
+    return [f"docs/ERRORS.md: no row `| `{name}` | {code} | {sentence} |`" for name, code, sentence in table
+            if rows.get(name) != (name, code, sentence)] + [
+        f"docs/ERRORS.md: there is no status `{name}`" for name in rows if name not in {row[0] for row in table}
+    ]

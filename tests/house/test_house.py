@@ -1,0 +1,31 @@
+"""The rules of the house on the real tree. What each rule is: house_rules.py."""
+
+import shutil
+import subprocess
+
+import house_rules
+import pytest
+
+RULES = [value for name, value in vars(house_rules).items() if name.startswith("check_")]
+
+
+@pytest.fixture(scope="session")
+def tree():
+    found = house_rules.read_tree()
+    assert len(found) > 100 and "src/base/base.h" in found, "the tree was not found"
+    return found
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__.removeprefix("check_"))
+def test_rule(tree, rule):
+    faults = rule(tree)
+    assert not faults, f"{len(faults)} faults\n" + "\n".join(faults)
+
+
+def test_format(tree):
+    if shutil.which("clang-format") is None:
+        pytest.skip("clang-format is not installed")
+    paths = sorted(house_rules.c_files(tree))
+    done = subprocess.run(["clang-format", "--dry-run", "-Werror", *paths], cwd=house_rules.ROOT, capture_output=True, text=True)
+    bad = sorted({line.split(":")[0] for line in done.stderr.splitlines() if ": error:" in line})
+    assert done.returncode == 0, "run `make format`: " + " ".join(bad)
