@@ -69,7 +69,8 @@ void qr_loop_destroy(qr_loop *loop) {
     if (loop == NULL)
         return;
     uv_walk(&loop->uv, close_handle, NULL);
-    uv_run(&loop->uv, UV_RUN_DEFAULT); /* runs the close callbacks, nothing else is left */
+    while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)
+        ; /* the close callbacks; a stop that nobody ran for ends the first round at once */
     uv_loop_close(&loop->uv);
     free(loop);
 }

@@ -118,6 +118,8 @@ static const qr__pattern *match_at(const qr__patterns *patterns, qr_text text, s
 }
 
 static size_t next_candidate(const qr__patterns *patterns, qr_text text, size_t at) {
+    if (at >= text.len)
+        return text.len;
     if (patterns->only_first >= 0) {
         const char *found = memchr(text.data + at, patterns->only_first, text.len - at);
         return found == NULL ? text.len : (size_t)(found - text.data);

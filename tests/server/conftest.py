@@ -147,7 +147,7 @@ def make_request(path, body=None, method=None, headers=()):
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + data
 
 
-def ask(server, path, body=None, method=None, headers=(), timeout=30, port=None):
+def ask(server, path, body=None, method=None, headers=(), timeout=60, port=None):
     """One request on a connection of its own."""
     with server.connect(timeout, port) as connection:
         connection.sendall(make_request(path, body, method, headers))
@@ -215,9 +215,13 @@ def start_server():
         server.stop()
 
 
+# Tests that are not about budgets shall not fail on a busy machine.
+PATIENT = ("--budget-ms", "60000")
+
+
 @pytest.fixture(scope="session")
 def server(start_server, minilm, squad):
-    return start_server(models=[minilm, squad])
+    return start_server(*PATIENT, models=[minilm, squad])
 
 
 @pytest.fixture(scope="session")
@@ -247,4 +251,4 @@ def reranker(tmp_path_factory):
 @pytest.fixture(scope="session")
 def labels_server(start_server, classifier, reranker):
     """/predict is the classifier's, /rerank the reranker's."""
-    return start_server(models=[classifier, reranker])
+    return start_server(*PATIENT, models=[classifier, reranker])

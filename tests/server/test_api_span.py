@@ -3,7 +3,7 @@ import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
-from conftest import BINARY, ask
+from conftest import BINARY, SANITIZED, ask
 
 CONTEXT = ("In München the report was written by Ada Byron in 1843. Charles Babbage, who lived in London, had asked her for it. "
            "It was printed in a journal called Scientific Memoirs.")
@@ -56,10 +56,11 @@ def test_the_same_question_gives_the_same_bits(server):
     """Lonely or in company, on whatever cores happen to help."""
     body = {"question": QUESTIONS[1], "context": CONTEXT, "top_k": 3}
     wanted = ask(server, "/span", body).body
-    for _ in range(300):
+    times = 30 if SANITIZED else 300
+    for _ in range(times):
         assert ask(server, "/span", body).body == wanted
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(lambda _: ask(server, "/span", body).body, range(300))) == {wanted}
+        assert set(pool.map(lambda _: ask(server, "/span", body).body, range(times))) == {wanted}
 
 
 def test_long_passages_need_windows(server):

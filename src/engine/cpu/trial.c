@@ -141,9 +141,9 @@ qr_status qr_trial_run(const qr_bert *bert, const qr_trial *trial, qr_trial_resu
                  trial->asked == QR_PRECISION_AUTO ? "there are no texts to try another precision on" : "as asked");
     }
     if (status == QR_OK && any_bit(fallback, bert->info.layers)) {
-        qr_weights_destroy(b.packed[out->precision]); /* nothing runs on it any more, but `mixed` and its context: */
-        qr_context_destroy(b.context);
+        qr_context_destroy(b.context); /* the last to run on the weights that go now */
         b.context = NULL;
+        qr_weights_destroy(b.packed[out->precision]);
         b.packed[out->precision] = NULL;
         status = pack(&b, out->precision, fallback, &b.packed[out->precision], error);
     } else if (status == QR_OK) {

@@ -135,6 +135,17 @@ static double operand_at(const problem *p, size_t t, size_t k) {
     return f;
 }
 
+/* What its terms add up to, signs aside: an int8 value is the sum of a code's and the offset's. */
+static double size_at(const problem *p, size_t t, size_t k) {
+    const double x = operand_at(p, t, k);
+    if (p->kernel->precision != QR_PRECISION_INT8)
+        return fabs(x);
+    qr_gemm_row constants;
+    memcpy(&constants, (const char *)p->operand + t * p->shape.stride + p->shape.row_at,
+           sizeof constants);
+    return x - (double)constants.offset + fabs((double)constants.offset);
+}
+
 static double activated(qr_epilogue epilogue, double v) {
     switch (epilogue) {
     case QR_EPILOGUE_BIAS:
@@ -152,15 +163,15 @@ static double activated(qr_epilogue epilogue, double v) {
 /* The greatest error of y, in units of sum(|x| |w|) + |bias|. */
 static double worst_error(const problem *p, qr_epilogue epilogue, const float *y, size_t ldy) {
     const size_t K = p->shape.K;
-    double worst = 0, *x = malloc(K * sizeof *x);
+    double worst = 0, *x = malloc(K * sizeof *x), *sizes = malloc(K * sizeof *sizes);
     for (size_t t = 0; t < p->rows; t++) {
         for (size_t k = 0; k < K; k++)
-            x[k] = operand_at(p, t, k);
+            x[k] = operand_at(p, t, k), sizes[k] = size_at(p, t, k);
         for (size_t n = 0; n < p->shape.N; n++) {
             double sum = p->bias[n], size = fabs(sum);
             for (size_t k = 0; k < K; k++) {
                 sum += x[k] * p->wide[n * K + k];
-                size += fabs(x[k] * p->wide[n * K + k]);
+                size += sizes[k] * fabs(p->wide[n * K + k]);
             }
             double error = fabs(y[t * ldy + n] - activated(epilogue, sum));
             if (epilogue != QR_EPILOGUE_BIAS)
@@ -169,6 +180,7 @@ static double worst_error(const problem *p, qr_epilogue epilogue, const float *y
         }
     }
     free(x);
+    free(sizes);
     return worst;
 }
 

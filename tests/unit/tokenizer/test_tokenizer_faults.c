@@ -212,6 +212,14 @@ Test(tokenizer_faults, sections) {
             "added_tokens[0]: is empty or too long, or its id is taken");
 }
 
+Test(tokenizer_faults, too_many_added_tokens) {
+    static char rows[2 * 65537 + 2] = "[0";
+    for (size_t i = 2; i + 2 < sizeof rows; i += 2)
+        memcpy(rows + i, ",0", 2);
+    memcpy(rows + sizeof rows - 2, "]", 2);
+    refused((tokenizer_sections){.added = rows}, "added_tokens: more than 65536 tokens");
+}
+
 Test(tokenizer_faults, config) {
     refused_text("tokenizer_config.json", TEXT("{"), "line 1 column");
     refused_text("tokenizer_config.json", TEXT("{\"do_lower_case\": 1}"),

@@ -62,7 +62,8 @@ typedef struct qr_gemm_kernel {
     size_t step;         /* values of k in four bytes of a row */
     size_t weight_bytes; /* of one weight in a panel */
     bool invariant;      /* a row's result depends on the row alone */
-    double tolerance; /* of a result, relative to sum(|x| * |w|), given the same rounded operands */
+    double tolerance;    /* of a result, relative to sum(|x| * |w|) + |bias|, given the same rounded
+                            operands; for int8, |x| is scale * u8 + |offset| */
     void (*quantize)(const qr_gemm_shape *shape, const float *x, void *row);
     void (*multiply)(const qr_gemm_task *task);
 } qr_gemm_kernel;

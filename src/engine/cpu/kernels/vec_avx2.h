@@ -97,7 +97,8 @@ static inline qr_vec qr_vec_from_i32(const int32_t *p) {
 
 /* Rounds to nearest even, clamps to 0..255 (from above; the caller's lanes are not below 0). */
 static inline void qr_vec_store_u8(uint8_t *p, qr_vec v) {
-    __m256i i = _mm256_cvtps_epi32(v);
+    /* Beyond 2^31 the conversion would give the least integer. */
+    __m256i i = _mm256_cvtps_epi32(_mm256_min_ps(v, _mm256_set1_ps(255.0f)));
     __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
     _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
 }

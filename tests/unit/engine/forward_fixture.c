@@ -1,0 +1,66 @@
+/* tests: see forward_fixture.h. */
+#include "forward_fixture.h"
+
+#include <criterion/criterion.h>
+
+#include "engine/cpu/kernels/gemm.h"
+#include "engine/cpu/kernels/isa.h"
+
+const char *const *forward_isas(void) {
+    static const char *names[QR_ISA_COUNT + 1];
+    size_t count = 0;
+    for (qr_isa isa = QR_ISA_REF; isa < QR_ISA_COUNT; isa++)
+        if (qr_isa_available(isa))
+            names[count++] = qr_isa_name(isa);
+    names[count] = NULL;
+    return names;
+}
+
+bool forward_has(const char *isa, qr_precision precision) {
+    qr_isa chosen;
+    cr_assert_eq(qr_isa_choose(isa, &chosen, NULL), QR_OK);
+    return qr_gemm_find(precision, chosen) != NULL;
+}
+
+qr_engine *forward_load(const char *dir, qr_precision precision, const char *isa) {
+    qr_engine *engine = NULL;
+    qr_error error = {0};
+    qr_engine_options options = {.precision = precision, .isa = isa};
+    cr_assert_eq(qr_engine_load(dir, &options, &engine, &error), QR_OK, "%s", error.message);
+    return engine;
+}
+
+qr_team *forward_team(int members) {
+    qr_team *team = NULL;
+    if (members > 1) {
+        cr_assert_eq(qr_team_create(members, &team), QR_OK);
+        cr_assert_eq(qr_team_start_helpers(team), QR_OK);
+    }
+    return team;
+}
+
+qr_context *forward_context(const qr_engine *engine, qr_team *team) {
+    qr_context *context = NULL;
+    qr_error error = {0};
+    cr_assert_eq(qr_context_create(engine, team, 512, 64, &context, &error), QR_OK, "%s", error.message);
+    return context;
+}
+
+unsigned forward_random(unsigned *state, unsigned below) {
+    *state = *state * 1664525u + 1013904223u;
+    return (*state >> 8) % below;
+}
+
+void forward_draw(struct forward_batch *out, const qr_model_info *model, const size_t *lengths, unsigned seed) {
+    size_t B = 0;
+    out->starts[0] = 0;
+    for (; lengths[B] > 0; B++) {
+        cr_assert_leq(out->starts[B] + lengths[B], 512);
+        for (uint32_t t = out->starts[B]; t < out->starts[B] + lengths[B]; t++) {
+            out->ids[t] = (int32_t)forward_random(&seed, (unsigned)model->vocab);
+            out->types[t] = model->types == 0 ? 0 : (uint8_t)forward_random(&seed, (unsigned)model->types);
+        }
+        out->starts[B + 1] = out->starts[B] + (uint32_t)lengths[B];
+    }
+    out->batch = (qr_batch){out->ids, out->types, out->starts, B};
+}

@@ -1,0 +1,221 @@
+/* The forward pass: against transformers' numbers, at its door, and without allocating. */
+#include <criterion/criterion.h>
+#include <criterion/logging.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/cpu/ref/ref.h"
+#include "forward_fixture.h"
+#include "golden.h"
+#include "malloc_trap.h"
+
+static char dir[64];
+
+static const struct model_options embedder = {
+    .layers = 3, .hidden = 64, .heads = 2, .feed_forward = 256, .vocab = 200, .positions = 128, .seed = 5};
+
+static void set_up(void) {
+    temp_dir_create(dir);
+}
+static void tear_down(void) {
+    temp_dir_remove(dir);
+}
+
+TestSuite(forward, .init = set_up, .fini = tear_down, .timeout = 300);
+
+static void compare(const struct golden_model *model, const char *path, const char *isa, int members) {
+    struct golden golden;
+    golden_load(model->name, &golden);
+    qr_engine *engine = forward_load(path, QR_PRECISION_F32, isa);
+    qr_team *team = forward_team(members);
+    qr_context *context = NULL;
+    cr_assert_eq(qr_context_create(engine, team, golden.tokens, golden.batch.sequences, &context, NULL), QR_OK);
+    for (int i = 0; i < 4; i++) {
+        const float *out = NULL;
+        if (golden.outputs[i].numbers == NULL)
+            continue;
+        cr_assert_eq(qr_context_forward(context, &golden.batch, (qr_output)i, &out), QR_OK);
+        double difference = max_difference(out, golden.outputs[i].numbers, golden.outputs[i].count);
+        cr_assert_leq(difference, 1e-4, "%s output %d on %s with %d: %g", model->name, i, isa, members, difference);
+    }
+    qr_context_destroy(context);
+    qr_team_destroy(team);
+    qr_engine_destroy(engine);
+    golden_deinit(&golden);
+}
+
+Test(forward, f32_is_transformers_on_every_isa) {
+    for (const struct golden_model *model = golden_models; model->name != NULL; model++) {
+        char temp[64], path[512];
+        temp_dir_create(temp);
+        const char *where = golden_model_dir(model, temp, path);
+        for (const char *const *isa = forward_isas(); where != NULL && *isa != NULL; isa++)
+            compare(model, where, *isa, 1);
+        if (where != NULL)
+            compare(model, where, NULL, 3);
+        temp_dir_remove(temp);
+    }
+}
+
+static double cosine(const float *a, const float *b, size_t n) {
+    double ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < n; i++) {
+        ab += (double)a[i] * (double)b[i];
+        aa += (double)a[i] * (double)a[i];
+        bb += (double)b[i] * (double)b[i];
+    }
+    return ab / sqrt(aa * bb);
+}
+
+/* Random models are kind to int8 (no outliers), so the bounds are tight. */
+Test(forward, bf16_and_int8_are_near_the_reference) {
+    static const double least[] = {[QR_PRECISION_BF16] = 0.9999, [QR_PRECISION_INT8] = 0.999};
+    make_model(dir, &embedder);
+    qr_bert *bert = NULL;
+    cr_assert_eq(qr_bert_load(dir, &bert, NULL), QR_OK);
+    struct forward_batch batch;
+    forward_draw(&batch, &bert->info, (size_t[]){9, 1, 33, 128, 2, 0}, 3);
+    float expected[5 * 64];
+    cr_assert_eq(qr_ref_forward(bert, &batch.batch, QR_OUTPUT_POOLED, expected, NULL), QR_OK);
+    for (qr_precision p = QR_PRECISION_BF16; p <= QR_PRECISION_INT8; p++) {
+        for (const char *const *isa = forward_isas(); *isa != NULL; isa++) {
+            if (!forward_has(*isa, p))
+                continue;
+            qr_engine *engine = forward_load(dir, p, *isa);
+            cr_assert_eq(qr_engine_plan(engine)->precision, p);
+            qr_context *context = forward_context(engine, NULL);
+            const float *out = NULL;
+            cr_assert_eq(qr_context_forward(context, &batch.batch, QR_OUTPUT_POOLED, &out), QR_OK);
+            for (size_t b = 0; b < 5; b++)
+                cr_assert_geq(cosine(out + b * 64, expected + b * 64, 64), least[p], "%s on %s, sequence %zu: %f",
+                              qr_precision_name(p), *isa, b, cosine(out + b * 64, expected + b * 64, 64));
+            qr_context_destroy(context);
+            qr_engine_destroy(engine);
+        }
+    }
+    qr_bert_destroy(bert);
+}
+
+/* Where only [CLS] is wanted, the last layer computes nothing else; the numbers are those of the whole pass, to the bit. */
+Test(forward, the_cls_shortcut_changes_no_bit) {
+    struct model_options options = embedder;
+    options.pooling = "cls";
+    make_model(dir, &options);
+    for (qr_precision p = QR_PRECISION_F32; p <= QR_PRECISION_INT8; p++) {
+        for (const char *const *isa = forward_isas(); *isa != NULL; isa++) {
+            if (!forward_has(*isa, p) || strcmp(*isa, "ref") == 0)
+                continue;
+            for (int members = 1; members <= 2; members++) {
+                qr_engine *engine = forward_load(dir, p, *isa);
+                qr_team *team = forward_team(members);
+                qr_context *context = forward_context(engine, team);
+                struct forward_batch batch;
+                forward_draw(&batch, qr_engine_model(engine), (size_t[]){7, 1, 40, 16, 0}, 4);
+                const float *out = NULL;
+                float first[4 * 64];
+                cr_assert_eq(qr_context_forward(context, &batch.batch, QR_OUTPUT_HIDDEN, &out), QR_OK);
+                for (size_t b = 0; b < 4; b++)
+                    memcpy(first + b * 64, out + batch.starts[b] * 64, 64 * sizeof(float));
+                cr_assert_eq(qr_context_forward(context, &batch.batch, QR_OUTPUT_POOLED, &out), QR_OK);
+                cr_assert(memcmp(first, out, sizeof first) == 0, "%s on %s", qr_precision_name(p), *isa);
+                qr_context_destroy(context);
+                qr_team_destroy(team);
+                qr_engine_destroy(engine);
+            }
+        }
+    }
+}
+
+Test(forward, allocates_nothing) {
+    if (!malloc_trap_works())
+        cr_skip_test("a sanitizer has its own allocator");
+    make_model(dir, &embedder);
+    for (qr_precision p = QR_PRECISION_F32; p <= QR_PRECISION_INT8; p++) {
+        if (!forward_has(NULL, p))
+            continue;
+        qr_engine *engine = forward_load(dir, p, NULL);
+        qr_team *team = forward_team(3);
+        qr_context *context = forward_context(engine, team);
+        struct forward_batch batch;
+        const float *out = NULL;
+        malloc_trap_start();
+        free(malloc(1));
+        cr_assert_eq(malloc_trap_stop(), 1, "the trap sees malloc");
+        for (size_t S = 1; S <= 128; S += 9) {
+            forward_draw(&batch, qr_engine_model(engine), (size_t[]){S, 128 - S + 1, S, 0}, 5);
+            malloc_trap_start();
+            cr_assert_eq(qr_context_forward(context, &batch.batch, QR_OUTPUT_POOLED, &out), QR_OK);
+            cr_assert_eq(malloc_trap_stop(), 0, "%s, %zu tokens", qr_precision_name(p), S);
+        }
+        qr_context_destroy(context);
+        qr_team_destroy(team);
+        qr_engine_destroy(engine);
+    }
+}
+
+Test(forward, refuses_what_it_cannot_run) {
+    make_model(dir, &embedder);
+    qr_engine *engine = forward_load(dir, QR_PRECISION_F32, NULL);
+    qr_context *context = NULL;
+    cr_assert_eq(qr_context_create(engine, NULL, 0, 1, &context, NULL), QR_BAD_OPTION);
+    cr_assert_eq(qr_context_create(engine, NULL, 1, 0, &context, NULL), QR_BAD_OPTION);
+    cr_assert_eq(qr_context_create(engine, NULL, 200, 2, &context, NULL), QR_OK);
+    const float *out = NULL;
+    int32_t ids[256] = {0};
+    uint8_t types[256] = {0};
+    uint32_t fine[] = {0, 3, 5}, empty[] = {0, 3, 3}, falling[] = {0, 5, 3}, late[] = {1, 3, 5}, three[] = {0, 1, 2, 3};
+    uint32_t long_one[] = {0, 129}, many[] = {0, 128, 201};
+    qr_batch batch = {ids, types, fine, 2};
+    cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_POOLED, &out), QR_OK);
+    cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_SPAN, &out), QR_BAD_REQUEST);
+    cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_LABELS, &out), QR_BAD_REQUEST);
+    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, fine, 0}, QR_OUTPUT_POOLED, &out), QR_BAD_REQUEST);
+    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, empty, 2}, QR_OUTPUT_POOLED, &out), QR_BAD_REQUEST);
+    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, falling, 2}, QR_OUTPUT_POOLED, &out), QR_BAD_REQUEST);
+    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, late, 2}, QR_OUTPUT_POOLED, &out), QR_BAD_REQUEST);
+    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, three, 3}, QR_OUTPUT_POOLED, &out), QR_TOO_LONG);
+    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, long_one, 1}, QR_OUTPUT_POOLED, &out), QR_TOO_LONG);
+    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, many, 2}, QR_OUTPUT_POOLED, &out), QR_TOO_LONG);
+    ids[4] = 200;
+    cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_POOLED, &out), QR_BAD_REQUEST);
+    ids[4] = -1;
+    cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_POOLED, &out), QR_BAD_REQUEST);
+    ids[4] = 199;
+    types[4] = 2;
+    cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_POOLED, &out), QR_BAD_REQUEST);
+    types[4] = 1;
+    cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_POOLED, &out), QR_OK);
+    qr_context_destroy(context);
+    qr_engine_destroy(engine);
+}
+
+Test(forward, an_isa_by_name) {
+    make_model(dir, &embedder);
+    qr_engine *engine = NULL;
+    qr_error error = {0};
+    qr_engine_options options = {.precision = QR_PRECISION_F32, .isa = "sse9"};
+    cr_assert_eq(qr_engine_load(dir, &options, &engine, &error), QR_BAD_OPTION);
+    cr_assert(strstr(error.message, "sse9") != NULL && strstr(error.message, "avx2") != NULL);
+    options.isa = NULL;
+    cr_assert_eq(setenv("QUERENT_ISA", "ref", 1), 0);
+    cr_assert_eq(qr_engine_load(dir, &options, &engine, &error), QR_OK);
+    cr_assert_str_eq(qr_engine_plan(engine)->isa, "ref");
+    qr_engine_destroy(engine);
+    options.precision = QR_PRECISION_INT8;
+    cr_assert_eq(qr_engine_load(dir, &options, &engine, &error), QR_BAD_OPTION);
+    cr_assert(strstr(error.message, "int8") != NULL, "%s", error.message);
+}
+
+Test(forward, precisions_have_names) {
+    qr_precision p;
+    cr_assert(qr_precision_parse(qr_text_of("int8"), &p) && p == QR_PRECISION_INT8);
+    cr_assert(qr_precision_parse(qr_text_of("auto"), &p) && p == QR_PRECISION_AUTO);
+    cr_assert(!qr_precision_parse(qr_text_of("int"), &p) && !qr_precision_parse(qr_text_of(""), &p));
+    cr_assert_str_eq(qr_precision_name(QR_PRECISION_BF16), "bf16");
+}
+
+Test(forward, operations_are_counted) {
+    qr_model_info info = {.layers = 6, .hidden = 384, .feed_forward = 1536};
+    cr_assert_eq(qr_model_operations(&info, (uint32_t[]){0, 9, 13}, 2), 6 * (24.0 * 384 * 384 * 13 + 4.0 * 384 * (81 + 16)));
+}

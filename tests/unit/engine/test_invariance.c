@@ -1,0 +1,115 @@
+/* "Same text, same bits": for one plan and one ISA a sequence's numbers do not depend on its batch mates, on its place or on the number
+ * of threads. (ref in f32 goes through OpenBLAS, which is exempt.) */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "forward_fixture.h"
+
+#define TEXTS 12
+
+static const size_t lengths[TEXTS] = {9, 1, 2, 7, 16, 17, 33, 12, 64, 5, 100, 3};
+
+struct texts {
+    struct forward_batch all;
+    size_t C;
+    float *alone[TEXTS]; /* [S][C] */
+};
+
+static char dir[64];
+
+static void set_up(void) {
+    temp_dir_create(dir);
+}
+static void tear_down(void) {
+    temp_dir_remove(dir);
+}
+
+TestSuite(invariance, .init = set_up, .fini = tear_down, .timeout = 600);
+
+static const float *hidden(qr_context *context, const qr_batch *batch) {
+    const float *out = NULL;
+    cr_assert_eq(qr_context_forward(context, batch, QR_OUTPUT_HIDDEN, &out), QR_OK);
+    return out;
+}
+
+/* Every text by itself, by one thread. */
+static void run_alone(const qr_engine *engine, struct texts *texts) {
+    qr_context *context = forward_context(engine, NULL);
+    size_t all[TEXTS + 1] = {0};
+    memcpy(all, lengths, sizeof lengths);
+    forward_draw(&texts->all, qr_engine_model(engine), all, 77);
+    texts->C = qr_engine_model(engine)->hidden;
+    for (size_t i = 0; i < TEXTS; i++) {
+        uint32_t starts[] = {0, (uint32_t)lengths[i]}, at = texts->all.starts[i];
+        qr_batch batch = {texts->all.ids + at, texts->all.types + at, starts, 1};
+        size_t bytes = lengths[i] * texts->C * sizeof(float);
+        texts->alone[i] = malloc(bytes);
+        memcpy(texts->alone[i], hidden(context, &batch), bytes);
+    }
+    qr_context_destroy(context);
+}
+
+/* Some of the texts, any number of times, in any order. */
+static void run_mixed(qr_context *context, const struct texts *texts, unsigned *state, const char *what) {
+    struct forward_batch mixed;
+    size_t chosen[40], B = 0, wanted = 1 + forward_random(state, 40);
+    mixed.starts[0] = 0;
+    while (B < wanted) {
+        size_t i = forward_random(state, TEXTS);
+        if (mixed.starts[B] + lengths[i] > 512)
+            break;
+        memcpy(mixed.ids + mixed.starts[B], texts->all.ids + texts->all.starts[i], lengths[i] * sizeof(int32_t));
+        memcpy(mixed.types + mixed.starts[B], texts->all.types + texts->all.starts[i], lengths[i]);
+        mixed.starts[B + 1] = mixed.starts[B] + (uint32_t)lengths[i];
+        chosen[B++] = i;
+    }
+    const float *out = hidden(context, &(qr_batch){mixed.ids, mixed.types, mixed.starts, B});
+    for (size_t b = 0; b < B; b++)
+        cr_assert(memcmp(out + mixed.starts[b] * texts->C, texts->alone[chosen[b]],
+                         lengths[chosen[b]] * texts->C * sizeof(float)) == 0,
+                  "%s: the text of %zu tokens differs at place %zu of %zu", what, lengths[chosen[b]], b, B);
+}
+
+static void check_plan(qr_precision precision, const char *isa, unsigned *state) {
+    char what[64];
+    qr_engine *engine = forward_load(dir, precision, isa);
+    struct texts texts;
+    run_alone(engine, &texts);
+    for (int members = 1; members <= 4; members++) {
+        snprintf(what, sizeof what, "%s on %s by %d", qr_precision_name(precision), isa, members);
+        qr_team *team = forward_team(members);
+        qr_context *context = forward_context(engine, team);
+        for (int round = 0; round < 25; round++)
+            run_mixed(context, &texts, state, what);
+        qr_context_destroy(context);
+        qr_team_destroy(team);
+    }
+    for (size_t i = 0; i < TEXTS; i++)
+        free(texts.alone[i]);
+    qr_engine_destroy(engine);
+}
+
+static void check_model(const struct model_options *options) {
+    unsigned state = 1;
+    make_model(dir, options);
+    for (const char *const *isa = forward_isas(); *isa != NULL; isa++)
+        for (qr_precision p = QR_PRECISION_F32; p <= QR_PRECISION_INT8; p++)
+            if (forward_has(*isa, p) && !(strcmp(*isa, "ref") == 0 && p == QR_PRECISION_F32))
+                check_plan(p, *isa, &state);
+}
+
+Test(invariance, heads_of_32) {
+    check_model(&(struct model_options){
+        .layers = 2, .hidden = 128, .heads = 4, .feed_forward = 512, .vocab = 300, .positions = 128, .seed = 21});
+}
+
+Test(invariance, heads_of_64) {
+    check_model(&(struct model_options){
+        .layers = 2, .hidden = 128, .heads = 2, .feed_forward = 384, .vocab = 300, .positions = 128, .seed = 22});
+}
+
+Test(invariance, odd_sizes) {
+    check_model(&(struct model_options){
+        .layers = 2, .hidden = 75, .heads = 5, .feed_forward = 131, .vocab = 97, .positions = 128, .seed = 23});
+}
