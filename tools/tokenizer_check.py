@@ -14,6 +14,7 @@ difference, 1 a difference, 2 it could not run.
 import argparse
 import codecs
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -388,7 +389,7 @@ def check(arguments):
         for name, directory, load, share in plans:
             theirs = load()
             one = Check(name, arguments.binary, directory, theirs, texts)
-            one.run(0 if arguments.every else max(1, round(arguments.count * share)))
+            one.run(0 if arguments.every else math.ceil(arguments.count * share))
             strings += one.strings
             differences += one.differences
             if arguments.verbose:

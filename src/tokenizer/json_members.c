@@ -32,8 +32,7 @@ qr_status qr__json_parse(const qr__json *reader, qr_text text, size_t from, size
     *out = NULL;
     if (!qr_buf_failed(&rest))
         *out = json_loadb(rest.data, rest.len, reals ? JSON_DECODE_INT_AS_REAL : 0, &fault);
-    bool full = qr_buf_failed(&rest) ||
-                (*out == NULL && fault.text[0] == '\0');
+    bool full = qr_buf_failed(&rest) || (*out == NULL && fault.text[0] == '\0');
     qr_buf_deinit(&rest);
     if (full)
         return qr_error_set(reader->error, QR_NO_MEMORY, "%s: no memory to parse it", reader->path);

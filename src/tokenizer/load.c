@@ -87,11 +87,12 @@ static qr_status add_pattern(qr_tokenizer *tokenizer, const qr__added_token *tok
         char utf8[4];
         qr_buf_append(buf, utf8, qr_utf8_encode(c.code, utf8));
     }
+    if (qr_buf_failed(buf))
+        return QR_NO_MEMORY;
     if (buf->len == 0)
         return QR_BAD_MODEL;
     text = (qr_text){buf->data, buf->len};
-    bool added =
-        !qr_buf_failed(buf) && qr__patterns_add(&tokenizer->normalized, text, row->id, flags);
+    bool added = qr__patterns_add(&tokenizer->normalized, text, row->id, flags);
     return added ? QR_OK : QR_NO_MEMORY;
 }
 

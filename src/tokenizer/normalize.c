@@ -33,7 +33,7 @@ static bool read_char(const qr__normalizer *stream, qr__cursor *cursor, qr__char
     }
     while (cursor->at < stream->text.len) {
         size_t bytes;
-        uint32_t code = qr_utf8_decode(stream->text, cursor->at, &bytes);
+        uint32_t code = qr__utf8_decode(stream->text, cursor->at, &bytes);
         *out = (qr__char){code, (uint32_t)cursor->at, (uint32_t)(cursor->at + bytes)};
         if (cursor->chinese == 1) {
             cursor->chinese = 2;

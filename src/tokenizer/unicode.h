@@ -7,9 +7,7 @@
 #ifndef QR_TOKENIZER_UNICODE_H
 #define QR_TOKENIZER_UNICODE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "base/base.h"
 
 /* Bits of a record; the generator has the same list. */
 #define QR__REMOVED     0x001u /* clean_text drops it */
@@ -59,6 +57,13 @@ static inline unsigned qr__unicode_flags(uint32_t code) {
 }
 
 #define QR__DECOMPOSITION_MAX 4
+
+/** qr_utf8_decode, with ASCII in line: most characters of most texts. */
+static inline uint32_t qr__utf8_decode(qr_text text, size_t at, size_t *bytes) {
+    uint8_t byte = (uint8_t)text.data[at];
+    *bytes = 1;
+    return byte < 0x80 ? byte : qr_utf8_decode(text, at, bytes);
+}
 
 /** Writes the lower case of `code` into out[0..1]; returns how many code points it is. */
 size_t qr__unicode_to_lower(uint32_t code, uint32_t out[2]);

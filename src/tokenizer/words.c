@@ -166,7 +166,7 @@ static qr_status scan_normalized(scan *s, size_t from, size_t to) {
     word_reset(s);
     for (size_t at = from, bytes; at < to && !has_enough(s); at += bytes) {
         qr__char c;
-        c.code = qr_utf8_decode((qr_text){scratch->text, to}, at, &bytes);
+        c.code = qr__utf8_decode((qr_text){scratch->text, to}, at, &bytes);
         c.begin = scratch->text_begin[at];
         c.end = scratch->text_end[at];
         qr_status status = put_char(s, &c);

@@ -86,7 +86,7 @@ def test_open_loop_keeps_its_rate(arrival):
 def test_a_delay_is_what_is_measured():
     with Stub(lambda n: (200, {"delay": 0.05})) as stub:
         found = run(stub, "--route", "/health", "--rate", "40", "--seconds", "1")
-    assert 50 <= found["latency_ms"]["p50"] < 90
+    assert 50 <= found["latency_ms"]["p50"] < 150
 
 
 def stalls_once(n):
@@ -99,9 +99,9 @@ def test_a_stall_counts_for_everyone_who_would_have_waited():
     with Stub(stalls_once) as stub:
         found = run(stub, "--route", "/health", "--rate", "200", "--arrival", "uniform", "--connections", "2", "--seconds", "2")
     assert found["answered"] == found["requests"] == pytest.approx(400, abs=4)
-    assert 450 < found["latency_ms"]["max"] < 800
+    assert 450 < found["latency_ms"]["max"] < 1500
     assert found["latency_ms"]["p90"] > 200  # the tenth that waited longest waited for more than half of the stall
-    assert found["latency_ms"]["p50"] < 50
+    assert found["latency_ms"]["p50"] < found["latency_ms"]["p90"] / 2  # and most did not wait at all
 
 
 def test_codes_are_counted_and_refusals_do_not_flatter_the_latency():

@@ -66,7 +66,8 @@ DOORS = {
     "base": [],
     "config": [BASE],
     "tokenizer": [BASE],
-    "engine": [BASE, "engine/model/model.h", "engine/plan/plan.h", "engine/cpu/context.h", "engine/cpu/weights.h"],
+    "engine": [BASE, "engine/model/model.h", "engine/plan/plan.h", "engine/cpu/context.h", "engine/cpu/trial.h",
+               "engine/cpu/weights.h"],
     "engine/model": [BASE, "engine/engine.h"],
     "engine/plan": [BASE, "engine/engine.h", "engine/model/model.h"],
     "engine/cpu": [BASE, "engine/engine.h", "engine/model/model.h", "engine/plan/plan.h"],
@@ -331,6 +332,23 @@ def check_design_table(tree):
     return [f"docs/DESIGN.md: no row for {room}/" for room in sorted(rooms - rows)] + [
         f"tests/house/house_rules.py: no doors for {room}/" for room in sorted(rows - rooms)
     ]
+
+
+def check_links(tree):
+    """Relative links of the documents lead to something."""
+    faults = []
+    for path, text in tree.items():
+        if not path.endswith(".md"):
+            continue
+        prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+        prose = re.sub(r"^(?: {4,}|\t).*$", "", prose, flags=re.M)  # code blocks
+        for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+            if re.match(r"[a-z]+:|#", target):
+                continue
+            place = os.path.normpath(os.path.join(os.path.dirname(path), target.split("#")[0]))
+            if place not in tree and not any(other.startswith(place + "/") for other in tree) and not (ROOT / place).exists():
+                faults.append(f"{path}: the link to {target} leads nowhere")
+    return faults
 
 
 STATUS_ROW = re.compile(r'^\s*X\((\w+), (\d+), +"((?:\\.|[^"\\])*)"\)', re.M)

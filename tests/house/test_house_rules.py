@@ -26,6 +26,7 @@ GOOD = {
     "tests/unit/tokenizer/test_vocab.c": "#include <criterion/criterion.h>\n#include \"tokenizer/vocab.h\"\n",
     "docs/DESIGN.md": "".join(f"| `{room}/` | x |\n" for room in house_rules.DOORS if not room.startswith("server/")),
     "docs/ERRORS.md": "| `ok` | 200 | ok | - |\n| `late` | 504 | late | - |\n",
+    "README.md": "[a](docs/DESIGN.md#b) [c](src/base) [d](https://example.com)\n\n    [e](nothing)\n",
     "CMakeLists.txt": "# no -march=native here\nadd_compile_options(-O3)\n",
 }  # fmt: skip
 
@@ -65,6 +66,8 @@ BREAKS = [
     ("registries", "docs/A.md", ".".join(["huggingface", "co"]) + "/models\n", "names the registry"),
     ("design_table", "docs/DESIGN.md", "| `base/` | x |\n", "no row for cli/"),
     ("design_table", "docs/DESIGN.md", GOOD["docs/DESIGN.md"] + "| `attic/` | x |\n", "no doors for attic/"),
+    ("links", "docs/A.md", "see [there](NOWHERE.md#part)\n", "NOWHERE.md#part leads nowhere"),
+    ("links", "README.md", "see [there](src/attic)\n", "src/attic leads nowhere"),
     ("status_docs", "docs/ERRORS.md", "| `ok` | 200 | ok | - |\n", "no row `| `late` | 504 | late |`"),
     ("status_docs", "docs/ERRORS.md", GOOD["docs/ERRORS.md"].replace("504", "500"), "no row `| `late` | 504 | late |`"),
     ("status_docs", "docs/ERRORS.md", GOOD["docs/ERRORS.md"] + "| `odd` | 200 | x | - |\n", "there is no status `odd`"),

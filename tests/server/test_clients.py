@@ -1,7 +1,7 @@
 """The clients that people have, against the routes that they know: openai and huggingface_hub."""
 import numpy as np
 import pytest
-from conftest import ask
+from conftest import SANITIZED, ask
 
 openai = pytest.importorskip("openai")
 hub = pytest.importorskip("huggingface_hub")
@@ -63,11 +63,12 @@ def test_openai_long_text_is_cut(client):
 
 def test_openai_2048_inputs(client):
     """As many as the client allows in one request. The answer is whole, in order, and each is what it is alone."""
-    inputs = [f"query {i % 7}" for i in range(2048)]
+    count = 200 if SANITIZED else 2048
+    inputs = [f"query {i % 7}" for i in range(count)]
     many = rows(client.with_options(timeout=120).embeddings.create(
         model="minilm", input=inputs, extra_headers={"X-Request-Budget-Ms": "120000"}))
-    assert many.shape == (2048, 384)
-    assert np.array_equal(many, many[:7][np.arange(2048) % 7])
+    assert many.shape == (count, 384)
+    assert np.array_equal(many, many[:7][np.arange(count) % 7])
 
 
 @pytest.mark.parametrize("inputs, extra, status, code, param", [

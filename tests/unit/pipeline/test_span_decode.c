@@ -202,6 +202,21 @@ Test(span_decode, equal_texts_are_one_answer) {
     end(&s);
 }
 
+Test(span_decode, a_window_gives_twice_top_k_and_ten_candidates) {
+    scene s = scene_of("w w w w w w w w w w w w w w w w w w w w",
+                       "w w w w w w w w w w w w w w w w w w w w");
+    s.options.max_answer_len = 1;
+    cr_assert_eq(decode(&s), QR_OK);
+    expect(&s, 0, "w", 12.0 / (21 * 21)); /* of 20 equal pairs, 12 are taken */
+    s.options.top_k = 3;
+    cr_assert_eq(decode(&s), QR_OK);
+    expect(&s, 0, "w", 16.0 / (21 * 21));
+    s.options.align_to_words = false;
+    cr_assert_eq(decode(&s), QR_OK);
+    expect(&s, 0, "w", 3.0 / (21 * 21));
+    end(&s);
+}
+
 Test(span_decode, scores_add_up_over_windows_and_may_exceed_one) {
     scene s = scene_of("x Rome y rome", "x Rome y");
     add_window(&s, "y rome", 7, 2);

@@ -1,5 +1,6 @@
 /* Allocations counted and made to fail. Sanitizers bring their own malloc: nothing is run there. */
 #include <criterion/criterion.h>
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "tokenizer_fixture.h"
@@ -42,10 +43,12 @@ static void count(size_t failing) {
             "\"special\":true") "]"                                                                \
     }
 
-/* Loads with the n-th allocation failing, for every n: QR_NO_MEMORY each time, until it succeeds.
- */
+/* Loads with the n-th allocation of ours failing, for every n, until none fails: QR_NO_MEMORY each
+ * time. (jansson 2.14 writes behind its buffer when memory ends while it reads a string, so its own
+ * allocations do not take part.) */
 static void load_without(const char *dir) {
     size_t failures = 0;
+    json_set_alloc_funcs(__libc_malloc, free);
     for (size_t n = 1;; n++) {
         qr_tokenizer *tokenizer;
         qr_error error = {0};
@@ -53,15 +56,16 @@ static void load_without(const char *dir) {
         qr_status status = qr_tokenizer_load(dir, &tokenizer, &error);
         bool reached = allocations >= n;
         counting = false;
+        cr_assert_eq(status == QR_OK, tokenizer != NULL);
+        cr_assert_eq(status == QR_OK, error.message[0] == '\0');
+        qr_tokenizer_destroy(tokenizer);
         if (!reached) {
             cr_expect_eq(status, QR_OK, "%s", error.message);
-            qr_tokenizer_destroy(tokenizer);
             break;
         }
         failures++;
-        cr_assert_eq(status, QR_NO_MEMORY, "allocation %zu: %s", n, error.message);
-        cr_assert_null(tokenizer);
-        cr_assert_neq(error.message[0], '\0');
+        cr_assert_eq(status, QR_NO_MEMORY, "allocation %zu: %s, %s", n, qr_status_name(status),
+                     error.message);
     }
     cr_expect_gt(failures, 5);
 }
@@ -83,6 +87,22 @@ Test(tokenizer_memory, load_vocab_txt) {
                        "\"normalized\": false, "
                        "\"special\": true}}}"));
     load_without(dir);
+    fixture_remove(dir);
+}
+
+static void *never(size_t bytes) {
+    (void)bytes;
+    return NULL;
+}
+
+Test(tokenizer_memory, none_for_jansson) {
+    char *dir = fixture_dir();
+    qr_tokenizer *tokenizer;
+    qr_error error = {0};
+    fixture_write_json(dir, (tokenizer_sections){0});
+    json_set_alloc_funcs(never, free);
+    cr_expect_eq(qr_tokenizer_load(dir, &tokenizer, &error), QR_NO_MEMORY);
+    cr_expect_not_null(strstr(error.message, "no memory to parse it"));
     fixture_remove(dir);
 }
 

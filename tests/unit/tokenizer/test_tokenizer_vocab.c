@@ -159,6 +159,30 @@ Test(tokenizer_vocab, unicode_mappings) {
     cr_expect(qr__unicode_decompose(0x2FA1D, out) == 1 && out[0] == 0x2A600);
 }
 
+/* As Python's str.lower() writes them: the sigma at a word's end is another one. */
+Test(tokenizer_vocab, whole_texts_in_lower_case) {
+    static const struct {
+        const char *text, *lower;
+    } rows[] = {
+        {"Grace HOPPER", "grace hopper"},
+        {"\xc3\x89T\xc3\x89", "\xc3\xa9t\xc3\xa9"},
+        {"\xc4\xb0", "i\xcc\x87"},
+        {"\xce\x91\xce\xa3", "\xce\xb1\xcf\x82"},
+        {"\xce\xa3", "\xcf\x83"},
+        {"\xce\x91\xce\xa3\xce\x91\xce\xa3 \xce\xa3.",
+         "\xce\xb1\xcf\x83\xce\xb1\xcf\x82 \xcf\x83."},
+        {"\xce\x91\xcc\x81\xce\xa3\xcc\x81", "\xce\xb1\xcc\x81\xcf\x82\xcc\x81"},
+    };
+    qr_buf out;
+    qr_buf_init(&out, 256);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        qr_buf_reset(&out);
+        qr_unicode_lower(qr_text_of(rows[i].text), &out);
+        cr_expect(qr_text_is((qr_text){out.data, out.len}, rows[i].lower), "row %zu", i);
+    }
+    qr_buf_deinit(&out);
+}
+
 Test(tokenizer_vocab, unicode_tables_are_consistent) {
     /* A flag and its table entry go together, at every code point. */
     uint32_t out[QR__DECOMPOSITION_MAX];
