@@ -23,8 +23,8 @@ typedef struct qr_arena {
 
 void qr_arena_init(qr_arena *arena, size_t max_bytes);
 
-/** `bytes` of zeroed memory, 64-byte aligned, or NULL when the arena is at its maximum or the system
- *  has no more. */
+/** `bytes` of zeroed memory, 64-byte aligned, or NULL when the arena is at its maximum or the
+ * system has no more. */
 void *qr_arena_alloc(qr_arena *arena, size_t bytes);
 
 /** As qr_arena_alloc for `count` objects of `size` bytes, with a checked product. */

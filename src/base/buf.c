@@ -9,7 +9,9 @@
 
 #define FIRST_BYTES 256u
 
-void qr_buf_init(qr_buf *buf, size_t max_bytes) { *buf = (qr_buf){.max_bytes = max_bytes}; }
+void qr_buf_init(qr_buf *buf, size_t max_bytes) {
+    *buf = (qr_buf){.max_bytes = max_bytes};
+}
 
 void qr_buf_deinit(qr_buf *buf) {
     free(buf->data);
@@ -28,8 +30,8 @@ char *qr_buf_reserve(qr_buf *buf, size_t bytes) {
         return NULL;
     }
     if (need > buf->capacity || buf->data == NULL) {
-        size_t capacity = qr_min(qr_max(qr_max(need, buf->capacity * 2), FIRST_BYTES),
-                                 qr_max(buf->max_bytes, 1));
+        size_t capacity =
+            qr_min(qr_max(qr_max(need, buf->capacity * 2), FIRST_BYTES), qr_max(buf->max_bytes, 1));
         char *data = realloc(buf->data, capacity);
         if (data == NULL) {
             buf->failed = true;
@@ -49,9 +51,13 @@ void qr_buf_append(qr_buf *buf, const void *data, size_t len) {
     buf->len += len;
 }
 
-void qr_buf_text(qr_buf *buf, qr_text text) { qr_buf_append(buf, text.data, text.len); }
+void qr_buf_text(qr_buf *buf, qr_text text) {
+    qr_buf_append(buf, text.data, text.len);
+}
 
-void qr_buf_byte(qr_buf *buf, char byte) { qr_buf_append(buf, &byte, 1); }
+void qr_buf_byte(qr_buf *buf, char byte) {
+    qr_buf_append(buf, &byte, 1);
+}
 
 void qr_buf_u64(qr_buf *buf, uint64_t number) {
     char digits[20];

@@ -6,8 +6,8 @@
  *     if (qr_buf_failed(&out)) ...                 // one check at the end is enough
  *     qr_buf_deinit(&out);
  *
- * A failed append (maximum reached, no memory) leaves the contents as they were and sets a flag that
- * stays until qr_buf_reset, so writers check once. Not thread-safe.
+ * A failed append (maximum reached, no memory) leaves the contents as they were and sets a flag
+ * that stays until qr_buf_reset, so writers check once. Not thread-safe.
  */
 #ifndef QR_BASE_BUF_H
 #define QR_BASE_BUF_H
@@ -28,8 +28,8 @@ void qr_buf_deinit(qr_buf *buf);
 /** Empties it; memory is kept. */
 void qr_buf_reset(qr_buf *buf);
 
-/** Makes room for `bytes` more and returns where to write them, or NULL (and fails). The caller adds
- *  to `len` what it wrote. */
+/** Makes room for `bytes` more and returns where to write them, or NULL (and fails). The caller
+ * adds to `len` what it wrote. */
 char *qr_buf_reserve(qr_buf *buf, size_t bytes);
 
 void qr_buf_append(qr_buf *buf, const void *data, size_t len);
@@ -40,6 +40,8 @@ void qr_buf_printf(qr_buf *buf, const char *format, ...) __attribute__((format(p
 
 #define qr_buf_literal(buf, literal) qr_buf_append((buf), (literal), sizeof(literal) - 1)
 
-static inline bool qr_buf_failed(const qr_buf *buf) { return buf->failed; }
+static inline bool qr_buf_failed(const qr_buf *buf) {
+    return buf->failed;
+}
 
 #endif

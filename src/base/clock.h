@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #define QR_NS_PER_MS 1000000ull
-#define QR_NS_PER_S 1000000000ull
+#define QR_NS_PER_S  1000000000ull
 
 /** Nanoseconds since some fixed point, CLOCK_MONOTONIC. */
 uint64_t qr_clock_ns(void);

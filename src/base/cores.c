@@ -1,7 +1,8 @@
 /* base/cores.c: affinity mask and cgroup quotas (v2 cpu.max, v1 cpu.cfs_quota_us).
  *
- * The quota that binds is the smallest on the path from this process's own cgroup to the root, so each ancestor is asked. Inside a
- * container the path is usually "/", and the limit stands in the mount's root. */
+ * The quota that binds is the smallest on the path from this process's own cgroup to the root, so
+ * each ancestor is asked. Inside a container the path is usually "/", and the limit stands in the
+ * mount's root. */
 #include "base/cores.h"
 
 #include <fcntl.h>
@@ -75,7 +76,8 @@ static double cgroup_quota(void) {
     if (!read_small("/proc/self/cgroup", text, sizeof text))
         return 0;
     char *save = NULL;
-    for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+    for (char *line = strtok_r(text, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
         char *controllers = strchr(line, ':');
         char *path = controllers == NULL ? NULL : strchr(controllers + 1, ':');
         if (path == NULL)
@@ -94,7 +96,9 @@ static double cgroup_quota(void) {
     return smallest;
 }
 
-bool qr_cores_quota(void) { return cgroup_quota() > 0; }
+bool qr_cores_quota(void) {
+    return cgroup_quota() > 0;
+}
 
 int qr_cores_available(void) {
     cpu_set_t mask;

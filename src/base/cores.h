@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/** min(affinity mask, cgroup v2/v1 CPU quota rounded down, at least 1). Never the host's count: threads above the
- *  quota are throttled for the rest of each period. */
+/** min(affinity mask, cgroup v2/v1 CPU quota rounded down, at least 1). Never the host's count:
+ * threads above the quota are throttled for the rest of each period. */
 int qr_cores_available(void);
 
 /** True when a cgroup CPU quota is in force: spinning then costs what working could use. */

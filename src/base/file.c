@@ -33,8 +33,9 @@ qr_status qr_file_open(const char *path, size_t max_bytes, int *fd, size_t *byte
     if (fstat(*fd, &about) != 0 || !S_ISREG(about.st_mode)) {
         status = qr_error_set(error, QR_IO, "%s: not a regular file", path);
     } else if (about.st_size < 0 || (uintmax_t)about.st_size > max_bytes) {
-        status = qr_error_set(error, QR_TOO_LARGE, "%s: %jd bytes are more than the %zu that are read",
-                              path, (intmax_t)about.st_size, max_bytes);
+        status =
+            qr_error_set(error, QR_TOO_LARGE, "%s: %jd bytes are more than the %zu that are read",
+                         path, (intmax_t)about.st_size, max_bytes);
     } else {
         if ((about.st_mode & (S_IWGRP | S_IWOTH)) != 0)
             qr_log(QR_LOG_DEBUG, "%s: writable by group or others", path);

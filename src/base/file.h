@@ -5,15 +5,15 @@
 #include "base/status.h"
 #include "base/text.h"
 
-/** Reads the regular file at `path` (symlinks resolved) into memory of its own, so that a later change of the
- *  file cannot be seen. *data gets the contents with a NUL behind them (returns owned: free()).
- *  QR_IO: missing, not a regular file, unreadable, changed while read; QR_TOO_LARGE: above `max_bytes`;
- *  QR_NO_MEMORY. `error` names the file. */
+/** Reads the regular file at `path` (symlinks resolved) into memory of its own, so that a later
+ * change of the file cannot be seen. *data gets the contents with a NUL behind them (returns owned:
+ * free()). QR_IO: missing, not a regular file, unreadable, changed while read; QR_TOO_LARGE: above
+ * `max_bytes`; QR_NO_MEMORY. `error` names the file. */
 QR_MUST_USE qr_status qr_file_read(const char *path, size_t max_bytes, char **data, size_t *len,
                                    qr_error *error);
 
-/** For files too large to hold twice: opens the regular file at `path` and says its size. Errors as qr_file_read;
- *  the caller closes *fd. */
+/** For files too large to hold twice: opens the regular file at `path` and says its size. Errors as
+ * qr_file_read; the caller closes *fd. */
 QR_MUST_USE qr_status qr_file_open(const char *path, size_t max_bytes, int *fd, size_t *bytes,
                                    qr_error *error);
 

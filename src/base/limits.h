@@ -1,40 +1,41 @@
-/* base/limits.h: every maximum in one place, so that docs/LIMITS.md and the memory bound can be read
- * off it. Options may lower a default, never raise it above the hard limit beside it. */
+/* base/limits.h: every maximum in one place, so that docs/LIMITS.md and the memory bound can be
+ * read off it. Options may lower a default, never raise it above the hard limit beside it. */
 #ifndef QR_BASE_LIMITS_H
 #define QR_BASE_LIMITS_H
 
 /* Model files. */
-#define QR_LIMIT_JSON_FILE_BYTES (64u << 20)   /* tokenizer.json of a large vocabulary */
-#define QR_LIMIT_VOCAB_FILE_BYTES (32u << 20)  /* vocab.txt */
-#define QR_LIMIT_WEIGHTS_HEADER_BYTES (1u << 20) /* safetensors' JSON header */
-#define QR_LIMIT_WEIGHTS_FILE_BYTES (16ull << 30)
-#define QR_LIMIT_VOCAB 1000000u
-#define QR_LIMIT_LAYERS 128u
-#define QR_LIMIT_HIDDEN 8192u
-#define QR_LIMIT_FEED_FORWARD 32768u
-#define QR_LIMIT_POSITIONS 8192u
-#define QR_LIMIT_LABELS 4096u
-#define QR_LIMIT_MODELS 16u
+#define QR_LIMIT_JSON_FILE_BYTES      (64u << 20) /* tokenizer.json of a large vocabulary */
+#define QR_LIMIT_VOCAB_FILE_BYTES     (32u << 20) /* vocab.txt */
+#define QR_LIMIT_WEIGHTS_HEADER_BYTES (1u << 20)  /* safetensors' JSON header */
+#define QR_LIMIT_WEIGHTS_FILE_BYTES   (16ull << 30)
+#define QR_LIMIT_VOCAB                1000000u
+#define QR_LIMIT_LAYERS               128u
+#define QR_LIMIT_HIDDEN               8192u
+#define QR_LIMIT_FEED_FORWARD         32768u
+#define QR_LIMIT_POSITIONS            8192u
+#define QR_LIMIT_LABELS               4096u
+#define QR_LIMIT_MODELS               16u
 
 /* Requests. */
-#define QR_LIMIT_BODY_BYTES (64u << 20)        /* hard limit of --max-body-bytes */
-#define QR_DEFAULT_BODY_BYTES (2000000u)       /* as text-embeddings-inference's payload limit */
-#define QR_LIMIT_JSON_DEPTH 32u
-#define QR_LIMIT_JSON_VALUES (2u << 20)        /* values one body may hold: 2048 inputs of 512 ids, twice */
-#define QR_LIMIT_INPUTS 2048u                  /* inputs a request, as OpenAI's clients send */
-#define QR_LIMIT_QUEUE_ITEMS 65536u            /* hard limit of --queue-items */
-#define QR_LIMIT_URI_BYTES 1024u
-#define QR_LIMIT_HEADER_FIELDS 100u            /* of one request */
-#define QR_LIMIT_EXCHANGE_BYTES (256u << 20)   /* arena of one request: jobs, ids, results */
-#define QR_LIMIT_TEXT_TOKENS (1u << 21)        /* tokens one text may become before truncation */
-#define QR_LIMIT_WINDOWS 4096u                 /* span windows of one passage */
-#define QR_LIMIT_TOP_K 1024u
-#define QR_LIMIT_BUDGET_MS 600000u
+#define QR_LIMIT_BODY_BYTES   (64u << 20) /* hard limit of --max-body-bytes */
+#define QR_DEFAULT_BODY_BYTES (2000000u)  /* as text-embeddings-inference's payload limit */
+#define QR_LIMIT_JSON_DEPTH   32u
+#define QR_LIMIT_JSON_VALUES                                                                       \
+    (2u << 20)                         /* values one body may hold: 2048 inputs of 512 ids, twice */
+#define QR_LIMIT_INPUTS         2048u  /* inputs a request, as OpenAI's clients send */
+#define QR_LIMIT_QUEUE_ITEMS    65536u /* hard limit of --queue-items */
+#define QR_LIMIT_URI_BYTES      1024u
+#define QR_LIMIT_HEADER_FIELDS  100u         /* of one request */
+#define QR_LIMIT_EXCHANGE_BYTES (256u << 20) /* arena of one request: jobs, ids, results */
+#define QR_LIMIT_TEXT_TOKENS    (1u << 21)   /* tokens one text may become before truncation */
+#define QR_LIMIT_WINDOWS        4096u        /* span windows of one passage */
+#define QR_LIMIT_TOP_K          1024u
+#define QR_LIMIT_BUDGET_MS      600000u
 #define QR_LIMIT_RESPONSE_BYTES (256u << 20)
 
 /* Options. */
 #define QR_LIMIT_CONFIG_FILE_BYTES (256u << 10) /* the YAML file */
-#define QR_LIMIT_CONFIG_BYTES (4u << 20) /* all options, from all sources */
+#define QR_LIMIT_CONFIG_BYTES      (4u << 20)   /* all options, from all sources */
 
 /* The machine. */
 #define QR_LIMIT_THREADS 256

@@ -1,5 +1,5 @@
-/* base/log.c: lines on stderr. A line is built on the stack and written with one write(2), so that lines of different threads never
- * mix; what does not fit is cut. */
+/* base/log.c: lines on stderr. A line is built on the stack and written with one write(2), so that
+ * lines of different threads never mix; what does not fit is cut. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -23,9 +23,13 @@ void qr_log_init(qr_log_level lowest, bool json, bool allow_text) {
     text_allowed = allow_text;
 }
 
-bool qr_log_enabled(qr_log_level level) { return level >= lowest_level; }
+bool qr_log_enabled(qr_log_level level) {
+    return level >= lowest_level;
+}
 
-bool qr_log_text_allowed(void) { return text_allowed; }
+bool qr_log_text_allowed(void) {
+    return text_allowed;
+}
 
 typedef struct line {
     char bytes[LINE_BYTES];
@@ -52,7 +56,8 @@ static void put_format(line *l, const char *format, ...) {
         put(l, piece, (size_t)n < sizeof piece ? (size_t)n : sizeof piece - 1);
 }
 
-/* Control bytes (and quotes in JSON) are escaped, so that a value cannot forge a line. Bytes above 7F pass: callers log UTF-8. */
+/* Control bytes (and quotes in JSON) are escaped, so that a value cannot forge a line. Bytes above
+ * 7F pass: callers log UTF-8. */
 static void put_escaped(line *l, qr_text text) {
     for (size_t i = 0; i < text.len && l->len < LINE_BYTES - 16; i++) {
         unsigned char c = (unsigned char)text.data[i];
@@ -104,7 +109,10 @@ void qr_log(qr_log_level level, const char *format, ...) {
     int n = vsnprintf(message, sizeof message, format, args);
     va_end(args);
     line l;
-    begin(&l, level, (qr_text){message, n < 0 ? 0 : (size_t)n < sizeof message ? (size_t)n : sizeof message - 1});
+    begin(&l, level,
+          (qr_text){message, n < 0                        ? 0
+                             : (size_t)n < sizeof message ? (size_t)n
+                                                          : sizeof message - 1});
     finish(&l);
 }
 
@@ -117,7 +125,8 @@ static void put_number(line *l, double number) {
         put_format(l, "%.6g", number);
 }
 
-void qr_log_fields(qr_log_level level, const char *event, const qr_log_field *fields, size_t count) {
+void qr_log_fields(qr_log_level level, const char *event, const qr_log_field *fields,
+                   size_t count) {
     if (!qr_log_enabled(level))
         return;
     line l;

@@ -66,8 +66,9 @@ typedef struct qr_error {
     char message[QR_ERROR_BYTES];
 } qr_error;
 
-/** Writes the status and a printf-style message into `error` (NULL is allowed: the story is dropped).
- *  Returns `status`, so that a fault is one line: `return qr_error_set(err, QR_BAD_MODEL, ...)`. */
+/** Writes the status and a printf-style message into `error` (NULL is allowed: the story is
+ * dropped). Returns `status`, so that a fault is one line: `return qr_error_set(err, QR_BAD_MODEL,
+ * ...)`. */
 qr_status qr_error_set(qr_error *error, qr_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -3,7 +3,8 @@
 
 #define REPLACEMENT 0xFFFDu
 
-/* The bounds of a second byte depend on the first (Unicode 15, table 3-7); all later bytes are 80..BF. */
+/* The bounds of a second byte depend on the first (Unicode 15, table 3-7); all later bytes
+ * are 80..BF. */
 typedef struct lead {
     uint8_t length;
     uint8_t low, high;

@@ -27,8 +27,8 @@ static inline bool qr_text_is(qr_text a, const char *cstring) {
 
 /** Decodes one code point at `text.data[at]` (at < text.len) and stores how many bytes it took.
  *
- *  Invalid UTF-8 follows one rule everywhere in querent: each maximal ill-formed subpart (Unicode 15,
- *  3.9, "U+FFFD substitution of maximal subparts"; what Rust's from_utf8_lossy and Python's
+ *  Invalid UTF-8 follows one rule everywhere in querent: each maximal ill-formed subpart (Unicode
+ * 15, 3.9, "U+FFFD substitution of maximal subparts"; what Rust's from_utf8_lossy and Python's
  *  errors="replace" do) counts as one U+FFFD. Never reads past the text's end. */
 uint32_t qr_utf8_decode(qr_text text, size_t at, size_t *bytes);
 

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define LOOP_BODY_BYTES (16u * 1024u) /* larger bodies are decoded by a worker: no step of the loop takes 1 ms */
 #define LISTENERS_MAX   2
@@ -89,12 +90,23 @@ static void decoded(qr_flow *flow, qr_exchange *x) {
     }
 }
 
+static bool is_json(qr_text type) {
+    static const char json[] = "application/json";
+    size_t len = sizeof json - 1;
+    return type.len >= len && strncasecmp(type.data, json, len) == 0 &&
+           (type.len == len || type.data[len] == ';' || type.data[len] == ' ');
+}
+
 static void on_request(void *state, qr_exchange *x) {
     qr_flow *flow = state;
     x->flow = flow;
     x->turn = QR_TURN_LOOP;
     if (x->status != QR_OK) {
         answer(flow, x);
+        return;
+    }
+    if (x->route->method == QR_POST && !is_json(x->body_type)) {
+        answer_status(flow, x, QR_BAD_TYPE);
         return;
     }
     if (!x->route->needs_model) {

@@ -175,6 +175,12 @@ static void emit_decomposed(qr__normalizer *stream, const qr__char *c) {
     }
 }
 
+/* Nothing to decompose, to drop or to put in order. */
+static bool stands_as_it_is(uint32_t code, qr__unicode_record record) {
+    return record.combining_class == 0 && (record.flags & (QR__MARK | QR__DECOMPOSES)) == 0 &&
+           !qr__unicode_is_hangul(code);
+}
+
 bool qr__normalizer_next(qr__normalizer *stream, qr__char *out) {
     while (stream->queue_at == stream->queue_len) {
         stream->queue_at = stream->queue_len = 0;
@@ -185,13 +191,18 @@ bool qr__normalizer_next(qr__normalizer *stream, qr__char *out) {
         qr__char c;
         if (!read_char(stream, &stream->cursor, &c))
             return false;
-        if (stream->options.strip_accents && c.code >= 0x80)
+        qr__unicode_record record = qr__unicode_of(c.code);
+        if (stream->options.strip_accents && !stands_as_it_is(c.code, record)) {
             emit_decomposed(stream, &c);
-        else {
-            stream->lead = c;
-            stream->run_from = stream->cursor;
-            emit(stream, c.code, &c);
+            continue;
         }
+        stream->lead = c;
+        stream->run_from = stream->cursor;
+        if (!stream->options.lowercase || (record.flags & QR__LOWER) == 0) {
+            *out = c;
+            return true;
+        }
+        emit(stream, c.code, &c);
     }
     *out = stream->queue[stream->queue_at++];
     return true;

@@ -2,7 +2,6 @@
 #include "tokenizer/unicode.h"
 
 #define HANGUL_FIRST     0xAC00u
-#define HANGUL_COUNT     11172u
 #define HANGUL_LEAD      0x1100u
 #define HANGUL_VOWEL     0x1161u
 #define HANGUL_TAIL      0x11A7u
@@ -14,6 +13,10 @@
 
 size_t qr__unicode_to_lower(uint32_t code, uint32_t out[2]) {
     out[0] = code;
+    if (code < 0x80) {
+        out[0] = code - 'A' < 26u ? code | 0x20 : code;
+        return 1;
+    }
     if ((qr__unicode_flags(code) & QR__LOWER) == 0)
         return 1;
     if (code == DOTTED_CAPITAL_I) {
@@ -42,7 +45,7 @@ static size_t decompose_hangul(uint32_t syllable, uint32_t out[QR__DECOMPOSITION
 }
 
 size_t qr__unicode_decompose(uint32_t code, uint32_t out[QR__DECOMPOSITION_MAX]) {
-    if (code - HANGUL_FIRST < HANGUL_COUNT)
+    if (qr__unicode_is_hangul(code))
         return decompose_hangul(code - HANGUL_FIRST, out);
     out[0] = code;
     if ((qr__unicode_flags(code) & QR__DECOMPOSES) == 0)

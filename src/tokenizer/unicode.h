@@ -56,6 +56,11 @@ static inline unsigned qr__unicode_flags(uint32_t code) {
     return qr__unicode_of(code).flags;
 }
 
+/** Hangul syllables decompose by a formula and have no flag. */
+static inline bool qr__unicode_is_hangul(uint32_t code) {
+    return code - 0xAC00u < 11172u;
+}
+
 #define QR__DECOMPOSITION_MAX 4
 
 /** qr_utf8_decode, with ASCII in line: most characters of most texts. */

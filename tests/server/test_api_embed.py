@@ -107,14 +107,14 @@ def test_any_text_is_a_text(server):
 
 def test_huge_inputs(server):
     budget = [("X-Request-Budget-Ms", "60000")]
-    answer = ask(server, "/embed", {"inputs": "long text " * 190000}, headers=budget)
+    answer = ask(server, "/embed", {"inputs": "long text " * 190000})
     assert answer.status == 200 and len(answer.json()[0]) == 384
-    assert ask(server, "/embed", {"inputs": "x" * 2000001}, headers=budget).status == 413
-    answer = ask(server, "/tokenize", {"inputs": "! " * 300000}, headers=budget)
+    assert ask(server, "/embed", {"inputs": "x" * 2000001}).status == 413
+    answer = ask(server, "/tokenize", {"inputs": "! " * 300000})
     assert answer.status == 200 and len(answer.json()[0]) == 300002
     assert ask(server, "/embed", b'{"inputs":[' + b"[101,102]," * 3000 + b"[101,102]]}").status == 422
     assert ask(server, "/embed", b'{"inputs":' + b"[" * 1000000).status == 400
-    assert ask(server, "/embed", b'{"inputs":[' + b"1," * 900000 + b"1]}", headers=budget).status == 200
+    assert ask(server, "/embed", b'{"inputs":[' + b"1," * 900000 + b"1]}").status == 200
 
 
 def test_errors(server):

@@ -140,6 +140,19 @@ def test_allow(tiny_server):
     assert ask(tiny_server, "/health", b"", method="POST").headers["allow"] == "GET"
 
 
+@pytest.mark.parametrize("kind,code", [(b"application/json", 200), (b"Application/JSON; charset=utf-8", 200), (None, 415),
+                                       (b"text/plain", 415), (b"application/jsonx", 415), (b"", 415),
+                                       (b"application/x-www-form-urlencoded", 415)])
+def test_content_type(tiny_server, kind, code):
+    lines = [b"POST /embed HTTP/1.1", b"Host: a", b"Content-Length: %d" % len(BODY)]
+    lines += [] if kind is None else [b"Content-Type: " + kind]
+    with tiny_server.connect() as connection:
+        connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n" + BODY + SECOND)
+        answer, rest = read_answer(connection)
+        assert answer.status == code
+        assert read_answer(connection, rest)[0].status == 200, "the connection is kept"
+
+
 def test_expect_continue(tiny_server):
     with tiny_server.connect() as connection:
         connection.sendall(post(b"Content-Length: %d" % len(BODY), b"Expect: 100-continue", body=b""))
