@@ -2,6 +2,8 @@
 #include "server/loop.h"
 
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <uv.h>
 
 struct qr_loop {
@@ -14,8 +16,8 @@ struct qr_watch {
         uv_poll_t poll;
         uv_timer_t timer;
         uv_signal_t signal;
-        uv_async_t async;
     } uv; /* first: a handle's address is its watch's */
+    int wakeup_fd; /* -1: no wake-up; owned */
     qr_watch_call call;
     void *state;
 };
@@ -33,14 +35,26 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
 
 static void on_timer(uv_timer_t *handle) { fire((qr_watch *)handle); }
 
-static void on_async(uv_async_t *handle) { fire((qr_watch *)handle); }
+/* Not libuv's uv_async: its receiver waits for a sender that it has just preempted. */
+static void on_wakeup(uv_poll_t *handle, int status, int events) {
+    (void)status;
+    (void)events;
+    uint64_t wakes;
+    if (read(((qr_watch *)handle)->wakeup_fd, &wakes, sizeof wakes) == sizeof wakes)
+        fire((qr_watch *)handle);
+}
 
 static void on_signal(uv_signal_t *handle, int signal) {
     (void)signal;
     fire((qr_watch *)handle);
 }
 
-static void on_closed(uv_handle_t *handle) { free(handle); }
+static void on_closed(uv_handle_t *handle) {
+    qr_watch *watch = (qr_watch *)handle;
+    if (watch->wakeup_fd >= 0)
+        close(watch->wakeup_fd);
+    free(watch);
+}
 
 qr_status qr_loop_create(qr_loop **out) {
     *out = NULL;
@@ -78,6 +92,7 @@ void qr_loop_destroy(qr_loop *loop) {
 static qr_watch *watch_create(qr_watch_call call, void *state) {
     qr_watch *watch = calloc(1, sizeof *watch);
     if (watch != NULL) {
+        watch->wakeup_fd = -1;
         watch->call = call;
         watch->state = state;
     }
@@ -133,12 +148,22 @@ qr_watch *qr_watch_signal(qr_loop *loop, int signal, qr_watch_call call, void *s
 
 qr_watch *qr_watch_wakeup(qr_loop *loop, qr_watch_call call, void *state) {
     qr_watch *watch = watch_create(call, state);
-    return watch == NULL
-               ? NULL
-               : watch_checked(watch, uv_async_init(&loop->uv, &watch->uv.async, on_async), 0);
+    int fd = watch == NULL ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0 || uv_poll_init(&loop->uv, &watch->uv.poll, fd) != 0) {
+        if (fd >= 0)
+            close(fd);
+        free(watch);
+        return NULL;
+    }
+    watch->wakeup_fd = fd;
+    return watch_checked(watch, 0, uv_poll_start(&watch->uv.poll, UV_READABLE, on_wakeup));
 }
 
-void qr_watch_wake(qr_watch *wakeup) { uv_async_send(&wakeup->uv.async); }
+void qr_watch_wake(qr_watch *wakeup) {
+    const uint64_t one = 1;
+    ssize_t written = write(wakeup->wakeup_fd, &one, sizeof one);
+    (void)written; /* a full counter means that a wake-up is pending, which is all that is asked for */
+}
 
 void qr_watch_close(qr_watch *watch) {
     if (watch != NULL && !uv_is_closing(&watch->uv.any))

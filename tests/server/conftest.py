@@ -225,6 +225,12 @@ def server(start_server, minilm, squad):
 
 
 @pytest.fixture(scope="session")
+def f32_server(start_server, minilm, squad):
+    """What the commands' default precision gives, bit for bit."""
+    return start_server(*PATIENT, "--precision", "f32", models=[minilm, squad])
+
+
+@pytest.fixture(scope="session")
 def tiny_server(start_server, tiny_embed):
     return start_server(models=[tiny_embed])
 

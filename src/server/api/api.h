@@ -1,8 +1,9 @@
 /* server/api/api.h: the dialects: JSON in, typed jobs; results out, JSON or base64.
  *
- * One table of routes; one file a dialect (tei.c, openai.c, span.c, info.c, health.c), each holding
- * both halves of its job side by side: decode (body -> exchange->ticket.jobs) and encode (results
- * -> exchange->out).
+ * One table of routes (routes.c); one file a dialect's job (tei_*.c, openai.c, api_span.c, info.c,
+ * health.c), each holding both halves side by side: decode (body -> exchange->ticket.jobs) and
+ * encode (results -> exchange->out). call.h is what they share, json_in.h the door that all JSON
+ * comes in by.
  *
  *      route = qr_api_route(method, path, &status);     // status says why not
  *      qr_api_decode(api, exchange);                    // exchange->status != OK: call qr_api_fail

@@ -25,15 +25,14 @@ void qr_http_pump(qr_http *http) {
     if (http->running)
         return; /* called from within: the run under way goes on */
     http->running = true;
-    MHD_UNSIGNED_LONG_LONG wait_ms = 1;
-    for (int i = 0; i < RUNS_A_STEP; i++) {
+    bool more = true;
+    for (int i = 0; more && i < RUNS_A_STEP; i++) {
+        MHD_UNSIGNED_LONG_LONG wait_ms = 1;
         MHD_run(http->daemon);
-        if (MHD_get_timeout(http->daemon, &wait_ms) != MHD_YES || wait_ms > 0)
-            break;
-        wait_ms = 0;
+        more = MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
     }
     http->running = false;
-    if (wait_ms == 0)
+    if (more)
         qr_watch_wake(http->again);
 }
 
