@@ -94,9 +94,11 @@ static void json_model(const qr_pipeline *pipeline, qr_buf *out) {
     json_pair(out, "architecture", model->architecture);
     json_pair(out, "dtype", model->dtype);
     json_pair(out, "activation", activation_name(model->activation));
-    json_pair(out, "pooling", pooling_name(model->pooling));
+    if (qr_pipeline_kind(pipeline) == QR_KIND_EMBEDDING)
+        json_pair(out, "pooling", pooling_name(model->pooling));
     json_labels(model, out);
-    qr_buf_printf(out, "\"normalize\":%s,", bool_name(model->normalize));
+    if (qr_pipeline_kind(pipeline) == QR_KIND_EMBEDDING)
+        qr_buf_printf(out, "\"normalize\":%s,", bool_name(model->normalize));
     qr_buf_printf(out, "\"layers\":%zu,\"hidden\":%zu,\"heads\":%zu,\"feed_forward\":%zu,",
                   model->layers, model->hidden, model->heads, model->feed_forward);
     qr_buf_printf(out, "\"vocab\":%zu,\"positions\":%zu,\"types\":%zu,\"parameters\":%zu,",

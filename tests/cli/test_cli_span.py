@@ -1,28 +1,13 @@
 """`querent span`: answers as transformers' pipeline gives them, and what happens to lines that have none."""
 
 import json
+import sys
 
 import pytest
-from cli_tool import json_lines, querent
+from cli_tool import ROOT, json_lines, querent
 
-FLAGS = {
-    "top_k": "--top-k",
-    "max_answer_len": "--max-answer-len",
-    "doc_stride": "--doc-stride",
-    "max_seq_len": "--max-seq-len",
-}
-
-
-def flags_of(options):
-    flags = []
-    for name, value in options.items():
-        if name == "handle_impossible_answer":
-            flags += ["--handle-impossible"] if value else []
-        elif name == "align_to_words":
-            flags += [] if value else ["--no-align-to-words"]
-        else:
-            flags += [FLAGS[name], str(value)]
-    return flags
+sys.path.insert(0, str(ROOT / "tools"))
+from span_oracle import flags_of  # noqa: E402 (needs torch only when it is asked for answers)
 
 
 def lines_of(pairs):

@@ -29,9 +29,9 @@ typedef struct qr_matrix qr_matrix;
 
 /** Row-major weights as PyTorch's nn.Linear holds them; borrowed for the call. */
 typedef struct qr_matrix_source {
-    const float *weights; /* [N][K] */
-    const float *bias;    /* [N] or NULL */
-    size_t in, out;       /* K, N: any size of 1 and up */
+    const float *weights;   /* [N][K] */
+    const float *bias;      /* [N] or NULL */
+    size_t in, out;         /* K, N: any size of 1 and up */
     qr_memory_huge *memory; /* for the panels; outlives the matrix. NULL: memory of its own */
 } qr_matrix_source;
 
