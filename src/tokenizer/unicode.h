@@ -1,7 +1,7 @@
 /* tokenizer/unicode.h: what the tokenizer must know of a code point.
  *
  * The tables behind it are generated (unicode_tables.c) by asking the pinned `tokenizers` package
- * at every code point; tools/make_unicode_tables.py says how. Two array reads a code point; lower
+ * at every code point; tools/make_unicode_tables.py says how. Three array reads a code point; lower
  * case and decompositions, which few characters have, are found by bisection.
  */
 #ifndef QR_TOKENIZER_UNICODE_H

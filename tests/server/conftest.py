@@ -6,6 +6,7 @@
 
 QUERENT names the binary; build/querent otherwise. Nothing here needs more than the standard library, pytest and numpy.
 """
+import ctypes
 import json
 import os
 import re
@@ -27,6 +28,11 @@ START_SECONDS = 120 if SANITIZED else 30
 sys.path.insert(0, str(ROOT / "tools"))
 
 
+def die_with_parent():
+    """A test run that is killed leaves no servers behind (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 class Server:
     """One `querent serve` process. Its stderr is collected in `log`."""
 
@@ -40,6 +46,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={**os.environ, **(env or {})},
+            preexec_fn=die_with_parent,
         )
         self.lines = []
         self.port = None
@@ -211,8 +218,13 @@ def start_server():
         return server
 
     yield start
+    faults = []
     for server in started:
-        server.stop()
+        try:
+            server.stop()
+        except AssertionError as fault:
+            faults.append(str(fault))
+    assert not faults, "\n\n".join(faults)
 
 
 # Tests that are not about budgets shall not fail on a busy machine.

@@ -1,5 +1,6 @@
-/* The schedule with a real model (models/squad-3l): every ticket ends once, in its one right way. Tasks that wait hold the workers
- * where a test needs them held, so that nothing depends on speed. */
+/* The schedule with a real model (models/squad-3l): every ticket ends once, in its one right way.
+ * Tasks that wait hold the workers where a test needs them held, so that nothing depends on speed.
+ */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <semaphore.h>
@@ -19,7 +20,8 @@ static qr_schedule *schedule;
 static atomic_int finished_count;
 static atomic_size_t batch_items;
 
-static void on_batch(void *state, const qr_pipeline *pipeline, size_t items, size_t tokens, uint64_t compute_ns) {
+static void on_batch(void *state, const qr_pipeline *pipeline, size_t items, size_t tokens,
+                     uint64_t compute_ns) {
     (void)state, (void)pipeline, (void)tokens, (void)compute_ns;
     atomic_fetch_add(&batch_items, items);
 }
@@ -55,7 +57,7 @@ typedef struct work {
     size_t tokens; /* of each job */
     sem_t done;
     atomic_int finished;
-    int order;     /* among all that finished */
+    int order; /* among all that finished */
 } work;
 
 static void on_finished(qr_ticket *ticket) {
@@ -144,7 +146,8 @@ Test(schedule, results_are_the_engines, .timeout = 120) {
     open_with(WORKERS, 64, 1000);
     qr_context *context;
     qr_error error = {0};
-    cr_assert_eq(qr_context_create(qr_pipeline_engine(model), NULL, 128, 1, &context, &error), QR_OK);
+    cr_assert_eq(qr_context_create(qr_pipeline_engine(model), NULL, 128, 1, &context, &error),
+                 QR_OK);
     work *works[20];
     for (size_t i = 0; i < 20; i++) {
         works[i] = work_create(1 + i % 5, 3 + i * 5, SOON);
@@ -154,14 +157,17 @@ Test(schedule, results_are_the_engines, .timeout = 120) {
         work *w = works[i];
         wait_done(&w->done);
         cr_assert_eq(w->ticket.status, QR_OK);
-        cr_assert(w->ticket.submitted_ns <= w->ticket.started_ns && w->ticket.started_ns < w->ticket.done_ns);
+        cr_assert(w->ticket.submitted_ns <= w->ticket.started_ns &&
+                  w->ticket.started_ns < w->ticket.done_ns);
         for (size_t j = 0; j < w->ticket.jobs_len; j++) {
             const uint32_t starts[] = {0, (uint32_t)w->tokens};
             const qr_batch batch = {w->jobs[j].ids, NULL, starts, 1};
             const float *out;
-            cr_assert_eq(qr_context_forward(context, &batch, qr_pipeline_output(model), &out), QR_OK);
+            cr_assert_eq(qr_context_forward(context, &batch, qr_pipeline_output(model), &out),
+                         QR_OK);
             for (size_t k = 0; k < qr_pipeline_output_floats(model, w->tokens); k++)
-                cr_assert_float_eq(w->jobs[j].result[k], out[k], 1e-3, "ticket %zu job %zu float %zu", i, j, k);
+                cr_assert_float_eq(w->jobs[j].result[k], out[k], 1e-3,
+                                   "ticket %zu job %zu float %zu", i, j, k);
         }
         work_destroy(w);
     }
@@ -173,7 +179,8 @@ Test(schedule, results_are_the_engines, .timeout = 120) {
 Test(schedule, full_queue_refuses_whole_tickets, .timeout = 120) {
     open_with(WORKERS, 64, 10);
     hold_all();
-    work *a = work_create(6, TOKENS, SOON), *b = work_create(5, TOKENS, SOON), *c = work_create(4, TOKENS, SOON);
+    work *a = work_create(6, TOKENS, SOON), *b = work_create(5, TOKENS, SOON),
+         *c = work_create(4, TOKENS, SOON);
     cr_expect_eq(qr_schedule_submit(schedule, &a->ticket), QR_OK);
     cr_expect_eq(qr_schedule_submit(schedule, &b->ticket), QR_OVERLOADED);
     cr_expect_eq(qr_schedule_submit(schedule, &c->ticket), QR_OK);
@@ -196,7 +203,8 @@ Test(schedule, late_jobs_are_not_computed, .timeout = 120) {
     work *never = work_create(1, TOKENS, qr_clock_ns());
     cr_expect_eq(qr_schedule_submit(schedule, &never->ticket), QR_LATE);
     hold_all();
-    work *late = work_create(3, TOKENS, qr_clock_ns() + 20 * QR_NS_PER_MS), *good = work_create(3, TOKENS, SOON);
+    work *late = work_create(3, TOKENS, qr_clock_ns() + 20 * QR_NS_PER_MS),
+         *good = work_create(3, TOKENS, SOON);
     cr_expect_eq(qr_schedule_submit(schedule, &late->ticket), QR_OK);
     cr_expect_eq(qr_schedule_submit(schedule, &good->ticket), QR_OK);
     while (qr_clock_ns() < late->ticket.deadline_ns)
@@ -217,7 +225,8 @@ Test(schedule, late_jobs_are_not_computed, .timeout = 120) {
 Test(schedule, cancelled_in_the_queue, .timeout = 120) {
     open_with(WORKERS, 64, 100);
     hold_all();
-    work *a = work_create(3, TOKENS, SOON), *b = work_create(3, TOKENS, SOON), *c = work_create(3, TOKENS, SOON);
+    work *a = work_create(3, TOKENS, SOON), *b = work_create(3, TOKENS, SOON),
+         *c = work_create(3, TOKENS, SOON);
     cr_assert_eq(qr_schedule_submit(schedule, &a->ticket), QR_OK);
     cr_assert_eq(qr_schedule_submit(schedule, &b->ticket), QR_OK);
     cr_assert_eq(qr_schedule_submit(schedule, &c->ticket), QR_OK);
@@ -290,6 +299,7 @@ Test(schedule, stop_finishes_what_was_admitted, .timeout = 120) {
     for (size_t i = 0; i < 40; i++) {
         cr_expect_eq(works[i]->ticket.status, QR_OK);
         cr_expect_eq(atomic_load(&works[i]->finished), 1);
+        work_destroy(works[i]);
     }
 }
 
@@ -297,7 +307,8 @@ Test(schedule, a_bad_job_fails_its_own_ticket_only, .timeout = 120) {
     open_with(1, 512, 100);
     hold h;
     hold_worker(&h);
-    work *good = work_create(2, TOKENS, SOON), *bad = work_create(2, TOKENS, SOON), *more = work_create(2, TOKENS, SOON);
+    work *good = work_create(2, TOKENS, SOON), *bad = work_create(2, TOKENS, SOON),
+         *more = work_create(2, TOKENS, SOON);
     bad->ids[TOKENS + 3] = 0x7fffffff; /* no such token */
     cr_assert_eq(qr_schedule_submit(schedule, &good->ticket), QR_OK);
     cr_assert_eq(qr_schedule_submit(schedule, &bad->ticket), QR_OK);
@@ -312,22 +323,27 @@ Test(schedule, a_bad_job_fails_its_own_ticket_only, .timeout = 120) {
     cr_expect_eq(computed(good) + computed(more), 4);
     cr_expect_eq(qr_schedule_depth(schedule), 0);
     close_all();
+    work_destroy(good), work_destroy(bad), work_destroy(more);
 }
 
 Test(schedule, lengths, .timeout = 120) {
     open_with(WORKERS, 16, 100);
     size_t longest = qr_pipeline_max_tokens(model);
-    work *w = work_create(1, longest, SOON), *too_long = work_create(1, longest + 1, SOON), *empty = work_create(1, 4, SOON);
+    work *w = work_create(1, longest, SOON), *too_long = work_create(1, longest + 1, SOON),
+         *empty = work_create(1, 4, SOON);
     empty->jobs[0].tokens = 0;
     cr_expect_eq(qr_schedule_submit(schedule, &too_long->ticket), QR_TOO_LONG);
     cr_expect_eq(qr_schedule_submit(schedule, &empty->ticket), QR_TOO_LONG);
-    cr_assert_eq(qr_schedule_submit(schedule, &w->ticket), QR_OK, "longer than the batch's budget: runs alone");
+    cr_assert_eq(qr_schedule_submit(schedule, &w->ticket), QR_OK,
+                 "longer than the batch's budget: runs alone");
     wait_done(&w->done);
     cr_expect_eq(w->ticket.status, QR_OK);
     close_all();
+    work_destroy(w), work_destroy(too_long), work_destroy(empty);
 }
 
-/* Many tickets of all sorts, cancelled at random: each ends exactly once, and nothing is left. For TSan above all. */
+/* Many tickets of all sorts, cancelled at random: each ends exactly once, and nothing is left. For
+ * TSan above all. */
 Test(schedule, every_ticket_ends_once, .timeout = 240) {
     enum { ROUNDS = 30, EACH = 16 };
     open_with(WORKERS, 64, 200);
@@ -344,7 +360,8 @@ Test(schedule, every_ticket_ends_once, .timeout = 240) {
             mine[i] = qr_schedule_submit(schedule, &works[i]->ticket) != QR_OK;
             submitted += !mine[i];
             if (!mine[i] && dice % 3 == 0) {
-                mine[i] = qr_schedule_cancel(schedule, &works[i]->ticket, dice % 2 ? QR_GONE : QR_LATE);
+                mine[i] =
+                    qr_schedule_cancel(schedule, &works[i]->ticket, dice % 2 ? QR_GONE : QR_LATE);
                 ended += mine[i];
             }
         }

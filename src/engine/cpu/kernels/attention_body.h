@@ -4,21 +4,23 @@
  * matrix product left them:
  *
  *     qt[D][16]       the queries, transposed once
- *     p[keys][16]     scores = sum over d of k[key][d] * qt[d]; then powers of 2 of (score - largest)
- *     out[16][D]      sum over keys of p[key][query] * v[key], divided by the query's sum
+ *     p[keys][16]     2^(score - reference), score = sum over d of k[key][d] * qt[d]
+ *     out[16][D]      sum over keys of p[key][query] * v[key], divided by the query's sum of powers
  *
- * Sums run over d and over keys first to last in one accumulator, so a query's numbers depend on its sequence only. */
+ * The reference is usually the largest score in the first group of keys, so that powers are taken while the scores are still in
+ * registers. A later score may be larger; only when the sum of powers comes near f32's end is the block done again with the largest of
+ * all. Sums run over d and over keys first to last in one accumulator, so a query's numbers depend on its sequence only. */
+#include "engine/cpu/kernels/attention_groups.h"
 #include "engine/cpu/kernels/kernels.h"
 #include "engine/cpu/kernels/vec_math.h"
 
 #include "engine/cpu/kernels/vec_transpose.h"
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define LANES         16u                      /* queries of a block */
-#define QV            (LANES / QR_VEC_LANES)   /* vectors that hold them */
-#define KEYS          (12u / QV)               /* keys at a time: 12 sums in registers */
-#define OUT_VECTORS   2u                       /* of a value row at a time */
-#define OUT_QUERIES   (8u / QV)                /* queries at a time: 16 sums, or 8 of the 16 registers that AVX2 has */
+#define QV          (QR_ATTENTION_LANES / QR_VEC_LANES) /* vectors that hold a block's queries */
+#define LANES       QR_ATTENTION_LANES
+#define KEYS        (12u / QV) /* keys at a time: 12 sums in registers */
+#define OUT_VECTORS 2u         /* of a value row at a time */
+#define OUT_QUERIES (QV == 1 ? 12u : 5u) /* queries at a time: 24 sums in 32 registers, or 10 in 16 */
 
 /* qt[D][16] of `queries` rows; lanes beyond are zero. */
 ALWAYS_INLINE void transpose(float *qt, const float *q, size_t ld, size_t queries, size_t D) {
@@ -37,45 +39,86 @@ ALWAYS_INLINE void transpose(float *qt, const float *q, size_t ld, size_t querie
     }
 }
 
-/* scores of `n` keys from k on (n is a constant where it is inlined); returns the largest so far. */
-ALWAYS_INLINE void score_keys(const float *qt, const float *k, size_t ld, size_t D, size_t n, float *p, qr_vec largest[QV]) {
-    qr_vec sum[KEYS][QV];
+typedef struct block {
+    float *qt, *p;
+    qr_vec reference[QV], total[QV];
+} block;
+
+/* sum[n][QV] = start + scores of n keys (n is a constant where it is inlined). */
+ALWAYS_INLINE void score_keys(const block *b, const qr_attention *a, size_t key, size_t n, const qr_vec *start,
+                              qr_vec sum[KEYS][QV]) {
+    const float *k = a->k + key * a->ld_kv;
     for (size_t j = 0; j < n; j++)
         for (size_t i = 0; i < QV; i++)
-            sum[j][i] = qr_vec_set(0);
-    for (size_t d = 0; d < D; d++) {
+            sum[j][i] = start[i];
+    for (size_t d = 0; d < a->D; d++) {
         qr_vec q[QV];
         for (size_t i = 0; i < QV; i++)
-            q[i] = qr_vec_load(qt + d * LANES + i * QR_VEC_LANES);
+            q[i] = qr_vec_load(b->qt + d * LANES + i * QR_VEC_LANES);
         for (size_t j = 0; j < n; j++) {
-            qr_vec key = qr_vec_set(k[j * ld + d]);
+            qr_vec value = qr_vec_set(k[j * a->ld_kv + d]);
             for (size_t i = 0; i < QV; i++)
-                sum[j][i] = qr_vec_fma(key, q[i], sum[j][i]);
-        }
-    }
-    for (size_t j = 0; j < n; j++) {
-        for (size_t i = 0; i < QV; i++) {
-            qr_vec_store(p + j * LANES + i * QR_VEC_LANES, sum[j][i]);
-            largest[i] = qr_vec_max(largest[i], sum[j][i]);
+                sum[j][i] = qr_vec_fma(value, q[i], sum[j][i]);
         }
     }
 }
 
-/* p becomes 2^(p - largest); returns one over their sums. */
-ALWAYS_INLINE void soften(float *p, size_t keys, const qr_vec largest[QV], float *scale) {
+/* Powers of n keys, with the reference found among them when they are the `first`. */
+ALWAYS_INLINE void power_keys(block *b, const qr_attention *a, size_t key, size_t n, bool first) {
+    qr_vec sum[KEYS][QV], start[QV];
+    for (size_t i = 0; i < QV; i++)
+        start[i] = first ? qr_vec_set(0) : qr_vec_sub(qr_vec_set(0), b->reference[i]);
+    score_keys(b, a, key, n, start, sum);
     for (size_t i = 0; i < QV; i++) {
-        qr_vec sum = qr_vec_set(0);
-        for (size_t j = 0; j < keys; j++) {
-            float *at = p + j * LANES + i * QR_VEC_LANES;
-            qr_vec power = qr_vec_exp2(qr_vec_sub(qr_vec_load(at), largest[i]));
-            qr_vec_store(at, power);
-            sum = qr_vec_add(sum, power);
+        if (first) {
+            b->reference[i] = sum[0][i];
+            for (size_t j = 1; j < n; j++)
+                b->reference[i] = qr_vec_max(b->reference[i], sum[j][i]);
+            for (size_t j = 0; j < n; j++)
+                sum[j][i] = qr_vec_sub(sum[j][i], b->reference[i]);
         }
-        qr_vec_store(scale + i * QR_VEC_LANES, qr_vec_div(qr_vec_set(1.0f), sum));
+        for (size_t j = 0; j < n; j++) {
+            qr_vec power = qr_vec_exp2(sum[j][i]);
+            qr_vec_store(b->p + (key + j) * LANES + i * QR_VEC_LANES, power);
+            b->total[i] = qr_vec_add(b->total[i], power);
+        }
     }
 }
 
-/* out[n][d..d + OUT_VECTORS) of the queries whose powers are p[.][0..n). `last`: lanes of the last vector that exist. */
+ALWAYS_INLINE void largest_of_keys(block *b, const qr_attention *a, size_t key, size_t n) {
+    qr_vec sum[KEYS][QV], start[QV];
+    for (size_t i = 0; i < QV; i++)
+        start[i] = qr_vec_set(0);
+    score_keys(b, a, key, n, start, sum);
+    for (size_t j = 0; j < n; j++)
+        for (size_t i = 0; i < QV; i++)
+            b->reference[i] = qr_vec_max(b->reference[i], sum[j][i]);
+}
+
+static void all_powers(block *b, const qr_attention *a, bool known) {
+    for (size_t i = 0; i < QV; i++)
+        b->total[i] = qr_vec_set(0);
+#define GROUP(n) power_keys(b, a, key, qr_min(n, KEYS), key == 0 && !known)
+    for (size_t key = 0; key < a->keys; key += KEYS)
+        WITH_CONSTANT(qr_min(a->keys - key, KEYS), GROUP)
+#undef GROUP
+}
+
+static void find_largest(block *b, const qr_attention *a) {
+#define GROUP(n) largest_of_keys(b, a, key, qr_min(n, KEYS))
+    for (size_t key = 0; key < a->keys; key += KEYS)
+        WITH_CONSTANT(qr_min(a->keys - key, KEYS), GROUP)
+#undef GROUP
+}
+
+ALWAYS_INLINE bool in_range(const block *b) {
+    bool below = true;
+    for (size_t i = 0; i < QV; i++)
+        below = below && qr_vec_all_below(b->total[i], QR_ATTENTION_POWERS_MAX);
+    return below;
+}
+
+/* out[n][d..] of the n queries whose powers are p[.][0..n). `last`: lanes of the last vector that exist. */
 ALWAYS_INLINE void mix_values(const qr_attention *a, const float *p, const float *scale, float *out, size_t d, size_t n,
                               size_t vectors, size_t last) {
     qr_vec sum[OUT_QUERIES][OUT_VECTORS];
@@ -111,53 +154,28 @@ ALWAYS_INLINE void mix_columns(const qr_attention *a, const float *p, const floa
         mix_values(a, p, scale, out, d, n, 1, qr_min(a->D - d, QR_VEC_LANES));
 }
 
-/* Runs `call` with the constant `n`, so that its sums stay in registers. */
-#define WITH_CONSTANT(n, call)                                                                     \
-    switch (n) {                                                                                   \
-        CASE(1, call)                                                                              \
-        CASE(2, call)                                                                              \
-        CASE(3, call)                                                                              \
-        CASE(4, call)                                                                              \
-        CASE(5, call)                                                                              \
-        CASE(6, call)                                                                              \
-        CASE(7, call)                                                                              \
-        CASE(8, call)                                                                              \
-        CASE(9, call)                                                                              \
-        CASE(10, call)                                                                             \
-        CASE(11, call)                                                                             \
-        CASE(12, call)                                                                             \
-    }
-#define CASE(count, call)                                                                          \
-    case count: call(count); break;
-
-static void scores(const qr_attention *a, const float *qt, float *p, qr_vec largest[QV]) {
-    for (size_t j = 0; j < a->keys; j += KEYS) {
-        const float *k = a->k + j * a->ld_kv;
-#define SCORE(n) score_keys(qt, k, a->ld_kv, a->D, qr_min(n, KEYS), p + j * LANES, largest)
-        WITH_CONSTANT(qr_min(a->keys - j, KEYS), SCORE)
-#undef SCORE
-    }
-}
-
-static void mix(const qr_attention *a, const float *p, const float *scale, float *out, size_t queries) {
-    for (size_t q = 0; q < queries; q += OUT_QUERIES) {
-#define MIX(n) mix_columns(a, p + q, scale + q, out + q * a->ld_out, qr_min(n, OUT_QUERIES))
-        WITH_CONSTANT(qr_min(queries - q, OUT_QUERIES), MIX)
-#undef MIX
-    }
+static void mix(const block *b, const qr_attention *a, float *out, size_t queries) {
+    float scale[LANES];
+    for (size_t i = 0; i < QV; i++)
+        qr_vec_store(scale + i * QR_VEC_LANES, qr_vec_div(qr_vec_set(1.0f), b->total[i]));
+    size_t group = qr_attention_group(queries, OUT_QUERIES);
+#define GROUP(n) mix_columns(a, b->p + q, scale + q, out + q * a->ld_out, qr_min(n, OUT_QUERIES))
+    for (size_t q = 0; q < queries; q += group)
+        WITH_CONSTANT(qr_min(queries - q, group), GROUP)
+#undef GROUP
 }
 
 ALWAYS_INLINE void attend(const qr_attention *a) {
-    float *qt = a->scratch, *p = qt + a->D * LANES;
+    block b = {.qt = a->scratch};
+    b.p = b.qt + a->D * LANES;
     for (size_t first = 0; first < a->queries; first += LANES) {
         size_t queries = qr_min(a->queries - first, LANES);
-        transpose(qt, a->q + first * a->ld_q, a->ld_q, queries, a->D);
-        qr_vec largest[QV];
-        for (size_t i = 0; i < QV; i++)
-            largest[i] = qr_vec_set(-3.4e38f);
-        scores(a, qt, p, largest);
-        float scale[LANES];
-        soften(p, a->keys, largest, scale);
-        mix(a, p, scale, a->out + first * a->ld_out, queries);
+        transpose(b.qt, a->q + first * a->ld_q, a->ld_q, queries, a->D);
+        all_powers(&b, a, false);
+        if (!in_range(&b)) {
+            find_largest(&b, a);
+            all_powers(&b, a, true);
+        }
+        mix(&b, a, a->out + first * a->ld_out, queries);
     }
 }

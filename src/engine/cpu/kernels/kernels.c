@@ -12,12 +12,9 @@ const qr_kernel *qr_kernel_find(qr_operation operation, qr_precision precision, 
     const qr_kernel *best = NULL;
     for (size_t i = 0; i < qr_kernel_table_len; i++) {
         const qr_kernel *row = &qr_kernel_table[i];
-        bool fits = row->operation == operation && qr_isa_includes(isa, row->isa) &&
-                    (row->precision == precision || row->precision == QR_PRECISION_F32);
-        /* The plan's own precision wins over f32, then the larger instruction set. */
-        if (fits && (best == NULL || (row->precision == precision) > (best->precision == precision) ||
-                     ((row->precision == precision) == (best->precision == precision) &&
-                      row->isa >= best->isa)))
+        bool fits = row->operation == operation && row->precision <= precision && qr_isa_includes(isa, row->isa);
+        if (fits && (best == NULL || row->precision > best->precision ||
+                     (row->precision == best->precision && row->isa >= best->isa)))
             best = row;
     }
     return best; /* never NULL: plain C has every operation */
@@ -40,6 +37,9 @@ void qr_kernels_choose(qr_isa isa, qr_precision precision, qr_kernels *out) {
     };
 }
 
+/* f32: scores and queries of a block of 16. bf16: keys and values, rounded up to a pair, then the same in halves. */
 size_t qr_attention_scratch_bytes(size_t keys, size_t D) {
-    return (keys + D) * 16 * sizeof(float); /* scores and queries of a block of 16 */
+    size_t single = (keys + D) * 16 * sizeof(float);
+    size_t half = (keys + 1) * D * 4 + (keys + 1 + D) * 16 * 2;
+    return qr_max(single, half);
 }

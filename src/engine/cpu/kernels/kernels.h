@@ -5,8 +5,8 @@
  *     k.layer_norm(y, x, residual, gamma, beta, eps, T, C);
  *
  * The table (operation, precision, ISA, tolerance) drives dispatch, tests/unit/engine/test_kernels.c and bench/kernels. A row's precision
- * says from which plan on its error is allowed: a plan takes the row with the highest ISA that it includes among those of its own
- * precision, else of f32. The plain C of QR_ISA_REF is the oracle.
+ * says from which plan on its error is allowed (f32, bf16, int8): among the rows that it allows and whose ISA it includes, a plan takes
+ * the one of the latest precision, then of the highest ISA. The plain C of QR_ISA_REF is the oracle.
  * Invariants: what a kernel computes for one row (one sequence, for attention and pooling) depends on nothing else in the call;
  * sums have one order, given by the sizes alone. No kernel allocates. Tensors are f32 and row-major; rows need no alignment.
  */

@@ -9,6 +9,8 @@
 #include "engine/cpu/kernels/vec_avx2.h"
 #endif
 
+#include <stdbool.h>
+
 static inline float qr_vec_sum_256(__m256 a) {
     __m128 sum = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
@@ -47,9 +49,18 @@ static inline qr_vec qr_vec_round(qr_vec a) {
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
+/* What qr_vec_scale2 needs of an exponent: nothing. */
+static inline qr_vec qr_vec_bound2(qr_vec n) {
+    return n;
+}
+
 /* a * 2^n, n integral. */
 static inline qr_vec qr_vec_scale2(qr_vec a, qr_vec n) {
     return _mm512_scalef_ps(a, n);
+}
+
+static inline bool qr_vec_all_below(qr_vec a, float limit) {
+    return _mm512_cmp_ps_mask(a, _mm512_set1_ps(limit), _CMP_LT_OQ) == 0xffff;
 }
 
 #else
@@ -82,6 +93,14 @@ static inline qr_vec qr_vec_round(qr_vec a) {
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
+static inline qr_vec qr_vec_bound2(qr_vec n) {
+    return _mm256_max_ps(_mm256_set1_ps(-126.0f), _mm256_min_ps(_mm256_set1_ps(126.0f), n));
+}
+
+static inline bool qr_vec_all_below(qr_vec a, float limit) {
+    return _mm256_movemask_ps(_mm256_cmp_ps(a, _mm256_set1_ps(limit), _CMP_LT_OQ)) == 0xff;
+}
+
 static inline qr_vec qr_vec_scale2(qr_vec a, qr_vec n) { /* n in -126..127 */
     __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
@@ -89,10 +108,10 @@ static inline qr_vec qr_vec_scale2(qr_vec a, qr_vec n) { /* n in -126..127 */
 
 #endif
 
-/* 2^x for x in [-126, 126]; x below -126 counts as -126 (1.2e-38). x = n + r with |r| <= 1/2, and a polynomial of
- * degree 5 in r, minimax for the relative error: at most 2.2e-7 of the result, rounding included. */
+/* 2^x. x = n + r with |r| <= 1/2, and a polynomial of degree 5 in r, minimax for the relative error: at most 2.2e-7 of the
+ * result, rounding included. Far below -126 the result is 0 or at most 1.2e-38, far above 126 it is at least 8e37 or infinite. */
 static inline __attribute__((always_inline)) qr_vec qr_vec_exp2(qr_vec x) {
-    x = qr_vec_max(qr_vec_set(-126.0f), x);
+    x = qr_vec_bound2(x);
     qr_vec n = qr_vec_round(x), r = qr_vec_sub(x, n);
     qr_vec p = qr_vec_fma(qr_vec_set(0.00132647f), r, qr_vec_set(0.009671534f));
     p = qr_vec_fma(p, r, qr_vec_set(0.05550734f));
@@ -104,7 +123,7 @@ static inline __attribute__((always_inline)) qr_vec qr_vec_exp2(qr_vec x) {
 
 /* The same to degree 3: at most 1.1e-4 of the result, a twentieth of a bf16's rounding. */
 static inline __attribute__((always_inline)) qr_vec qr_vec_exp2_coarse(qr_vec x) {
-    x = qr_vec_max(qr_vec_set(-126.0f), x);
+    x = qr_vec_bound2(x);
     qr_vec n = qr_vec_round(x), r = qr_vec_sub(x, n);
     qr_vec p = qr_vec_fma(qr_vec_set(0.055008736f), r, qr_vec_set(0.24221176f));
     p = qr_vec_fma(p, r, qr_vec_set(0.693283f));

@@ -1,4 +1,4 @@
-/* tokenizer/words.c: a text into words: added tokens, normalization and the pre-tokenizer in one
+/* tokenizer/word_scan.c: a text into words: added tokens, normalization and the pre-tokenizer in one
  * pass.
  *
  * Plain ASCII words are lower-cased and hashed as they are scanned. At the first byte that is not

@@ -1,0 +1,2 @@
+/* cr_log_* stand in criterion.h here. */
+#include <criterion/criterion.h>
