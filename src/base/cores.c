@@ -5,33 +5,21 @@
  * mount's root. */
 #include "base/cores.h"
 
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "base/file.h"
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define PATH_MAX_   1024
-
-static bool read_small(const char *path, char *out, size_t bytes) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    ssize_t n = read(fd, out, bytes - 1);
-    close(fd);
-    if (n <= 0)
-        return false;
-    out[n] = '\0';
-    return true;
-}
 
 /* Cores that quota/period microseconds amount to; 0 for none. */
 static double quota_v2(const char *dir) {
     char path[PATH_MAX_ + 32], text[128];
     snprintf(path, sizeof path, "%s/cpu.max", dir);
-    if (!read_small(path, text, sizeof text))
+    if (!qr_file_read_small(path, text, sizeof text))
         return 0;
     char *rest;
     long long quota = strtoll(text, &rest, 10); /* "max 100000" has no number in front */
@@ -42,10 +30,10 @@ static double quota_v2(const char *dir) {
 static double quota_v1(const char *dir) {
     char path[PATH_MAX_ + 32], quota_text[64], period_text[64];
     snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", dir);
-    if (!read_small(path, quota_text, sizeof quota_text))
+    if (!qr_file_read_small(path, quota_text, sizeof quota_text))
         return 0;
     snprintf(path, sizeof path, "%s/cpu.cfs_period_us", dir);
-    if (!read_small(path, period_text, sizeof period_text))
+    if (!qr_file_read_small(path, period_text, sizeof period_text))
         return 0;
     long long quota = strtoll(quota_text, NULL, 10), period = strtoll(period_text, NULL, 10);
     return quota > 0 && period > 0 ? (double)quota / (double)period : 0;
@@ -73,7 +61,7 @@ static double smallest_quota(const char *mount, const char *path, double (*quota
 static double cgroup_quota(void) {
     char text[8192];
     double smallest = 0;
-    if (!read_small("/proc/self/cgroup", text, sizeof text))
+    if (!qr_file_read_small("/proc/self/cgroup", text, sizeof text))
         return 0;
     char *save = NULL;
     for (char *line = strtok_r(text, "\n", &save); line != NULL;

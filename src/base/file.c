@@ -78,6 +78,18 @@ done:
     return status;
 }
 
+bool qr_file_read_small(const char *path, char *out, size_t bytes) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, out, bytes - 1);
+    close(fd);
+    if (n <= 0)
+        return false;
+    out[n] = '\0';
+    return true;
+}
+
 bool qr_file_join(const char *dir, const char *name, char *out, size_t out_bytes) {
     int n = snprintf(out, out_bytes, "%s/%s", dir, name);
     return n >= 0 && (size_t)n < out_bytes;

@@ -108,32 +108,6 @@ static qr_status answer(reader *self, qr_text question, qr_text context, size_t 
     return status;
 }
 
-static void print_span(const qr_span *span, qr_text context, qr_buf *out) {
-    qr_buf_literal(out, "{\"score\":");
-    qr_json_double(out, span->score);
-    qr_buf_literal(out, ",\"start\":");
-    qr_buf_u64(out, span->begin);
-    qr_buf_literal(out, ",\"end\":");
-    qr_buf_u64(out, span->end);
-    qr_buf_literal(out, ",\"answer\":");
-    qr_json_text(out,
-                 (qr_text){context.data + span->begin_byte, span->end_byte - span->begin_byte});
-    qr_buf_byte(out, '}');
-}
-
-/* One answer stands alone, as the pipeline has it; none or more are a list. */
-static void print_answers(const reader *self, size_t count, qr_text context, qr_buf *out) {
-    if (count != 1)
-        qr_buf_byte(out, '[');
-    for (size_t i = 0; i < count; i++) {
-        qr_buf_append(out, ",", i > 0);
-        print_span(&self->spans[i], context, out);
-    }
-    if (count != 1)
-        qr_buf_byte(out, ']');
-    qr_buf_byte(out, '\n');
-}
-
 static qr_text text_of(const json_t *value) {
     return (qr_text){json_string_value(value), json_string_length(value)};
 }
@@ -147,7 +121,8 @@ static const char *answer_line(reader *self, const json_t *line, qr_buf *out) {
     size_t count = 0;
     switch (answer(self, text_of(question), text_of(context), &count)) {
     case QR_OK:
-        print_answers(self, count, text_of(context), out);
+        qr_span_to_json(self->spans, count, text_of(context), out);
+        qr_buf_byte(out, '\n');
         return NULL;
     case QR_EMPTY_INPUT:
         return "`question` and `context` must not be empty";

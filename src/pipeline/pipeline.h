@@ -95,6 +95,10 @@ QR_MUST_USE qr_status qr_span_decode(const qr_windows *windows, const float *con
                                      qr_text context, const qr_span_options *options,
                                      qr_span *spans, size_t *count);
 
+/** Appends the answers as the question-answering pipeline shows them: an object when there is
+ * exactly one, else a list. */
+void qr_span_to_json(const qr_span *spans, size_t count, qr_text context, qr_buf *out);
+
 /** Softmax (K > 1) or sigmoid (K = 1) over logits [K], in place; in double inside. */
 void qr_labels_finish(float *logits, size_t labels);
 

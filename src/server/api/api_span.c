@@ -105,19 +105,6 @@ qr_status qr__span_decode(const qr_api *api, qr_exchange *exchange) {
     return qr__call_run(api, exchange, sizeof(span_request), decode_body);
 }
 
-static void put_span(qr_buf *out, const qr_span *span, qr_text context) {
-    qr_buf_literal(out, "{\"score\":");
-    qr_json_double(out, span->score);
-    qr_buf_literal(out, ",\"start\":");
-    qr_buf_u64(out, span->begin);
-    qr_buf_literal(out, ",\"end\":");
-    qr_buf_u64(out, span->end);
-    qr_buf_literal(out, ",\"answer\":");
-    qr_json_text(out,
-                 (qr_text){context.data + span->begin_byte, span->end_byte - span->begin_byte});
-    qr_buf_byte(out, '}');
-}
-
 void qr__span_encode(const qr_api *api, qr_exchange *exchange) {
     (void)api;
     const span_request *request = exchange->decoded;
@@ -133,15 +120,6 @@ void qr__span_encode(const qr_api *api, qr_exchange *exchange) {
         logits[i] = ticket->jobs[i].result;
     exchange->status = qr_span_decode(&request->windows, logits, request->context,
                                       &request->options, spans, &count);
-    if (exchange->status != QR_OK)
-        return;
-    if (count != 1)
-        qr_buf_byte(&exchange->out, '[');
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0)
-            qr_buf_byte(&exchange->out, ',');
-        put_span(&exchange->out, &spans[i], request->context);
-    }
-    if (count != 1)
-        qr_buf_byte(&exchange->out, ']');
+    if (exchange->status == QR_OK)
+        qr_span_to_json(spans, count, request->context, &exchange->out);
 }

@@ -1,7 +1,6 @@
 /* server/ops/metrics_process.c: memory, CPU and file descriptors of this process. What the kernel
  * does not tell (no /proc, or a sandbox before it) is left out of the page. */
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -10,23 +9,10 @@
 
 #include "server/ops/metrics.h"
 
-/* A small file of /proc, NUL-terminated. */
-static bool read_proc(const char *path, char *out, size_t bytes) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    ssize_t n = read(fd, out, bytes - 1);
-    close(fd);
-    if (n <= 0)
-        return false;
-    out[n] = '\0';
-    return true;
-}
-
 double qr__process_start_time(void) {
     char text[1024];
     struct timespec boot, real;
-    if (!read_proc("/proc/self/stat", text, sizeof text))
+    if (!qr_file_read_small("/proc/self/stat", text, sizeof text))
         return 0;
     /* Field 22, counted from the parenthesis that ends the name (field 2), in clock ticks since
      * boot. */
@@ -44,7 +30,7 @@ double qr__process_start_time(void) {
 
 static bool resident_bytes(uint64_t *out) {
     char text[128], *end;
-    if (!read_proc("/proc/self/statm", text, sizeof text))
+    if (!qr_file_read_small("/proc/self/statm", text, sizeof text))
         return false;
     (void)strtoull(text, &end, 10);
     *out = strtoull(end, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
