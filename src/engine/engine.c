@@ -1,4 +1,5 @@
-/* engine/engine.c: from a model directory to a plan that runs: read, choose, pack, drop the originals. */
+/* engine/engine.c: from a model directory to a plan that runs: read, choose, pack, drop the
+ * originals. */
 #include "engine/engine.h"
 
 #include "engine/cpu/context.h"
@@ -31,7 +32,8 @@ bool qr_precision_parse(qr_text name, qr_precision *out) {
 }
 
 double qr_model_operations(const qr_model_info *model, const uint32_t *starts, size_t sequences) {
-    double C = (double)model->hidden, F = (double)model->feed_forward, T = starts[sequences], squares = 0;
+    double C = (double)model->hidden, F = (double)model->feed_forward, T = starts[sequences],
+           squares = 0;
     for (size_t b = 0; b < sequences; b++)
         squares += (double)(starts[b + 1] - starts[b]) * (double)(starts[b + 1] - starts[b]);
     return (double)model->layers * ((8 * C * C + 4 * C * F) * T + 4 * C * squares);
@@ -41,8 +43,12 @@ static double ms_since(uint64_t begin_ns) {
     return (double)(qr_clock_ns() - begin_ns) / (double)QR_NS_PER_MS;
 }
 
-static qr_status plan_and_pack(qr_engine *engine, const qr_engine_options *options, qr_isa isa, qr_error *error) {
-    qr_trial trial = {.asked = options->precision, .isa = isa, .probes = options->probes, .threads = options->threads};
+static qr_status plan_and_pack(qr_engine *engine, const qr_engine_options *options, qr_isa isa,
+                               qr_error *error) {
+    qr_trial trial = {.asked = options->precision,
+                      .isa = isa,
+                      .probes = options->probes,
+                      .threads = options->threads};
     if (trial.threads <= 0)
         trial.threads = qr_cores_available();
     qr_trial_result result;
@@ -65,7 +71,8 @@ static qr_status plan_and_pack(qr_engine *engine, const qr_engine_options *optio
     return QR_OK;
 }
 
-qr_status qr_engine_load(const char *dir, const qr_engine_options *options, qr_engine **out, qr_error *error) {
+qr_status qr_engine_load(const char *dir, const qr_engine_options *options, qr_engine **out,
+                         qr_error *error) {
     uint64_t begin = qr_clock_ns();
     qr_isa isa;
     qr_status status = qr_isa_choose(options->isa, &isa, error);
@@ -95,10 +102,14 @@ void qr_engine_destroy(qr_engine *engine) {
     free(engine);
 }
 
-const qr_model_info *qr_engine_model(const qr_engine *engine) { return &engine->bert->info; }
-const qr_plan_info *qr_engine_plan(const qr_engine *engine) { return &engine->plan; }
+const qr_model_info *qr_engine_model(const qr_engine *engine) {
+    return &engine->bert->info;
+}
+const qr_plan_info *qr_engine_plan(const qr_engine *engine) {
+    return &engine->plan;
+}
 
-qr_status qr_context_create(const qr_engine *engine, qr_team *team, size_t tokens_max, size_t sequences_max,
-                            qr_context **out, qr_error *error) {
+qr_status qr_context_create(const qr_engine *engine, qr_team *team, size_t tokens_max,
+                            size_t sequences_max, qr_context **out, qr_error *error) {
     return qr__context_create(engine->weights, team, tokens_max, sequences_max, out, error);
 }

@@ -1,4 +1,5 @@
-/* server/deadlines.c: the heap; exchange->deadline_at is its place in it, 1-based as in the textbooks. */
+/* server/deadlines.c: the heap; exchange->deadline_at is its place in it, 1-based as in the
+ * textbooks. */
 #include "server/deadlines.h"
 
 #include <stdlib.h>
@@ -61,8 +62,9 @@ static void on_timer(void *state) {
     arm(d);
 }
 
-qr_status qr_deadlines_create(qr_loop *loop, size_t max, void (*on_late)(void *state, qr_exchange *exchange),
-                              void *state, qr_deadlines **out) {
+qr_status qr_deadlines_create(qr_loop *loop, size_t max,
+                              void (*on_late)(void *state, qr_exchange *exchange), void *state,
+                              qr_deadlines **out) {
     *out = NULL;
     qr_deadlines *d = calloc(1, sizeof *d + (max + 1) * sizeof(qr_exchange *));
     if (d == NULL)

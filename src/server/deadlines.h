@@ -4,9 +4,9 @@
  *     qr_deadlines_add(deadlines, exchange);       // at exchange->deadline_ns
  *     qr_deadlines_remove(deadlines, exchange);    // answered in time; or not in it at all
  *
- * on_late is called on the loop, at most 2 ms after the deadline, with the exchange already removed. The timer is armed for the earliest
- * deadline and not touched when that one is removed: with equal budgets it fires about once a budget, not once a request.
- * Threads: the loop's only.
+ * on_late is called on the loop, at most 2 ms after the deadline, with the exchange already
+ * removed. The timer is armed for the earliest deadline and not touched when that one is removed:
+ * with equal budgets it fires about once a budget, not once a request. Threads: the loop's only.
  */
 #ifndef QR_SERVER_DEADLINES_H
 #define QR_SERVER_DEADLINES_H
@@ -16,7 +16,8 @@
 
 typedef struct qr_deadlines qr_deadlines;
 
-QR_MUST_USE qr_status qr_deadlines_create(qr_loop *loop, size_t max, void (*on_late)(void *state, qr_exchange *exchange),
+QR_MUST_USE qr_status qr_deadlines_create(qr_loop *loop, size_t max,
+                                          void (*on_late)(void *state, qr_exchange *exchange),
                                           void *state, qr_deadlines **out);
 void qr_deadlines_destroy(qr_deadlines *deadlines);
 

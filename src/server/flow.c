@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define LOOP_BODY_BYTES (16u * 1024u) /* larger bodies are decoded by a worker: no step of the loop takes 1 ms */
-#define LISTENERS_MAX   2
+#define LOOP_BODY_BYTES                                                                            \
+    (16u * 1024u) /* larger bodies are decoded by a worker: no step of the loop takes 1 ms */
+#define LISTENERS_MAX 2
 
 struct qr_flow {
     qr_watch *returned_watch;
@@ -65,7 +66,8 @@ static void on_finished(qr_ticket *ticket) {
     give_back(flow, x);
 }
 
-/* On a worker: a body too long for the loop. An answer that needs no model run is encoded here as well. */
+/* On a worker: a body too long for the loop. An answer that needs no model run is encoded here as
+ * well. */
 static void on_decode_task(qr_task *task) {
     qr_exchange *x = task->owner;
     qr_flow *flow = x->flow;
@@ -118,8 +120,9 @@ static void on_request(void *state, qr_exchange *x) {
         answer_status(flow, x, QR_NOT_READY);
         return;
     }
-    if (qr_clock_ns() >= x->deadline_ns) {
-        answer_status(flow, x, QR_LATE);
+    qr_status outlook = qr_schedule_outlook(flow->schedule, x->deadline_ns);
+    if (outlook != QR_OK) {
+        answer_status(flow, x, outlook);
         return;
     }
     qr_deadlines_add(flow->deadlines, x);
@@ -153,7 +156,8 @@ static void pump(qr_flow *flow) {
 /* On the loop: workers gave exchanges back. */
 static void on_returned(void *state) {
     qr_flow *flow = state;
-    qr_exchange *last = atomic_exchange_explicit(&flow->returned, NULL, memory_order_acquire), *first = NULL;
+    qr_exchange *last = atomic_exchange_explicit(&flow->returned, NULL, memory_order_acquire),
+                *first = NULL;
     if (last == NULL)
         return;
     while (last != NULL) {
@@ -177,7 +181,8 @@ static void on_late(void *state, qr_exchange *x) {
     if (mine) {
         x->turn = QR_TURN_LOOP;
     } else { /* a worker holds it */
-        const qr_pipeline *model = x->turn == QR_TURN_RUN ? x->model : NULL; /* decoding may be writing it */
+        const qr_pipeline *model =
+            x->turn == QR_TURN_RUN ? x->model : NULL; /* decoding may be writing it */
         x = qr_http_replace(x->http, x);
         if (x == NULL)
             return;

@@ -1,15 +1,17 @@
-/* server/flow.h: the way of a request: http -> api -> schedule -> api -> http, and what may cut it short.
+/* server/flow.h: the way of a request: http -> api -> schedule -> api -> http, and what may cut it
+ * short.
  *
  *     qr_flow_create(loop, exchanges_max, slow_ns, &flow);
  *     qr_http_options options = {...};
  *     qr_flow_connect(flow, &options);             // sets the callbacks
  *     qr_http_open(&options, &http, &error); qr_flow_listener(flow, http);
- *     qr_flow_serve(flow, api, schedule, metrics); // from now on requests that need a model are served
+ *     qr_flow_serve(flow, api, schedule, metrics); // from now on requests that need a model are
+ * served
  *
- * An exchange is the loop's, but between submit and finished() a worker's. When its deadline passes or its client leaves meanwhile, the
- * loop takes it back from the queue; if a worker already holds it, a second exchange answers in its place and the first is
- * freed when the worker lets go. So no field is ever touched by two threads.
- * Threads: the loop's only; what runs on workers is within.
+ * An exchange is the loop's, but between submit and finished() a worker's. When its deadline passes
+ * or its client leaves meanwhile, the loop takes it back from the queue; if a worker already holds
+ * it, a second exchange answers in its place and the first is freed when the worker lets go. So no
+ * field is ever touched by two threads. Threads: the loop's only; what runs on workers is within.
  */
 #ifndef QR_SERVER_FLOW_H
 #define QR_SERVER_FLOW_H
@@ -22,7 +24,8 @@
 
 typedef struct qr_flow qr_flow;
 
-QR_MUST_USE qr_status qr_flow_create(qr_loop *loop, size_t exchanges_max, uint64_t slow_ns, qr_flow **out);
+QR_MUST_USE qr_status qr_flow_create(qr_loop *loop, size_t exchanges_max, uint64_t slow_ns,
+                                     qr_flow **out);
 void qr_flow_destroy(qr_flow *flow);
 
 void qr_flow_connect(qr_flow *flow, qr_http_options *options);

@@ -16,7 +16,7 @@ struct qr_watch {
         uv_poll_t poll;
         uv_timer_t timer;
         uv_signal_t signal;
-    } uv; /* first: a handle's address is its watch's */
+    } uv;          /* first: a handle's address is its watch's */
     int wakeup_fd; /* -1: no wake-up; owned */
     qr_watch_call call;
     void *state;
@@ -33,7 +33,9 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
     fire((qr_watch *)handle);
 }
 
-static void on_timer(uv_timer_t *handle) { fire((qr_watch *)handle); }
+static void on_timer(uv_timer_t *handle) {
+    fire((qr_watch *)handle);
+}
 
 /* Not libuv's uv_async: its receiver waits for a sender that it has just preempted. */
 static void on_wakeup(uv_poll_t *handle, int status, int events) {
@@ -69,9 +71,13 @@ qr_status qr_loop_create(qr_loop **out) {
     return QR_OK;
 }
 
-void qr_loop_run(qr_loop *loop) { uv_run(&loop->uv, UV_RUN_DEFAULT); }
+void qr_loop_run(qr_loop *loop) {
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
 
-void qr_loop_stop(qr_loop *loop) { uv_stop(&loop->uv); }
+void qr_loop_stop(qr_loop *loop) {
+    uv_stop(&loop->uv);
+}
 
 static void close_handle(uv_handle_t *handle, void *state) {
     (void)state;
@@ -121,9 +127,13 @@ qr_watch *qr_watch_fd(qr_loop *loop, int fd, qr_watch_call call, void *state) {
     return watch_checked(watch, init, start);
 }
 
-void qr_watch_pause(qr_watch *watch) { uv_poll_stop(&watch->uv.poll); }
+void qr_watch_pause(qr_watch *watch) {
+    uv_poll_stop(&watch->uv.poll);
+}
 
-void qr_watch_resume(qr_watch *watch) { uv_poll_start(&watch->uv.poll, UV_READABLE, on_poll); }
+void qr_watch_resume(qr_watch *watch) {
+    uv_poll_start(&watch->uv.poll, UV_READABLE, on_poll);
+}
 
 qr_watch *qr_watch_timer(qr_loop *loop, qr_watch_call call, void *state) {
     qr_watch *watch = watch_create(call, state);
@@ -135,7 +145,9 @@ void qr_watch_arm(qr_watch *timer, uint64_t delay_ms, uint64_t repeat_ms) {
     uv_timer_start(&timer->uv.timer, on_timer, delay_ms, repeat_ms);
 }
 
-void qr_watch_disarm(qr_watch *timer) { uv_timer_stop(&timer->uv.timer); }
+void qr_watch_disarm(qr_watch *timer) {
+    uv_timer_stop(&timer->uv.timer);
+}
 
 qr_watch *qr_watch_signal(qr_loop *loop, int signal, qr_watch_call call, void *state) {
     qr_watch *watch = watch_create(call, state);
@@ -162,7 +174,8 @@ qr_watch *qr_watch_wakeup(qr_loop *loop, qr_watch_call call, void *state) {
 void qr_watch_wake(qr_watch *wakeup) {
     const uint64_t one = 1;
     ssize_t written = write(wakeup->wakeup_fd, &one, sizeof one);
-    (void)written; /* a full counter means that a wake-up is pending, which is all that is asked for */
+    (void)written; /* a full counter means that a wake-up is pending, which is all that is asked for
+                    */
 }
 
 void qr_watch_close(qr_watch *watch) {

@@ -1,11 +1,13 @@
-/* server/loop.h: the event loop: descriptors, timers, signals and wake-ups, each a callback on one thread.
+/* server/loop.h: the event loop: descriptors, timers, signals and wake-ups, each a callback on one
+ * thread.
  *
  *     qr_loop_create(&loop);
  *     qr_watch *poll = qr_watch_fd(loop, epoll_fd, on_readable, http);      // NULL: no memory
  *     qr_watch *sweep = qr_watch_timer(loop, on_sweep, http);
  *     qr_watch_arm(sweep, 250, 250);
  *     qr_loop_run(loop);                                                    // until qr_loop_stop
- *     qr_loop_destroy(loop);                                                // closes what is still watched
+ *     qr_loop_destroy(loop);                                                // closes what is still
+ * watched
  *
  * The only file that knows libuv. Threads: the loop's only, but for qr_watch_wake.
  */

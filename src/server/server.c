@@ -1,10 +1,13 @@
 /* server/server.c: the process's life: check, bind, load, serve, drain.
  *
- * The loop runs from the start, so that with --ops-port `live` answers while a thread of its own loads the models. The main port is
- * bound at once (a taken port is known before a model is read) but listens only when the server is ready.
+ * The loop runs from the start, so that with --ops-port `live` answers while a thread of its own
+ * loads the models. The main port is bound at once (a taken port is known before a model is read)
+ * but listens only when the server is ready.
  *
- *   LOADING --loaded--> SERVING --SIGTERM--> DRAINING --drain-delay--> QUIESCED --all answered--> exit 0
- *                                                                         +-- drain-timeout, second signal --> exit 2
+ *   LOADING --loaded--> SERVING --SIGTERM--> DRAINING --drain-delay--> QUIESCED --all answered-->
+ * exit 0
+ *                                                                         +-- drain-timeout, second
+ * signal --> exit 2
  */
 #include "server/server.h"
 
@@ -22,8 +25,8 @@
 #include "server/flow.h"
 #include "server/startup.h"
 
-#define OPS_CONNECTIONS 64   /* its own, so that load on the main port cannot take them */
-#define OTHER_FDS       64   /* files, epoll, eventfd: what is no connection */
+#define OPS_CONNECTIONS 64 /* its own, so that load on the main port cannot take them */
+#define OTHER_FDS       64 /* files, epoll, eventfd: what is no connection */
 #define DRAIN_LOOK_MS   10
 #define LAG_PERIOD_NS   (250 * QR_NS_PER_MS)
 
@@ -37,9 +40,9 @@ typedef struct server {
     qr_flow *flow;
     qr_http *main, *ops;
     qr_house house;
-    qr_api *ops_api;          /* live and ready while models load; has none */
+    qr_api *ops_api; /* live and ready while models load; has none */
     pthread_t loader;
-    bool loading;             /* the loader is to be joined */
+    bool loading; /* the loader is to be joined */
     qr_status load_status;
     qr_error load_error;
     qr_watch *loaded, *drain_timer;
@@ -69,7 +72,8 @@ static void init_log(const qr_config *config) {
         if (strcmp(level, levels[i]) == 0)
             lowest = (qr_log_level)i;
     }
-    qr_log_init(lowest, format != NULL && strcmp(format, "json") == 0, qr_config_flag(config, QR_OPTION_LOG_TEXT));
+    qr_log_init(lowest, format != NULL && strcmp(format, "json") == 0,
+                qr_config_flag(config, QR_OPTION_LOG_TEXT));
 }
 
 /* Descriptors for every connection, or a clear word before the first is refused. */
@@ -82,8 +86,8 @@ static qr_status reserve_fds(size_t connections, qr_error *error) {
     limit.rlim_cur = need < most ? need : most;
     if (need > most || setrlimit(RLIMIT_NOFILE, &limit) != 0)
         return qr_error_set(error, QR_BAD_OPTION,
-                            "--max-connections %zu: needs %" PRIu64 " file descriptors, the system allows %" PRIu64
-                            " (ulimit -n)",
+                            "--max-connections %zu: needs %" PRIu64
+                            " file descriptors, the system allows %" PRIu64 " (ulimit -n)",
                             connections, (uint64_t)need, (uint64_t)most);
     return QR_OK;
 }
@@ -126,7 +130,8 @@ static void look_for_end(void *state) {
 static void quiesce(void *state) {
     server *s = state;
     atomic_store(&s->phase, QUIESCED);
-    s->drain_end_ns = qr_clock_ns() + qr_config_number(s->config, QR_OPTION_DRAIN_TIMEOUT_MS) * QR_NS_PER_MS;
+    s->drain_end_ns =
+        qr_clock_ns() + qr_config_number(s->config, QR_OPTION_DRAIN_TIMEOUT_MS) * QR_NS_PER_MS;
     qr_http_quiesce(s->main);
     qr_watch_close(s->drain_timer);
     s->drain_timer = qr_watch_timer(s->loop, look_for_end, s);
@@ -179,8 +184,9 @@ static void announce(const server *s, const qr_http *http, const char *what) {
     const char *host = qr_config_text(s->config, QR_OPTION_HOST);
     bool v6 = host != NULL && strchr(host, ':') != NULL;
     char line[256];
-    int len = snprintf(line, sizeof line, "querent: %s on http://%s%s%s:%u\n", what, v6 ? "[" : "",
-                       host == NULL ? "127.0.0.1" : host, v6 ? "]" : "", (unsigned)qr_http_port(http));
+    int len =
+        snprintf(line, sizeof line, "querent: %s on http://%s%s%s:%u\n", what, v6 ? "[" : "",
+                 host == NULL ? "127.0.0.1" : host, v6 ? "]" : "", (unsigned)qr_http_port(http));
     if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0)
         return; /* a closed stderr must not stop the server */
 }
@@ -212,7 +218,8 @@ static qr_status open_listener(server *s, bool ops, qr_http **http, qr_error *er
     qr_http_options options = {
         .host = qr_config_text(config, QR_OPTION_HOST),
         .port = (uint16_t)qr_config_number(config, ops ? QR_OPTION_OPS_PORT : QR_OPTION_PORT),
-        .max_connections = ops ? OPS_CONNECTIONS : qr_config_number(config, QR_OPTION_MAX_CONNECTIONS),
+        .max_connections =
+            ops ? OPS_CONNECTIONS : qr_config_number(config, QR_OPTION_MAX_CONNECTIONS),
         .max_body_bytes = qr_config_number(config, QR_OPTION_MAX_BODY_BYTES),
         .default_budget_ns = qr_config_number(config, QR_OPTION_BUDGET_MS) * QR_NS_PER_MS,
         .loop = s->loop,
@@ -232,8 +239,9 @@ static qr_status open_all(server *s, qr_error *error) {
     const qr_api_hooks hooks = {.ready = is_ready, .metrics = render_metrics, .state = s};
     qr_status status = qr_loop_create(&s->loop);
     if (status == QR_OK)
-        status = qr_flow_create(s->loop, connections, qr_config_number(config, QR_OPTION_SLOW_MS) * QR_NS_PER_MS,
-                                &s->flow);
+        status =
+            qr_flow_create(s->loop, connections,
+                           qr_config_number(config, QR_OPTION_SLOW_MS) * QR_NS_PER_MS, &s->flow);
     if (status != QR_OK)
         return qr_error_set(error, status, "cannot start the event loop");
     s->loaded = qr_watch_wakeup(s->loop, on_loaded, s);

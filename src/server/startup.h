@@ -1,7 +1,8 @@
 /* server/startup.h: what must be true, loaded and warm before the first request.
  *
  *     qr__startup_check(config, &error);                   // options that no table can check
- *     qr__startup_load(config, &hooks, &house, &error);     // models, schedule, api, warm-up; any thread
+ *     qr__startup_load(config, &hooks, &house, &error);     // models, schedule, api, warm-up; any
+ * thread
  *     ...
  *     qr__startup_unload(&house);
  */
@@ -21,8 +22,8 @@ typedef struct qr_house {
 } qr_house;
 
 QR_MUST_USE qr_status qr__startup_check(const qr_config *config, qr_error *error);
-QR_MUST_USE qr_status qr__startup_load(const qr_config *config, const qr_api_hooks *hooks, qr_house *house,
-                                       qr_error *error);
+QR_MUST_USE qr_status qr__startup_load(const qr_config *config, const qr_api_hooks *hooks,
+                                       qr_house *house, qr_error *error);
 
 /** Finishes admitted work, then frees; what is NULL is left out. */
 void qr__startup_unload(qr_house *house);

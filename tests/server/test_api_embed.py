@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import BINARY, ask
+from serving import BINARY, ask
 
 TEXTS = [
     "how tall is everest",

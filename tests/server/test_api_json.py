@@ -2,7 +2,7 @@
 import time
 
 import pytest
-from conftest import ROOT, ask, make_request, read_answer
+from serving import ROOT, ask, make_request, read_answer
 
 SUITE = ROOT.parent / "shared" / "data" / "json-test-suite"
 ROUTES = ("/embed", "/span", "/v1/embeddings", "/tokenize", "/rerank", "/predict", "/")

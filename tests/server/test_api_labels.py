@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from conftest import ask
+from serving import ask
 
 LABELS = {"negative", "neutral", "positive"}
 

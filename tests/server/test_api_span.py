@@ -3,7 +3,7 @@ import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
-from conftest import BINARY, SANITIZED, ask
+from serving import BINARY, SANITIZED, ask
 
 CONTEXT = ("In München the report was written by Ada Byron in 1843. Charles Babbage, who lived in London, had asked her for it. "
            "It was printed in a journal called Scientific Memoirs.")

@@ -1,7 +1,7 @@
 """The clients that people have, against the routes that they know: openai and huggingface_hub."""
 import numpy as np
 import pytest
-from conftest import SANITIZED, ask
+from serving import SANITIZED, ask
 
 openai = pytest.importorskip("openai")
 hub = pytest.importorskip("huggingface_hub")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import ask, make_request, metric, read_answer, wait_for
+from serving import ask, make_request, metric, read_answer, wait_for
 from http_corpus import BODY, REFUSED, SECOND, SERVED, get, post
 
 
@@ -95,6 +95,26 @@ def test_byte_by_byte(tiny_server):
         for i in range(len(raw)):
             connection.sendall(raw[i : i + 1])
         assert read_answer(connection)[0].status == 200
+
+
+def test_pipelined_in_odd_pieces(tiny_server):
+    """Requests that end and begin anywhere within what one read brings."""
+    one = post(b"Content-Length: %d" % len(BODY), b"X-Filler: " + b"f" * 700)
+    stream = one * 60
+    with tiny_server.connect() as connection:
+
+        def send():
+            for at in range(0, len(stream), 1999):
+                connection.sendall(stream[at : at + 1999])
+                time.sleep(0.0005)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        rest = b""
+        for _ in range(60):
+            answer, rest = read_answer(connection, rest)
+            assert answer is not None and answer.status == 200
+        sender.join()
 
 
 def test_pipelined(tiny_server):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import SANITIZED, ask, make_request, read_answer, wait_for
+from serving import SANITIZED, ask, make_request, read_answer, wait_for
 
 HEAVY = {"inputs": ["the weather in berlin tomorrow " * 20] * 2000}
 LONG_BUDGET = [("X-Request-Budget-Ms", "120000")]

@@ -3,7 +3,7 @@ import math
 import re
 from pathlib import Path
 
-from conftest import ROOT, ask
+from serving import ROOT, ask
 
 PAGE = ROOT / "docs" / "METRICS.md"
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"

@@ -1,8 +1,14 @@
-/* engine/cpu/context.c: workspaces: their one allocation, and the checks at the door of a forward pass. */
+/* engine/cpu/context.c: workspaces: their one allocation, and the checks at the door of a forward
+ * pass. */
 #include "engine/cpu/context.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+
+/* A member more for each so many operations, 20 us of one core or more: for less, calling for help
+ * costs what it saves. */
+#define QR_TEAM_OPERATIONS 4e6
 
 /* Cuts a block: first to measure (base NULL), then for good. */
 typedef struct cutter {
@@ -16,36 +22,42 @@ static void *cut(cutter *c, size_t count, size_t size) {
     return c->base == NULL ? NULL : c->base + at;
 }
 
-static size_t operand_bytes(const qr_weights *w, size_t rows) {
+static size_t bytes_of(const qr_matrix *matrix, size_t rows) {
+    return matrix == NULL ? 0 : qr_matrix_operand_bytes(matrix, rows);
+}
+
+/* Operands for a desk (what reads [T][C]) and for a half's Wo and Wdown. */
+typedef struct operands {
+    size_t desk, desk_q, half[QR_HALVES];
+} operands;
+
+static operands measure(const qr_weights *w, size_t rows) {
+    operands most = {0};
     const qr_matrix *heads[] = {w->span, w->pooler, w->classifier};
-    size_t most = 0;
     for (size_t i = 0; i < 3; i++)
-        if (heads[i] != NULL)
-            most = qr_max(most, qr_matrix_operand_bytes(heads[i], rows));
-    for (size_t l = 0; l < w->bert->info.layers; l++) {
-        const qr_weights_layer *layer = &w->layers[l];
-        const qr_matrix *all[] = {layer->qkv, layer->q, layer->kv, layer->output, layer->up, layer->down};
-        for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-            if (all[i] != NULL)
-                most = qr_max(most, qr_matrix_operand_bytes(all[i], rows));
+        most.desk = qr_max(most.desk, bytes_of(heads[i], rows));
+    for (size_t i = 0; i < w->bert->info.layers * QR_HALVES; i++) {
+        size_t h = i % QR_HALVES;
+        const qr_weights_half *half = &w->layers[i / QR_HALVES].half[h];
+        const qr_matrix *all[] = {half->qkv, half->kv, half->up};
+        for (size_t m = 0; m < 3; m++)
+            most.desk = qr_max(most.desk, bytes_of(all[m], rows));
+        most.desk_q = qr_max(most.desk_q, bytes_of(half->q, rows));
+        most.half[h] = qr_max(most.half[h], bytes_of(half->output, rows));
+        most.half[h] = qr_max(most.half[h], bytes_of(half->down, rows));
     }
     return most;
 }
 
-/* The queries' operand has rows of its own only in a split last layer. */
-static size_t operand_q_bytes(const qr_weights *w, size_t rows) {
-    const qr_matrix *q = w->layers[w->bert->info.layers - 1].q;
-    return q == NULL ? 0 : qr_matrix_operand_bytes(q, rows);
-}
-
 static void cut_desk(cutter *k, const qr_context *c, size_t rows, size_t sequences, qr_desk *desk) {
     const qr_model_info *info = &c->weights->bert->info;
+    operands bytes = measure(c->weights, rows);
     size_t row = info->hidden * sizeof(float);
     desk->hidden = cut(k, rows, row);
     desk->middle = cut(k, rows, row);
     desk->first = cut(k, sequences, row);
-    desk->operand = cut(k, 1, operand_bytes(c->weights, rows));
-    desk->operand_q = cut(k, 1, operand_q_bytes(c->weights, rows));
+    desk->operand = cut(k, 1, bytes.desk);
+    desk->operand_q = cut(k, 1, bytes.desk_q);
     size_t keys = qr_min(c->tokens_max, info->positions);
     desk->scratch = cut(k, 1, qr_attention_scratch_bytes(keys, info->hidden / info->heads));
 }
@@ -53,27 +65,34 @@ static void cut_desk(cutter *k, const qr_context *c, size_t rows, size_t sequenc
 static size_t cut_all(qr_context *c) {
     const qr_model_info *info = &c->weights->bert->info;
     cutter k = {.base = c->block};
-    size_t T = c->tokens_max, B = c->sequences_max, C = info->hidden;
+    size_t T = c->tokens_max, B = c->sequences_max, C = info->hidden,
+           small = qr_min(T, QR_DESK_TOKENS);
     c->desks = cut(&k, (size_t)c->members, sizeof *c->desks);
     qr_desk unused;
     for (int m = 0; m < c->members; m++) {
-        size_t rows = m == 0 ? T : qr_min(T, QR_DESK_TOKENS);
+        size_t rows = m == 0 ? T : small;
         cut_desk(&k, c, rows, qr_min(rows, B), c->block == NULL ? &unused : &c->desks[m]);
     }
     c->wide = cut(&k, T * qr_max(3 * C, info->feed_forward), sizeof(float));
     c->mixed = cut(&k, T * C, sizeof(float));
-    c->narrow = cut(&k, T * C, sizeof(float));
+    operands bytes = measure(c->weights, T);
+    for (size_t h = 0; h < c->weights->halves; h++) {
+        c->operand_half[h] = cut(&k, 1, bytes.half[h]);
+        c->partial[h] = cut(&k, T * C, sizeof(float));
+        c->partial_small[h] = cut(&k, small * C, sizeof(float));
+    }
     size_t result = info->head == QR_HEAD_SPAN ? 2 * T : 0;
     result = qr_max(result, B * qr_max(C, info->labels));
     c->result = cut(&k, result, sizeof(float));
     return k.used;
 }
 
-qr_status qr__context_create(const qr_weights *weights, qr_team *team, size_t tokens_max, size_t sequences_max,
-                             qr_context **out, qr_error *error) {
+qr_status qr__context_create(const qr_weights *weights, qr_team *team, size_t tokens_max,
+                             size_t sequences_max, qr_context **out, qr_error *error) {
     size_t most = QR_LIMIT_TEXT_TOKENS;
     if (tokens_max == 0 || tokens_max > most || sequences_max == 0 || sequences_max > most)
-        return qr_error_set(error, QR_BAD_OPTION, "a context for %zu tokens and %zu sequences: 1 to %zu are possible",
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "a context for %zu tokens and %zu sequences: 1 to %zu are possible",
                             tokens_max, sequences_max, most);
     qr_context *c = aligned_alloc(64, qr_round_up(sizeof *c, 64));
     if (c == NULL)
@@ -86,10 +105,12 @@ qr_status qr__context_create(const qr_weights *weights, qr_team *team, size_t to
     c->sequences_max = qr_min(sequences_max, tokens_max);
     c->block_bytes = cut_all(c);
     /* Mapped, not allocated: pages that no batch reaches cost nothing. */
-    void *block = mmap(NULL, c->block_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *block =
+        mmap(NULL, c->block_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED) {
         free(c);
-        return qr_error_set(error, QR_NO_MEMORY, "no memory for a context of %zu tokens", tokens_max);
+        return qr_error_set(error, QR_NO_MEMORY, "no memory for a context of %zu tokens",
+                            tokens_max);
     }
     c->block = block;
     cut_all(c);
@@ -138,7 +159,8 @@ static qr_status check_batch(const qr_context *c, const qr_batch *batch, qr_outp
     return QR_OK;
 }
 
-qr_status qr_context_forward(qr_context *context, const qr_batch *batch, qr_output wanted, const float **out) {
+qr_status qr_context_forward(qr_context *context, const qr_batch *batch, qr_output wanted,
+                             const float **out) {
     qr_status status = check_batch(context, batch, wanted);
     if (status != QR_OK)
         return status;
@@ -146,9 +168,11 @@ qr_status qr_context_forward(qr_context *context, const qr_batch *batch, qr_outp
     context->batch = batch;
     context->tokens = batch->starts[batch->sequences];
     context->own_desks = context->tokens <= QR_DESK_TOKENS;
-    context->first_only = context->weights->layers[info->layers - 1].q != NULL &&
+    context->first_only = context->weights->layers[info->layers - 1].half[0].q != NULL &&
                           (wanted == QR_OUTPUT_LABELS ||
                            (wanted == QR_OUTPUT_POOLED && info->pooling == QR_POOLING_CLS));
+    double operations = qr_model_operations(info, batch->starts, batch->sequences);
+    context->wanted = (int)fmin(context->members, 1 + operations / QR_TEAM_OPERATIONS);
     const float *hidden = qr__forward(context);
     *out = qr__head(context, hidden, wanted);
     context->batch = NULL;

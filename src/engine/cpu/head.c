@@ -1,11 +1,12 @@
-/* engine/cpu/head.c: from hidden states to what was asked for: pooled vectors, span logits, label logits. Always f32, by the leader. */
+/* engine/cpu/head.c: from hidden states to what was asked for: pooled vectors, span logits, label
+ * logits. Always f32, by the leader. */
 #include "engine/cpu/context.h"
 
-/* [rows][C] through a small f32 matrix; `wide` is free once the encoder is done. */
+/* [rows][C] through a small f32 matrix. */
 static void linear(qr_context *c, const qr_matrix *matrix, const float *x, size_t rows, float *y) {
     qr_matrix_operand(matrix, x, qr_matrix_in(matrix), 0, rows, c->desks[0].operand);
-    qr_matrix_multiply(matrix, c->desks[0].operand, rows, QR_EPILOGUE_BIAS, y, qr_matrix_out(matrix), 0,
-                       qr_matrix_panels(matrix));
+    qr_matrix_multiply(matrix, c->desks[0].operand, rows, QR_EPILOGUE_BIAS, y,
+                       qr_matrix_out(matrix), 0, qr_matrix_panels(matrix));
 }
 
 /* The first token's row of each sequence: [B][C]. */
@@ -33,23 +34,27 @@ static const float *pooled(qr_context *c, const float *hidden) {
 static const float *labels(qr_context *c, const float *hidden) {
     const qr_weights *w = c->weights;
     size_t B = c->batch->sequences, C = w->bert->info.hidden;
-    linear(c, w->pooler, first_rows(c, hidden), B, c->narrow);
+    float *inner = c->partial[0]; /* the encoder is done with it */
+    linear(c, w->pooler, first_rows(c, hidden), B, inner);
     if (w->bert->pooler_activation == QR_POOLER_TANH)
-        w->kernels.tanh(c->narrow, B * C);
+        w->kernels.tanh(inner, B * C);
     else
-        w->kernels.relu(c->narrow, B * C);
-    linear(c, w->classifier, c->narrow, B, c->result);
+        w->kernels.relu(inner, B * C);
+    linear(c, w->classifier, inner, B, c->result);
     return c->result;
 }
 
 const float *qr__head(qr_context *context, const float *hidden, qr_output wanted) {
     switch (wanted) {
-    case QR_OUTPUT_HIDDEN: break;
-    case QR_OUTPUT_POOLED: return pooled(context, hidden);
+    case QR_OUTPUT_HIDDEN:
+        break;
+    case QR_OUTPUT_POOLED:
+        return pooled(context, hidden);
     case QR_OUTPUT_SPAN:
         linear(context, context->weights->span, hidden, context->tokens, context->result);
         return context->result;
-    case QR_OUTPUT_LABELS: return labels(context, hidden);
+    case QR_OUTPUT_LABELS:
+        return labels(context, hidden);
     }
     return hidden;
 }

@@ -5,13 +5,16 @@
  *     AWAY --park--> SPINNING --50 us--> SLEEPING
  *       ^               |  (both: "parked")  |
  *       |               +---- claimed by ----+
- *       +-- WOKEN <----- wake()         a leader: CLAIMED -> CALLED --came--> HELPING --left--> SPINNING
+ *       +-- WOKEN <----- wake()         a leader: CLAIMED -> CALLED --came--> HELPING --left-->
+ * SPINNING
  *                                                              |
- *                                              leader gave up -+-> SPINNING (still on its way out of sleep)
+ *                                              leader gave up -+-> SPINNING (still on its way out
+ * of sleep)
  *
- * Whoever moves a slot out of "parked" does it by compare-and-swap, so a member has one reason to return at a time. A wake-up that
- * finds nobody parked is counted in `pending`; parking and waking each write their word before they read the other's
- * (sequentially consistent), so one of the two sees the other. */
+ * Whoever moves a slot out of "parked" does it by compare-and-swap, so a member has one reason to
+ * return at a time. A wake-up that finds nobody parked is counted in `pending`; parking and waking
+ * each write their word before they read the other's (sequentially consistent), so one of the two
+ * sees the other. */
 #include "engine/cpu/team.h"
 
 #include <limits.h>
@@ -37,8 +40,8 @@ typedef struct slot {
 
 struct qr_team {
     int members;
-    int helpers;       /* threads of our own, in slots 1..helpers */
-    bool spin;         /* not under a quota */
+    int helpers;        /* threads of our own, in slots 1..helpers */
+    bool spin;          /* not under a quota */
     atomic_int pending; /* wake-ups that found nobody */
     atomic_bool ending;
     slot slots[];
@@ -130,7 +133,9 @@ static void help(slot *s) {
         qr_seat seat = {.rank = ticket + 1, .ranks = gang->ranks_next, .stage = gang->stage_next};
         gang->work(gang->argument, gang, seat);
     }
-    atomic_store(&s->state, SPINNING); /* before `left`: afterwards the gang may be gone, and the team with it */
+    atomic_store(
+        &s->state,
+        SPINNING); /* before `left`: afterwards the gang may be gone, and the team with it */
     atomic_fetch_add_explicit(&gang->left, 1, memory_order_release);
 }
 

@@ -5,10 +5,11 @@
  *     work(argument, &gang, (qr_seat){.rank = 0, .ranks = 1, .stage = 0});
  *     qr_gang_close(&gang);                                // nobody is in `work` any more
  *
- * The work is a sequence of stages (layers). A recruit may be asleep, so the leader starts alone and lets it in at the end of a
- * stage; it then runs the same function from the next stage on. Inside a stage the members meet at barriers.
- * Invariants: a gang never waits for a recruit that has not come; a member that came always leaves, at the latest when the gang closes;
- * ranks change only in qr_gang_admit.
+ * The work is a sequence of stages (layers). A recruit may be asleep, so the leader starts alone
+ * and lets it in at the end of a stage; it then runs the same function from the next stage on.
+ * Inside a stage the members meet at barriers. Invariants: a gang never waits for a recruit that
+ * has not come; a member that came always leaves, at the latest when the gang closes; ranks change
+ * only in qr_gang_admit.
  */
 #ifndef QR_ENGINE_CPU_TEAM_H
 #define QR_ENGINE_CPU_TEAM_H
@@ -32,9 +33,9 @@ struct qr_gang {
     qr_team *team;
     qr_gang_work *work;
     void *argument;
-    int recruits;    /* called for: slots recruited[0..recruits) */
+    int recruits; /* called for: slots recruited[0..recruits) */
     uint8_t recruited[QR_LIMIT_THREADS];
-    int ranks_next;  /* written by the leader before the last barrier of a stage */
+    int ranks_next; /* written by the leader before the last barrier of a stage */
     size_t stage_next;
     _Alignas(64) atomic_uint arrived; /* at the barrier */
     atomic_uint round;                /* barriers passed; waiters watch it */
@@ -51,8 +52,9 @@ void qr_gang_close(qr_gang *gang);
 /** Returns once all of the stage's members came. */
 void qr_gang_barrier(qr_gang *gang, const qr_seat *seat);
 
-/** A barrier before `stage`: recruits that came meanwhile are let in and begin there; seat gets the new number of members. There must be
- *  another barrier before the next call and before the gang closes. */
+/** A barrier before `stage`: recruits that came meanwhile are let in and begin there; seat gets the
+ * new number of members. There must be another barrier before the next call and before the gang
+ * closes. */
 void qr_gang_admit(qr_gang *gang, qr_seat *seat, size_t stage);
 
 /** Members that a team has; 1 for NULL. */

@@ -1,7 +1,9 @@
-/* engine/cpu/trial.h: from a loaded bert to packed weights that passed the accuracy gate (plan/plan.h decides; this packs and runs).
+/* engine/cpu/trial.h: from a loaded bert to packed weights that passed the accuracy gate
+ * (plan/plan.h decides; this packs and runs).
  *
  *     qr_trial_result result;
- *     status = qr_trial_run(bert, &(qr_trial){.asked = QR_PRECISION_AUTO, .isa = isa, .probes = probes, .threads = 2}, &result, &error);
+ *     status = qr_trial_run(bert, &(qr_trial){.asked = QR_PRECISION_AUTO, .isa = isa, .probes =
+ * probes, .threads = 2}, &result, &error);
  *     // result.weights and result.words are the caller's; the bert's own matrices are still there
  */
 #ifndef QR_ENGINE_CPU_TRIAL_H
@@ -25,6 +27,7 @@ typedef struct qr_trial_result {
     char reason[256];
 } qr_trial_result;
 
-QR_MUST_USE qr_status qr_trial_run(const qr_bert *bert, const qr_trial *trial, qr_trial_result *out, qr_error *error);
+QR_MUST_USE qr_status qr_trial_run(const qr_bert *bert, const qr_trial *trial, qr_trial_result *out,
+                                   qr_error *error);
 
 #endif

@@ -1,7 +1,8 @@
 /* server/http/connection.c: a connection's life, its deadlines, and clients that hang up.
  *
- * libmicrohttpd's own timeout counts idle time, so that a byte now and then keeps a connection for ever. Here each phase has one
- * absolute deadline; a timer ends what is past it with shutdown(), which libmicrohttpd then notices as any other end. */
+ * libmicrohttpd's own timeout counts idle time, so that a byte now and then keeps a connection for
+ * ever. Here each phase has one absolute deadline; a timer ends what is past it with shutdown(),
+ * which libmicrohttpd then notices as any other end. */
 #include <linux/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -35,7 +36,8 @@ void qr__connection_end(qr_connection *connection) {
     shutdown(connection->fd, SHUT_RDWR);
 }
 
-/* For whom does not read: what waits to be sent is dropped with the connection, else the system keeps it for minutes. */
+/* For whom does not read: what waits to be sent is dropped with the connection, else the system
+ * keeps it for minutes. */
 static void connection_abort(qr_connection *connection) {
     const struct linger none = {.l_onoff = 1, .l_linger = 0};
     (void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
@@ -54,7 +56,8 @@ static void connection_started(qr_http *http, struct MHD_Connection *mhd, void *
         now + QR_CONNECTION_AGE_NS + qr__http_random(http) % (QR_CONNECTION_AGE_NS / 5);
     qr__connection_phase(c, QR_PHASE_HEAD, now);
     struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = c};
-    epoll_ctl(http->hangup_fd, EPOLL_CTL_ADD, c->fd, &hangup); /* failing, a hang-up is seen when answering */
+    epoll_ctl(http->hangup_fd, EPOLL_CTL_ADD, c->fd,
+              &hangup); /* failing, a hang-up is seen when answering */
     c->next = http->connections;
     if (c->next != NULL)
         c->next->previous = c;
@@ -68,7 +71,8 @@ static void connection_started(qr_http *http, struct MHD_Connection *mhd, void *
 static void connection_closed(qr_http *http, qr_connection *c) {
     if (c->request != NULL)
         qr__request_recycle(http, c->request);
-    /* libmicrohttpd closes the descriptor after this call; nothing may name the freed connection then. */
+    /* libmicrohttpd closes the descriptor after this call; nothing may name the freed connection
+     * then. */
     epoll_ctl(http->hangup_fd, EPOLL_CTL_DEL, c->fd, NULL);
     if (c->previous != NULL)
         c->previous->next = c->next;
@@ -94,8 +98,9 @@ void qr__connection_notify(void *state, struct MHD_Connection *mhd, void **socke
         http->options.on_connections(http->options.state, http->connections_len);
 }
 
-/* What only the kernel knows of a connection that is idle for libmicrohttpd: that the first bytes of a next head have come (we
- * hear of them with its whole first line), and that the last answer is still not on its way. */
+/* What only the kernel knows of a connection that is idle for libmicrohttpd: that the first bytes
+ * of a next head have come (we hear of them with its whole first line), and that the last answer is
+ * still not on its way. */
 static void look_at_idle(qr_connection *c, uint64_t now_ns) {
     struct tcp_info info;
     socklen_t bytes = sizeof info;
@@ -116,8 +121,9 @@ void qr__http_sweep(void *state) {
     for (qr_connection *c = http->connections; c != NULL; c = c->next) {
         if (c->phase == QR_PHASE_IDLE)
             look_at_idle(c, now);
-        bool drained = http->quiesced && now - c->phase_since_ns >= QR_DRAIN_IDLE_NS &&
-                       (c->phase == QR_PHASE_IDLE || (c->phase == QR_PHASE_HEAD && c->request == NULL));
+        bool drained =
+            http->quiesced && now - c->phase_since_ns >= QR_DRAIN_IDLE_NS &&
+            (c->phase == QR_PHASE_IDLE || (c->phase == QR_PHASE_HEAD && c->request == NULL));
         if (now >= c->deadline_ns && c->phase == QR_PHASE_WRITE)
             connection_abort(c);
         else if (now >= c->deadline_ns || drained)
@@ -125,7 +131,8 @@ void qr__http_sweep(void *state) {
     }
 }
 
-/* A client that hangs up while its request is worked on: the work can be saved. One that half-closes before that is answered. */
+/* A client that hangs up while its request is worked on: the work can be saved. One that
+ * half-closes before that is answered. */
 static void hung_up(qr_http *http, qr_connection *c) {
     qr_request *request = c->request;
     if (c->gone || c->phase != QR_PHASE_WORK || request == NULL)

@@ -1,6 +1,7 @@
 /* server/http/guard.c: the rules of docs/HTTP.md over one head.
  *
- * Each rule refuses; none repairs. A head that passes has one meaning for every HTTP parser in front of us. */
+ * Each rule refuses; none repairs. A head that passes has one meaning for every HTTP parser in
+ * front of us. */
 #include "server/http/guard.h"
 
 #include <strings.h>
@@ -25,7 +26,8 @@ bool qr__guard_token(qr_text text) {
     return text.len > 0;
 }
 
-/* Field values hold visible bytes, blanks, tabs and bytes above 7F; a control byte may end a line for someone else. */
+/* Field values hold visible bytes, blanks, tabs and bytes above 7F; a control byte may end a line
+ * for someone else. */
 static bool is_field_value(qr_text value) {
     for (size_t i = 0; i < value.len; i++) {
         unsigned char c = (unsigned char)value.data[i];
@@ -45,7 +47,8 @@ static qr_text trim(qr_text text) {
     return text;
 }
 
-/* A "." or ".." between slashes: routes have none, and what removes them in front of us may do it otherwise. */
+/* A "." or ".." between slashes: routes have none, and what removes them in front of us may do it
+ * otherwise. */
 static bool has_dot_segment(qr_text path) {
     for (size_t i = 0; i < path.len; i++) {
         if (path.data[i] != '/')
@@ -70,7 +73,8 @@ qr_status qr__guard_target(qr_text target) {
         unsigned char c = (unsigned char)target.data[i];
         if (c <= 0x20 || c >= 0x7F || c == '#' || c == '\\' || c == '"' || c == '<' || c == '>')
             return QR_BAD_HTTP;
-        if (c == '%' && i + 2 < target.len && target.data[i + 1] == '0' && target.data[i + 2] == '0')
+        if (c == '%' && i + 2 < target.len && target.data[i + 1] == '0' &&
+            target.data[i + 2] == '0')
             return QR_BAD_HTTP;
         if (c == '?' && path.len == target.len)
             path.len = i;
@@ -98,7 +102,8 @@ static bool is_hex(qr_text text) {
     return true;
 }
 
-/* W3C trace context: version-traceid-parentid-flags in lower-case hex. An invalid one is ignored, as the standard asks. */
+/* W3C trace context: version-traceid-parentid-flags in lower-case hex. An invalid one is ignored,
+ * as the standard asks. */
 static qr_text trace_of(qr_text value) {
     static const char zeros[] = "00000000000000000000000000000000";
     const qr_text none = {NULL, 0};
@@ -147,8 +152,8 @@ static qr_status collect(const qr_http_head *head, framing *f, qr_http_facts *fa
 }
 
 /* Where the body ends must be said once, by Content-Length. */
-static qr_status check_body(const qr_http_head *head, const framing *f, bool http_1_0, size_t max_body_bytes,
-                            qr_http_facts *facts) {
+static qr_status check_body(const qr_http_head *head, const framing *f, bool http_1_0,
+                            size_t max_body_bytes, qr_http_facts *facts) {
     if (f->encodings > 0) {
         if (f->encodings > 1 || f->lengths > 0 || http_1_0)
             return QR_BAD_HTTP;

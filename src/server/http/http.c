@@ -11,8 +11,8 @@
 
 #define RUNS_A_STEP 16 /* then others of the loop get their turn */
 
-/* libmicrohttpd's own complaints are about clients; they never hold what clients sent but in its words "%s", so only the format goes to
- * the log. */
+/* libmicrohttpd's own complaints are about clients; they never hold what clients sent but in its
+ * words "%s", so only the format goes to the log. */
 static void log_complaint(void *state, const char *format, va_list args) {
     (void)state;
     (void)args;
@@ -36,16 +36,19 @@ void qr_http_pump(qr_http *http) {
         qr_watch_wake(http->again);
 }
 
-static void pump(void *http) { qr_http_pump(http); }
+static void pump(void *http) {
+    qr_http_pump(http);
+}
 
 static qr_status start_daemon(qr_http *http, qr_error *error) {
     http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL,
-        NULL, qr__request_access, http, /* */
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET |
+            MHD_USE_ERROR_LOG,
+        0, NULL, NULL, qr__request_access, http,         /* */
         MHD_OPTION_EXTERNAL_LOGGER, log_complaint, NULL, /* first: it hears of the others' faults */
-        MHD_OPTION_NOTIFY_CONNECTION, qr__connection_notify, http, /* */
-        MHD_OPTION_NOTIFY_COMPLETED, qr__request_completed, http,  /* */
-        MHD_OPTION_URI_LOG_CALLBACK, qr__request_line, http,       /* */
+        MHD_OPTION_NOTIFY_CONNECTION, qr__connection_notify, http,            /* */
+        MHD_OPTION_NOTIFY_COMPLETED, qr__request_completed, http,             /* */
+        MHD_OPTION_URI_LOG_CALLBACK, qr__request_line, http,                  /* */
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)http->options.max_connections, /* */
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)QR_MHD_MEMORY_BYTES,      /* */
         MHD_OPTION_STRICT_FOR_CLIENT, 0, /* our guard is stricter and answers in one voice */
@@ -95,11 +98,17 @@ qr_status qr_http_open(const qr_http_options *options, qr_http **out, qr_error *
     return QR_OK;
 }
 
-uint16_t qr_http_port(const qr_http *http) { return http->port; }
+uint16_t qr_http_port(const qr_http *http) {
+    return http->port;
+}
 
-size_t qr_http_open_exchanges(const qr_http *http) { return http->exchanges; }
+size_t qr_http_open_exchanges(const qr_http *http) {
+    return http->exchanges;
+}
 
-size_t qr_http_open_connections(const qr_http *http) { return http->connections_len; }
+size_t qr_http_open_connections(const qr_http *http) {
+    return http->connections_len;
+}
 
 void qr_http_answer(qr_http *http, qr_exchange *exchange) {
     qr_request *r = (qr_request *)exchange;
@@ -144,7 +153,9 @@ qr_exchange *qr_http_replace(qr_http *http, qr_exchange *held) {
     return x;
 }
 
-void qr_http_closing(qr_http *http) { http->closing = true; }
+void qr_http_closing(qr_http *http) {
+    http->closing = true;
+}
 
 void qr_http_quiesce(qr_http *http) {
     if (http->quiesced)

@@ -1,4 +1,5 @@
-/* server/http/http_internal.h: what the files of this folder share: a listener, its connections, their requests.
+/* server/http/http_internal.h: what the files of this folder share: a listener, its connections,
+ * their requests.
  *
  *   http.c        open, pump, drain, close
  *   listen.c      addresses, the listening socket, accepting
@@ -17,35 +18,42 @@
 #include "server/http/http.h"
 #include "server/loop.h"
 
-#define QR_HEAD_NS            (5 * QR_NS_PER_S)
-#define QR_BODY_NS            (5 * QR_NS_PER_S)
-#define QR_WRITE_NS           (5 * QR_NS_PER_S)
-#define QR_IDLE_NS            (75 * QR_NS_PER_S) /* longer than pooling proxies keep theirs */
-#define QR_DRAIN_IDLE_NS      (200 * QR_NS_PER_MS)
-#define QR_CONNECTION_AGE_NS  (600 * QR_NS_PER_S) /* plus up to a fifth, at random */
+#define QR_HEAD_NS             (5 * QR_NS_PER_S)
+#define QR_BODY_NS             (5 * QR_NS_PER_S)
+#define QR_WRITE_NS            (5 * QR_NS_PER_S)
+#define QR_IDLE_NS             (75 * QR_NS_PER_S) /* longer than pooling proxies keep theirs */
+#define QR_DRAIN_IDLE_NS       (200 * QR_NS_PER_MS)
+#define QR_CONNECTION_AGE_NS   (600 * QR_NS_PER_S) /* plus up to a fifth, at random */
 #define QR_CONNECTION_REQUESTS 1000
-#define QR_SWEEP_MS           100
-#define QR_MHD_MEMORY_BYTES   (32u * 1024u)
+#define QR_SWEEP_MS            100
+#define QR_MHD_MEMORY_BYTES    (32u * 1024u)
 
-/** What a connection waits for; each has its absolute deadline, but WORK, whose exchange has its own. */
-typedef enum qr_phase { QR_PHASE_HEAD, QR_PHASE_BODY, QR_PHASE_WORK, QR_PHASE_WRITE, QR_PHASE_IDLE } qr_phase;
+/** What a connection waits for; each has its absolute deadline, but WORK, whose exchange has its
+ * own. */
+typedef enum qr_phase {
+    QR_PHASE_HEAD,
+    QR_PHASE_BODY,
+    QR_PHASE_WORK,
+    QR_PHASE_WRITE,
+    QR_PHASE_IDLE
+} qr_phase;
 
 typedef enum qr_request_stage {
-    QR_REQUEST_HEAD,     /* request line seen */
-    QR_REQUEST_BODY,     /* head passed the guard */
-    QR_REQUEST_REFUSED,  /* the guard's answer is on its way */
-    QR_REQUEST_OUT,      /* handed to on_request */
-    QR_REQUEST_ANSWERED  /* has its answer */
+    QR_REQUEST_HEAD,    /* request line seen */
+    QR_REQUEST_BODY,    /* head passed the guard */
+    QR_REQUEST_REFUSED, /* the guard's answer is on its way */
+    QR_REQUEST_OUT,     /* handed to on_request */
+    QR_REQUEST_ANSWERED /* has its answer */
 } qr_request_stage;
 
 typedef struct qr_request {
     qr_exchange exchange; /* first: its address is the request's */
     qr_request_stage stage;
     qr_buf body;
-    size_t body_bytes;    /* as Content-Length says */
+    size_t body_bytes; /* as Content-Length says */
     size_t target_len;
     bool target_too_long;
-    bool replaced;        /* another exchange answers in its place: no on_done */
+    bool replaced; /* another exchange answers in its place: no on_done */
     char target[QR_LIMIT_URI_BYTES + 1];
     char body_type[128];
     struct qr_request *next_free;
@@ -56,28 +64,29 @@ typedef struct qr_connection {
     struct MHD_Connection *mhd;
     int fd;
     qr_phase phase;
-    uint64_t deadline_ns;     /* of the phase; UINT64_MAX: none */
+    uint64_t deadline_ns; /* of the phase; UINT64_MAX: none */
     uint64_t phase_since_ns;
     uint64_t last_request_ns; /* requests after it are told to close */
-    uint64_t idle_bytes;      /* received when it became idle, to see a next head trickle in; 0: not asked yet */
+    uint64_t idle_bytes;      /* received when it became idle, to see a next head trickle in; 0: not
+                                 asked yet */
     unsigned requests;
-    bool in_access;           /* libmicrohttpd is calling us for it */
-    bool gone;                /* hung up, or to be ended without an answer */
-    bool ended;               /* shutdown() was called */
-    qr_request *request;      /* being received or answered */
+    bool in_access;      /* libmicrohttpd is calling us for it */
+    bool gone;           /* hung up, or to be ended without an answer */
+    bool ended;          /* shutdown() was called */
+    qr_request *request; /* being received or answered */
     struct qr_connection *previous, *next;
 } qr_connection;
 
 struct qr_http {
     qr_http_options options;
     struct MHD_Daemon *daemon;
-    int listen_fd;            /* -1 once quiesced */
-    int hangup_fd;            /* epoll of every connection's EPOLLRDHUP */
+    int listen_fd; /* -1 once quiesced */
+    int hangup_fd; /* epoll of every connection's EPOLLRDHUP */
     uint16_t port;
     qr_watch *daemon_watch, *listen_watch, *hangup_watch, *sweep, *accept_retry, *again;
     qr_connection *connections;
     size_t connections_len;
-    size_t exchanges;         /* handed out and not freed */
+    size_t exchanges; /* handed out and not freed */
     qr_request *free_requests;
     size_t free_requests_len;
     uint64_t random;
@@ -101,8 +110,9 @@ void qr__http_hangups(void *http);
 
 /* request.c */
 void *qr__request_line(void *http, const char *uri, struct MHD_Connection *mhd);
-enum MHD_Result qr__request_access(void *http, struct MHD_Connection *mhd, const char *url, const char *method,
-                                   const char *version, const char *upload, size_t *upload_bytes, void **context);
+enum MHD_Result qr__request_access(void *http, struct MHD_Connection *mhd, const char *url,
+                                   const char *method, const char *version, const char *upload,
+                                   size_t *upload_bytes, void **context);
 void qr__request_completed(void *http, struct MHD_Connection *mhd, void **context,
                            enum MHD_RequestTerminationCode code);
 qr_request *qr__request_create(qr_http *http);

@@ -1,7 +1,8 @@
 /* server/http/listen.c: the listening socket and what it accepts.
  *
- * We accept ourselves and hand sockets to libmicrohttpd: its own accepting stops for good when descriptors run out while idle
- * connections hold on, and cannot make room by ending the one that has been idle longest. */
+ * We accept ourselves and hand sockets to libmicrohttpd: its own accepting stops for good when
+ * descriptors run out while idle connections hold on, and cannot make room by ending the one that
+ * has been idle longest. */
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -9,10 +10,10 @@
 
 #include "server/http/http_internal.h"
 
-#define ACCEPTS_A_STEP   64
-#define ACCEPT_RETRY_MS  50
-#define BACKLOG          1024
-#define EVICT_IDLE_NS    (QR_NS_PER_S / 2) /* an idler younger than this is between two requests */
+#define ACCEPTS_A_STEP  64
+#define ACCEPT_RETRY_MS 50
+#define BACKLOG         1024
+#define EVICT_IDLE_NS   (QR_NS_PER_S / 2) /* an idler younger than this is between two requests */
 
 static const char *host_or_local(const char *host) {
     return host == NULL || strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
@@ -43,16 +44,17 @@ qr_status qr__http_bind(qr_http *http, qr_error *error) {
     unsigned port = http->options.port;
     struct addrinfo *found = resolve(host, http->options.port);
     if (found == NULL)
-        return qr_error_set(error, QR_BAD_OPTION, "--host %s: not an IPv4 or IPv6 address (nor localhost)",
-                            host);
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "--host %s: not an IPv4 or IPv6 address (nor localhost)", host);
     qr_status status = QR_OK;
     const int on = 1;
     int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         bind(fd, found->ai_addr, found->ai_addrlen) != 0) {
         int why = errno;
-        status = qr_error_set(error, QR_IO, "cannot bind %s port %u: %s%s", host, port, strerror(why),
-                              why == EADDRINUSE ? " (is another server running? try --port)" : "");
+        status =
+            qr_error_set(error, QR_IO, "cannot bind %s port %u: %s%s", host, port, strerror(why),
+                         why == EADDRINUSE ? " (is another server running? try --port)" : "");
         if (fd >= 0)
             close(fd);
     } else {
@@ -111,7 +113,8 @@ void qr__http_accept(void *state) {
         }
         struct sockaddr_storage address;
         socklen_t bytes = sizeof address;
-        int fd = accept4(http->listen_fd, (struct sockaddr *)&address, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(http->listen_fd, (struct sockaddr *)&address, &bytes,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EINTR || errno == ECONNABORTED)
                 continue;
@@ -125,7 +128,8 @@ void qr__http_accept(void *state) {
             break;
         }
         http->starved = false;
-        MHD_add_connection(http->daemon, fd, (const struct sockaddr *)&address, bytes); /* closes on failure */
+        MHD_add_connection(http->daemon, fd, (const struct sockaddr *)&address,
+                           bytes); /* closes on failure */
     }
     qr_http_pump(http);
 }
@@ -139,4 +143,6 @@ void qr__http_accept_again(qr_http *http) {
     qr_watch_resume(http->listen_watch);
 }
 
-void qr__http_accept_retry(void *http) { qr__http_accept_again(http); }
+void qr__http_accept_retry(void *http) {
+    qr__http_accept_again(http);
+}

@@ -4,7 +4,8 @@
 #include "server/http/http_internal.h"
 
 static void add_header(struct MHD_Response *response, const char *name, const char *value) {
-    (void)MHD_add_response_header(response, name, value); /* without memory the answer goes out without it */
+    (void)MHD_add_response_header(response, name,
+                                  value); /* without memory the answer goes out without it */
 }
 
 /* What OpenAI's clients look for before they try again: whether to, and when. */
@@ -23,13 +24,15 @@ static void add_retry(struct MHD_Response *response, const qr_exchange *x) {
 }
 
 static bool must_close(const qr_connection *c) {
-    return c->http->closing || c->requests >= QR_CONNECTION_REQUESTS || qr_clock_ns() > c->last_request_ns;
+    return c->http->closing || c->requests >= QR_CONNECTION_REQUESTS ||
+           qr_clock_ns() > c->last_request_ns;
 }
 
 enum MHD_Result qr__reply_send(qr_connection *c, qr_request *r) {
     const qr_exchange *x = &r->exchange;
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        x->out.len, x->out.len == 0 ? "" : x->out.data, MHD_RESPMEM_PERSISTENT); /* lives until completed */
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(x->out.len, x->out.len == 0 ? "" : x->out.data,
+                                        MHD_RESPMEM_PERSISTENT); /* lives until completed */
     if (response == NULL)
         return MHD_NO;
     if (x->content_type != NULL && x->out.len > 0)

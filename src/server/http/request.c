@@ -1,8 +1,9 @@
 /* server/http/request.c: libmicrohttpd's callbacks, from request line to exchange.
  *
- * Per request libmicrohttpd calls: the request line (target as sent), then access for the head, for each piece of body, and for the end.
- * The end hands the exchange out; when the answer is not there at once the connection is suspended, and access is called again
- * after its resumption to send it. */
+ * Per request libmicrohttpd calls: the request line (target as sent), then access for the head, for
+ * each piece of body, and for the end. The end hands the exchange out; when the answer is not there
+ * at once the connection is suspended, and access is called again after its resumption to send it.
+ */
 #include <stdlib.h>
 
 #include "server/api/api.h"
@@ -90,25 +91,29 @@ typedef struct field_list {
     size_t len;
 } field_list;
 
-static enum MHD_Result add_field(void *state, enum MHD_ValueKind kind, const char *name, size_t name_len,
-                                 const char *value, size_t value_len) {
+static enum MHD_Result add_field(void *state, enum MHD_ValueKind kind, const char *name,
+                                 size_t name_len, const char *value, size_t value_len) {
     (void)kind;
     field_list *list = state;
     if (list->len <= QR_LIMIT_HEADER_FIELDS)
-        list->fields[list->len++] = (qr_http_field){{name, name_len}, {value == NULL ? "" : value, value_len}};
+        list->fields[list->len++] =
+            (qr_http_field){{name, name_len}, {value == NULL ? "" : value, value_len}};
     return MHD_YES;
 }
 
-/* libmicrohttpd 0.9.75 cuts the head into C strings where it lies, a NUL for each byte of a line's end. So a line that ended in a bare
- * LF, held a NUL, or was folded shows in how the strings lie behind each other, from the method to the head's end. Later versions
- * are strict themselves, and may lay out otherwise. */
-static bool lines_adjoin(struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
-                         size_t target_len, const field_list *list) {
+/* libmicrohttpd 0.9.75 cuts the head into C strings where it lies, a NUL for each byte of a line's
+ * end. So a line that ended in a bare LF, held a NUL, or was folded shows in how the strings lie
+ * behind each other, from the method to the head's end. Later versions are strict themselves, and
+ * may lay out otherwise. */
+static bool lines_adjoin(struct MHD_Connection *mhd, const char *url, const char *method,
+                         const char *version, size_t target_len, const field_list *list) {
     if (strcmp(MHD_get_version(), "0.9.75") != 0)
         return true;
-    const union MHD_ConnectionInfo *size = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    const union MHD_ConnectionInfo *size =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     const char *next = version + strlen(version) + 2;
-    if (size == NULL || method + strlen(method) + 1 != url || url + target_len + 1 != version || next[-1] != '\0')
+    if (size == NULL || method + strlen(method) + 1 != url || url + target_len + 1 != version ||
+        next[-1] != '\0')
         return false;
     for (size_t i = 0; i < list->len; i++) {
         const qr_http_field *f = &list->fields[i];
@@ -162,10 +167,10 @@ static enum MHD_Result begin(qr_connection *c, qr_request *r, const char *url, c
     field_list list = {fields, 0};
     MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, add_field, &list);
     const qr_http_head head = {.method = qr_text_of(method),
-                          .target = {r->target, r->target_len},
-                          .version = qr_text_of(version),
-                          .fields = fields,
-                          .fields_len = list.len};
+                               .target = {r->target, r->target_len},
+                               .version = qr_text_of(version),
+                               .fields = fields,
+                               .fields_len = list.len};
     qr_http_facts facts;
     qr_status status = r->target_too_long
                            ? QR_URI_TOO_LONG
@@ -179,8 +184,9 @@ static enum MHD_Result begin(qr_connection *c, qr_request *r, const char *url, c
     const char *query = memchr(r->target, '?', r->target_len);
     x->target = (qr_text){r->target, query == NULL ? r->target_len : (size_t)(query - r->target)};
     x->received_ns = qr_clock_ns();
-    x->deadline_ns = x->received_ns + (facts.budget_ms == QR_NO_BUDGET ? http->options.default_budget_ns
-                                                                       : facts.budget_ms * QR_NS_PER_MS);
+    x->deadline_ns =
+        x->received_ns + (facts.budget_ms == QR_NO_BUDGET ? http->options.default_budget_ns
+                                                          : facts.budget_ms * QR_NS_PER_MS);
     if (facts.body_type.data != NULL && facts.body_type.len < sizeof r->body_type) {
         memcpy(r->body_type, facts.body_type.data, facts.body_type.len);
         x->body_type = (qr_text){r->body_type, facts.body_type.len};
@@ -196,7 +202,8 @@ static enum MHD_Result begin(qr_connection *c, qr_request *r, const char *url, c
     return MHD_YES;
 }
 
-static enum MHD_Result take_body(qr_connection *c, qr_request *r, const char *upload, size_t *bytes) {
+static enum MHD_Result take_body(qr_connection *c, qr_request *r, const char *upload,
+                                 size_t *bytes) {
     qr_buf_append(&r->body, upload, *bytes);
     *bytes = 0;
     return qr_buf_failed(&r->body) ? qr__reply_refuse(c, r, QR_NO_MEMORY) : MHD_YES;
@@ -220,9 +227,9 @@ static enum MHD_Result hand_out(qr_connection *c, qr_request *r) {
     return c->request == NULL ? MHD_NO : qr__reply_send(c, c->request);
 }
 
-enum MHD_Result qr__request_access(void *state, struct MHD_Connection *mhd, const char *url, const char *method,
-                                   const char *version, const char *upload, size_t *upload_bytes,
-                                   void **context) {
+enum MHD_Result qr__request_access(void *state, struct MHD_Connection *mhd, const char *url,
+                                   const char *method, const char *version, const char *upload,
+                                   size_t *upload_bytes, void **context) {
     (void)state;
     (void)context;
     qr_connection *c = qr__connection_of(mhd);
@@ -266,7 +273,8 @@ void qr__request_completed(void *state, struct MHD_Connection *mhd, void **conte
         http->exchanges--;
         http->options.on_done(http->options.state, &r->exchange);
     } else if (r->stage == QR_REQUEST_HEAD && http->options.on_refused != NULL) {
-        http->options.on_refused(http->options.state, QR_BAD_HTTP); /* libmicrohttpd refused it, or it never ended */
+        http->options.on_refused(http->options.state,
+                                 QR_BAD_HTTP); /* libmicrohttpd refused it, or it never ended */
     }
     qr__request_recycle(http, r);
 }

@@ -1,8 +1,9 @@
 /* server/schedule/fill.c: which jobs the next batch takes.
  *
- * Models take turns; within a model tickets do, QR_TURN_TOKENS at a time, so that a request of two thousand texts and a request of one
- * share each batch. A lone ticket fills the batch. A queue that could keep every worker busy is cut into their number of batches
- * rather than run as one: on a CPU, parallelism beats batching. */
+ * Models take turns; within a model tickets do, QR_TURN_TOKENS at a time, so that a request of two
+ * thousand texts and a request of one share each batch. A lone ticket fills the batch. A queue that
+ * could keep every worker busy is cut into their number of batches rather than run as one: on a
+ * CPU, parallelism beats batching. */
 #include "server/schedule/schedule_internal.h"
 
 void qr__queue_push(qr_queue *queue, qr_ticket *ticket) {
@@ -39,8 +40,11 @@ qr_queue *qr__queue_of(qr_schedule *schedule, const qr_pipeline *model) {
 
 void qr__ticket_drop(qr_schedule *schedule, qr_ticket *ticket) {
     qr_queue *queue = qr__queue_of(schedule, ticket->model);
+    size_t tokens = 0;
     for (size_t i = ticket->next_job; i < ticket->jobs_len; i++)
-        queue->tokens -= ticket->jobs[i].tokens;
+        tokens += ticket->jobs[i].tokens;
+    queue->tokens -= tokens;
+    atomic_fetch_sub(&schedule->tokens, tokens);
     atomic_fetch_sub(&schedule->depth, ticket->jobs_len - ticket->next_job);
     ticket->next_job = ticket->jobs_len;
     if (ticket->queued)
@@ -63,7 +67,8 @@ static size_t token_budget(const qr_schedule *schedule, const qr_queue *queue) {
     return qr_min(share, schedule->options.batch_tokens);
 }
 
-/* Takes jobs of one ticket, up to its turn (or the budget, when nobody else waits). True: the batch is full. */
+/* Takes jobs of one ticket, up to its turn (or the budget, when nobody else waits). True: the batch
+ * is full. */
 static bool take_turn(qr_worker *worker, qr_queue *queue, qr_ticket *ticket, size_t budget) {
     size_t turn = ticket->next == NULL ? budget : QR_TURN_TOKENS, taken = 0;
     while (ticket->next_job < ticket->jobs_len) {

@@ -7,6 +7,7 @@
 #include "server/schedule/schedule_internal.h"
 
 #define WORKER_STACK_BYTES (2u << 20) /* stated, so that no libc's default decides */
+#define RETRY_MS_MOST      60000u
 
 static bool worker_init(qr_schedule *schedule, int member) {
     qr_worker *worker = &schedule->workers[member];
@@ -39,11 +40,12 @@ static qr_status start_workers(qr_schedule *schedule, qr_error *error) {
     int threads = schedule->options.threads;
     for (int i = 0; i < threads; i++) {
         if (!worker_init(schedule, i))
-            return qr_error_set(error, QR_NO_MEMORY, "out of memory while starting %d workers", threads);
+            return qr_error_set(error, QR_NO_MEMORY, "out of memory while starting %d workers",
+                                threads);
         int failed = spawn(&schedule->workers[i]);
         if (failed != 0)
-            return qr_error_set(error, QR_IO, "cannot start worker %d of %d: %s (try --threads)", i + 1,
-                                threads, strerror(failed));
+            return qr_error_set(error, QR_IO, "cannot start worker %d of %d: %s (try --threads)",
+                                i + 1, threads, strerror(failed));
         schedule->started++;
     }
     pthread_mutex_lock(&schedule->lock);
@@ -58,7 +60,8 @@ static qr_status start_workers(qr_schedule *schedule, qr_error *error) {
     return QR_OK;
 }
 
-qr_status qr_schedule_start(const qr_schedule_options *options, qr_schedule **out, qr_error *error) {
+qr_status qr_schedule_start(const qr_schedule_options *options, qr_schedule **out,
+                            qr_error *error) {
     *out = NULL;
     qr_schedule *schedule = calloc(1, sizeof *schedule);
     if (schedule == NULL)
@@ -68,7 +71,8 @@ qr_status qr_schedule_start(const qr_schedule_options *options, qr_schedule **ou
     pthread_cond_init(&schedule->warmed, NULL);
     schedule->tokens_max = options->batch_tokens;
     for (size_t i = 0; i < options->models_len; i++)
-        schedule->tokens_max = qr_max(schedule->tokens_max, qr_pipeline_max_tokens(options->models[i]));
+        schedule->tokens_max =
+            qr_max(schedule->tokens_max, qr_pipeline_max_tokens(options->models[i]));
     schedule->queues = calloc(qr_max(options->models_len, 1), sizeof *schedule->queues);
     schedule->workers = calloc((size_t)options->threads, sizeof *schedule->workers);
     qr_status status = qr_team_create(options->threads, &schedule->team);
@@ -84,6 +88,26 @@ qr_status qr_schedule_start(const qr_schedule_options *options, qr_schedule **ou
     return QR_OK;
 }
 
+/* How long the workers are busy with `more` tokens and all that was admitted before them. */
+static uint64_t busy_ns(const qr_schedule *schedule, size_t more) {
+    uint64_t tokens = atomic_load(&schedule->tokens) + more;
+    return tokens * atomic_load(&schedule->token_ns) / (uint64_t)schedule->options.threads;
+}
+
+/* With room for what the measure misses (batch mates behind, encoding, other programs): an answer
+ * that comes late was work for nothing, and a queue of such answers serves nobody. */
+static bool too_busy_for(const qr_schedule *schedule, size_t more, uint64_t left_ns) {
+    uint64_t busy = busy_ns(schedule, more);
+    return busy + busy / 2 > left_ns;
+}
+
+qr_status qr_schedule_outlook(const qr_schedule *schedule, uint64_t deadline_ns) {
+    uint64_t now = qr_clock_ns();
+    if (now >= deadline_ns)
+        return QR_LATE;
+    return too_busy_for(schedule, 0, deadline_ns - now) ? QR_OVERLOADED : QR_OK;
+}
+
 static qr_status admit(qr_schedule *schedule, qr_ticket *ticket, uint64_t now_ns) {
     qr_queue *queue = qr__queue_of(schedule, ticket->model);
     if (queue == NULL || ticket->jobs_len == 0)
@@ -96,12 +120,19 @@ static qr_status admit(qr_schedule *schedule, qr_ticket *ticket, uint64_t now_ns
     if (!qr_checked_add(atomic_load(&schedule->depth), ticket->jobs_len, &depth) ||
         depth > schedule->options.queue_items)
         return QR_OVERLOADED;
+    size_t tokens = 0;
     for (size_t i = 0; i < ticket->jobs_len; i++) {
         if (ticket->jobs[i].tokens == 0 || ticket->jobs[i].tokens > schedule->tokens_max)
             return QR_TOO_LONG;
+        tokens += ticket->jobs[i].tokens;
     }
-    for (size_t i = 0; i < ticket->jobs_len; i++)
-        queue->tokens += ticket->jobs[i].tokens;
+    /* An idle server tries whatever it is asked; its measure may be wrong, or the budget just
+     * enough. */
+    if (atomic_load(&schedule->tokens) > 0 &&
+        too_busy_for(schedule, tokens, ticket->deadline_ns - now_ns))
+        return QR_OVERLOADED;
+    queue->tokens += tokens;
+    atomic_fetch_add(&schedule->tokens, tokens);
     atomic_fetch_add(&schedule->depth, ticket->jobs_len);
     qr__queue_push(queue, ticket);
     return QR_OK;
@@ -153,13 +184,13 @@ void qr_schedule_expect(qr_schedule *schedule) {
         qr_team_wake(schedule->team);
 }
 
-size_t qr_schedule_depth(const qr_schedule *schedule) { return atomic_load(&schedule->depth); }
+size_t qr_schedule_depth(const qr_schedule *schedule) {
+    return atomic_load(&schedule->depth);
+}
 
 uint32_t qr_schedule_retry_ms(const qr_schedule *schedule) {
-    uint64_t workers = (uint64_t)schedule->options.threads;
-    uint64_t jobs = atomic_load(&schedule->depth);
-    uint64_t ms = jobs * atomic_load(&schedule->job_ns) / workers / QR_NS_PER_MS;
-    return (uint32_t)(ms < 1 ? 1 : ms > 60000 ? 60000 : ms);
+    uint64_t ms = busy_ns(schedule, 0) / QR_NS_PER_MS;
+    return (uint32_t)(ms < 1 ? 1 : ms > RETRY_MS_MOST ? RETRY_MS_MOST : ms);
 }
 
 void qr_schedule_stop(qr_schedule *schedule) {

@@ -13,8 +13,9 @@
 #include "server/schedule/schedule.h"
 
 #define QR_BATCH_SEQUENCES 256u
-#define QR_SHARE_TOKENS    64u /* splitting a queue over workers stops here: shorter batches cost more a token */
-#define QR_TURN_TOKENS     64u /* one ticket's turn within a batch while others wait */
+#define QR_SHARE_TOKENS                                                                            \
+    64u /* splitting a queue over workers stops here: shorter batches cost more a token */
+#define QR_TURN_TOKENS 64u /* one ticket's turn within a batch while others wait */
 
 /** Tickets with jobs that are in no batch yet, of one model, oldest turn first. */
 typedef struct qr_queue {
@@ -35,11 +36,11 @@ typedef struct qr_worker {
     /* The batch at hand. */
     size_t model;
     size_t slots_len, tokens;
-    qr_slot *slots;        /* [QR_BATCH_SEQUENCES] */
-    int32_t *ids;          /* [tokens_max] */
-    uint8_t *types;        /* [tokens_max] */
-    uint32_t *starts;      /* [QR_BATCH_SEQUENCES + 1] */
-    qr_error error;        /* of its start */
+    qr_slot *slots;   /* [QR_BATCH_SEQUENCES] */
+    int32_t *ids;     /* [tokens_max] */
+    uint8_t *types;   /* [tokens_max] */
+    uint32_t *starts; /* [QR_BATCH_SEQUENCES + 1] */
+    qr_error error;   /* of its start */
 } qr_worker;
 
 struct qr_schedule {
@@ -47,18 +48,20 @@ struct qr_schedule {
     size_t tokens_max; /* of a batch: the budget, or one longest sequence */
     qr_team *team;
     qr_worker *workers;
-    int started;       /* threads created */
+    int started; /* threads created */
 
     pthread_mutex_t lock;
     pthread_cond_t warmed;
-    int warm;          /* workers that ended their warm-up, well or not */
-    qr_queue *queues;  /* [models] */
-    size_t turn;       /* the model to look at first */
+    int warm;         /* workers that ended their warm-up, well or not */
+    qr_queue *queues; /* [models] */
+    size_t turn;      /* the model to look at first */
     qr_task *tasks_head, *tasks_tail;
     bool stopping;
 
-    atomic_size_t depth;
-    atomic_uint_least64_t job_ns; /* smoothed time of one job, batch mates counted in */
+    atomic_size_t depth;  /* jobs admitted and unfinished */
+    atomic_size_t tokens; /* of these */
+    atomic_uint_least64_t
+        token_ns; /* smoothed time of one token on one worker; 0: not measured yet */
 };
 
 /* fill.c; with the lock held */
@@ -69,7 +72,8 @@ qr_queue *qr__queue_of(qr_schedule *schedule, const qr_pipeline *model);
 /** Jobs of `ticket` that no batch took are given up. */
 void qr__ticket_drop(qr_schedule *schedule, qr_ticket *ticket);
 
-/** Fills the worker's batch. False: there is nothing to run. Tickets that turn out late are put on *ended. */
+/** Fills the worker's batch. False: there is nothing to run. Tickets that turn out late are put on
+ * *ended. */
 bool qr__batch_fill(qr_worker *worker, uint64_t now_ns, qr_ticket **ended);
 bool qr__schedule_waiting(const qr_schedule *schedule);
 

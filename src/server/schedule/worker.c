@@ -1,7 +1,8 @@
-/* server/schedule/worker.c: a worker's life: its contexts and their warm-up, then tasks and batches until the schedule stops.
+/* server/schedule/worker.c: a worker's life: its contexts and their warm-up, then tasks and batches
+ * until the schedule stops.
  *
- * Results are written into the jobs' own memory, with no lock held: until its last batch has let go, a ticket and what it points to
- * stay in place (`running` counts). */
+ * Results are written into the jobs' own memory, with no lock held: until its last batch has let
+ * go, a ticket and what it points to stay in place (`running` counts). */
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -9,7 +10,7 @@
 
 #include "server/schedule/schedule_internal.h"
 
-#define NICENESS        2  /* below the loop, which needs little and needs it now */
+#define NICENESS        2 /* below the loop, which needs little and needs it now */
 #define WARM_RUNS_LEAST 3
 #define WARM_RUNS_MOST  50
 #define WARM_NS_MOST    (300 * QR_NS_PER_MS)
@@ -21,15 +22,16 @@ static qr_status contexts_create(qr_worker *worker) {
         const qr_pipeline *model = schedule->options.models[i];
         size_t tokens = qr_max(schedule->options.batch_tokens, qr_pipeline_max_tokens(model));
         qr_status status = qr_context_create(qr_pipeline_engine(model), schedule->team, tokens,
-                                             qr_min(tokens, QR_BATCH_SEQUENCES), &worker->contexts[i],
-                                             &worker->error);
+                                             qr_min(tokens, QR_BATCH_SEQUENCES),
+                                             &worker->contexts[i], &worker->error);
         if (status != QR_OK)
             return status;
     }
     return QR_OK;
 }
 
-/* Runs a short query until a run takes no longer than one and a half of the fastest before it: pages touched, caches filled. */
+/* Runs a short query until a run takes no longer than one and a half of the fastest before it:
+ * pages touched, caches filled. */
 static qr_status warm_up(qr_worker *worker, size_t model) {
     const qr_pipeline *pipeline = worker->schedule->options.models[model];
     size_t vocab = qr_engine_model(qr_pipeline_engine(pipeline))->vocab;
@@ -51,7 +53,8 @@ static qr_status warm_up(qr_worker *worker, size_t model) {
             return qr_error_set(&worker->error, status, "model %s: warm-up failed: %s",
                                 qr_pipeline_name(pipeline), qr_status_sentence(status));
         uint64_t end = qr_clock_ns(), took = end - start;
-        if (run + 1 >= WARM_RUNS_LEAST && (took <= fastest + fastest / 2 || end - begin > WARM_NS_MOST))
+        if (run + 1 >= WARM_RUNS_LEAST &&
+            (took <= fastest + fastest / 2 || end - begin > WARM_NS_MOST))
             return QR_OK;
         fastest = took < fastest ? took : fastest;
     }
@@ -71,7 +74,8 @@ static void prepare(qr_worker *worker) {
     pthread_mutex_unlock(&schedule->lock);
 }
 
-/* Copies the batch's jobs [first, first + count) end to end, runs them, and gives each its floats. */
+/* Copies the batch's jobs [first, first + count) end to end, runs them, and gives each its floats.
+ */
 static qr_status run_slots(qr_worker *worker, size_t first, size_t count) {
     const qr_pipeline *pipeline = worker->schedule->options.models[worker->model];
     uint32_t at = 0;
@@ -132,13 +136,14 @@ static qr_ticket *let_go(qr_worker *worker, uint64_t now_ns, qr_ticket *ended) {
         }
     }
     atomic_fetch_sub(&schedule->depth, worker->slots_len);
+    atomic_fetch_sub(&schedule->tokens, worker->tokens);
     return ended;
 }
 
 static void measure(qr_worker *worker, uint64_t took_ns) {
     qr_schedule *schedule = worker->schedule;
-    uint64_t job = took_ns / worker->slots_len, old = atomic_load(&schedule->job_ns);
-    atomic_store(&schedule->job_ns, old == 0 ? job : old - old / 8 + job / 8);
+    uint64_t token = took_ns / worker->tokens, old = atomic_load(&schedule->token_ns);
+    atomic_store(&schedule->token_ns, old == 0 ? token : old - old / 8 + token / 8);
     if (schedule->options.on_batch != NULL)
         schedule->options.on_batch(schedule->options.state, schedule->options.models[worker->model],
                                    worker->slots_len, worker->tokens, took_ns);

@@ -42,7 +42,8 @@ qr_team *forward_team(int members) {
 qr_context *forward_context(const qr_engine *engine, qr_team *team) {
     qr_context *context = NULL;
     qr_error error = {0};
-    cr_assert_eq(qr_context_create(engine, team, 512, 64, &context, &error), QR_OK, "%s", error.message);
+    cr_assert_eq(qr_context_create(engine, team, 512, 64, &context, &error), QR_OK, "%s",
+                 error.message);
     return context;
 }
 
@@ -51,14 +52,16 @@ unsigned forward_random(unsigned *state, unsigned below) {
     return (*state >> 8) % below;
 }
 
-void forward_draw(struct forward_batch *out, const qr_model_info *model, const size_t *lengths, unsigned seed) {
+void forward_draw(struct forward_batch *out, const qr_model_info *model, const size_t *lengths,
+                  unsigned seed) {
     size_t B = 0;
     out->starts[0] = 0;
     for (; lengths[B] > 0; B++) {
         cr_assert_leq(out->starts[B] + lengths[B], 512);
         for (uint32_t t = out->starts[B]; t < out->starts[B] + lengths[B]; t++) {
             out->ids[t] = (int32_t)forward_random(&seed, (unsigned)model->vocab);
-            out->types[t] = model->types == 0 ? 0 : (uint8_t)forward_random(&seed, (unsigned)model->types);
+            out->types[t] =
+                model->types == 0 ? 0 : (uint8_t)forward_random(&seed, (unsigned)model->types);
         }
         out->starts[B + 1] = out->starts[B] + (uint32_t)lengths[B];
     }

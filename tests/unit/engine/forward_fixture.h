@@ -28,7 +28,8 @@ struct forward_batch {
 };
 
 /** Sequences of these lengths (0 ends them) with ids and types drawn from `seed`. */
-void forward_draw(struct forward_batch *out, const qr_model_info *model, const size_t *lengths, unsigned seed);
+void forward_draw(struct forward_batch *out, const qr_model_info *model, const size_t *lengths,
+                  unsigned seed);
 
 /** A small generator with a state, so that tests do not depend on libc's. */
 unsigned forward_random(unsigned *state, unsigned below);

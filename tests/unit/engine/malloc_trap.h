@@ -1,4 +1,5 @@
-/* tests: counts allocations of this process between two points ("no allocation on the forward path"). */
+/* tests: counts allocations of this process between two points ("no allocation on the forward
+ * path"). */
 #ifndef QR_TESTS_MALLOC_TRAP_H
 #define QR_TESTS_MALLOC_TRAP_H
 

@@ -12,8 +12,13 @@
 
 static char dir[64];
 
-static const struct model_options embedder = {
-    .layers = 3, .hidden = 64, .heads = 2, .feed_forward = 256, .vocab = 200, .positions = 128, .seed = 5};
+static const struct model_options embedder = {.layers = 3,
+                                              .hidden = 64,
+                                              .heads = 2,
+                                              .feed_forward = 256,
+                                              .vocab = 200,
+                                              .positions = 128,
+                                              .seed = 5};
 
 static void set_up(void) {
     temp_dir_create(dir);
@@ -24,20 +29,24 @@ static void tear_down(void) {
 
 TestSuite(forward, .init = set_up, .fini = tear_down, .timeout = 300);
 
-static void compare(const struct golden_model *model, const char *path, const char *isa, int members) {
+static void compare(const struct golden_model *model, const char *path, const char *isa,
+                    int members) {
     struct golden golden;
     golden_load(model->name, &golden);
     qr_engine *engine = forward_load(path, QR_PRECISION_F32, isa);
     qr_team *team = forward_team(members);
     qr_context *context = NULL;
-    cr_assert_eq(qr_context_create(engine, team, golden.tokens, golden.batch.sequences, &context, NULL), QR_OK);
+    cr_assert_eq(
+        qr_context_create(engine, team, golden.tokens, golden.batch.sequences, &context, NULL),
+        QR_OK);
     for (int i = 0; i < 4; i++) {
         const float *out = NULL;
         if (golden.outputs[i].numbers == NULL)
             continue;
         cr_assert_eq(qr_context_forward(context, &golden.batch, (qr_output)i, &out), QR_OK);
         double difference = max_difference(out, golden.outputs[i].numbers, golden.outputs[i].count);
-        cr_assert_leq(difference, 1e-4, "%s output %d on %s with %d: %g", model->name, i, isa, members, difference);
+        cr_assert_leq(difference, 1e-4, "%s output %d on %s with %d: %g", model->name, i, isa,
+                      members, difference);
     }
     qr_context_destroy(context);
     qr_team_destroy(team);
@@ -88,8 +97,9 @@ Test(forward, bf16_and_int8_are_near_the_reference) {
             const float *out = NULL;
             cr_assert_eq(qr_context_forward(context, &batch.batch, QR_OUTPUT_POOLED, &out), QR_OK);
             for (size_t b = 0; b < 5; b++)
-                cr_assert_geq(cosine(out + b * 64, expected + b * 64, 64), least[p], "%s on %s, sequence %zu: %f",
-                              qr_precision_name(p), *isa, b, cosine(out + b * 64, expected + b * 64, 64));
+                cr_assert_geq(cosine(out + b * 64, expected + b * 64, 64), least[p],
+                              "%s on %s, sequence %zu: %f", qr_precision_name(p), *isa, b,
+                              cosine(out + b * 64, expected + b * 64, 64));
             qr_context_destroy(context);
             qr_engine_destroy(engine);
         }
@@ -97,7 +107,8 @@ Test(forward, bf16_and_int8_are_near_the_reference) {
     qr_bert_destroy(bert);
 }
 
-/* Where only [CLS] is wanted, the last layer computes nothing else; the numbers are those of the whole pass, to the bit. */
+/* Where only [CLS] is wanted, the last layer computes nothing else; the numbers are those of the
+ * whole pass, to the bit. */
 Test(forward, the_cls_shortcut_changes_no_bit) {
     struct model_options options = embedder;
     options.pooling = "cls";
@@ -114,11 +125,14 @@ Test(forward, the_cls_shortcut_changes_no_bit) {
                 forward_draw(&batch, qr_engine_model(engine), (size_t[]){7, 1, 40, 16, 0}, 4);
                 const float *out = NULL;
                 float first[4 * 64];
-                cr_assert_eq(qr_context_forward(context, &batch.batch, QR_OUTPUT_HIDDEN, &out), QR_OK);
+                cr_assert_eq(qr_context_forward(context, &batch.batch, QR_OUTPUT_HIDDEN, &out),
+                             QR_OK);
                 for (size_t b = 0; b < 4; b++)
                     memcpy(first + b * 64, out + batch.starts[b] * 64, 64 * sizeof(float));
-                cr_assert_eq(qr_context_forward(context, &batch.batch, QR_OUTPUT_POOLED, &out), QR_OK);
-                cr_assert(memcmp(first, out, sizeof first) == 0, "%s on %s", qr_precision_name(p), *isa);
+                cr_assert_eq(qr_context_forward(context, &batch.batch, QR_OUTPUT_POOLED, &out),
+                             QR_OK);
+                cr_assert(memcmp(first, out, sizeof first) == 0, "%s on %s", qr_precision_name(p),
+                          *isa);
                 qr_context_destroy(context);
                 qr_team_destroy(team);
                 qr_engine_destroy(engine);
@@ -164,19 +178,34 @@ Test(forward, refuses_what_it_cannot_run) {
     const float *out = NULL;
     int32_t ids[256] = {0};
     uint8_t types[256] = {0};
-    uint32_t fine[] = {0, 3, 5}, empty[] = {0, 3, 3}, falling[] = {0, 5, 3}, late[] = {1, 3, 5}, three[] = {0, 1, 2, 3};
+    uint32_t fine[] = {0, 3, 5}, empty[] = {0, 3, 3}, falling[] = {0, 5, 3}, late[] = {1, 3, 5},
+             three[] = {0, 1, 2, 3};
     uint32_t long_one[] = {0, 129}, many[] = {0, 128, 201};
     qr_batch batch = {ids, types, fine, 2};
     cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_POOLED, &out), QR_OK);
     cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_SPAN, &out), QR_BAD_REQUEST);
     cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_LABELS, &out), QR_BAD_REQUEST);
-    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, fine, 0}, QR_OUTPUT_POOLED, &out), QR_BAD_REQUEST);
-    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, empty, 2}, QR_OUTPUT_POOLED, &out), QR_BAD_REQUEST);
-    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, falling, 2}, QR_OUTPUT_POOLED, &out), QR_BAD_REQUEST);
-    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, late, 2}, QR_OUTPUT_POOLED, &out), QR_BAD_REQUEST);
-    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, three, 3}, QR_OUTPUT_POOLED, &out), QR_TOO_LONG);
-    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, long_one, 1}, QR_OUTPUT_POOLED, &out), QR_TOO_LONG);
-    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, many, 2}, QR_OUTPUT_POOLED, &out), QR_TOO_LONG);
+    cr_assert_eq(
+        qr_context_forward(context, &(qr_batch){ids, types, fine, 0}, QR_OUTPUT_POOLED, &out),
+        QR_BAD_REQUEST);
+    cr_assert_eq(
+        qr_context_forward(context, &(qr_batch){ids, types, empty, 2}, QR_OUTPUT_POOLED, &out),
+        QR_BAD_REQUEST);
+    cr_assert_eq(
+        qr_context_forward(context, &(qr_batch){ids, types, falling, 2}, QR_OUTPUT_POOLED, &out),
+        QR_BAD_REQUEST);
+    cr_assert_eq(
+        qr_context_forward(context, &(qr_batch){ids, types, late, 2}, QR_OUTPUT_POOLED, &out),
+        QR_BAD_REQUEST);
+    cr_assert_eq(
+        qr_context_forward(context, &(qr_batch){ids, types, three, 3}, QR_OUTPUT_POOLED, &out),
+        QR_TOO_LONG);
+    cr_assert_eq(
+        qr_context_forward(context, &(qr_batch){ids, types, long_one, 1}, QR_OUTPUT_POOLED, &out),
+        QR_TOO_LONG);
+    cr_assert_eq(
+        qr_context_forward(context, &(qr_batch){ids, types, many, 2}, QR_OUTPUT_POOLED, &out),
+        QR_TOO_LONG);
     ids[4] = 200;
     cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_POOLED, &out), QR_BAD_REQUEST);
     ids[4] = -1;
@@ -211,11 +240,13 @@ Test(forward, precisions_have_names) {
     qr_precision p;
     cr_assert(qr_precision_parse(qr_text_of("int8"), &p) && p == QR_PRECISION_INT8);
     cr_assert(qr_precision_parse(qr_text_of("auto"), &p) && p == QR_PRECISION_AUTO);
-    cr_assert(!qr_precision_parse(qr_text_of("int"), &p) && !qr_precision_parse(qr_text_of(""), &p));
+    cr_assert(!qr_precision_parse(qr_text_of("int"), &p) &&
+              !qr_precision_parse(qr_text_of(""), &p));
     cr_assert_str_eq(qr_precision_name(QR_PRECISION_BF16), "bf16");
 }
 
 Test(forward, operations_are_counted) {
     qr_model_info info = {.layers = 6, .hidden = 384, .feed_forward = 1536};
-    cr_assert_eq(qr_model_operations(&info, (uint32_t[]){0, 9, 13}, 2), 6 * (24.0 * 384 * 384 * 13 + 4.0 * 384 * (81 + 16)));
+    cr_assert_eq(qr_model_operations(&info, (uint32_t[]){0, 9, 13}, 2),
+                 6 * (24.0 * 384 * 384 * 13 + 4.0 * 384 * (81 + 16)));
 }

@@ -1,5 +1,6 @@
-/* "Same text, same bits": for one plan and one ISA a sequence's numbers do not depend on its batch mates, on its place or on the number
- * of threads. (ref in f32 goes through OpenBLAS, which is exempt.) */
+/* "Same text, same bits": for one plan and one ISA a sequence's numbers do not depend on its batch
+ * mates, on its place or on the number of threads. (ref in f32 goes through OpenBLAS, which is
+ * exempt.) */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,8 @@ static void run_alone(const qr_engine *engine, struct texts *texts) {
 }
 
 /* Some of the texts, any number of times, in any order. */
-static void run_mixed(qr_context *context, const struct texts *texts, unsigned *state, const char *what) {
+static void run_mixed(qr_context *context, const struct texts *texts, unsigned *state,
+                      const char *what) {
     struct forward_batch mixed;
     size_t chosen[40], B = 0, wanted = 1 + forward_random(state, 40);
     mixed.starts[0] = 0;
@@ -59,7 +61,8 @@ static void run_mixed(qr_context *context, const struct texts *texts, unsigned *
         size_t i = forward_random(state, TEXTS);
         if (mixed.starts[B] + lengths[i] > 512)
             break;
-        memcpy(mixed.ids + mixed.starts[B], texts->all.ids + texts->all.starts[i], lengths[i] * sizeof(int32_t));
+        memcpy(mixed.ids + mixed.starts[B], texts->all.ids + texts->all.starts[i],
+               lengths[i] * sizeof(int32_t));
         memcpy(mixed.types + mixed.starts[B], texts->all.types + texts->all.starts[i], lengths[i]);
         mixed.starts[B + 1] = mixed.starts[B] + (uint32_t)lengths[i];
         chosen[B++] = i;
@@ -68,7 +71,8 @@ static void run_mixed(qr_context *context, const struct texts *texts, unsigned *
     for (size_t b = 0; b < B; b++)
         cr_assert(memcmp(out + mixed.starts[b] * texts->C, texts->alone[chosen[b]],
                          lengths[chosen[b]] * texts->C * sizeof(float)) == 0,
-                  "%s: the text of %zu tokens differs at place %zu of %zu", what, lengths[chosen[b]], b, B);
+                  "%s: the text of %zu tokens differs at place %zu of %zu", what,
+                  lengths[chosen[b]], b, B);
 }
 
 static void check_plan(qr_precision precision, const char *isa, unsigned *state) {
@@ -100,16 +104,31 @@ static void check_model(const struct model_options *options) {
 }
 
 Test(invariance, heads_of_32) {
-    check_model(&(struct model_options){
-        .layers = 2, .hidden = 128, .heads = 4, .feed_forward = 512, .vocab = 300, .positions = 128, .seed = 21});
+    check_model(&(struct model_options){.layers = 2,
+                                        .hidden = 128,
+                                        .heads = 4,
+                                        .feed_forward = 512,
+                                        .vocab = 300,
+                                        .positions = 128,
+                                        .seed = 21});
 }
 
 Test(invariance, heads_of_64) {
-    check_model(&(struct model_options){
-        .layers = 2, .hidden = 128, .heads = 2, .feed_forward = 384, .vocab = 300, .positions = 128, .seed = 22});
+    check_model(&(struct model_options){.layers = 2,
+                                        .hidden = 128,
+                                        .heads = 2,
+                                        .feed_forward = 384,
+                                        .vocab = 300,
+                                        .positions = 128,
+                                        .seed = 22});
 }
 
 Test(invariance, odd_sizes) {
-    check_model(&(struct model_options){
-        .layers = 2, .hidden = 75, .heads = 5, .feed_forward = 131, .vocab = 97, .positions = 128, .seed = 23});
+    check_model(&(struct model_options){.layers = 2,
+                                        .hidden = 75,
+                                        .heads = 5,
+                                        .feed_forward = 131,
+                                        .vocab = 97,
+                                        .positions = 128,
+                                        .seed = 23});
 }

@@ -75,7 +75,8 @@ Test(team, every_job_is_done_by_somebody_who_was_woken) {
         if (i % 1000 == 0) {
             usleep(200);
             for (int wait = 0; atomic_load(&shop.done) < i; wait++) {
-                cr_assert_lt(wait, 20000, "%d of %d jobs done: a wake-up was lost", atomic_load(&shop.done), i);
+                cr_assert_lt(wait, 20000, "%d of %d jobs done: a wake-up was lost",
+                             atomic_load(&shop.done), i);
                 usleep(100);
             }
         }
@@ -101,7 +102,8 @@ Test(team, an_idle_team_sleeps) {
     cr_assert_eq(qr_team_create(4, &team), QR_OK);
     cr_assert_eq(qr_team_start_helpers(team), QR_OK);
     double least = 1;
-    for (int window = 0; window < 10 && least > 0.001; window++) { /* on a busy machine a helper may start late */
+    for (int window = 0; window < 10 && least > 0.001;
+         window++) { /* on a busy machine a helper may start late */
         double before = cpu_seconds();
         usleep(200000);
         if (cpu_seconds() - before < least)
@@ -181,7 +183,8 @@ Test(team, gangs_meet_at_their_barriers) {
     }
 }
 
-/* Two leaders at once compete for the same helpers, while a third thread wakes members that only help. */
+/* Two leaders at once compete for the same helpers, while a third thread wakes members that only
+ * help. */
 struct leader {
     qr_team *team;
     struct shop *shop;
@@ -212,7 +215,8 @@ Test(team, leaders_compete_and_wake_ups_survive) {
         qr_team_wake(shop.team);
         if (i % 50 == 0)
             for (int wait = 0; atomic_load(&shop.done) < i; wait++) {
-                cr_assert_lt(wait, 200000, "%d of %d jobs done: a wake-up was lost", atomic_load(&shop.done), i);
+                cr_assert_lt(wait, 200000, "%d of %d jobs done: a wake-up was lost",
+                             atomic_load(&shop.done), i);
                 usleep(100);
             }
     }

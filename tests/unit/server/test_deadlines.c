@@ -58,7 +58,8 @@ Test(deadlines, order_and_time, .timeout = 30) {
     for (size_t i = 1; i < r.len; i++) /* those that one tick finds due are in order too */
         cr_expect(r.late[i - 1]->deadline_ns <= r.late[i]->deadline_ns);
     qsort(r.lags_ns, r.len, sizeof r.lags_ns[0], by_number);
-    cr_expect_lt(r.lags_ns[r.len / 2], 5 * QR_NS_PER_MS, "median lag %.1f ms", (double)r.lags_ns[r.len / 2] / 1e6);
+    cr_expect_lt(r.lags_ns[r.len / 2], 5 * QR_NS_PER_MS, "median lag %.1f ms",
+                 (double)r.lags_ns[r.len / 2] / 1e6);
     qr_deadlines_destroy(deadlines);
     qr_loop_destroy(r.loop);
 }

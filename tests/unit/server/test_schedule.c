@@ -198,6 +198,37 @@ Test(schedule, full_queue_refuses_whole_tickets, .timeout = 120) {
     work_destroy(a), work_destroy(b), work_destroy(c);
 }
 
+Test(schedule, what_cannot_be_in_time_is_refused, .timeout = 120) {
+    open_with(WORKERS, 64, 4000);
+    work *measured = work_create(20, TOKENS, SOON);
+    cr_assert_eq(qr_schedule_submit(schedule, &measured->ticket), QR_OK);
+    wait_done(&measured->done);
+    cr_expect_eq(qr_schedule_outlook(schedule, qr_clock_ns() + QR_NS_PER_MS), QR_OK,
+                 "nothing is ahead");
+    cr_expect_eq(qr_schedule_outlook(schedule, qr_clock_ns()), QR_LATE);
+    hold_all();
+    work *ahead = work_create(1000, 32, SOON),
+         *hasty = work_create(1, TOKENS, qr_clock_ns() + 2 * QR_NS_PER_MS);
+    work *patient = work_create(1, TOKENS, SOON);
+    cr_assert_eq(qr_schedule_submit(schedule, &ahead->ticket), QR_OK);
+    cr_expect_gt(qr_schedule_retry_ms(schedule), 1);
+    cr_expect_eq(qr_schedule_outlook(schedule, qr_clock_ns() + 2 * QR_NS_PER_MS), QR_OVERLOADED);
+    hasty->ticket.deadline_ns = qr_clock_ns() + 2 * QR_NS_PER_MS;
+    cr_expect_eq(qr_schedule_submit(schedule, &hasty->ticket), QR_OVERLOADED);
+    cr_expect_eq(qr_schedule_outlook(schedule, SOON), QR_OK);
+    cr_expect_eq(qr_schedule_submit(schedule, &patient->ticket), QR_OK);
+    cr_expect(qr_schedule_cancel(schedule, &ahead->ticket, QR_GONE));
+    hasty->ticket.deadline_ns = SOON;
+    cr_expect_eq(qr_schedule_submit(schedule, &hasty->ticket), QR_OK);
+    let_all_go();
+    wait_done(&hasty->done);
+    wait_done(&patient->done);
+    cr_expect_eq(qr_schedule_outlook(schedule, qr_clock_ns() + QR_NS_PER_MS), QR_OK,
+                 "nothing is left");
+    close_all();
+    work_destroy(measured), work_destroy(ahead), work_destroy(hasty), work_destroy(patient);
+}
+
 Test(schedule, late_jobs_are_not_computed, .timeout = 120) {
     open_with(WORKERS, 64, 100);
     work *never = work_create(1, TOKENS, qr_clock_ns());

@@ -1,6 +1,7 @@
-/* engine/cpu/kernels/activation_body.h: activations in place, for the instruction set of the including file. Lanes are independent, so a
- * number's result depends on neither its place nor the array's length. Matrices apply GELU within their own epilogues; these are
- * for the OpenBLAS path and for heads. */
+/* engine/cpu/kernels/activation_body.h: activations in place, for the instruction set of the
+ * including file. Lanes are independent, so a number's result depends on neither its place nor the
+ * array's length. Matrices apply GELU within their own epilogues; these are for the OpenBLAS path
+ * and for heads. */
 #include "engine/cpu/kernels/vec_math.h"
 
 #include "engine/cpu/kernels/vec_gelu.h"
@@ -15,5 +16,5 @@
         for (; i_ + QR_VEC_LANES <= (n); i_ += QR_VEC_LANES)                                       \
             qr_vec_store((x) + i_, activation(qr_vec_load((x) + i_)));                             \
         if (i_ < (n))                                                                              \
-            qr_vec_store_first((x) + i_, activation(qr_vec_load_first((x) + i_, (n) - i_)), (n) - i_); \
+            qr_vec_store_first((x) + i_, activation(qr_vec_load_first((x) + i_, (n)-i_)), (n)-i_); \
     } while (0)

@@ -1,4 +1,5 @@
-/* engine/cpu/kernels/attention__ref.c: softmax(q * k^T) * v of one head, powers of 2, in plain C. */
+/* engine/cpu/kernels/attention__ref.c: softmax(q * k^T) * v of one head, powers of 2, in plain C.
+ */
 #include "engine/cpu/kernels/kernel_list.h"
 
 #include <math.h>

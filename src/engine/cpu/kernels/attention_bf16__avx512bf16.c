@@ -1,5 +1,5 @@
-/* engine/cpu/kernels/attention_bf16__avx512bf16.c: attention of one sequence and one head with bf16 dot products, for plans in bf16 and
- * int8.
+/* engine/cpu/kernels/attention_bf16__avx512bf16.c: attention of one sequence and one head with bf16
+ * dot products, for plans in bf16 and int8.
  *
  * As attention_body.h, but two values of d, and two keys, are multiplied at once (vdpbf16ps):
  *
@@ -8,8 +8,8 @@
  *     qt[D/2][16][2]       queries, transposed by pairs
  *     p[keys/2][16][2]     powers of 2, two keys side by side
  *
- * Sums are f32. D must be a multiple of 16; others go to the f32 kernel. Operations a key and block of 16 queries: D/2 multiply-adds for
- * the score, about 8 for the power, D/2 for the value. */
+ * Sums are f32. D must be a multiple of 16; others go to the f32 kernel. Operations a key and block
+ * of 16 queries: D/2 multiply-adds for the score, about 8 for the power, D/2 for the value. */
 #include "engine/cpu/kernels/attention_groups.h"
 #include "engine/cpu/kernels/kernel_list.h"
 #include "engine/cpu/kernels/vec_math.h"
@@ -29,8 +29,9 @@ typedef struct block {
 
 /* 16 dwords of two bf16: low[i] below high[i]. */
 ALWAYS_INLINE __m512i side_by_side(__m512 low, __m512 high) {
-    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21,
-                                           5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __m512i order =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(high, low));
 }
 
@@ -39,7 +40,8 @@ static void pack_keys(const block *b, const qr_attention *a) {
         const float *k = a->k + j * a->ld_kv;
         uint16_t *row = (uint16_t *)b->k + j * a->D;
         for (size_t d = 0; d < a->D; d += 16)
-            _mm256_storeu_si256((__m256i *)(row + d), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(k + d)));
+            _mm256_storeu_si256((__m256i *)(row + d),
+                                (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(k + d)));
     }
 }
 
@@ -48,7 +50,8 @@ static void pack_values(const block *b, const qr_attention *a) {
         const float *v = a->v + j * a->ld_kv;
         for (size_t d = 0; d < a->D; d += 16) {
             __m512 next = j + 1 < a->keys ? _mm512_loadu_ps(v + a->ld_kv + d) : _mm512_setzero_ps();
-            _mm512_storeu_si512(b->v + j / 2 * a->D + d, side_by_side(_mm512_loadu_ps(v + d), next));
+            _mm512_storeu_si512(b->v + j / 2 * a->D + d,
+                                side_by_side(_mm512_loadu_ps(v + d), next));
         }
     }
 }
@@ -73,20 +76,24 @@ static void pack_queries(const block *b, const qr_attention *a, const float *q, 
 }
 
 /* sum[n] = start + scores of n keys. */
-ALWAYS_INLINE void score_keys(const block *b, size_t D, size_t key, size_t n, __m512 start, __m512 sum[KEYS]) {
+ALWAYS_INLINE void score_keys(const block *b, size_t D, size_t key, size_t n, __m512 start,
+                              __m512 sum[KEYS]) {
     const uint32_t *k = b->k + key * D / 2;
     for (size_t j = 0; j < n; j++)
         sum[j] = start;
     for (size_t d = 0; d < D / 2; d++) {
         __m512bh q = (__m512bh)_mm512_loadu_si512(b->qt + d * LANES);
         for (size_t j = 0; j < n; j++)
-            sum[j] = _mm512_dpbf16_ps(sum[j], q, (__m512bh)_mm512_set1_epi32((int)k[j * (D / 2) + d]));
+            sum[j] =
+                _mm512_dpbf16_ps(sum[j], q, (__m512bh)_mm512_set1_epi32((int)k[j * (D / 2) + d]));
     }
 }
 
 ALWAYS_INLINE void power_keys(block *b, size_t D, size_t key, size_t n, bool first) {
     __m512 power[KEYS];
-    score_keys(b, D, key, n, first ? _mm512_setzero_ps() : _mm512_sub_ps(_mm512_setzero_ps(), b->reference), power);
+    score_keys(b, D, key, n,
+               first ? _mm512_setzero_ps() : _mm512_sub_ps(_mm512_setzero_ps(), b->reference),
+               power);
     if (first) {
         b->reference = power[0];
         for (size_t j = 1; j < n; j++)
@@ -127,8 +134,8 @@ static void find_largest(block *b, size_t keys, size_t D) {
 }
 
 /* out[n][d..d + 16 * vectors) */
-ALWAYS_INLINE void mix_values(const block *b, const qr_attention *a, size_t D, size_t query, const float *scale, float *out,
-                              size_t d, size_t n, size_t vectors) {
+ALWAYS_INLINE void mix_values(const block *b, const qr_attention *a, size_t D, size_t query,
+                              const float *scale, float *out, size_t d, size_t n, size_t vectors) {
     __m512 sum[OUT_QUERIES][OUT_VECTORS];
     for (size_t q = 0; q < n; q++)
         for (size_t i = 0; i < vectors; i++)
@@ -145,10 +152,12 @@ ALWAYS_INLINE void mix_values(const block *b, const qr_attention *a, size_t D, s
     }
     for (size_t q = 0; q < n; q++)
         for (size_t i = 0; i < vectors; i++)
-            _mm512_storeu_ps(out + q * a->ld_out + d + 16 * i, _mm512_mul_ps(sum[q][i], _mm512_set1_ps(scale[q])));
+            _mm512_storeu_ps(out + q * a->ld_out + d + 16 * i,
+                             _mm512_mul_ps(sum[q][i], _mm512_set1_ps(scale[q])));
 }
 
-ALWAYS_INLINE void mix(const block *b, const qr_attention *a, size_t D, float *out, size_t queries) {
+ALWAYS_INLINE void mix(const block *b, const qr_attention *a, size_t D, float *out,
+                       size_t queries) {
     float scale[LANES];
     _mm512_storeu_ps(scale, _mm512_div_ps(_mm512_set1_ps(1.0f), b->total));
     size_t group = qr_attention_group(queries, OUT_QUERIES);

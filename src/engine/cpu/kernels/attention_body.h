@@ -1,15 +1,17 @@
-/* engine/cpu/kernels/attention_body.h: attention of one sequence and one head in f32, for the instruction set of the including file.
+/* engine/cpu/kernels/attention_body.h: attention of one sequence and one head in f32, for the
+ * instruction set of the including file.
  *
- * Sixteen queries at a time stand in the lanes, so that softmax is vertical (no sums across lanes) and keys and values are read where the
- * matrix product left them:
+ * Sixteen queries at a time stand in the lanes, so that softmax is vertical (no sums across lanes)
+ * and keys and values are read where the matrix product left them:
  *
  *     qt[D][16]       the queries, transposed once
  *     p[keys][16]     2^(score - reference), score = sum over d of k[key][d] * qt[d]
  *     out[16][D]      sum over keys of p[key][query] * v[key], divided by the query's sum of powers
  *
- * The reference is usually the largest score in the first group of keys, so that powers are taken while the scores are still in
- * registers. A later score may be larger; only when the sum of powers comes near f32's end is the block done again with the largest of
- * all. Sums run over d and over keys first to last in one accumulator, so a query's numbers depend on its sequence only. */
+ * The reference is usually the largest score in the first group of keys, so that powers are taken
+ * while the scores are still in registers. A later score may be larger; only when the sum of powers
+ * comes near f32's end is the block done again with the largest of all. Sums run over d and over
+ * keys first to last in one accumulator, so a query's numbers depend on its sequence only. */
 #include "engine/cpu/kernels/attention_groups.h"
 #include "engine/cpu/kernels/kernels.h"
 #include "engine/cpu/kernels/vec_math.h"
@@ -20,7 +22,8 @@
 #define LANES       QR_ATTENTION_LANES
 #define KEYS        (12u / QV) /* keys at a time: 12 sums in registers */
 #define OUT_VECTORS 2u         /* of a value row at a time */
-#define OUT_QUERIES (QV == 1 ? 12u : 5u) /* queries at a time: 24 sums in 32 registers, or 10 in 16 */
+#define OUT_QUERIES                                                                                \
+    (QV == 1 ? 12u : 5u) /* queries at a time: 24 sums in 32 registers, or 10 in 16 */
 
 /* qt[D][16] of `queries` rows; lanes beyond are zero. */
 ALWAYS_INLINE void transpose(float *qt, const float *q, size_t ld, size_t queries, size_t D) {
@@ -45,8 +48,8 @@ typedef struct block {
 } block;
 
 /* sum[n][QV] = start + scores of n keys (n is a constant where it is inlined). */
-ALWAYS_INLINE void score_keys(const block *b, const qr_attention *a, size_t key, size_t n, const qr_vec *start,
-                              qr_vec sum[KEYS][QV]) {
+ALWAYS_INLINE void score_keys(const block *b, const qr_attention *a, size_t key, size_t n,
+                              const qr_vec *start, qr_vec sum[KEYS][QV]) {
     const float *k = a->k + key * a->ld_kv;
     for (size_t j = 0; j < n; j++)
         for (size_t i = 0; i < QV; i++)
@@ -118,9 +121,10 @@ ALWAYS_INLINE bool in_range(const block *b) {
     return below;
 }
 
-/* out[n][d..] of the n queries whose powers are p[.][0..n). `last`: lanes of the last vector that exist. */
-ALWAYS_INLINE void mix_values(const qr_attention *a, const float *p, const float *scale, float *out, size_t d, size_t n,
-                              size_t vectors, size_t last) {
+/* out[n][d..] of the n queries whose powers are p[.][0..n). `last`: lanes of the last vector that
+ * exist. */
+ALWAYS_INLINE void mix_values(const qr_attention *a, const float *p, const float *scale, float *out,
+                              size_t d, size_t n, size_t vectors, size_t last) {
     qr_vec sum[OUT_QUERIES][OUT_VECTORS];
     for (size_t q = 0; q < n; q++)
         for (size_t i = 0; i < vectors; i++)
@@ -129,8 +133,9 @@ ALWAYS_INLINE void mix_values(const qr_attention *a, const float *p, const float
     for (size_t j = 0; j < a->keys; j++, v += a->ld_kv) {
         qr_vec value[OUT_VECTORS];
         for (size_t i = 0; i < vectors; i++)
-            value[i] = i + 1 < vectors || last == QR_VEC_LANES ? qr_vec_load(v + i * QR_VEC_LANES)
-                                                              : qr_vec_load_first(v + i * QR_VEC_LANES, last);
+            value[i] = i + 1 < vectors || last == QR_VEC_LANES
+                           ? qr_vec_load(v + i * QR_VEC_LANES)
+                           : qr_vec_load_first(v + i * QR_VEC_LANES, last);
         for (size_t q = 0; q < n; q++) {
             qr_vec power = qr_vec_set(p[j * LANES + q]);
             for (size_t i = 0; i < vectors; i++)
@@ -141,12 +146,14 @@ ALWAYS_INLINE void mix_values(const qr_attention *a, const float *p, const float
         float *row = out + q * a->ld_out + d;
         for (size_t i = 0; i < vectors; i++) {
             qr_vec mixed = qr_vec_mul(sum[q][i], qr_vec_set(scale[q]));
-            qr_vec_store_first(row + i * QR_VEC_LANES, mixed, i + 1 < vectors ? QR_VEC_LANES : last);
+            qr_vec_store_first(row + i * QR_VEC_LANES, mixed,
+                               i + 1 < vectors ? QR_VEC_LANES : last);
         }
     }
 }
 
-ALWAYS_INLINE void mix_columns(const qr_attention *a, const float *p, const float *scale, float *out, size_t n) {
+ALWAYS_INLINE void mix_columns(const qr_attention *a, const float *p, const float *scale,
+                               float *out, size_t n) {
     size_t d = 0;
     for (; d + OUT_VECTORS * QR_VEC_LANES <= a->D; d += OUT_VECTORS * QR_VEC_LANES)
         mix_values(a, p, scale, out, d, n, OUT_VECTORS, QR_VEC_LANES);

@@ -1,5 +1,5 @@
-/* engine/cpu/kernels/attention_groups.h: what all vector attention kernels share: blocks of 16 queries, and groups of keys or queries whose
- * size is a constant within the inner loops. */
+/* engine/cpu/kernels/attention_groups.h: what all vector attention kernels share: blocks of 16
+ * queries, and groups of keys or queries whose size is a constant within the inner loops. */
 #ifndef QR_ENGINE_CPU_ATTENTION_GROUPS_H
 #define QR_ENGINE_CPU_ATTENTION_GROUPS_H
 
@@ -20,7 +20,9 @@ static inline size_t qr_attention_group(size_t count, size_t most) {
 }
 
 #define QR_CASE(count, call)                                                                       \
-    case count: call(count); break;
+    case count:                                                                                    \
+        call(count);                                                                               \
+        break;
 
 /* Runs `call` with the constant n, 1 to 12, so that its sums stay in registers. */
 #define WITH_CONSTANT(n, call)                                                                     \

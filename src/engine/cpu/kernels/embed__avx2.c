@@ -2,7 +2,8 @@
 #include "engine/cpu/kernels/embed_body.h"
 #include "engine/cpu/kernels/kernel_list.h"
 
-void qr_embed_f32__avx2(float *y, const void *word, bool half, const float *position, const float *type, size_t C) {
+void qr_embed_f32__avx2(float *y, const void *word, bool half, const float *position,
+                        const float *type, size_t C) {
     embed(y, word, half, position, type, C);
 }
 

@@ -1,9 +1,10 @@
-/* engine/cpu/kernels/embed__ref.c: the sum of a token's three embeddings, and how its table is halved, in plain C. */
+/* engine/cpu/kernels/embed__ref.c: the sum of a token's three embeddings, and how its table is
+ * halved, in plain C. */
 #include "engine/cpu/kernels/f16.h"
 #include "engine/cpu/kernels/kernel_list.h"
 
-void qr_embed_f32__ref(float *y, const void *word, bool half, const float *position, const float *type,
-                       size_t C) {
+void qr_embed_f32__ref(float *y, const void *word, bool half, const float *position,
+                       const float *type, size_t C) {
     const float *single = word;
     const uint16_t *halves = word;
     for (size_t c = 0; c < C; c++) {

@@ -1,20 +1,24 @@
-/* engine/cpu/kernels/embed_body.h: word + position + type of one token, for the instruction set of the including file. Bound by
- * memory: a token's word row is the one cold line of the whole pass. */
+/* engine/cpu/kernels/embed_body.h: word + position + type of one token, for the instruction set of
+ * the including file. Bound by memory: a token's word row is the one cold line of the whole pass.
+ */
 #include "engine/cpu/kernels/f16.h"
 #include "engine/cpu/kernels/vec_math.h"
 
 #include <stdbool.h>
 
-static inline void embed(float *y, const void *word, bool half, const float *position, const float *type, size_t C) {
+static inline void embed(float *y, const void *word, bool half, const float *position,
+                         const float *type, size_t C) {
     const float *single = word;
     const uint16_t *halves = word;
     size_t c = 0;
     for (; c + QR_VEC_LANES <= C; c += QR_VEC_LANES) {
-        qr_vec v = qr_vec_add(half ? qr_vec_load_f16(halves + c) : qr_vec_load(single + c), qr_vec_load(position + c));
+        qr_vec v = qr_vec_add(half ? qr_vec_load_f16(halves + c) : qr_vec_load(single + c),
+                              qr_vec_load(position + c));
         qr_vec_store(y + c, type == NULL ? v : qr_vec_add(v, qr_vec_load(type + c)));
     }
     for (; c < C; c++)
-        y[c] = ((half ? qr_f16_to_f32(halves[c]) : single[c]) + position[c]) + (type == NULL ? 0 : type[c]);
+        y[c] = ((half ? qr_f16_to_f32(halves[c]) : single[c]) + position[c]) +
+               (type == NULL ? 0 : type[c]);
 }
 
 static inline void halve(uint16_t *y, const float *x, size_t n) {

@@ -1,4 +1,5 @@
-/* engine/cpu/kernels/f16.h: IEEE half precision in plain C, one number at a time (finite numbers). */
+/* engine/cpu/kernels/f16.h: IEEE half precision in plain C, one number at a time (finite numbers).
+ */
 #ifndef QR_ENGINE_CPU_F16_H
 #define QR_ENGINE_CPU_F16_H
 

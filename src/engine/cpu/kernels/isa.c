@@ -1,6 +1,7 @@
 /* engine/cpu/kernels/isa.c: cpuid read once, and the names of instruction sets.
  *
- * gcc's and clang's __builtin_cpu_supports also asks XGETBV, so an AVX-512 that the operating system does not save is not available. */
+ * gcc's and clang's __builtin_cpu_supports also asks XGETBV, so an AVX-512 that the operating
+ * system does not save is not available. */
 #include "engine/cpu/kernels/isa.h"
 
 #include <stdlib.h>
@@ -54,13 +55,20 @@ bool qr_isa_available(qr_isa isa) {
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
     switch (isa) {
-    case QR_ISA_REF: return true;
-    case QR_ISA_AVX2: return avx2;
-    case QR_ISA_AVX2VNNI: return avx2 && has_avx_vnni();
-    case QR_ISA_AVX512F: return avx512;
-    case QR_ISA_AVX512VNNI: return vnni;
-    case QR_ISA_AVX512BF16: return vnni && __builtin_cpu_supports("avx512bf16");
-    case QR_ISA_COUNT: break;
+    case QR_ISA_REF:
+        return true;
+    case QR_ISA_AVX2:
+        return avx2;
+    case QR_ISA_AVX2VNNI:
+        return avx2 && has_avx_vnni();
+    case QR_ISA_AVX512F:
+        return avx512;
+    case QR_ISA_AVX512VNNI:
+        return vnni;
+    case QR_ISA_AVX512BF16:
+        return vnni && __builtin_cpu_supports("avx512bf16");
+    case QR_ISA_COUNT:
+        break;
     }
     return false;
 }
@@ -89,8 +97,9 @@ qr_status qr_isa_choose(const char *name, qr_isa *out, qr_error *error) {
     if (strcmp(name, "avx512") == 0) {
         if (*out >= QR_ISA_AVX512F)
             return QR_OK;
-        return qr_error_set(error, QR_BAD_OPTION, "%s=avx512: this machine has no AVX-512; best is %s",
-                            source, qr_isa_name(*out));
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "%s=avx512: this machine has no AVX-512; best is %s", source,
+                            qr_isa_name(*out));
     }
     for (qr_isa isa = QR_ISA_REF; isa < QR_ISA_COUNT; isa++) {
         if (strcmp(name, table[isa].name) != 0)
@@ -102,8 +111,9 @@ qr_status qr_isa_choose(const char *name, qr_isa *out, qr_error *error) {
         *out = isa;
         return QR_OK;
     }
-    return qr_error_set(error, QR_BAD_OPTION,
-                        "%s=%.32s: no such instruction set; known: ref avx2 avx2vnni avx512 avx512f "
-                        "avx512vnni avx512bf16",
-                        source, name);
+    return qr_error_set(
+        error, QR_BAD_OPTION,
+        "%s=%.32s: no such instruction set; known: ref avx2 avx2vnni avx512 avx512f "
+        "avx512vnni avx512bf16",
+        source, name);
 }

@@ -1,11 +1,12 @@
-/* engine/cpu/kernels/isa.h: the instruction sets that kernels are written for, and which of them this machine runs.
+/* engine/cpu/kernels/isa.h: the instruction sets that kernels are written for, and which of them
+ * this machine runs.
  *
  *     qr_isa isa;
- *     status = qr_isa_choose(NULL, &isa, &error);        // QUERENT_ISA, else the best this machine has
- *     if (qr_isa_includes(isa, QR_ISA_AVX512F)) ...      // may an AVX-512F kernel be used?
+ *     status = qr_isa_choose(NULL, &isa, &error);        // QUERENT_ISA, else the best this machine
+ * has if (qr_isa_includes(isa, QR_ISA_AVX512F)) ...      // may an AVX-512F kernel be used?
  *
- * A name stands for the whole set below it: "avx512bf16" runs VNNI's, AVX-512F's and AVX2's kernels too. The one cpuid reader of the
- * engine. Thread-safe.
+ * A name stands for the whole set below it: "avx512bf16" runs VNNI's, AVX-512F's and AVX2's kernels
+ * too. The one cpuid reader of the engine. Thread-safe.
  */
 #ifndef QR_ENGINE_CPU_ISA_H
 #define QR_ENGINE_CPU_ISA_H
@@ -30,8 +31,8 @@ bool qr_isa_includes(qr_isa isa, qr_isa need);
 /** True when this machine (CPU and operating system) runs `isa`. */
 bool qr_isa_available(qr_isa isa);
 
-/** The ISA called `name`; NULL: what QUERENT_ISA says, else the best available. "avx512" means the best of AVX-512 that is available.
- *  QR_BAD_OPTION: no such name, or this machine cannot run it. */
+/** The ISA called `name`; NULL: what QUERENT_ISA says, else the best available. "avx512" means the
+ * best of AVX-512 that is available. QR_BAD_OPTION: no such name, or this machine cannot run it. */
 QR_MUST_USE qr_status qr_isa_choose(const char *name, qr_isa *out, qr_error *error);
 
 #endif

@@ -1,7 +1,9 @@
-/* engine/cpu/kernels/kernel_list.h: the rows of the kernels' table, and the prototypes of their functions.
+/* engine/cpu/kernels/kernel_list.h: the rows of the kernels' table, and the prototypes of their
+ * functions.
  *
- * X(operation, function type and name's stem, precision, ISA, ISA's file name, tolerance). Functions are named
- * qr_<stem>_<f32|...>__<isa>. Rows of one operation stand from the plainest to the fastest. */
+ * X(operation, function type and name's stem, precision, ISA, ISA's file name, tolerance).
+ * Functions are named qr_<stem>_<f32|...>__<isa>. Rows of one operation stand from the plainest to
+ * the fastest. */
 #ifndef QR_ENGINE_CPU_KERNEL_LIST_H
 #define QR_ENGINE_CPU_KERNEL_LIST_H
 

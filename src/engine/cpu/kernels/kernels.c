@@ -2,7 +2,11 @@
 #include "engine/cpu/kernels/kernel_list.h"
 
 #define ROW(op, type, stem, dtype, need, suffix, error)                                            \
-    {QR_OPERATION_##op, QR_PRECISION_##dtype, QR_ISA_##need, #stem "__" #suffix, error,            \
+    {QR_OPERATION_##op,                                                                            \
+     QR_PRECISION_##dtype,                                                                         \
+     QR_ISA_##need,                                                                                \
+     #stem "__" #suffix,                                                                           \
+     error,                                                                                        \
      (void (*)(void))qr_##stem##__##suffix},
 
 const qr_kernel qr_kernel_table[] = {QR_KERNEL_LIST(ROW)};
@@ -12,7 +16,8 @@ const qr_kernel *qr_kernel_find(qr_operation operation, qr_precision precision, 
     const qr_kernel *best = NULL;
     for (size_t i = 0; i < qr_kernel_table_len; i++) {
         const qr_kernel *row = &qr_kernel_table[i];
-        bool fits = row->operation == operation && row->precision <= precision && qr_isa_includes(isa, row->isa);
+        bool fits = row->operation == operation && row->precision <= precision &&
+                    qr_isa_includes(isa, row->isa);
         if (fits && (best == NULL || row->precision > best->precision ||
                      (row->precision == best->precision && row->isa >= best->isa)))
             best = row;
@@ -37,7 +42,8 @@ void qr_kernels_choose(qr_isa isa, qr_precision precision, qr_kernels *out) {
     };
 }
 
-/* f32: scores and queries of a block of 16. bf16: keys and values, rounded up to a pair, then the same in halves. */
+/* f32: scores and queries of a block of 16. bf16: keys and values, rounded up to a pair, then the
+ * same in halves. */
 size_t qr_attention_scratch_bytes(size_t keys, size_t D) {
     size_t single = (keys + D) * 16 * sizeof(float);
     size_t half = (keys + 1) * D * 4 + (keys + 1 + D) * 16 * 2;

@@ -1,14 +1,17 @@
-/* engine/cpu/kernels/kernels.h: every operation of the forward pass but the matrix products, and the one table of who does it.
+/* engine/cpu/kernels/kernels.h: every operation of the forward pass but the matrix products, and
+ * the one table of who does it.
  *
  *     qr_kernels k;
  *     qr_kernels_choose(isa, QR_PRECISION_F32, &k);
- *     k.layer_norm(y, x, residual, gamma, beta, eps, T, C);
+ *     k.pool(y, x, S, C);
  *
- * The table (operation, precision, ISA, tolerance) drives dispatch, tests/unit/engine/test_kernels.c and bench/kernels. A row's precision
- * says from which plan on its error is allowed (f32, bf16, int8): among the rows that it allows and whose ISA it includes, a plan takes
- * the one of the latest precision, then of the highest ISA. The plain C of QR_ISA_REF is the oracle.
- * Invariants: what a kernel computes for one row (one sequence, for attention and pooling) depends on nothing else in the call;
- * sums have one order, given by the sizes alone. No kernel allocates. Tensors are f32 and row-major; rows need no alignment.
+ * The table (operation, precision, ISA, tolerance) drives dispatch,
+ * tests/unit/engine/test_kernels.c and bench/kernels. A row's precision says from which plan on its
+ * error is allowed (f32, bf16, int8): among the rows that it allows and whose ISA it includes, a
+ * plan takes the one of the latest precision, then of the highest ISA. The plain C of QR_ISA_REF is
+ * the oracle. Invariants: what a kernel computes for one row (one sequence, for attention and
+ * pooling) depends on nothing else in the call; sums have one order, given by the sizes alone. No
+ * kernel allocates. Tensors are f32 and row-major; rows need no alignment.
  */
 #ifndef QR_ENGINE_CPU_KERNELS_H
 #define QR_ENGINE_CPU_KERNELS_H
@@ -16,23 +19,30 @@
 #include "engine/cpu/kernels/isa.h"
 #include "engine/engine.h"
 
-/** y[rows][C] = (x + residual - mean) / sqrt(variance + eps) * gamma + beta. `residual` may be NULL; y may be x or residual. */
-typedef void qr_layer_norm_kernel(float *y, const float *x, const float *residual, const float *gamma,
-                                  const float *beta, float eps, size_t rows, size_t C);
+/** y[rows][C] = (s - mean(s)) / sqrt(variance(s) + eps) * gamma + beta, where s = x + more +
+ * residual in this order; `more` and `residual` may be NULL; y may be any of the three. */
+typedef struct qr_layer_norm {
+    float *y;
+    const float *x, *more, *residual; /* [rows][C] */
+    const float *gamma, *beta;        /* [C] */
+    float eps;
+    size_t rows, C;
+} qr_layer_norm;
+typedef void qr_layer_norm_kernel(const qr_layer_norm *n);
 
 /** x[n] = activation(x[n]), in place. */
 typedef void qr_activation_kernel(float *x, size_t n);
 
-/** One sequence and one head: out[queries][D] = softmax(q * k^T) * v, with powers of 2 for powers of e: q brings the factor
- *  log2(e) / sqrt(D). Row strides in floats. */
+/** One sequence and one head: out[queries][D] = softmax(q * k^T) * v, with powers of 2 for powers
+ * of e: q brings the factor log2(e) / sqrt(D). Row strides in floats. */
 typedef struct qr_attention {
-    float *out;           /* [queries][D], stride ld_out */
-    const float *q;       /* [queries][D], stride ld_q */
-    const float *k, *v;   /* [keys][D], stride ld_kv */
+    float *out;         /* [queries][D], stride ld_out */
+    const float *q;     /* [queries][D], stride ld_q */
+    const float *k, *v; /* [keys][D], stride ld_kv */
     size_t ld_out, ld_q, ld_kv;
     size_t queries, keys; /* queries: all of the sequence's tokens, or only its first */
     size_t D;
-    void *scratch;        /* qr_attention_scratch_bytes(), 64-byte aligned, the calling thread's own */
+    void *scratch; /* qr_attention_scratch_bytes(), 64-byte aligned, the calling thread's own */
 } qr_attention;
 typedef void qr_attention_kernel(const qr_attention *a);
 
@@ -43,8 +53,8 @@ size_t qr_attention_scratch_bytes(size_t keys, size_t D);
 typedef void qr_pool_kernel(float *y, const float *x, size_t S, size_t C);
 
 /** y[C] = word + position + type (type may be NULL); word is f32, or IEEE f16 where `half`. */
-typedef void qr_embed_kernel(float *y, const void *word, bool half, const float *position, const float *type,
-                             size_t C);
+typedef void qr_embed_kernel(float *y, const void *word, bool half, const float *position,
+                             const float *type, size_t C);
 
 /** y[n] = x[n] in IEEE f16, rounded to nearest even; magnitudes above 65504 become 65504. */
 typedef void qr_halve_kernel(uint16_t *y, const float *x, size_t n);
@@ -74,7 +84,8 @@ typedef enum qr_operation {
     QR_OPERATION_COUNT
 } qr_operation;
 
-/** A row of the table. `tolerance`: the most that a result may differ from the reference's for inputs of order 1 (absolute). */
+/** A row of the table. `tolerance`: the most that a result may differ from the reference's for
+ * inputs of order 1 (absolute). */
 typedef struct qr_kernel {
     qr_operation operation;
     qr_precision precision;

@@ -1,8 +1,8 @@
-/* engine/cpu/kernels/layer_norm__avx2.c: layer_norm_body.h for this instruction set. Bound by loads and stores from L1: four passes' worth. */
+/* engine/cpu/kernels/layer_norm__avx2.c: layer_norm_body.h for this instruction set. Bound by loads
+ * and stores from L1: four passes' worth. */
 #include "engine/cpu/kernels/kernel_list.h"
 #include "engine/cpu/kernels/layer_norm_body.h"
 
-void qr_layer_norm_f32__avx2(float *y, const float *x, const float *residual, const float *gamma, const float *beta,
-                             float eps, size_t rows, size_t C) {
-    layer_norm(y, x, residual, gamma, beta, eps, rows, C);
+void qr_layer_norm_f32__avx2(const qr_layer_norm *n) {
+    layer_norm(n);
 }

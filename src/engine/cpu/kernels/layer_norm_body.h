@@ -1,7 +1,9 @@
-/* engine/cpu/kernels/layer_norm_body.h: residual and layer normalisation, for the instruction set of the including file.
+/* engine/cpu/kernels/layer_norm_body.h: residual and layer normalisation, for the instruction set
+ * of the including file.
  *
- * Two passes over a row that stays in L1: the sum x + residual and its mean, then the centred squares; no cancellation, whatever the mean.
- * Four partial sums, added in a fixed order. */
+ * Two passes over a row that stays in L1: the sum x + residual and its mean, then the centred
+ * squares; no cancellation, whatever the mean. Four partial sums, added in a fixed order. */
+#include "engine/cpu/kernels/kernels.h"
 #include "engine/cpu/kernels/vec_math.h"
 
 #include <math.h>
@@ -14,11 +16,14 @@ typedef struct partial_sums {
 } partial_sums;
 
 ALWAYS_INLINE float total(const partial_sums *s) {
-    return qr_vec_sum(qr_vec_add(qr_vec_add(s->part[0], s->part[1]), qr_vec_add(s->part[2], s->part[3])));
+    return qr_vec_sum(
+        qr_vec_add(qr_vec_add(s->part[0], s->part[1]), qr_vec_add(s->part[2], s->part[3])));
 }
 
-/* y = x + residual; returns the row's mean. */
-ALWAYS_INLINE float add_rows(float *y, const float *x, const float *residual, size_t C) {
+/* y = x + more + residual; returns the row's mean. NULL where there is none, known when it is
+ * inlined. */
+ALWAYS_INLINE float add_rows(float *y, const float *x, const float *more, const float *residual,
+                             size_t C) {
     qr_vec zero = qr_vec_set(0);
     partial_sums sum = {{zero, zero, zero, zero}};
     size_t c = 0;
@@ -26,6 +31,8 @@ ALWAYS_INLINE float add_rows(float *y, const float *x, const float *residual, si
         for (size_t i = 0; i < 4; i++) {
             size_t at = c + i * QR_VEC_LANES;
             qr_vec v = qr_vec_load(x + at);
+            if (more != NULL)
+                v = qr_vec_add(v, qr_vec_load(more + at));
             if (residual != NULL)
                 v = qr_vec_add(v, qr_vec_load(residual + at));
             qr_vec_store(y + at, v);
@@ -35,6 +42,8 @@ ALWAYS_INLINE float add_rows(float *y, const float *x, const float *residual, si
     for (; c < C; c += QR_VEC_LANES) {
         size_t n = C - c < QR_VEC_LANES ? C - c : QR_VEC_LANES;
         qr_vec v = qr_vec_load_first(x + c, n);
+        if (more != NULL)
+            v = qr_vec_add(v, qr_vec_load_first(more + c, n));
         if (residual != NULL)
             v = qr_vec_add(v, qr_vec_load_first(residual + c, n));
         qr_vec_store_first(y + c, v, n);
@@ -61,7 +70,8 @@ ALWAYS_INLINE float variance(const float *y, float mean, size_t C) {
     return total(&sum) / (float)C;
 }
 
-ALWAYS_INLINE void scale_row(float *y, float mean, float scale, const float *gamma, const float *beta, size_t C) {
+ALWAYS_INLINE void scale_row(float *y, float mean, float scale, const float *gamma,
+                             const float *beta, size_t C) {
     qr_vec m = qr_vec_set(mean), s = qr_vec_set(scale);
     size_t c = 0;
     for (; c + QR_VEC_LANES <= C; c += QR_VEC_LANES) {
@@ -76,10 +86,18 @@ ALWAYS_INLINE void scale_row(float *y, float mean, float scale, const float *gam
     }
 }
 
-ALWAYS_INLINE void layer_norm(float *y, const float *x, const float *residual, const float *gamma,
-                              const float *beta, float eps, size_t rows, size_t C) {
-    for (size_t r = 0; r < rows; r++, x += C, y += C) {
-        float mean = residual == NULL ? add_rows(y, x, NULL, C) : add_rows(y, x, residual + r * C, C);
-        scale_row(y, mean, 1 / sqrtf(variance(y, mean, C) + eps), gamma, beta, C);
+ALWAYS_INLINE void layer_norm(const qr_layer_norm *n) {
+    for (size_t r = 0; r < n->rows; r++) {
+        size_t C = n->C, at = r * C;
+        float *y = n->y + at;
+        const float *residual = n->residual == NULL ? NULL : n->residual + at;
+        float mean;
+        if (n->more != NULL && residual != NULL)
+            mean = add_rows(y, n->x + at, n->more + at, residual, C);
+        else if (residual != NULL)
+            mean = add_rows(y, n->x + at, NULL, residual, C);
+        else
+            mean = add_rows(y, n->x + at, n->more == NULL ? NULL : n->more + at, NULL, C);
+        scale_row(y, mean, 1 / sqrtf(variance(y, mean, C) + n->eps), n->gamma, n->beta, C);
     }
 }

@@ -1,5 +1,5 @@
-/* engine/cpu/kernels/pool_body.h: mean pooling, for the instruction set of the including file: columns stay in registers, rows are added
- * first to last. */
+/* engine/cpu/kernels/pool_body.h: mean pooling, for the instruction set of the including file:
+ * columns stay in registers, rows are added first to last. */
 #include "engine/cpu/kernels/vec_math.h"
 
 #define POOL_VECTORS 8 /* columns at a time: eight independent sums */

@@ -1,5 +1,6 @@
-/* engine/cpu/kernels/vec_math.h: what the vector kernels need beyond vec_avx512f.h or vec_avx2.h, whichever fits the including file's
- * instruction set: halves, division, sums across lanes (in one fixed order), and e^x. */
+/* engine/cpu/kernels/vec_math.h: what the vector kernels need beyond vec_avx512f.h or vec_avx2.h,
+ * whichever fits the including file's instruction set: halves, division, sums across lanes (in one
+ * fixed order), and e^x. */
 #ifndef QR_ENGINE_CPU_VEC_MATH_H
 #define QR_ENGINE_CPU_VEC_MATH_H
 
@@ -42,7 +43,8 @@ static inline qr_vec qr_vec_load_f16(const uint16_t *p) {
 }
 
 static inline void qr_vec_store_f16(uint16_t *p, qr_vec v) {
-    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm256_storeu_si256((__m256i *)p,
+                        _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
 static inline qr_vec qr_vec_round(qr_vec a) {
@@ -108,8 +110,9 @@ static inline qr_vec qr_vec_scale2(qr_vec a, qr_vec n) { /* n in -126..127 */
 
 #endif
 
-/* 2^x. x = n + r with |r| <= 1/2, and a polynomial of degree 5 in r, minimax for the relative error: at most 2.2e-7 of the
- * result, rounding included. Far below -126 the result is 0 or at most 1.2e-38, far above 126 it is at least 8e37 or infinite. */
+/* 2^x. x = n + r with |r| <= 1/2, and a polynomial of degree 5 in r, minimax for the relative
+ * error: at most 2.2e-7 of the result, rounding included. Far below -126 the result is 0 or at
+ * most 1.2e-38, far above 126 it is at least 8e37 or infinite. */
 static inline __attribute__((always_inline)) qr_vec qr_vec_exp2(qr_vec x) {
     x = qr_vec_bound2(x);
     qr_vec n = qr_vec_round(x), r = qr_vec_sub(x, n);

@@ -1,4 +1,5 @@
-/* engine/cpu/kernels/vec_transpose.h: square blocks of 4-byte values, turned over in registers (include vec_math.h first). */
+/* engine/cpu/kernels/vec_transpose.h: square blocks of 4-byte values, turned over in registers
+ * (include vec_math.h first). */
 #ifndef QR_ENGINE_CPU_VEC_TRANSPOSE_H
 #define QR_ENGINE_CPU_VEC_TRANSPOSE_H
 
@@ -11,7 +12,8 @@ static inline __attribute__((always_inline)) void qr_vec_transpose(qr_vec r[16])
         t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
         t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
     }
-    for (int i = 0; i < 16; i += 4) { /* fours: r[i + c] holds columns c, c + 4, c + 8, c + 12 of rows i..i + 3 */
+    for (int i = 0; i < 16;
+         i += 4) { /* fours: r[i + c] holds columns c, c + 4, c + 8, c + 12 of rows i..i + 3 */
         for (int h = 0; h < 2; h++) {
             __m512d a = _mm512_castps_pd(t[i + h]), b = _mm512_castps_pd(t[i + 2 + h]);
             r[i + 2 * h] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
@@ -19,7 +21,8 @@ static inline __attribute__((always_inline)) void qr_vec_transpose(qr_vec r[16])
         }
     }
     for (int c = 0; c < 4; c++) {
-        __m512 low02 = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88), low13 = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);
+        __m512 low02 = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88),
+               low13 = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);
         __m512 high02 = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);
         __m512 high13 = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
         t[c] = _mm512_shuffle_f32x4(low02, high02, 0x88);
