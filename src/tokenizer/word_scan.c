@@ -1,5 +1,5 @@
-/* tokenizer/word_scan.c: a text into words: added tokens, normalization and the pre-tokenizer in one
- * pass.
+/* tokenizer/word_scan.c: a text into words: added tokens, normalization and the pre-tokenizer in
+ * one pass.
  *
  * Plain ASCII words are lower-cased and hashed as they are scanned. At the first byte that is not
  * so plain (a byte from 0x80 on, a control character) the word is begun again in the general way,

@@ -9,7 +9,7 @@
 
 #include "server/http/http_internal.h"
 
-#define RUNS_A_STEP 16 /* then others of the loop get their turn */
+#define STEP_NS (QR_NS_PER_MS / 2) /* then others of the loop get their turn */
 
 /* libmicrohttpd's own complaints are about clients; they never hold what clients sent but in its
  * words "%s", so only the format goes to the log. */
@@ -26,7 +26,7 @@ void qr_http_pump(qr_http *http) {
         return; /* called from within: the run under way goes on */
     http->running = true;
     bool more = true;
-    for (int i = 0; more && i < RUNS_A_STEP; i++) {
+    for (uint64_t end = qr_clock_ns() + STEP_NS; more && qr_clock_ns() < end;) {
         MHD_UNSIGNED_LONG_LONG wait_ms = 1;
         MHD_run(http->daemon);
         more = MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES && wait_ms == 0;

@@ -103,4 +103,14 @@ static inline void qr_vec_store_u8(uint8_t *p, qr_vec v) {
     _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
 }
 
+/* The same for four vectors in a row, in a third of the instructions. */
+static inline void qr_vec_store_u8x4(uint8_t *p, const qr_vec v[4]) {
+    __m256i low = _mm256_packus_epi32(_mm256_cvtps_epi32(v[0]), _mm256_cvtps_epi32(v[1]));
+    __m256i high = _mm256_packus_epi32(_mm256_cvtps_epi32(v[2]), _mm256_cvtps_epi32(v[3]));
+    /* Packing goes by 128-bit lanes: dword 4 * lane + vector holds four codes of that vector. */
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_storeu_si256((__m256i *)p,
+                        _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), order));
+}
+
 #endif
