@@ -3,8 +3,8 @@
  *     qr_log(QR_LOG_INFO, "model %s loaded in %.0f ms", name, ms);
  *     qr_log_fields(QR_LOG_DEBUG, "request", fields, n);
  *
- * Never pass query text, passages or keys, but through qr_log_text(), which is silent without
- * --log-text. Thread-safe: a line is one write(2).
+ * Never pass query text, passages or keys, but where qr_log_text_allowed() (--log-text).
+ * Thread-safe: a line is one write(2).
  */
 #ifndef QR_BASE_LOG_H
 #define QR_BASE_LOG_H

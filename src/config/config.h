@@ -1,8 +1,9 @@
 /* config/config.h: every option of `querent serve` in one table: name, type, bounds, default, help.
  *
  *     qr_config *config;
- *     qr_config_load(argc, argv, &config, &error);      // defaults < YAML file < environment <
- * flags size_t port = qr_config_number(config, QR_OPTION_PORT); qr_config_destroy(config);
+ *     qr_config_load(argc, argv, &config, &error);   // defaults < YAML < environment < flags
+ *     size_t port = qr_config_number(config, QR_OPTION_PORT);
+ *     qr_config_destroy(config);
  *
  * The same row gives `--port`, `QUERENT_PORT`, the YAML key `port` and the line of --help. A fault
  * names option and source:

@@ -1,16 +1,14 @@
 /* engine/engine.h: a BERT model, a plan for this machine, and forward passes over ragged batches.
  *
- *     qr_engine *engine;
- *     qr_context *context;
- *     qr_engine_load("models/minilm", &(qr_engine_options){.precision = QR_PRECISION_F32}, &engine,
- * &error); qr_context_create(engine, NULL, 512, 32, &context, &error); const float *vectors; //
- * [B][C] qr_context_forward(context, &(qr_batch){ids, NULL, starts, B}, QR_OUTPUT_POOLED,
- * &vectors); qr_context_destroy(context); qr_engine_destroy(engine);
+ *     qr_engine_options options = {.precision = QR_PRECISION_F32};
+ *     qr_engine_load("models/minilm", &options, &engine, &error);
+ *     qr_context_create(engine, NULL, 512, 32, &context, &error);
+ *     const qr_batch batch = {ids, NULL, starts, B};
+ *     qr_context_forward(context, &batch, QR_OUTPUT_POOLED, &vectors);    // [B][C]
  *
- * Letters: B sequences in a batch, T tokens in a batch, S tokens in one sequence, L layers, C
- * hidden size, H heads, D head size, F feed-forward size, V vocabulary, P positions, K labels.
- * Threads: an engine is const after load and shared; a context belongs to one thread at a time (its
- * team's other members only work inside its calls).
+ * Letters: B sequences and T tokens in a batch, S tokens in a sequence, L layers, C hidden size,
+ * H heads, D head size, F feed-forward size, V vocabulary, P positions, K labels.
+ * Threads: an engine is const after load; a context belongs to one thread at a time.
  */
 #ifndef QR_ENGINE_H
 #define QR_ENGINE_H
@@ -23,11 +21,8 @@ typedef enum qr_precision {
     QR_PRECISION_BF16,
     QR_PRECISION_INT8
 } qr_precision;
-typedef enum qr_activation {
-    QR_GELU,
-    QR_GELU_NEW,
-    QR_RELU
-} qr_activation; /* erf; tanh; max(x, 0) */
+/* erf; tanh; max(x, 0) */
+typedef enum qr_activation { QR_GELU, QR_GELU_NEW, QR_RELU } qr_activation;
 typedef enum qr_pooling { QR_POOLING_MEAN, QR_POOLING_CLS } qr_pooling;
 typedef enum qr_head { QR_HEAD_NONE, QR_HEAD_SPAN, QR_HEAD_LABELS } qr_head;
 

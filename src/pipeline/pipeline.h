@@ -1,15 +1,15 @@
 /* pipeline/pipeline.h: tokenizer + engine: text in, result out.
  *
- *     qr_pipeline *pipeline;
- *     qr_pipeline_load("models/minilm", &(qr_pipeline_options){.precision = QR_PRECISION_F32},
- * &pipeline, &error);
+ *     qr_pipeline_options options = {.precision = QR_PRECISION_F32};
+ *     qr_pipeline_load("models/minilm", &options, &pipeline, &error);
  *
  *  Each job has two halves with the engine between them: *encode* turns text into token sequences
  * before the model, *decode* turns the model's floats into a result after it. A server queues
  * between the halves; tools call both at once.
  *
- *      text --qr_tokenizer_encode--> qr_encoding --qr_context_forward--> floats --qr_embed_finish /
- * qr_span_decode / qr_labels_finish--> result
+ *     text   --qr_tokenizer_encode, qr_span_encode-->                   tokens
+ *     tokens --qr_context_forward-->                                    floats
+ *     floats --qr_embed_finish, qr_span_decode, qr_labels_finish-->     result
  *
  *  Threads: a pipeline is const after load and shared.
  */

@@ -6,7 +6,7 @@
  * comes in by.
  *
  *      route = qr_api_route(method, path, &status);     // status says why not
- *      qr_api_decode(api, exchange);                    // exchange->status != OK: call qr_api_fail
+ *      qr_api_decode(api, exchange);                    // a fault: encode writes its answer
  *      (schedule runs exchange->ticket)
  *      qr_api_encode(api, exchange);                    // always leaves an answer in exchange->out
  *

@@ -4,9 +4,10 @@
  *     qr_http_open(&options, &http, &error);          // binds; nobody can connect yet
  *     qr_http_listen(http, &error);
  *     ... on_request(exchange) on the loop thread for each complete, guarded request
- *     qr_http_answer(http, exchange);                 // loop thread: sends exchange->out, then
- * frees the exchange qr_http_closing(http); qr_http_quiesce(http);   // stop accepting, end idle
- * connections qr_http_close(http);                            // when qr_http_open_exchanges() is 0
+ *     qr_http_answer(http, exchange);     // sends exchange->out, then frees the exchange
+ *     qr_http_closing(http);              // every answer carries Connection: close
+ *     qr_http_quiesce(http);              // stop accepting, end idle connections
+ *     qr_http_close(http);                // when qr_http_open_exchanges() is 0
  *
  * Owns the guard of docs/HTTP.md: what libmicrohttpd 0.9.75 lets through and must not.
  * Threads: the loop's only.

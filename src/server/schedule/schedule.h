@@ -1,12 +1,11 @@
 /* server/schedule/schedule.h: the queue between requests and engine: bounded, batched by tokens,
  * deadline-aware.
  *
- *     ticket.jobs = jobs; ticket.jobs_len = n; ticket.model = pipeline; ticket.deadline_ns = ...;
- * ticket.finished = done; status = qr_schedule_submit(schedule, &ticket);    // QR_OVERLOADED:
- * refused, nothing was taken
+ *     ticket.jobs = jobs; ticket.jobs_len = n; ticket.model = pipeline;
+ *     ticket.deadline_ns = ...; ticket.finished = done;
+ *     status = qr_schedule_submit(schedule, &ticket);    // QR_OVERLOADED: nothing was taken
  *     ...
- *     done(&ticket);                                     // on a worker, exactly once a submitted
- * ticket
+ *     done(&ticket);            // on a worker, exactly once for each ticket that was admitted
  *
  * Workers take jobs first come first served into one ragged batch per model, as long as the token
  * budget lasts, and run it on their own qr_context; idle workers park in the team and help a lonely
