@@ -14,22 +14,9 @@
 
 static inline void quantize_int8(const qr_gemm_shape *shape, const float *x, void *row) {
     const size_t K = shape->K, whole = K / QR_VEC_LANES * QR_VEC_LANES;
-    const size_t fours = K / (4 * QR_VEC_LANES) * (4 * QR_VEC_LANES);
     const qr_vec first = qr_vec_set(x[0]);
     qr_vec least = first, most = first;
-    if (fours > 0) {
-        qr_vec low4[4] = {first, first, first, first}, high4[4] = {first, first, first, first};
-        for (size_t k = 0; k < fours; k += 4 * QR_VEC_LANES) {
-            for (size_t i = 0; i < 4; i++) {
-                qr_vec v = qr_vec_load(x + k + i * QR_VEC_LANES);
-                low4[i] = qr_vec_min(low4[i], v);
-                high4[i] = qr_vec_max(high4[i], v);
-            }
-        }
-        least = qr_vec_min(qr_vec_min(low4[0], low4[1]), qr_vec_min(low4[2], low4[3]));
-        most = qr_vec_max(qr_vec_max(high4[0], high4[1]), qr_vec_max(high4[2], high4[3]));
-    }
-    for (size_t k = fours; k < whole; k += QR_VEC_LANES) {
+    for (size_t k = 0; k < whole; k += QR_VEC_LANES) {
         qr_vec v = qr_vec_load(x + k);
         least = qr_vec_min(least, v);
         most = qr_vec_max(most, v);
@@ -48,13 +35,7 @@ static inline void quantize_int8(const qr_gemm_shape *shape, const float *x, voi
     const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
     const qr_vec offset = qr_vec_set(low), factor = qr_vec_set(inverse);
     uint8_t *out = row;
-    for (size_t k = 0; k < fours; k += 4 * QR_VEC_LANES) {
-        qr_vec v[4];
-        for (size_t i = 0; i < 4; i++)
-            v[i] = qr_vec_mul(qr_vec_sub(qr_vec_load(x + k + i * QR_VEC_LANES), offset), factor);
-        qr_vec_store_u8x4(out + k, v);
-    }
-    for (size_t k = fours; k < whole; k += QR_VEC_LANES)
+    for (size_t k = 0; k < whole; k += QR_VEC_LANES)
         qr_vec_store_u8(out + k, qr_vec_mul(qr_vec_sub(qr_vec_load(x + k), offset), factor));
     if (whole < K) { /* the zeros behind x become some code; weights there are 0 */
         qr_vec v = qr_vec_load_first(x + whole, K - whole);

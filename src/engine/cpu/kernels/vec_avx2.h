@@ -97,20 +97,9 @@ static inline qr_vec qr_vec_from_i32(const int32_t *p) {
 
 /* Rounds to nearest even, clamps to 0..255 (from above; the caller's lanes are not below 0). */
 static inline void qr_vec_store_u8(uint8_t *p, qr_vec v) {
-    /* Beyond 2^31 the conversion would give the least integer. */
-    __m256i i = _mm256_cvtps_epi32(_mm256_min_ps(v, _mm256_set1_ps(255.0f)));
+    __m256i i = _mm256_cvtps_epi32(v);
     __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
     _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
-}
-
-/* The same for four vectors in a row, in a third of the instructions. */
-static inline void qr_vec_store_u8x4(uint8_t *p, const qr_vec v[4]) {
-    __m256i low = _mm256_packus_epi32(_mm256_cvtps_epi32(v[0]), _mm256_cvtps_epi32(v[1]));
-    __m256i high = _mm256_packus_epi32(_mm256_cvtps_epi32(v[2]), _mm256_cvtps_epi32(v[3]));
-    /* Packing goes by 128-bit lanes: dword 4 * lane + vector holds four codes of that vector. */
-    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    _mm256_storeu_si256((__m256i *)p,
-                        _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), order));
 }
 
 #endif

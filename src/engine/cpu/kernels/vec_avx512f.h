@@ -93,13 +93,4 @@ static inline void qr_vec_store_u8(uint8_t *p, qr_vec v) {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(v)));
 }
 
-/* The same for four vectors in a row, in a third of the instructions. */
-static inline void qr_vec_store_u8x4(uint8_t *p, const qr_vec v[4]) {
-    __m512i low = _mm512_packus_epi32(_mm512_cvtps_epi32(v[0]), _mm512_cvtps_epi32(v[1]));
-    __m512i high = _mm512_packus_epi32(_mm512_cvtps_epi32(v[2]), _mm512_cvtps_epi32(v[3]));
-    /* Packing goes by 128-bit lanes: dword 4 * lane + vector holds four codes of that vector. */
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high)));
-}
-
 #endif
