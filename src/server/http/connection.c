@@ -115,15 +115,21 @@ static void look_at_idle(qr_connection *c, uint64_t now_ns) {
         qr__connection_phase(c, QR_PHASE_HEAD, now_ns);
 }
 
+/* Between two requests, or before the first, for so long that none is on its way. */
+static bool is_drained(const qr_connection *c, uint64_t now_ns) {
+    uint64_t since_ns = now_ns - c->phase_since_ns;
+    if (c->phase == QR_PHASE_IDLE)
+        return since_ns >= QR_DRAIN_IDLE_NS;
+    return c->phase == QR_PHASE_HEAD && c->request == NULL && since_ns >= QR_DRAIN_FRESH_NS;
+}
+
 void qr__http_sweep(void *state) {
     qr_http *http = state;
     uint64_t now = qr_clock_ns();
     for (qr_connection *c = http->connections; c != NULL; c = c->next) {
         if (c->phase == QR_PHASE_IDLE)
             look_at_idle(c, now);
-        bool drained =
-            http->quiesced && now - c->phase_since_ns >= QR_DRAIN_IDLE_NS &&
-            (c->phase == QR_PHASE_IDLE || (c->phase == QR_PHASE_HEAD && c->request == NULL));
+        bool drained = http->quiesced && is_drained(c, now);
         if (now >= c->deadline_ns && c->phase == QR_PHASE_WRITE)
             connection_abort(c);
         else if (now >= c->deadline_ns || drained)

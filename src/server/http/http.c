@@ -161,14 +161,8 @@ void qr_http_quiesce(qr_http *http) {
     if (http->quiesced)
         return;
     http->quiesced = true;
-    if (http->listening) {
-        qr__http_accept_again(http);
-        size_t before;
-        do { /* what the system has accepted for us is ours to answer */
-            before = http->connections_len;
-            qr__http_accept(http);
-        } while (http->connections_len > before);
-    }
+    if (http->listening)
+        qr__http_accept_last(http);
     http->listening = false;
     qr_watch_close(http->listen_watch);
     http->listen_watch = NULL;

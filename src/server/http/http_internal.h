@@ -23,6 +23,7 @@
 #define QR_WRITE_NS            (5 * QR_NS_PER_S)
 #define QR_IDLE_NS             (75 * QR_NS_PER_S) /* longer than pooling proxies keep theirs */
 #define QR_DRAIN_IDLE_NS       (200 * QR_NS_PER_MS)
+#define QR_DRAIN_FRESH_NS      QR_NS_PER_S /* accepted, but its first request is still on its way */
 #define QR_CONNECTION_AGE_NS   (600 * QR_NS_PER_S) /* plus up to a fifth, at random */
 #define QR_CONNECTION_REQUESTS 1000
 #define QR_SWEEP_MS            100
@@ -97,6 +98,7 @@ struct qr_http {
 qr_status qr__http_bind(qr_http *http, qr_error *error);
 void qr__http_accept(void *http);
 void qr__http_accept_again(qr_http *http);
+void qr__http_accept_last(qr_http *http);
 void qr__http_accept_retry(void *http);
 
 /* connection.c */

@@ -4,6 +4,7 @@
  * descriptors run out while idle connections hold on, and cannot make room by ending the one that
  * has been idle longest. */
 #include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -145,4 +146,19 @@ void qr__http_accept_again(qr_http *http) {
 
 void qr__http_accept_retry(void *http) {
     qr__http_accept_again(http);
+}
+
+/* Before the socket is closed: what the system has accepted for us is ours to answer. A filter that drops every further packet (best
+ * effort) keeps a connection from being completed behind the last accept and reset by the close; its client tries again and learns
+ * that nobody listens. */
+void qr__http_accept_last(qr_http *http) {
+    struct sock_filter drop[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+    const struct sock_fprog program = {.len = 1, .filter = drop};
+    (void)setsockopt(http->listen_fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    qr__http_accept_again(http);
+    size_t before;
+    do {
+        before = http->connections_len;
+        qr__http_accept(http);
+    } while (http->connections_len > before);
 }
