@@ -26,64 +26,56 @@ static size_t bytes_of(const qr_matrix *matrix, size_t rows) {
     return matrix == NULL ? 0 : qr_matrix_operand_bytes(matrix, rows);
 }
 
-/* Operands for a desk (what reads [T][C]) and for a half's Wo and Wdown. */
+/* The largest of each of the context's operands. */
 typedef struct operands {
-    size_t desk, desk_q, half[QR_HALVES];
+    size_t all, q, half[QR_HALVES];
 } operands;
 
 static operands measure(const qr_weights *w, size_t rows) {
     operands most = {0};
     const qr_matrix *heads[] = {w->span, w->pooler, w->classifier};
     for (size_t i = 0; i < 3; i++)
-        most.desk = qr_max(most.desk, bytes_of(heads[i], rows));
+        most.all = qr_max(most.all, bytes_of(heads[i], rows));
     for (size_t i = 0; i < w->bert->info.layers * QR_HALVES; i++) {
         size_t h = i % QR_HALVES;
         const qr_weights_half *half = &w->layers[i / QR_HALVES].half[h];
         const qr_matrix *all[] = {half->qkv, half->kv, half->up};
         for (size_t m = 0; m < 3; m++)
-            most.desk = qr_max(most.desk, bytes_of(all[m], rows));
-        most.desk_q = qr_max(most.desk_q, bytes_of(half->q, rows));
+            most.all = qr_max(most.all, bytes_of(all[m], rows));
+        most.q = qr_max(most.q, bytes_of(half->q, rows));
         most.half[h] = qr_max(most.half[h], bytes_of(half->output, rows));
         most.half[h] = qr_max(most.half[h], bytes_of(half->down, rows));
     }
     return most;
 }
 
-static void cut_desk(cutter *k, const qr_context *c, size_t rows, size_t sequences, qr_desk *desk) {
-    const qr_model_info *info = &c->weights->bert->info;
-    operands bytes = measure(c->weights, rows);
-    size_t row = info->hidden * sizeof(float);
-    desk->hidden = cut(k, rows, row);
-    desk->middle = cut(k, rows, row);
-    desk->first = cut(k, sequences, row);
-    desk->operand = cut(k, 1, bytes.desk);
-    desk->operand_q = cut(k, 1, bytes.desk_q);
-    size_t keys = qr_min(c->tokens_max, info->positions);
-    desk->scratch = cut(k, 1, qr_attention_scratch_bytes(keys, info->hidden / info->heads));
-}
-
 static size_t cut_all(qr_context *c) {
     const qr_model_info *info = &c->weights->bert->info;
     cutter k = {.base = c->block};
-    size_t T = c->tokens_max, B = c->sequences_max, C = info->hidden,
-           small = qr_min(T, QR_DESK_TOKENS);
-    c->desks = cut(&k, (size_t)c->members, sizeof *c->desks);
-    qr_desk unused;
-    for (int m = 0; m < c->members; m++) {
-        size_t rows = m == 0 ? T : small;
-        cut_desk(&k, c, rows, qr_min(rows, B), c->block == NULL ? &unused : &c->desks[m]);
-    }
+    size_t T = c->tokens_max, B = c->sequences_max, C = info->hidden;
+    operands bytes = measure(c->weights, T);
+    c->hidden = cut(&k, T * C, sizeof(float));
+    c->middle = cut(&k, T * C, sizeof(float));
+    c->first = cut(&k, B * C, sizeof(float));
     c->wide = cut(&k, T * qr_max(3 * C, info->feed_forward), sizeof(float));
     c->mixed = cut(&k, T * C, sizeof(float));
-    operands bytes = measure(c->weights, T);
+    c->operand = cut(&k, 1, bytes.all);
+    c->operand_q = cut(&k, 1, bytes.q);
     for (size_t h = 0; h < c->weights->halves; h++) {
         c->operand_half[h] = cut(&k, 1, bytes.half[h]);
         c->partial[h] = cut(&k, T * C, sizeof(float));
-        c->partial_small[h] = cut(&k, small * C, sizeof(float));
     }
     size_t result = info->head == QR_HEAD_SPAN ? 2 * T : 0;
     result = qr_max(result, B * qr_max(C, info->labels));
     c->result = cut(&k, result, sizeof(float));
+    c->scratch = cut(&k, (size_t)c->members, sizeof *c->scratch);
+    size_t scratch =
+        qr_attention_scratch_bytes(qr_min(T, info->positions), info->hidden / info->heads);
+    for (int m = 0; m < c->members; m++) {
+        void *own = cut(&k, 1, scratch);
+        if (c->block != NULL)
+            c->scratch[m] = own;
+    }
     return k.used;
 }
 
@@ -167,7 +159,6 @@ qr_status qr_context_forward(qr_context *context, const qr_batch *batch, qr_outp
     const qr_model_info *info = &context->weights->bert->info;
     context->batch = batch;
     context->tokens = batch->starts[batch->sequences];
-    context->own_desks = context->tokens <= QR_DESK_TOKENS;
     context->first_only = context->weights->layers[info->layers - 1].half[0].q != NULL &&
                           (wanted == QR_OUTPUT_LABELS ||
                            (wanted == QR_OUTPUT_POOLED && info->pooling == QR_POOLING_CLS));

@@ -1,27 +1,12 @@
 /* engine/cpu/context.h: the workspace of a forward pass.
  *
- * One block of memory, cut at creation. What all members of a gang write together (each its rows,
- * heads or columns) is there once; what each of them reads and writes alone stands on its desk. For
- * small batches row-wise work (layer norm, operands) is done by every member for itself on its
- * desk, which costs less than a barrier; for large ones the leader's desk is everybody's.
- */
+ * One block of memory, cut at creation: tensors that the members of a gang write together, each its
+ * rows, heads or columns, and for each member a scratch of its own. */
 #ifndef QR_ENGINE_CPU_CONTEXT_H
 #define QR_ENGINE_CPU_CONTEXT_H
 
 #include "engine/cpu/team.h"
 #include "engine/cpu/weights.h"
-
-/** Batches of at most this many tokens do their row-wise work on every member's own desk. */
-#define QR_DESK_TOKENS 24
-
-typedef struct qr_desk {
-    float *hidden;   /* [T][C] the residual stream at a layer's ends */
-    float *middle;   /* [T][C] the residual stream between attention and feed-forward */
-    float *first;    /* [B][C] rows of `hidden` that hold the sequences' first tokens */
-    void *operand;   /* what a matrix reads of one of these */
-    void *operand_q; /* the same for the last layer's queries */
-    void *scratch;   /* attention's, never shared */
-} qr_desk;
 
 struct qr_context {
     const qr_weights *weights;
@@ -29,16 +14,18 @@ struct qr_context {
     size_t tokens_max, sequences_max;
     void *block;
     size_t block_bytes;
-    float *wide;  /* [T][max(3C, F)] queries, keys and values; then the inner activations; one half
-                     behind the other */
-    float *mixed; /* [T][C] attention's output, one half behind the other */
-    void *operand_half[QR_HALVES];   /* what a half's Wo or Wdown reads */
-    float *partial[QR_HALVES];       /* [T][C] what each half adds to the residual stream */
-    float *partial_small[QR_HALVES]; /* the same for the feed-forward of small batches: on their own
-                                        desks, members may still read attention's partial sums when
-                                        these are written */
-    float *result;                   /* pooled vectors or logits */
-    qr_desk *desks;                  /* [members] */
+    float *hidden; /* [T][C] the residual stream at a layer's ends */
+    float *middle; /* [T][C] the residual stream between attention and feed-forward */
+    float *first;  /* [B][C] rows of `hidden` that hold the sequences' first tokens */
+    float
+        *wide; /* [T][max(3C, F)] queries, keys, values; then inner activations; half behind half */
+    float *mixed;                  /* [T][C] attention's output, half behind half */
+    float *partial[QR_HALVES];     /* [T][C] what each half adds to the residual stream */
+    void *operand;                 /* what a matrix reads of the residual stream */
+    void *operand_q;               /* the same for the last layer's queries */
+    void *operand_half[QR_HALVES]; /* what a half's Wo or Wdown reads */
+    float *result;                 /* pooled vectors or logits */
+    void **scratch;                /* [members] attention's */
     int members;
     qr_gang gang;
 
@@ -47,7 +34,6 @@ struct qr_context {
     size_t tokens;
     int wanted;      /* members */
     bool first_only; /* the last layer computes first tokens only */
-    bool own_desks;
 };
 
 QR_MUST_USE qr_status qr__context_create(const qr_weights *weights, qr_team *team,

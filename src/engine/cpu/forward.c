@@ -35,9 +35,9 @@ static void embed(qr_pass *p) {
         const float *type = NULL;
         if (bert->info.types > 0)
             type = bert->type + (batch->types == NULL ? 0 : batch->types[t]) * C;
-        p->weights->kernels.embed(p->desk->hidden + t * C, word, words->half, position, type, C);
+        p->weights->kernels.embed(p->context->hidden + t * C, word, words->half, position, type, C);
     }
-    float *mine = p->desk->hidden + p->begin * C;
+    float *mine = p->context->hidden + p->begin * C;
     p->weights->kernels.layer_norm(&(qr_layer_norm){.y = mine,
                                                     .x = mine,
                                                     .gamma = bert->embedding_norm.gamma,
@@ -48,8 +48,9 @@ static void embed(qr_pass *p) {
 }
 
 /* out = LayerNorm(sum of the halves' parts + residual), this member's rows. */
-static void add_norm(const qr_pass *p, float *out, float *const parts[QR_HALVES],
-                     const float *residual, const qr_bert_norm *norm) {
+static void add_norm(const qr_pass *p, float *out, const float *residual,
+                     const qr_bert_norm *norm) {
+    float *const *parts = p->context->partial;
     size_t at = p->begin * p->C;
     p->weights->kernels.layer_norm(
         &(qr_layer_norm){.y = out + at,
@@ -73,7 +74,7 @@ static void project(const qr_pass *p, const qr_weights_half *half, float *const 
 /* Attention for all tokens. */
 static void attend(const qr_pass *p, const qr_weights_half *half) {
     qr_matrix *const qkv[] = {half[0].qkv, half[1].qkv};
-    void *const in[] = {p->desk->operand, p->desk->operand};
+    void *const in[] = {p->context->operand, p->context->operand};
     size_t one[QR_HALVES], three[QR_HALVES];
     widths_of(p, half, 1, one);
     widths_of(p, half, 3, three);
@@ -83,7 +84,7 @@ static void attend(const qr_pass *p, const qr_weights_half *half) {
     qr_pass_cut(p->context->mixed, p->rows, one, heads.out);
     for (size_t h = 0; h < QR_HALVES; h++)
         heads.kv[h] = heads.q[h] + one[h];
-    qr_pass_operand(p, qkv[0], p->desk->hidden, p->desk->operand);
+    qr_pass_operand(p, qkv[0], p->context->hidden, p->context->operand);
     qr_pass_multiply(p, qkv, in, QR_EPILOGUE_BIAS, heads.q);
     qr_pass_attention(p, &heads);
     project(p, half, heads.out);
@@ -94,8 +95,9 @@ static void attend(const qr_pass *p, const qr_weights_half *half) {
 static void attend_last(qr_pass *p, const qr_weights_half *half) {
     const qr_batch *batch = p->context->batch;
     qr_matrix *const kv[] = {half[0].kv, half[1].kv}, *const q[] = {half[0].q, half[1].q};
-    void *const in[] = {p->desk->operand, p->desk->operand}, *const in_q[] = {p->desk->operand_q,
-                                                                              p->desk->operand_q};
+    void *const in[] = {p->context->operand, p->context->operand}, *const in_q[] = {
+                                                                       p->context->operand_q,
+                                                                       p->context->operand_q};
     size_t one[QR_HALVES], two[QR_HALVES], C = p->C;
     widths_of(p, half, 1, one);
     widths_of(p, half, 2, two);
@@ -105,34 +107,33 @@ static void attend_last(qr_pass *p, const qr_weights_half *half) {
                            .first_only = p->context->first_only};
     qr_pass_cut(p->context->wide, p->rows, two, heads.kv);
     qr_pass_cut(p->context->wide + 2 * C * p->rows, p->rows, one, heads.q);
-    qr_pass_operand(p, kv[0], p->desk->hidden, p->desk->operand);
+    qr_pass_operand(p, kv[0], p->context->hidden, p->context->operand);
     qr_pass_multiply(p, kv, in, QR_EPILOGUE_BIAS, heads.kv);
-    const float *x = p->desk->hidden;
+    const float *x = p->context->hidden;
     if (heads.first_only) {
         qr_pass_share(p, batch->sequences);
         for (size_t b = p->begin; b < p->end; b++)
-            memcpy(p->desk->first + b * C, x + batch->starts[b] * C, C * sizeof(float));
-        x = p->desk->first;
+            memcpy(p->context->first + b * C, x + batch->starts[b] * C, C * sizeof(float));
+        x = p->context->first;
     }
     qr_pass_cut(p->context->mixed, p->rows, one, heads.out);
-    qr_pass_operand(p, q[0], x, p->desk->operand_q);
+    qr_pass_operand(p, q[0], x, p->context->operand_q);
     qr_pass_multiply(p, q, in_q, QR_EPILOGUE_BIAS, heads.q);
     qr_pass_attention(p, &heads);
     project(p, half, heads.out);
 }
 
-/* gelu(middle * Wup + b) * Wdown, into the partial sums `parts`. */
-static void feed_forward(const qr_pass *p, const qr_weights_half *half,
-                         float *const parts[QR_HALVES]) {
+/* gelu(middle * Wup + b) * Wdown, into the partial sums. */
+static void feed_forward(const qr_pass *p, const qr_weights_half *half) {
     qr_matrix *const up[] = {half[0].up, half[1].up}, *const down[] = {half[0].down, half[1].down};
-    void *const in[] = {p->desk->operand, p->desk->operand};
+    void *const in[] = {p->context->operand, p->context->operand};
     size_t features[] = {half[0].features, half[1].features};
     float *inner[QR_HALVES];
     qr_pass_cut(p->context->wide, p->rows, features, inner);
-    qr_pass_operand(p, up[0], p->desk->middle, p->desk->operand);
+    qr_pass_operand(p, up[0], p->context->middle, p->context->operand);
     qr_pass_multiply(p, up, in, p->weights->activation, inner);
     qr_pass_operand_halves(p, down, inner);
-    qr_pass_multiply(p, down, p->context->operand_half, QR_EPILOGUE_BIAS, parts);
+    qr_pass_multiply(p, down, p->context->operand_half, QR_EPILOGUE_BIAS, p->context->partial);
 }
 
 /* One member's pass, from layer seat.stage on: the leader's from 0, a recruit's from where it was
@@ -147,16 +148,12 @@ static void forward(void *argument, qr_gang *gang, qr_seat seat) {
                  .seat = seat,
                  .C = C,
                  .D = C / w->bert->info.heads};
-    p.desk = &c->desks[c->own_desks ? seat.rank : 0];
-    const float *middle =
-        c->desks[0].middle; /* a recruit finds its residual on the leader's desk */
-    float *const *parts = c->own_desks ? c->partial_small : c->partial;
     for (size_t l = seat.stage; l <= L; l++) {
         bool first_only = c->first_only && l + 1 == L;
         qr_pass_share(&p, c->first_only && l == L ? c->batch->sequences : c->tokens);
         if (l > 0)
-            add_norm(&p, p.desk->hidden, parts, middle, &w->layers[l - 1].output_norm);
-        else if (seat.rank == 0 || c->own_desks)
+            add_norm(&p, c->hidden, c->middle, &w->layers[l - 1].output_norm);
+        else if (seat.rank == 0)
             embed(&p);
         if (l == L)
             break;
@@ -170,10 +167,8 @@ static void forward(void *argument, qr_gang *gang, qr_seat seat) {
         else
             attend_last(&p, layer->half);
         qr_gang_barrier(gang, &p.seat);
-        add_norm(&p, p.desk->middle, c->partial, first_only ? p.desk->first : p.desk->hidden,
-                 &layer->attention_norm);
-        feed_forward(&p, layer->half, parts);
-        middle = p.desk->middle;
+        add_norm(&p, c->middle, first_only ? c->first : c->hidden, &layer->attention_norm);
+        feed_forward(&p, layer->half);
         if (l + 1 < L)
             qr_gang_admit(gang, &p.seat, l + 1);
         else
@@ -185,5 +180,5 @@ const float *qr__forward(qr_context *context) {
     qr_gang_open(&context->gang, context->team, context->wanted, forward, context);
     forward(context, &context->gang, (qr_seat){.rank = 0, .ranks = 1, .stage = 0});
     qr_gang_close(&context->gang);
-    return context->desks[0].hidden;
+    return context->hidden;
 }

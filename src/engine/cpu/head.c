@@ -4,9 +4,9 @@
 
 /* [rows][C] through a small f32 matrix. */
 static void linear(qr_context *c, const qr_matrix *matrix, const float *x, size_t rows, float *y) {
-    qr_matrix_operand(matrix, x, qr_matrix_in(matrix), 0, rows, c->desks[0].operand);
-    qr_matrix_multiply(matrix, c->desks[0].operand, rows, QR_EPILOGUE_BIAS, y,
-                       qr_matrix_out(matrix), 0, qr_matrix_panels(matrix));
+    qr_matrix_operand(matrix, x, qr_matrix_in(matrix), 0, rows, c->operand);
+    qr_matrix_multiply(matrix, c->operand, rows, QR_EPILOGUE_BIAS, y, qr_matrix_out(matrix), 0,
+                       qr_matrix_panels(matrix));
 }
 
 /* The first token's row of each sequence: [B][C]. */
@@ -15,8 +15,8 @@ static const float *first_rows(qr_context *c, const float *hidden) {
     if (c->first_only)
         return hidden;
     for (size_t b = 0; b < c->batch->sequences; b++)
-        memcpy(c->desks[0].first + b * C, hidden + c->batch->starts[b] * C, C * sizeof(float));
-    return c->desks[0].first;
+        memcpy(c->first + b * C, hidden + c->batch->starts[b] * C, C * sizeof(float));
+    return c->first;
 }
 
 static const float *pooled(qr_context *c, const float *hidden) {

@@ -9,10 +9,7 @@ static void share(size_t count, const qr_seat *seat, size_t *begin, size_t *end)
 void qr_pass_share(qr_pass *p, size_t rows) {
     size_t halves = p->weights->halves;
     p->rows = rows;
-    p->begin = 0;
-    p->end = rows;
-    if (!p->context->own_desks)
-        share(rows, &p->seat, &p->begin, &p->end);
+    share(rows, &p->seat, &p->begin, &p->end);
     p->half_begin = 0;
     p->half_end = halves;
     p->apart = halves % (size_t)p->seat.ranks == 0;
@@ -27,8 +24,7 @@ void qr_pass_meet_halves(const qr_pass *p) {
 
 void qr_pass_operand(const qr_pass *p, const qr_matrix *matrix, const float *x, void *operand) {
     qr_matrix_operand(matrix, x, qr_matrix_in(matrix), p->begin, p->end, operand);
-    if (!p->context->own_desks)
-        qr_gang_barrier(p->gang, &p->seat);
+    qr_gang_barrier(p->gang, &p->seat);
 }
 
 void qr_pass_multiply(const qr_pass *p, qr_matrix *const matrices[QR_HALVES],
@@ -92,7 +88,7 @@ static void attend(const qr_pass *p, const qr_pass_heads *heads, size_t h, size_
         .queries = heads->first_only ? 1 : S,
         .keys = S,
         .D = p->D,
-        .scratch = p->context->desks[p->seat.rank].scratch,
+        .scratch = p->context->scratch[p->seat.rank],
     };
     p->weights->kernels.attention(&task);
 }

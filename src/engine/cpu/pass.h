@@ -3,9 +3,9 @@
  * Where there are as many members as halves (or one), each takes whole halves of every layer
  * ("apart"): it multiplies what it attended, and projects down what it projected up, without
  * waiting for anybody. With other numbers of members each takes its share of columns, (sequence,
- * head) pairs or rows of both halves, and they meet after each step. Rows of the residual stream
- * are everybody's: on small batches each member does them all on its own desk, on large ones it
- * does its share on the leader's.
+ * head) pairs or rows of both halves, and they meet after each step. Of the
+ * residual stream each does its share of the rows; a barrier for that is cheaper than all rows done by
+ * everybody, already for four tokens.
  */
 #ifndef QR_ENGINE_CPU_PASS_H
 #define QR_ENGINE_CPU_PASS_H
@@ -17,7 +17,6 @@ typedef struct qr_pass {
     const qr_weights *weights;
     qr_gang *gang;
     qr_seat seat;
-    qr_desk *desk; /* where this member's rows are */
     size_t C, D;
     size_t rows;       /* T, or B once only first tokens are left */
     size_t begin, end; /* rows of the residual stream that this member does */

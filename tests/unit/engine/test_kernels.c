@@ -192,6 +192,39 @@ Test(kernels, every_row_is_near_plain_c, .timeout = 300) {
     }
 }
 
+/* Scores 128 apart, rising (the first group of keys is no reference for the last) and falling: all the
+ * weight is on one key, and nothing overflows. */
+Test(kernels, attention_bears_any_scores) {
+    enum { D = 32, MOST = 200 };
+    float *q = calloc(MOST * D, 4), *k = calloc(MOST * D, 4), *v = draw_many(MOST * D, 1);
+    float *out = calloc(MOST * D, 4);
+    void *scratch = aligned_alloc(64, qr_round_up(qr_attention_scratch_bytes(MOST, D), 64));
+    for (size_t i = 0; i < qr_kernel_table_len; i++) {
+        const qr_kernel *row = &qr_kernel_table[i];
+        if (row->operation != QR_OPERATION_ATTENTION || !qr_isa_available(row->isa))
+            continue;
+        for (size_t keys = 2; keys <= MOST; keys += 11) {
+            for (int falling = 0; falling < 2; falling++) {
+                for (size_t j = 0; j < keys; j++) {
+                    q[j * D] = 8;
+                    k[j * D] = (float)(falling ? keys - j : j) * 16; /* exact in bf16 */
+                }
+                qr_attention a = {.out = out, .q = q, .k = k, .v = v, .ld_out = D, .ld_q = D};
+                a.ld_kv = D;
+                a.queries = a.keys = keys;
+                a.D = D;
+                a.scratch = scratch;
+                ((qr_attention_kernel *)row->function)(&a);
+                const float *winner = v + (falling ? 0 : keys - 1) * D;
+                for (size_t j = 0; j < keys; j++)
+                    cr_assert_leq(difference(out + j * D, winner, D), 4e-3,
+                                  "%s, %zu keys, query %zu", row->name, keys, j);
+            }
+        }
+    }
+    free(q), free(k), free(v), free(out), free(scratch);
+}
+
 /* The plain C is right by itself: known values, and softmax's sum. */
 Test(kernels, plain_c_knows_some_values) {
     qr_kernels k;
