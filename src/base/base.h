@@ -1,13 +1,15 @@
 /* base/base.h: the house's foundation, and the one header other rooms include from it.
  *
- * Status codes, text spans, arenas, capped buffers, checked arithmetic, log, clock, files, limits.
- * Knows nothing of models, HTTP or JSON; needs libc only.
+ * Status codes, text spans, arenas, capped buffers, checked arithmetic, log, clock, files,
+ * limits, threads that wait. Knows nothing of models, HTTP or JSON; needs libc only.
  */
 #ifndef QR_BASE_H
 #define QR_BASE_H
 
 #include "base/arena.h"
+#include "base/assert.h"
 #include "base/buf.h"
+#include "base/chaos.h"
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/cores.h"
@@ -16,8 +18,10 @@
 #include "base/json_text.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/pool.h"
 #include "base/rate.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "base/wait.h"
 
 #endif
