@@ -77,7 +77,7 @@ static void write_json(const bench_report *report, const qr_pipeline *pipeline, 
     qr_buf_literal(out, "{\"model\":");
     qr_json_text(out, qr_text_of(qr_pipeline_name(pipeline)));
     qr_buf_printf(out, ",\"precision\":\"%s\",\"isa\":\"%s\",\"threads\":%zu,\"load_ms\":%.1f,",
-                  qr_precision_name(plan->precision), plan->isa, threads,
+                  qr_precision_name(plan->precision), plan->target, threads,
                   plan->load_ms + plan->pack_ms + plan->gate_ms);
     qr_buf_printf(out,
                   "\"peaks\":{\"f32_gflops\":%.1f,\"bf16_gflops\":%.1f,\"int8_gops\":%.1f,\"read_"
@@ -107,7 +107,8 @@ static void write_text(const bench_report *report, const qr_pipeline *pipeline, 
     const qr_engine *engine = qr_pipeline_engine(pipeline);
     const qr_plan_info *plan = qr_engine_plan(engine);
     qr_buf_printf(out, "%s, %s on %s, %zu thread%s\n", qr_pipeline_name(pipeline),
-                  qr_precision_name(plan->precision), plan->isa, threads, threads == 1 ? "" : "s");
+                  qr_precision_name(plan->precision), plan->target, threads,
+                  threads == 1 ? "" : "s");
     qr_buf_printf(out,
                   "peaks: f32 %.0f GFLOP/s, bf16 %.0f GFLOP/s, int8 %.0f GOP/s, weights read at "
                   "%.1f GB/s\n\n",

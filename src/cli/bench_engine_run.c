@@ -21,7 +21,7 @@ struct qr_engine_bench {
     const qr_pipeline *pipeline;
     size_t threads, batch_tokens;
     size_t positions; /* P */
-    qr_team *team;    /* of the lonely query; NULL for one thread */
+    qr_pool *pool;    /* of the lonely query; NULL for one thread */
     qr_context *lonely;
     int32_t *probe;   /* [P] */
     int32_t *ids;     /* all queries end to end */
@@ -83,16 +83,18 @@ static qr_status create_contexts(qr_engine_bench *bench, qr_error *error) {
     for (size_t i = 0; i < bench->positions; i++)
         bench->probe[i] = (int32_t)qr_min(PROBE_ID, qr_engine_model(engine)->vocab - 1);
     if (bench->threads > 1)
-        status = qr_team_create((int)bench->threads, &bench->team);
-    if (bench->team != NULL)
-        status = qr_team_start_helpers(bench->team);
+        status = qr_pool_create((int)bench->threads, &bench->pool);
+    if (bench->pool != NULL)
+        status = qr_pool_start_helpers(bench->pool);
     if (status != QR_OK)
         return qr_error_set(error, status, "cannot start %zu threads", bench->threads);
-    status = qr_context_create(engine, bench->team, bench->positions, 1, &bench->lonely, error);
+    qr_context_options options = {
+        .tokens_max = bench->positions, .sequences_max = 1, .pool = bench->pool};
+    status = qr_context_create(engine, &options, &bench->lonely, error);
+    options = (qr_context_options){.tokens_max = tokens, .sequences_max = BATCH_SEQUENCES};
     for (size_t i = 0; i < bench->threads && status == QR_OK; i++) {
         bench->workers[i].bench = bench;
-        status = qr_context_create(engine, NULL, tokens, BATCH_SEQUENCES,
-                                   &bench->workers[i].context, error);
+        status = qr_context_create(engine, &options, &bench->workers[i].context, error);
     }
     return status;
 }
@@ -125,8 +127,7 @@ void qr_engine_bench_destroy(qr_engine_bench *bench) {
     qr_context_destroy(bench->lonely);
     for (size_t i = 0; bench->workers != NULL && i < bench->threads; i++)
         qr_context_destroy(bench->workers[i].context);
-    if (bench->team != NULL)
-        qr_team_destroy(bench->team);
+    qr_pool_destroy(bench->pool);
     free(bench->workers);
     free(bench->probe);
     free(bench->ids);

@@ -15,10 +15,8 @@ typedef struct embedder {
     const qr_pipeline *pipeline;
     qr_context *context;
     qr_encoding encoding;
-    int32_t *ids;     /* [tokens_max] */
-    uint32_t *starts; /* [GROUP_LINES + 1] */
-    float *vector;    /* [C] */
-    size_t sequences, tokens_max;
+    qr_ragged group; /* lines to run together */
+    float *vector;   /* [C] */
     bool normalize, bad_line;
 } embedder;
 
@@ -27,8 +25,7 @@ static void embedder_destroy(embedder *self) {
         return;
     qr_context_destroy(self->context);
     qr_encoding_deinit(&self->encoding);
-    free(self->ids);
-    free(self->starts);
+    qr_ragged_deinit(&self->group);
     free(self->vector);
     free(self);
 }
@@ -40,13 +37,13 @@ static embedder *embedder_create(const qr_pipeline *pipeline, bool normalize, qr
         return NULL;
     self->pipeline = pipeline;
     self->normalize = normalize;
-    self->tokens_max = qr_max(qr_pipeline_max_tokens(pipeline), BATCH_TOKENS);
-    self->ids = calloc(self->tokens_max, sizeof *self->ids);
-    self->starts = calloc(GROUP_LINES + 1, sizeof *self->starts);
+    const qr_context_options options = {.tokens_max =
+                                            qr_max(qr_pipeline_max_tokens(pipeline), BATCH_TOKENS),
+                                        .sequences_max = GROUP_LINES};
     self->vector = calloc(qr_engine_model(engine)->hidden, sizeof *self->vector);
-    if (self->ids == NULL || self->starts == NULL || self->vector == NULL ||
-        qr_context_create(engine, NULL, self->tokens_max, GROUP_LINES, &self->context, error) !=
-            QR_OK) {
+    if (self->vector == NULL ||
+        !qr_ragged_init(&self->group, options.tokens_max, options.sequences_max) ||
+        qr_context_create(engine, &options, &self->context, error) != QR_OK) {
         embedder_destroy(self);
         return NULL;
     }
@@ -56,22 +53,22 @@ static embedder *embedder_create(const qr_pipeline *pipeline, bool normalize, qr
 /* Runs the sequences gathered so far and prints their vectors. */
 static bool flush(embedder *self, qr_buf *out) {
     size_t hidden = qr_engine_model(qr_pipeline_engine(self->pipeline))->hidden;
-    const qr_batch batch = {self->ids, NULL, self->starts, self->sequences};
+    const qr_batch *batch = &self->group.batch;
     const float *vectors;
-    if (self->sequences == 0)
+    if (batch->sequences == 0)
         return true;
-    qr_status status = qr_context_forward(self->context, &batch, QR_OUTPUT_POOLED, &vectors);
+    qr_status status = qr_context_forward(self->context, batch, QR_OUTPUT_POOLED, &vectors);
     if (status != QR_OK) {
         fprintf(stderr, "querent embed: %s\n", qr_status_sentence(status));
         return false;
     }
-    for (size_t i = 0; i < self->sequences; i++) {
+    for (size_t i = 0; i < batch->sequences; i++) {
         memcpy(self->vector, vectors + i * hidden, hidden * sizeof *self->vector);
         qr_embed_finish(self->vector, hidden, 0, self->normalize);
         qr_json_floats(out, self->vector, hidden);
         qr_buf_byte(out, '\n');
     }
-    self->sequences = 0;
+    qr_ragged_clear(&self->group);
     return true;
 }
 
@@ -83,19 +80,19 @@ static bool embed_lines(void *worker, const qr_line *lines, size_t len, qr_buf *
     for (size_t i = 0; i < len; i++) {
         qr_encoding *encoding = &self->encoding;
         qr_status status = qr_tokenizer_encode(tokenizer, lines[i].text, NULL, &options, encoding);
-        size_t at = self->starts[self->sequences];
-        if (status != QR_OK || encoding->len > self->tokens_max - at) {
-            if (!flush(self, out))
-                return false;
-            at = 0;
-        }
         if (status != QR_OK) {
+            if (!flush(self, out)) /* lines come out in their order */
+                return false;
             qr_line_refuse("embed", &lines[i], qr_status_sentence(status), out);
             self->bad_line = true;
             continue;
         }
-        memcpy(self->ids + at, encoding->ids, encoding->len * sizeof *self->ids);
-        self->starts[++self->sequences] = (uint32_t)(at + encoding->len);
+        if (!qr_ragged_add(&self->group, encoding->ids, NULL, encoding->len)) {
+            if (!flush(self, out))
+                return false;
+            (void)qr_ragged_add(&self->group, encoding->ids, NULL,
+                                encoding->len); /* alone it fits */
+        }
     }
     return flush(self, out);
 }

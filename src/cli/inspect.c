@@ -61,8 +61,8 @@ static void print_text(const qr_pipeline *pipeline, qr_buf *out) {
                   tokenizer->lowercase ? "lower-cased" : "cased", tokenizer->vocab, model->vocab);
     qr_buf_printf(out, "longest     %zu tokens (%zu positions)\n", qr_pipeline_max_tokens(pipeline),
                   model->positions);
-    qr_buf_printf(out, "plan        %s on %s: %s\n", qr_precision_name(plan->precision), plan->isa,
-                  plan->reason);
+    qr_buf_printf(out, "plan        %s on %s: %s\n", qr_precision_name(plan->precision),
+                  plan->target, plan->reason);
     qr_buf_printf(out, "memory      %.1f MiB of packed weights\n", mib(plan->weight_bytes));
     qr_buf_printf(out, "operations  %.1f million a token; %.0f million for a query of 9 tokens\n",
                   operations(model, 1) / 1e6, operations(model, 9) / 1e6);
@@ -124,7 +124,7 @@ static void print_json(const qr_pipeline *pipeline, qr_buf *out) {
     qr_buf_printf(out, "\"handle_chinese_chars\":%s,\"model_max_length\":%zu},\"plan\":{",
                   bool_name(tokenizer->handle_chinese_chars), tokenizer->model_max_length);
     json_pair(out, "precision", qr_precision_name(plan->precision));
-    json_pair(out, "isa", plan->isa);
+    json_pair(out, "isa", plan->target);
     json_pair(out, "reason", plan->reason);
     qr_buf_printf(out, "\"fallbacks\":%zu,\"weight_bytes\":%zu,", plan->fallbacks,
                   plan->weight_bytes);

@@ -44,7 +44,9 @@ static reader *reader_create(const qr_pipeline *pipeline, const qr_span_options 
     self->options = options;
     self->spans = calloc(options->top_k, sizeof *self->spans);
     if (self->spans == NULL ||
-        qr_context_create(qr_pipeline_engine(pipeline), NULL, qr_pipeline_max_tokens(pipeline), 1,
+        qr_context_create(qr_pipeline_engine(pipeline),
+                          &(qr_context_options){.tokens_max = qr_pipeline_max_tokens(pipeline),
+                                                .sequences_max = 1},
                           &self->context, error) != QR_OK) {
         reader_destroy(self);
         return NULL;

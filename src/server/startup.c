@@ -62,7 +62,7 @@ static void log_model(const qr_pipeline *pipeline, uint64_t took_ns) {
            "(%s); loaded in %.0f ms",
            qr_pipeline_name(pipeline), model->architecture,
            qr_kind_name(qr_pipeline_kind(pipeline)), model->layers, model->hidden,
-           qr_pipeline_max_tokens(pipeline), qr_precision_name(plan->precision), plan->isa,
+           qr_pipeline_max_tokens(pipeline), qr_precision_name(plan->precision), plan->target,
            (double)plan->weight_bytes / 1e6, plan->reason, (double)took_ns / 1e6);
 }
 

@@ -1,5 +1,5 @@
-/* model/tensor_data.c: reading, widening and checking weights in one pass, a cache-sized piece at a
- * time.
+/* engine/model/tensor_data.c: reading, widening and checking weights in one pass, a cache-sized
+ * piece at a time.
  *
  * Plain loops that compilers vectorise: the exponent test is an OR over all numbers, never a
  * branch. Files are little-endian, as is every machine that querent runs on.
@@ -62,7 +62,7 @@ static qr_status read_16(int fd, size_t at, size_t count, qr__dtype dtype, float
     return status;
 }
 
-qr_status qr__tensor_read(int fd, size_t data_at, const struct qr__tensor *tensor, float *out,
+qr_status qr__tensor_read(int fd, size_t data_at, const qr__tensor *tensor, float *out,
                           bool *finite) {
     size_t element_bytes = tensor->dtype == QR__F32 ? 4 : 2;
     size_t elements = tensor->bytes / element_bytes;

@@ -1,4 +1,4 @@
-/* model/tensor_data.h: a tensor's bytes -> finite f32 numbers. Private to model/. */
+/* engine/model/tensor_data.h: a tensor's bytes -> finite f32 numbers. Private to model/. */
 #ifndef QR_ENGINE_MODEL_TENSOR_DATA_H
 #define QR_ENGINE_MODEL_TENSOR_DATA_H
 
@@ -7,8 +7,8 @@
 /** Reads `tensor` (F32, F16 or BF16) of the open file into out[its elements]. `data_at` is where
  * the file's data begin. *finite is false when a NaN or an infinity is among them. QR_IO: the file
  * ends too early (it shrank). */
-QR_MUST_USE qr_status qr__tensor_read(int fd, size_t data_at, const struct qr__tensor *tensor,
-                                      float *out, bool *finite);
+QR_MUST_USE qr_status qr__tensor_read(int fd, size_t data_at, const qr__tensor *tensor, float *out,
+                                      bool *finite);
 
 /* The conversions, for tests: `count` numbers; false when one of them is not finite. */
 bool qr__f32_check(const float *in, size_t count);

@@ -113,7 +113,7 @@ static void render_models(const qr_metrics *metrics, qr_buf *labels, qr_buf *out
         put_label(labels, "model", qr_pipeline_name(model));
         put_label(labels, "kind", qr_kind_name(qr_pipeline_kind(model)));
         put_label(labels, "precision", qr_precision_name(plan->precision));
-        put_label(labels, "isa", plan->isa);
+        put_label(labels, "isa", plan->target);
         qr_buf_literal(out, "querent_model_info{");
         qr_buf_text(out, text_of(labels));
         qr_buf_literal(out, "} 1\n");

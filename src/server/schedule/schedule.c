@@ -75,7 +75,7 @@ qr_status qr_schedule_start(const qr_schedule_options *options, qr_schedule **ou
             qr_max(schedule->tokens_max, qr_pipeline_max_tokens(options->models[i]));
     schedule->queues = calloc(qr_max(options->models_len, 1), sizeof *schedule->queues);
     schedule->workers = calloc((size_t)options->threads, sizeof *schedule->workers);
-    qr_status status = qr_team_create(options->threads, &schedule->team);
+    qr_status status = qr_pool_create(options->threads, &schedule->pool);
     if (status != QR_OK || schedule->queues == NULL || schedule->workers == NULL)
         status = qr_error_set(error, QR_NO_MEMORY, "out of memory while starting the schedule");
     else
@@ -149,7 +149,7 @@ qr_status qr_schedule_submit(qr_schedule *schedule, qr_ticket *ticket) {
     qr_status status = admit(schedule, ticket, now);
     pthread_mutex_unlock(&schedule->lock);
     if (status == QR_OK)
-        qr_team_wake(schedule->team);
+        qr_pool_wake(schedule->pool);
     return status;
 }
 
@@ -176,12 +176,12 @@ void qr_schedule_call(qr_schedule *schedule, qr_task *task) {
         schedule->tasks_head = task;
     schedule->tasks_tail = task;
     pthread_mutex_unlock(&schedule->lock);
-    qr_team_wake(schedule->team);
+    qr_pool_wake(schedule->pool);
 }
 
 void qr_schedule_expect(qr_schedule *schedule) {
     if (atomic_load(&schedule->depth) == 0) /* else somebody is awake */
-        qr_team_wake(schedule->team);
+        qr_pool_wake(schedule->pool);
 }
 
 size_t qr_schedule_depth(const qr_schedule *schedule) {
@@ -199,15 +199,15 @@ void qr_schedule_stop(qr_schedule *schedule) {
     pthread_mutex_lock(&schedule->lock);
     schedule->stopping = true;
     pthread_mutex_unlock(&schedule->lock);
-    if (schedule->team != NULL)
-        qr_team_wake(schedule->team);
+    if (schedule->pool != NULL)
+        qr_pool_wake(schedule->pool);
     for (int i = 0; i < schedule->started; i++)
         pthread_join(schedule->workers[i].thread, NULL);
     for (int i = 0; schedule->workers != NULL && i < schedule->options.threads; i++) {
         if (schedule->workers[i].schedule != NULL)
             qr__worker_deinit(&schedule->workers[i]);
     }
-    qr_team_destroy(schedule->team);
+    qr_pool_destroy(schedule->pool);
     free(schedule->workers);
     free(schedule->queues);
     pthread_cond_destroy(&schedule->warmed);

@@ -46,7 +46,7 @@ typedef struct qr_worker {
 struct qr_schedule {
     qr_schedule_options options;
     size_t tokens_max; /* of a batch: the budget, or one longest sequence */
-    qr_team *team;
+    qr_pool *pool;
     qr_worker *workers;
     int started; /* threads created */
 

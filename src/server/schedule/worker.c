@@ -21,8 +21,9 @@ static qr_status contexts_create(qr_worker *worker) {
     for (size_t i = 0; i < schedule->options.models_len; i++) {
         const qr_pipeline *model = schedule->options.models[i];
         size_t tokens = qr_max(schedule->options.batch_tokens, qr_pipeline_max_tokens(model));
-        qr_status status = qr_context_create(qr_pipeline_engine(model), schedule->team, tokens,
-                                             qr_min(tokens, QR_BATCH_SEQUENCES),
+        const qr_context_options wanted = {
+            .tokens_max = tokens, .sequences_max = QR_BATCH_SEQUENCES, .pool = schedule->pool};
+        qr_status status = qr_context_create(qr_pipeline_engine(model), &wanted,
                                              &worker->contexts[i], &worker->error);
         if (status != QR_OK)
             return status;
@@ -168,7 +169,7 @@ static bool work_once(qr_worker *worker) {
         bool more = qr__schedule_waiting(schedule);
         pthread_mutex_unlock(&schedule->lock);
         if (more)
-            qr_team_wake(schedule->team);
+            qr_pool_wake(schedule->pool);
         task->run(task);
         pthread_mutex_lock(&schedule->lock);
         return true;
@@ -181,7 +182,7 @@ static bool work_once(qr_worker *worker) {
         return false;
     pthread_mutex_unlock(&schedule->lock);
     if (more)
-        qr_team_wake(schedule->team);
+        qr_pool_wake(schedule->pool);
     finish_all(ended);
     ended = NULL;
     if (batch) {
@@ -208,11 +209,11 @@ void *qr__worker_main(void *state) {
         if (schedule->stopping)
             break;
         pthread_mutex_unlock(&schedule->lock);
-        qr_team_park(schedule->team, worker->member);
+        qr_pool_park(schedule->pool, worker->member);
         pthread_mutex_lock(&schedule->lock);
     }
     pthread_mutex_unlock(&schedule->lock);
-    qr_team_wake(schedule->team); /* the next one learns of the end */
+    qr_pool_wake(schedule->pool); /* the next one learns of the end */
     return NULL;
 }
 

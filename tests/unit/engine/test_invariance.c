@@ -82,12 +82,12 @@ static void check_plan(qr_precision precision, const char *isa, unsigned *state)
     run_alone(engine, &texts);
     for (int members = 1; members <= 4; members++) {
         snprintf(what, sizeof what, "%s on %s by %d", qr_precision_name(precision), isa, members);
-        qr_team *team = forward_team(members);
-        qr_context *context = forward_context(engine, team);
+        qr_pool *pool = forward_pool(members);
+        qr_context *context = forward_context(engine, pool);
         for (int round = 0; round < 25; round++)
             run_mixed(context, &texts, state, what);
         qr_context_destroy(context);
-        qr_team_destroy(team);
+        qr_pool_destroy(pool);
     }
     for (size_t i = 0; i < TEXTS; i++)
         free(texts.alone[i]);

@@ -40,9 +40,10 @@ void api_fixture_deinit(api_fixture *f) {
 static void run_jobs(qr_ticket *ticket) {
     size_t longest = qr_engine_model(qr_pipeline_engine(ticket->model))->positions;
     qr_context *context;
-    cr_assert_eq(
-        qr_context_create(qr_pipeline_engine(ticket->model), NULL, longest, 1, &context, NULL),
-        QR_OK);
+    cr_assert_eq(qr_context_create(qr_pipeline_engine(ticket->model),
+                                   &(qr_context_options){.tokens_max = longest, .sequences_max = 1},
+                                   &context, NULL),
+                 QR_OK);
     for (size_t i = 0; i < ticket->jobs_len; i++) {
         const qr_job *job = &ticket->jobs[i];
         const uint32_t starts[2] = {0, (uint32_t)job->tokens};

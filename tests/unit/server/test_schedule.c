@@ -146,7 +146,9 @@ Test(schedule, results_are_the_engines, .timeout = 120) {
     open_with(WORKERS, 64, 1000);
     qr_context *context;
     qr_error error = {0};
-    cr_assert_eq(qr_context_create(qr_pipeline_engine(model), NULL, 128, 1, &context, &error),
+    cr_assert_eq(qr_context_create(qr_pipeline_engine(model),
+                                   &(qr_context_options){.tokens_max = 128, .sequences_max = 1},
+                                   &context, &error),
                  QR_OK);
     work *works[20];
     for (size_t i = 0; i < 20; i++) {
