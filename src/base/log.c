@@ -13,22 +13,16 @@
 
 static qr_log_level lowest_level = QR_LOG_INFO;
 static bool as_json;
-static bool text_allowed;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
-void qr_log_init(qr_log_level lowest, bool json, bool allow_text) {
+void qr_log_init(qr_log_level lowest, qr_log_format format) {
     lowest_level = lowest;
-    as_json = json;
-    text_allowed = allow_text;
+    as_json = format == QR_LOG_AS_JSON;
 }
 
 bool qr_log_enabled(qr_log_level level) {
     return level >= lowest_level;
-}
-
-bool qr_log_text_allowed(void) {
-    return text_allowed;
 }
 
 typedef struct line {

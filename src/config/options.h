@@ -32,10 +32,8 @@
     X(MAX_CONNECTIONS, "max-connections", NUMBER, "1024", 1, 65536, "N", "most open connections") \
     X(DRAIN_DELAY_MS, "drain-delay", NUMBER, "0", 0, 600000, "MS", "how long to keep accepting after SIGTERM") \
     X(DRAIN_TIMEOUT_MS, "drain-timeout", NUMBER, "10000", 0, 600000, "MS", "when open requests are given up after SIGTERM") \
-    X(CACHE_BYTES, "cache-bytes", NUMBER, "0", 0, 1073741824, "BYTES", "memory for remembered results (not yet used)") \
     X(LOG_LEVEL, "log-level", CHOICE, "info", 0, 0, "debug|info|warn|error", "lowest level that is logged") \
     X(LOG_FORMAT, "log-format", CHOICE, "text", 0, 0, "text|json", "form of the log lines") \
-    X(LOG_TEXT, "log-text", FLAG, "false", 0, 0, "", "allow users' text in the log") \
     X(SLOW_MS, "slow-ms", NUMBER, "500", 1, 600000, "MS", "requests slower than this get an info line")
 /* clang-format on */
 

@@ -72,8 +72,8 @@ static void init_log(const qr_config *config) {
         if (strcmp(level, levels[i]) == 0)
             lowest = (qr_log_level)i;
     }
-    qr_log_init(lowest, format != NULL && strcmp(format, "json") == 0,
-                qr_config_flag(config, QR_OPTION_LOG_TEXT));
+    qr_log_init(lowest,
+                format != NULL && strcmp(format, "json") == 0 ? QR_LOG_AS_JSON : QR_LOG_AS_TEXT);
 }
 
 /* Descriptors for every connection, or a clear word before the first is refused. */

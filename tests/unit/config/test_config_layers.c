@@ -23,7 +23,7 @@ Test(config, defaults_are_the_tables) {
 }
 
 Test(config, each_layer_wins_over_the_one_below) {
-    const char *yaml = "port: 11\nslow-ms: 11\nbudget-ms: 11\nlog-text: true\n";
+    const char *yaml = "port: 11\nslow-ms: 11\nbudget-ms: 11\nallow-remote: true\n";
     setenv("QUERENT_SLOW_MS", "22", 1);
     setenv("QUERENT_BUDGET_MS", "22", 1);
     qr_config *config = load_config(yaml, (const char *[]){"--budget-ms", "33", NULL});
@@ -31,7 +31,7 @@ Test(config, each_layer_wins_over_the_one_below) {
     cr_expect_eq(qr_config_number(config, QR_OPTION_PORT), 11);
     cr_expect_eq(qr_config_number(config, QR_OPTION_SLOW_MS), 22);
     cr_expect_eq(qr_config_number(config, QR_OPTION_BUDGET_MS), 33);
-    cr_expect(qr_config_flag(config, QR_OPTION_LOG_TEXT));
+    cr_expect(qr_config_flag(config, QR_OPTION_ALLOW_REMOTE));
     cr_expect_str_eq(qr_config_source(config, QR_OPTION_MAX_INPUTS), "default");
     cr_expect(strstr(qr_config_source(config, QR_OPTION_PORT), ": port") != NULL);
     cr_expect_str_eq(qr_config_source(config, QR_OPTION_SLOW_MS), "QUERENT_SLOW_MS");
@@ -40,17 +40,18 @@ Test(config, each_layer_wins_over_the_one_below) {
 }
 
 Test(config, both_forms_of_a_flag_and_the_last_one_wins) {
-    qr_config *config = load_config(
-        NULL, (const char *[]){"--port=1", "--log-text", "--port", "2", "--precision=f32", NULL});
+    qr_config *config = load_config(NULL, (const char *[]){"--port=1", "--allow-remote", "--port",
+                                                           "2", "--precision=f32", NULL});
     cr_expect_eq(qr_config_number(config, QR_OPTION_PORT), 2);
-    cr_expect(qr_config_flag(config, QR_OPTION_LOG_TEXT));
+    cr_expect(qr_config_flag(config, QR_OPTION_ALLOW_REMOTE));
     cr_expect_str_eq(qr_config_text(config, QR_OPTION_PRECISION), "f32");
     qr_config_destroy(config);
 }
 
 Test(config, a_flag_may_be_switched_off) {
-    qr_config *config = load_config("log-text: true\n", (const char *[]){"--log-text=false", NULL});
-    cr_expect_not(qr_config_flag(config, QR_OPTION_LOG_TEXT));
+    qr_config *config =
+        load_config("allow-remote: true\n", (const char *[]){"--allow-remote=false", NULL});
+    cr_expect_not(qr_config_flag(config, QR_OPTION_ALLOW_REMOTE));
     qr_config_destroy(config);
 }
 
@@ -109,7 +110,7 @@ Test(config, faults_in_flags_name_flag_value_and_bounds) {
                    (const char *[]){"--precision", "f3", NULL});
     expect_refusal(NULL, "must be one of auto|f32|bf16|int8",
                    (const char *[]){"--precision", "auto|f32", NULL});
-    expect_refusal(NULL, "must be true or false", (const char *[]){"--log-text=yes", NULL});
+    expect_refusal(NULL, "must be true or false", (const char *[]){"--allow-remote=yes", NULL});
     expect_refusal(NULL, "--port: needs a value", (const char *[]){"--port", NULL});
     expect_refusal(NULL, "stray: unexpected argument", (const char *[]){"stray", NULL});
     expect_refusal(NULL, "-p: unexpected argument", (const char *[]){"-p", "1", NULL});
