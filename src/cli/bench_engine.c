@@ -202,7 +202,7 @@ typedef struct bench_arguments {
 
 static int run(const bench_arguments *arguments, const qr_pipeline *pipeline, const size_t *lengths,
                bench_report *report) {
-    size_t threads = qr_cli_model_threads(&arguments->model);
+    size_t threads = arguments->model.threads.number;
     qr_engine_bench *bench = NULL;
     qr_queries queries = {0};
     qr_error error = {0};
@@ -233,18 +233,17 @@ done:
 }
 
 int qr_cli_bench_engine(int argc, char **argv) {
-    bench_arguments arguments = {
-        .model = QR_CLI_MODEL_DEFAULT, .lengths = "9,32,128", .seconds = 1, .batch_tokens = 64};
+    bench_arguments arguments = {.lengths = "9,32,128", .seconds = 1, .batch_tokens = 64};
     const qr_flag flags[] = {
         QR_CLI_MODEL_FLAGS(arguments.model),
         {"queries", QR_FLAG_TEXT, &arguments.queries, .value = "FILE",
          .help = "real queries, one a line", .required = true},
         {"lengths", QR_FLAG_TEXT, &arguments.lengths, .value = "N,N",
-         .help = "tokens of a query, specials counted (default 9,32,128)"},
+         .help = "tokens of a query, specials counted [default 9,32,128]"},
         {"seconds", QR_FLAG_REAL, &arguments.seconds, .max = 600, .value = "S",
-         .help = "time for each length and for the file (default 1)"},
+         .help = "time for each length and for the file [default 1]"},
         {"batch-tokens", QR_FLAG_NUMBER, &arguments.batch_tokens, .min = 1, .max = 65536,
-         .value = "N", .help = "most tokens a thread takes from the file at once (default 64)"},
+         .value = "N", .help = "most tokens a thread takes from the file at once [default 64]"},
         {"json", QR_FLAG_BOOL, &arguments.json, .help = "print JSON"},
         {"interactive", QR_FLAG_BOOL, &arguments.interactive,
          .help = "answer `latency LENGTH SECONDS` and `throughput SECONDS` on stdin"},

@@ -122,7 +122,7 @@ static int embed(const qr_pipeline *pipeline, size_t threads, bool normalize) {
 }
 
 int qr_cli_embed(int argc, char **argv) {
-    qr_cli_model model = QR_CLI_MODEL_DEFAULT;
+    qr_cli_model model = {0};
     bool no_normalize = false;
     const qr_flag flags[] = {
         QR_CLI_MODEL_FLAGS(model),
@@ -140,7 +140,7 @@ int qr_cli_embed(int argc, char **argv) {
         code = qr_cli_model_load_kind(&command, &model, QR_KIND_EMBEDDING, &pipeline);
     if (code == QR_FLAGS_GO) {
         bool normalize = !no_normalize && qr_engine_model(qr_pipeline_engine(pipeline))->normalize;
-        code = embed(pipeline, qr_cli_model_threads(&model), normalize);
+        code = embed(pipeline, model.threads.number, normalize);
     }
     qr_pipeline_destroy(pipeline);
     return code;

@@ -11,7 +11,15 @@
 #include "cli/output.h"
 
 #define HELP_MAX_BYTES (64u << 10)
-#define HELP_COLUMN    26
+#define HELP_COLUMN    34
+
+qr_flag qr_flag_option(qr_option option, const char *fallback, qr_option_value *out) {
+    return (qr_flag){.name = qr_option_name(option),
+                     .type = QR_FLAG_OPTION,
+                     .out = out,
+                     .option = option,
+                     .fallback = fallback};
+}
 
 int qr_flags_refuse(const qr_command *command, const char *format, ...) {
     char message[QR_ERROR_BYTES];
@@ -35,6 +43,10 @@ static int print_help(const qr_command *command) {
                   command->operand == NULL ? "" : command->operand, command->about);
     for (const qr_flag *flag = command->flags; flag->name != NULL; flag++) {
         char left[64];
+        if (flag->type == QR_FLAG_OPTION) {
+            qr_option_help(flag->option, flag->fallback, HELP_COLUMN, &out);
+            continue;
+        }
         snprintf(left, sizeof left, "  --%s%s%s", flag->name, flag->value == NULL ? "" : " ",
                  flag->value == NULL ? "" : flag->value);
         qr_buf_printf(&out, "%-*s %s\n", HELP_COLUMN, left, flag->help);
@@ -61,6 +73,7 @@ static bool parse_real(const char *value, double *out) {
 
 /* Stores `value` where the flag says; QR_FLAGS_GO or 2. */
 static int store(const qr_command *command, const qr_flag *flag, const char *value) {
+    qr_error error = {0};
     uint64_t number;
     double real;
     switch (flag->type) {
@@ -84,6 +97,10 @@ static int store(const qr_command *command, const qr_flag *flag, const char *val
             return qr_flags_refuse(command, "--%s: must not be empty", flag->name);
         *(const char **)flag->out = value;
         break;
+    case QR_FLAG_OPTION:
+        if (qr_option_parse(flag->option, value, flag->out, &error) != QR_OK)
+            return qr_flags_refuse(command, "%s", error.message);
+        break;
     }
     return QR_FLAGS_GO;
 }
@@ -105,6 +122,9 @@ static int check_complete(const qr_command *command, uint64_t seen, const char *
 int qr_flags_parse(const qr_command *command, int argc, char **argv, const char **operand) {
     uint64_t seen = 0; /* a bit a flag; no table comes near 64 */
     const char *positional = NULL;
+    for (const qr_flag *flag = command->flags; flag->name != NULL; flag++)
+        if (flag->type == QR_FLAG_OPTION && store(command, flag, flag->fallback) != QR_FLAGS_GO)
+            return QR_EXIT_USAGE; /* a default that its own row refuses: a fault of ours */
     for (int i = 0; i < argc; i++) {
         const char *word = argv[i];
         if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)

@@ -133,10 +133,11 @@ static void print_json(const qr_pipeline *pipeline, qr_buf *out) {
 }
 
 int qr_cli_inspect(int argc, char **argv) {
-    qr_cli_model model = QR_CLI_MODEL_DEFAULT;
+    qr_cli_model model = {0};
     bool json = false;
-    const qr_flag flags[] = {
-        {"json", QR_FLAG_BOOL, &json, .help = "as one JSON object"}, QR_CLI_PLAN_FLAGS(model), {0}};
+    const qr_flag flags[] = {{"json", QR_FLAG_BOOL, &json, .help = "print one JSON object"},
+                             QR_CLI_PLAN_FLAGS(model),
+                             {0}};
     const qr_command command = {"inspect",
                                 "Says what the model in the directory PATH is, what it costs, and "
                                 "how this machine would run it.",

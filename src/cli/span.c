@@ -193,19 +193,19 @@ static int check(const qr_command *command, const qr_pipeline *pipeline,
 }
 
 int qr_cli_span(int argc, char **argv) {
-    qr_cli_model model = QR_CLI_MODEL_DEFAULT;
+    qr_cli_model model = {0};
     qr_span_options options = QR_SPAN_OPTIONS_DEFAULT;
     bool no_align = false;
     const qr_flag flags[] = {
         QR_CLI_MODEL_FLAGS(model),
-        {"top-k", QR_FLAG_NUMBER, &options.top_k, 1, QR_LIMIT_TOP_K, "N",
-         "most answers (default 1)", false},
-        {"max-answer-len", QR_FLAG_NUMBER, &options.max_answer_len, 1, QR_LIMIT_POSITIONS, "N",
-         "longest answer in tokens (default 15)", false},
-        {"doc-stride", QR_FLAG_NUMBER, &options.doc_stride, 1, QR_LIMIT_POSITIONS, "N",
-         "tokens that windows share (default half a window, at most 128)", false},
-        {"max-seq-len", QR_FLAG_NUMBER, &options.max_seq_len, 1, QR_LIMIT_POSITIONS, "N",
-         "longest window in tokens (default 384, or what the model takes)", false},
+        {"top-k", QR_FLAG_NUMBER, &options.top_k, .min = 1, .max = QR_LIMIT_TOP_K, .value = "N",
+         .help = "most answers [default 1]"},
+        {"max-answer-len", QR_FLAG_NUMBER, &options.max_answer_len, .min = 1,
+         .max = QR_LIMIT_POSITIONS, .value = "N", .help = "longest answer in tokens [default 15]"},
+        {"doc-stride", QR_FLAG_NUMBER, &options.doc_stride, .min = 1, .max = QR_LIMIT_POSITIONS,
+         .value = "N", .help = "tokens that windows share [default half a window, at most 128]"},
+        {"max-seq-len", QR_FLAG_NUMBER, &options.max_seq_len, .min = 1, .max = QR_LIMIT_POSITIONS,
+         .value = "N", .help = "longest window in tokens [default 384, or what the model takes]"},
         {"handle-impossible", QR_FLAG_BOOL, &options.handle_impossible,
          .help = "let \"no answer\" compete, as an empty one"},
         {"no-align-to-words", QR_FLAG_BOOL, &no_align,
@@ -226,7 +226,7 @@ int qr_cli_span(int argc, char **argv) {
     if (code == QR_FLAGS_GO)
         code = check(&command, pipeline, &options);
     if (code == QR_FLAGS_GO)
-        code = answer_all(pipeline, &options, qr_cli_model_threads(&model));
+        code = answer_all(pipeline, &options, model.threads.number);
     qr_pipeline_destroy(pipeline);
     return code;
 }

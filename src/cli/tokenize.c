@@ -98,11 +98,8 @@ static int tokenize(const qr_tokenizer *tokenizer, size_t threads) {
 }
 
 int qr_cli_tokenize(int argc, char **argv) {
-    qr_cli_model model = QR_CLI_MODEL_DEFAULT;
-    const qr_flag flags[] = {QR_CLI_DIR_FLAG(model),
-                             {"threads", QR_FLAG_NUMBER, &model.threads, .max = QR_LIMIT_THREADS,
-                              .value = "N", .help = "threads; 0, the default: one a core"},
-                             {0}};
+    qr_cli_model model = {0};
+    const qr_flag flags[] = {QR_CLI_DIR_FLAG(model), QR_CLI_THREADS_FLAG(model), {0}};
     const qr_command command = {
         "tokenize",
         "Reads lines from stdin and prints {\"ids\",\"tokens\",\"offsets\"} of each, one a line, "
@@ -115,7 +112,7 @@ int qr_cli_tokenize(int argc, char **argv) {
     if (code != QR_FLAGS_GO)
         return code;
     if (qr_tokenizer_load(model.dir, &tokenizer, &error) == QR_OK) {
-        code = tokenize(tokenizer, qr_cli_model_threads(&model));
+        code = tokenize(tokenizer, model.threads.number);
     } else {
         fprintf(stderr, "querent tokenize: %s\n", error.message);
         code = QR_EXIT_FAULT;

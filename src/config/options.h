@@ -5,14 +5,17 @@
  *
  *   TYPE     min, max                 values
  *   NUMBER   bounds of the number     what help calls it ("N", "MS", "BYTES")
+ *   THREADS  bounds of the number     what help calls it; 0 becomes one a core
  *   FLAG     -                        -
  *   TEXT     -                        what help calls it ("FILE")
- *   CHOICE   -                        the choices: "a|b|c"
+ *   CHOICE   -                        the choices: "a|b|c"; an enum of the user has their order
+ *   DEVICE   -                        what help calls it
  *   LIST     bounds of the count      what help calls an item; the default is the empty list
  */
 #ifndef QR_CONFIG_OPTIONS_H
 #define QR_CONFIG_OPTIONS_H
 
+/* The default of max-body-bytes is the payload limit of text-embeddings-inference. */
 /* clang-format off */
 #define QR_OPTION_LIST(X) \
     X(CONFIG, "config", TEXT, "", 0, 0, "FILE", "read options from this YAML file") \
@@ -22,8 +25,8 @@
     X(PORT, "port", NUMBER, "8080", 0, 65535, "N", "port to listen on; 0 takes a free one") \
     X(OPS_PORT, "ops-port", NUMBER, "0", 0, 65535, "N", "port of health, metrics and admin alone; 0: on the main port") \
     X(PRECISION, "precision", CHOICE, "auto", 0, 0, "auto|f32|bf16|int8", "arithmetic of the plan") \
-    X(DEVICE, "device", TEXT, "auto", 0, 0, "cpu|cuda[:N]|auto", "where models run") \
-    X(THREADS, "threads", NUMBER, "0", 0, QR_LIMIT_THREADS, "N", "worker threads; 0: one a core") \
+    X(DEVICE, "device", DEVICE, "auto", 0, 0, "cpu|cuda[:N]|auto", "where models run") \
+    X(THREADS, "threads", THREADS, "0", 0, QR_LIMIT_THREADS, "N", "worker threads; 0: one a core") \
     X(BATCH_TOKENS, "batch-tokens", NUMBER, "512", 1, 65536, "N", "most tokens in one batch") \
     X(BUDGET_MS, "budget-ms", NUMBER, "1000", 1, QR_LIMIT_BUDGET_MS, "MS", "default latency budget of a request") \
     X(QUEUE_ITEMS, "queue-items", NUMBER, "4096", 1, QR_LIMIT_QUEUE_ITEMS, "N", "most sequences waiting or running; more get 429") \

@@ -52,6 +52,14 @@ static char *last_component(const char *dir) {
     return name;
 }
 
+/* Only the CPU is there to run on; a GPU that was asked for by name is not quietly replaced. */
+static qr_status check_device(const char *device, qr_error *error) {
+    if (device == NULL || strcmp(device, "auto") == 0 || strcmp(device, "cpu") == 0)
+        return QR_OK;
+    return qr_error_set(error, QR_BAD_OPTION,
+                        "device %s: this build has no GPU part; take cpu or auto", device);
+}
+
 /* Every id that the tokenizer can give must have a row in the word embeddings. */
 static qr_status check_vocabulary(const char *dir, const qr_tokenizer_info *tokenizer,
                                   const qr_model_info *model, qr_error *error) {
@@ -107,12 +115,14 @@ static qr_status load(const char *dir, const qr_pipeline_options *options, qr_pi
 qr_status qr_pipeline_load(const char *dir, const qr_pipeline_options *options, qr_pipeline **out,
                            qr_error *error) {
     *out = NULL;
+    qr_status status = check_device(options->device, error);
+    if (status != QR_OK)
+        return status;
     qr_pipeline *pipeline = calloc(1, sizeof *pipeline);
     if (pipeline == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", dir);
     pipeline->name = options->name == NULL ? last_component(dir) : strdup(options->name);
     pipeline->dir = strdup(dir);
-    qr_status status = QR_OK;
     if (pipeline->name == NULL || pipeline->dir == NULL)
         status = qr_error_set(error, QR_NO_MEMORY, "%s: no memory", dir);
     if (status == QR_OK)

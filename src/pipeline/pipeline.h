@@ -34,10 +34,13 @@ typedef struct qr_pipeline qr_pipeline;
 typedef struct qr_pipeline_options {
     const char *name; /* NULL: the directory's last component */
     qr_precision precision;
-    int threads; /* for packing; 0: all cores */
+    const char *device; /* "auto", "cpu", "cuda", "cuda:N"; NULL: "auto" */
+    int threads;        /* for packing; 0: one a core */
 } qr_pipeline_options;
 
-/** Loads tokenizer and engine from `dir` and checks them against each other (vocabulary sizes). */
+/** Loads tokenizer and engine from `dir` and checks them against each other (vocabulary sizes).
+ * QR_BAD_MODEL names file, place and hint; QR_BAD_OPTION: a device or precision that cannot be had;
+ * QR_IO, QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr_pipeline_load(const char *dir, const qr_pipeline_options *options,
                                        qr_pipeline **out, qr_error *error);
 void qr_pipeline_destroy(qr_pipeline *pipeline);

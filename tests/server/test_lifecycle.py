@@ -217,8 +217,8 @@ def test_port_in_use(start_server, tiny_embed):
         (["--host", "0.0.0.0"], "--allow-remote"),
         (["--host", "::"], "--allow-remote"),
         (["--host", "no.such.name", "--allow-remote"], "--host"),
-        (["--device", "cuda"], "--device cuda"),
-        (["--device", "cuda:1"], "--device cuda:1"),
+        (["--device", "cuda"], "device cuda"),
+        (["--device", "cuda:1"], "device cuda:1"),
         (["--device", "tpu"], "--device tpu"),
     ],
 )

@@ -5,7 +5,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "config/option.h"
 #include "config_fixture.h"
+
+/* The n-th of a CHOICE row's "a|b|c". */
+static const char *choice_name(qr_option option, size_t n) {
+    static char name[QR__OPTION_NAME_BYTES];
+    const char *at = qr__option_rows[option].values;
+    for (; n > 0 && *at != '\0'; n--) {
+        at += strcspn(at, "|");
+        at += *at == '|';
+    }
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(at, "|"), at);
+    return name;
+}
 
 Test(config, defaults_are_the_tables) {
     qr_config *config = load_config(NULL, (const char *[]){NULL});
@@ -15,8 +28,11 @@ Test(config, defaults_are_the_tables) {
 #define CHECK_FLAG(c, o, f)   cr_expect_eq(qr_config_flag(c, o), strcmp(f, "true") == 0)
 #define CHECK_TEXT(c, o, f)                                                                        \
     cr_expect_str_eq(qr_config_text(c, o) == NULL ? "" : qr_config_text(c, o), f)
-#define CHECK_CHOICE        CHECK_TEXT
-#define CHECK_LIST(c, o, f) cr_expect_eq(qr_config_list(c, o, &(const char *const *){NULL}), 0)
+#define CHECK_DEVICE CHECK_TEXT
+#define CHECK_CHOICE(c, o, f)                                                                      \
+    cr_expect_str_eq(choice_name(o, qr_config_choice(c, o)), f, "%s", qr_option_name(o))
+#define CHECK_THREADS(c, o, f) cr_expect_eq(qr_config_number(c, o), (size_t)qr_cores_available())
+#define CHECK_LIST(c, o, f)    cr_expect_eq(qr_config_list(c, o, &(const char *const *){NULL}), 0)
     QR_OPTION_LIST(QR_X)
 #undef QR_X
     qr_config_destroy(config);
@@ -44,7 +60,7 @@ Test(config, both_forms_of_a_flag_and_the_last_one_wins) {
                                                            "2", "--precision=f32", NULL});
     cr_expect_eq(qr_config_number(config, QR_OPTION_PORT), 2);
     cr_expect(qr_config_flag(config, QR_OPTION_ALLOW_REMOTE));
-    cr_expect_str_eq(qr_config_text(config, QR_OPTION_PRECISION), "f32");
+    cr_expect_eq(qr_config_choice(config, QR_OPTION_PRECISION), 1);
     qr_config_destroy(config);
 }
 
@@ -130,6 +146,44 @@ Test(config, faults_in_the_environment_name_the_variable) {
     setenv("QUERENT_OPS_PORT", "tcp://10.0.0.1:80", 1);
     expect_refusal(NULL, "QUERENT_OPS_PORT=tcp://10.0.0.1:80: must be a whole number",
                    (const char *[]){NULL});
+}
+
+/* The users of a choice cast its place to their enum. */
+Test(config, choices_have_the_order_of_the_logs_enums) {
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    static const qr_log_level expected[] = {QR_LOG_DEBUG, QR_LOG_INFO, QR_LOG_WARN, QR_LOG_ERROR};
+    qr_option_value value;
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        cr_assert_eq(qr_option_parse(QR_OPTION_LOG_LEVEL, levels[i], &value, NULL), QR_OK);
+        cr_expect_eq(value.choice, expected[i]);
+    }
+    cr_assert_eq(qr_option_parse(QR_OPTION_LOG_FORMAT, "text", &value, NULL), QR_OK);
+    cr_expect_eq(value.choice, QR_LOG_AS_TEXT);
+    cr_assert_eq(qr_option_parse(QR_OPTION_LOG_FORMAT, "json", &value, NULL), QR_OK);
+    cr_expect_eq(value.choice, QR_LOG_AS_JSON);
+}
+
+Test(config, devices_are_well_formed) {
+    static const char *const good[] = {"auto", "cpu", "cuda", "cuda:0", "cuda:7", "cuda:255"};
+    static const char *const bad[] = {
+        "", "gpu", "CPU", "cpu:0", "cuda:", "cuda:x", "cuda:-1", "cuda:256", "cuda0", "auto "};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        qr_config *config = load_config(NULL, (const char *[]){"--device", good[i], NULL});
+        cr_expect_str_eq(qr_config_text(config, QR_OPTION_DEVICE), good[i]);
+        qr_config_destroy(config);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        expect_refusal(NULL, ": must be one of cpu|cuda[:N]|auto",
+                       (const char *[]){"--device", bad[i], NULL});
+}
+
+Test(config, no_threads_asked_for_are_one_a_core) {
+    qr_config *config = load_config("threads: 3\n", (const char *[]){NULL});
+    cr_expect_eq(qr_config_number(config, QR_OPTION_THREADS), 3);
+    qr_config_destroy(config);
+    config = load_config("threads: 3\n", (const char *[]){"--threads=0", NULL});
+    cr_expect_eq(qr_config_number(config, QR_OPTION_THREADS), (size_t)qr_cores_available());
+    qr_config_destroy(config);
 }
 
 Test(config, a_list_has_a_bound) {

@@ -19,7 +19,7 @@ Test(config_yaml, styles_of_yaml) {
     qr_config *config = load_config("{port: \"7\", 'slow-ms': 8,\n log-level: debug}", no_flags);
     cr_expect_eq(qr_config_number(config, QR_OPTION_PORT), 7);
     cr_expect_eq(qr_config_number(config, QR_OPTION_SLOW_MS), 8);
-    cr_expect_str_eq(qr_config_text(config, QR_OPTION_LOG_LEVEL), "debug");
+    cr_expect_eq(qr_config_choice(config, QR_OPTION_LOG_LEVEL), QR_LOG_DEBUG);
     qr_config_destroy(config);
 }
 
