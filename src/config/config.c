@@ -50,8 +50,22 @@ static qr_status load_variable(qr_config *config, qr_option option, qr_error *er
                           error);
 }
 
+/* Variables that nothing knows are other programs' business, but one that was an option's is a
+ * setting that would be lost without a word. */
+static qr_status refuse_renamed_variables(qr_error *error) {
+    for (size_t i = 0; i < qr__option_renames_len; i++) {
+        char old[QR__OPTION_NAME_BYTES], now[QR__OPTION_NAME_BYTES];
+        qr__option_variable(qr__option_renames[i].old, old);
+        qr__option_variable(qr_option_name(qr__option_renames[i].now), now);
+        const char *value = getenv(old);
+        if (value != NULL && *value != '\0')
+            return qr_error_set(error, QR_BAD_OPTION, "%s: is now %s", old, now);
+    }
+    return QR_OK;
+}
+
 static qr_status load_environment(qr_config *config, qr_error *error) {
-    qr_status status = QR_OK;
+    qr_status status = refuse_renamed_variables(error);
     for (qr_option option = 0; option < QR_OPTION_COUNT && status == QR_OK; option++)
         status = load_variable(config, option, error);
     return status;

@@ -11,6 +11,13 @@ const qr__option_row qr__option_rows[QR_OPTION_COUNT] = {
 #undef QR_X
 };
 
+const qr__option_rename qr__option_renames[] = {
+#define QR_X(old, id) {old, QR_OPTION_##id},
+    QR_OPTION_RENAMED_LIST(QR_X)
+#undef QR_X
+};
+const size_t qr__option_renames_len = sizeof qr__option_renames / sizeof *qr__option_renames;
+
 const char *qr_option_name(qr_option option) {
     return qr__option_rows[option].name;
 }
@@ -64,6 +71,10 @@ static const char *nearest_name(qr_text name) {
 
 qr_status qr__option_unknown(const char *place, const char *dashes, qr_text name, qr_error *error) {
     int shown = (int)qr_min(name.len, 200);
+    for (size_t i = 0; i < qr__option_renames_len; i++)
+        if (qr_text_is(name, qr__option_renames[i].old))
+            return qr_error_set(error, QR_BAD_OPTION, "%s%s%.*s: is now %s%s", place, dashes, shown,
+                                name.data, dashes, qr_option_name(qr__option_renames[i].now));
     const char *nearest = nearest_name(name);
     if (nearest == NULL)
         return qr_error_set(error, QR_BAD_OPTION, "%s%s%.*s: unknown option", place, dashes, shown,

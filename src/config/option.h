@@ -27,6 +27,15 @@ typedef struct qr__option_row {
 
 extern const qr__option_row qr__option_rows[QR_OPTION_COUNT];
 
+/** An old name, and the option that has another one now. */
+typedef struct qr__option_rename {
+    const char *old;
+    qr_option now;
+} qr__option_rename;
+
+extern const qr__option_rename qr__option_renames[];
+extern const size_t qr__option_renames_len;
+
 /** What one option is set to, and by which source. */
 typedef struct qr__option_setting {
     qr_option_value value; /* of a scalar; its text lies in the config's arena */
@@ -55,8 +64,8 @@ qr_option qr__option_find(qr_text name);
 /** Writes "QUERENT_" and the name in upper case, dashes as underscores. */
 void qr__option_variable(const char *name, char out[QR__OPTION_NAME_BYTES]);
 
-/** The fault of a name that no option has: "PLACE--prot: unknown option; did you mean `--port`?".
- * `place` begins the message ("querent.yaml:3: ", or ""); `dashes`
+/** The fault of a name that no option has: "PLACE--prot: unknown option; did you mean `--port`?", or
+ * what the option is called now. `place` begins the message ("querent.yaml:3: ", or ""); `dashes`
  * stands before each name ("--" for flags, or ""). Returns QR_BAD_OPTION. */
 qr_status qr__option_unknown(const char *place, const char *dashes, qr_text name, qr_error *error);
 

@@ -11,6 +11,8 @@
  *   CHOICE   -                        the choices: "a|b|c"; an enum of the user has their order
  *   DEVICE   -                        what help calls it
  *   LIST     bounds of the count      what help calls an item; the default is the empty list
+ *
+ * An option with a unit carries it: budget-ms, max-body-bytes.
  */
 #ifndef QR_CONFIG_OPTIONS_H
 #define QR_CONFIG_OPTIONS_H
@@ -33,11 +35,17 @@
     X(MAX_INPUTS, "max-inputs", NUMBER, "2048", 1, QR_LIMIT_INPUTS, "N", "most inputs in one request") \
     X(MAX_BODY_BYTES, "max-body-bytes", NUMBER, "2000000", 1024, QR_LIMIT_BODY_BYTES, "BYTES", "largest request body") \
     X(MAX_CONNECTIONS, "max-connections", NUMBER, "1024", 1, 65536, "N", "most open connections") \
-    X(DRAIN_DELAY_MS, "drain-delay", NUMBER, "0", 0, 600000, "MS", "how long to keep accepting after SIGTERM") \
-    X(DRAIN_TIMEOUT_MS, "drain-timeout", NUMBER, "10000", 0, 600000, "MS", "when open requests are given up after SIGTERM") \
+    X(DRAIN_DELAY_MS, "drain-delay-ms", NUMBER, "0", 0, 600000, "MS", "how long to keep accepting after SIGTERM") \
+    X(DRAIN_TIMEOUT_MS, "drain-timeout-ms", NUMBER, "10000", 0, 600000, "MS", "when open requests are given up after SIGTERM") \
     X(LOG_LEVEL, "log-level", CHOICE, "info", 0, 0, "debug|info|warn|error", "lowest level that is logged") \
     X(LOG_FORMAT, "log-format", CHOICE, "text", 0, 0, "text|json", "form of the log lines") \
     X(SLOW_MS, "slow-ms", NUMBER, "500", 1, 600000, "MS", "requests slower than this get an info line")
+
+/* Names that options once had, X("old name", ID of today): refused, in every source, with the new
+ * name. Silently ignored, an old variable in a deployment's environment would change what it does. */
+#define QR_OPTION_RENAMED_LIST(X) \
+    X("drain-delay", DRAIN_DELAY_MS) \
+    X("drain-timeout", DRAIN_TIMEOUT_MS)
 /* clang-format on */
 
 #endif

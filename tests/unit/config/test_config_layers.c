@@ -148,6 +148,20 @@ Test(config, faults_in_the_environment_name_the_variable) {
                    (const char *[]){NULL});
 }
 
+Test(config, an_old_name_is_refused_with_the_new_one) {
+    expect_refusal(NULL, "--drain-delay: is now --drain-delay-ms",
+                   (const char *[]){"--drain-delay", "5", NULL});
+    expect_refusal(NULL, "--drain-timeout: is now --drain-timeout-ms",
+                   (const char *[]){"--drain-timeout=5", NULL});
+    expect_refusal("port: 1\ndrain-timeout: 5\n", ":2: drain-timeout: is now drain-timeout-ms",
+                   (const char *[]){NULL});
+    setenv("QUERENT_DRAIN_DELAY", "", 1);
+    qr_config_destroy(load_config(NULL, (const char *[]){NULL}));
+    setenv("QUERENT_DRAIN_DELAY", "5", 1);
+    expect_refusal(NULL, "QUERENT_DRAIN_DELAY: is now QUERENT_DRAIN_DELAY_MS",
+                   (const char *[]){NULL});
+}
+
 /* The users of a choice cast its place to their enum. */
 Test(config, choices_have_the_order_of_the_logs_enums) {
     static const char *const levels[] = {"debug", "info", "warn", "error"};
