@@ -174,7 +174,7 @@ static size_t skip_space_right(qr_text text, size_t end) {
     return end;
 }
 
-bool qr__search_next(qr__search *search, qr__match *out) {
+bool qr__pattern_search_next(qr__pattern_search *search, qr__match *out) {
     const qr__patterns *patterns = search->patterns;
     qr_text text = search->text;
     if (patterns->len == 0)

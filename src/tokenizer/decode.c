@@ -1,5 +1,5 @@
 /* tokenizer/decode.c: ids back to text, as the WordPiece decoder writes it. */
-#include "tokenizer/parts.h"
+#include "tokenizer/tokenizer_internal.h"
 
 /* The package's clean-up, in its order; each row makes a token shorter, so it is done in place. */
 static const struct {

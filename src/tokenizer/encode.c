@@ -1,6 +1,6 @@
 /* tokenizer/encode.c: one text or a pair into an encoding: the post-processor's template, and
  * truncation. */
-#include "tokenizer/parts.h"
+#include "tokenizer/tokenizer_internal.h"
 
 /* How many tokens of each text stay. */
 typedef struct plan {

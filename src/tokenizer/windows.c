@@ -1,7 +1,7 @@
 /* tokenizer/windows.c: a context cut into overlapping parts, each beside the question. */
 #include <stdlib.h>
 
-#include "tokenizer/parts.h"
+#include "tokenizer/tokenizer_internal.h"
 
 static qr_status grow(qr_windows *windows) {
     if (windows->len >= QR_LIMIT_WINDOWS)
