@@ -2,9 +2,10 @@
  *
  *     qr_client client;
  *     qr_client_init(&client);
- *     qr_client_open(&client, &address, sizeof address);         // EPOLLOUT follows
- *     qr_client_send(&client, request);                          // a whole request, borrowed until
- * it is answered switch (qr_client_advance(&client)) ...                    // on every epoll event
+ *     if (qr_client_open(&client, &address, sizeof address))     // EPOLLOUT follows
+ *         qr_client_send(&client, request);
+ *     switch (qr_client_advance(&client)) ...                    // now, and on every epoll event
+ *     qr_client_close(&client);
  *
  * Understands what querent sends: a status line, headers, a body of Content-Length bytes. Bodies
  * are counted and dropped.
@@ -34,23 +35,25 @@ typedef struct qr_client {
 
 typedef enum qr_client_state {
     QR_CLIENT_WAITING,  /* nothing to do until the next event */
-    QR_CLIENT_ANSWERED, /* client->code is there; the connection is idle, or was closed when the
-                           server asked for it */
+    QR_CLIENT_ANSWERED, /* client->code is there; idle now, or closed as the server asked */
     QR_CLIENT_CLOSED,   /* idle, and the server closed it: no fault */
     QR_CLIENT_FAILED    /* refused, reset, or an answer that is not HTTP; closed */
 } qr_client_state;
 
+/** Makes a closed client. */
 void qr_client_init(qr_client *client);
 
-/** Starts connecting. False: no socket, or refused at once. */
+/** Starts connecting a closed client. False: no socket, or refused at once; it stays closed. */
 QR_MUST_USE bool qr_client_open(qr_client *client, const struct sockaddr *address,
                                 socklen_t address_len);
 
+/** Gives an open and idle client its next request: whole, and borrowed until it is answered. */
 void qr_client_send(qr_client *client, qr_text request);
 
 /** Writes and reads as far as the socket allows. */
 QR_MUST_USE qr_client_state qr_client_advance(qr_client *client);
 
+/** Closes the connection, if there is one; an answer still on its way is lost. */
 void qr_client_close(qr_client *client);
 
 #endif

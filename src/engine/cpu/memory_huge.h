@@ -3,9 +3,8 @@
  *
  *     qr_memory_huge *memory;
  *     status = qr_memory_huge_create(&memory, &error);
- *     void *panels = qr_memory_huge_alloc(memory, bytes);   // 64-byte aligned and zeroed; NULL: no
- * memory qr_memory_huge_destroy(memory);                       // and all that was allocated from
- * it
+ *     void *panels = qr_memory_huge_alloc(memory, bytes);   // 64-byte aligned, zeroed, or NULL
+ *     qr_memory_huge_destroy(memory);                       // with all that was allocated from it
  *
  * Large pages read 40 % faster than small ones at 21 MB (page walks), and matrices packed in the
  * order of the forward pass stream as one. Nothing is freed alone. Thread-safe.
