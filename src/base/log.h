@@ -28,7 +28,12 @@ void qr_log_init(qr_log_level lowest, qr_log_format format);
 /** False when lines of this level are dropped, so that their parts need not be made. */
 bool qr_log_enabled(qr_log_level level);
 
+/** One line with a printf-style message. Control bytes in it are escaped, so that no value can
+ * forge a line; what does not fit into 2 KiB is cut. */
 void qr_log(qr_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/** One line with an event's name and its fields, escaped and cut as in qr_log: "event key=1 k=v",
+ * or as JSON the members of the line's object. */
 void qr_log_fields(qr_log_level level, const char *event, const qr_log_field *fields, size_t count);
 
 #endif

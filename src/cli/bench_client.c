@@ -57,6 +57,8 @@ static qr_text header_value(qr_text line, const char *name) {
     return (qr_text){line.data + at, line.len - at};
 }
 
+/* Reads the status code, the body's length and whether the server will close. False: no answer of
+ * HTTP/1.1 whose end can be known. */
 static bool parse_head(qr_client *client, size_t head_len) {
     static const char version[] = "HTTP/1.1 ";
     bool sized = false;
@@ -108,6 +110,8 @@ static bool take(qr_client *client, const char *data, size_t len) {
     return true;
 }
 
+/* Edge-triggered epoll tells of new bytes once: so everything that is there is read, until the
+ * socket has no more or the answer is whole. */
 static qr_client_state receive(qr_client *client) {
     static char data[READ_BYTES]; /* one loader a process; the contents are dropped */
     for (;;) {

@@ -42,6 +42,7 @@ static double streamed_bytes(const qr_engine *engine) {
     return (double)model->layers * matrices * element_bytes(qr_engine_plan(engine)->precision);
 }
 
+/* No machine can do better: either its arithmetic or its memory is the limit. */
 static double floor_ms(const qr_engine *engine, const qr_peaks *peaks, size_t tokens) {
     const uint32_t starts[2] = {0, (uint32_t)tokens};
     double operations = qr_model_operations(qr_engine_model(engine), starts, 1);
@@ -172,6 +173,7 @@ static qr_status answer(qr_engine_bench *bench, char *line, qr_buf *out, qr_erro
                         "%s: expected `latency LENGTH SECONDS` or `throughput [SECONDS]`", word);
 }
 
+/* One line a command until stdin ends; answers are flushed at once, the other side waits. */
 static int interact(qr_engine_bench *bench, qr_error *error) {
     char line[128];
     qr_buf out;

@@ -41,6 +41,8 @@ typedef struct worker {
     uint64_t ended_ns;
 } worker;
 
+/* All queries end to end in one array: a batch is then a range of it, and nothing is copied while
+ * the clock runs. */
 static qr_status tokenize(qr_engine_bench *bench, const qr_queries *queries, qr_error *error) {
     const qr_encode_options options = {.special = true,
                                        .max_tokens = qr_pipeline_max_tokens(bench->pipeline)};
@@ -72,6 +74,7 @@ static qr_status tokenize(qr_engine_bench *bench, const qr_queries *queries, qr_
     return QR_OK;
 }
 
+/* One workspace for the lonely query with everyone's help, and one a thread for the stream. */
 static qr_status create_contexts(qr_engine_bench *bench, qr_error *error) {
     const qr_engine *engine = qr_pipeline_engine(bench->pipeline);
     size_t tokens = qr_max(bench->batch_tokens, qr_pipeline_max_tokens(bench->pipeline));

@@ -6,6 +6,8 @@
  *     qr_engine_bench_latency(bench, 9, 1.0, &latency, &error);
  *     qr_engine_bench_throughput(bench, 2.0, &throughput, &error);
  *     qr_engine_bench_destroy(bench);
+ *
+ * Threads: one caller at a time; it is one of the `threads` that work.
  */
 #ifndef QR_CLI_BENCH_ENGINE_RUN_H
 #define QR_CLI_BENCH_ENGINE_RUN_H
@@ -27,13 +29,18 @@ typedef struct qr_engine_throughput {
     double seconds, qps;
 } qr_engine_throughput;
 
-/** Tokenizes all queries (cut to the model's longest input). `pipeline` is borrowed. */
+/** Tokenizes all queries (cut to the model's longest input) and makes the workspaces. `pipeline`
+ * is borrowed. QR_TOO_LONG names the query that cannot be tokenized; QR_NO_MEMORY. *out: returns
+ * owned. */
 QR_MUST_USE qr_status qr_engine_bench_create(const qr_pipeline *pipeline, size_t threads,
                                              const qr_queries *queries, size_t batch_tokens,
                                              qr_engine_bench **out, qr_error *error);
+
+/** NULL is allowed. */
 void qr_engine_bench_destroy(qr_engine_bench *bench);
 
-/** One query of `tokens` tokens (1..P), again and again for about `seconds`. */
+/** One query of `tokens` tokens, again and again for about `seconds` (at least 20 times), after a
+ * few that do not count. QR_TOO_LONG: not in 1..P. */
 QR_MUST_USE qr_status qr_engine_bench_latency(qr_engine_bench *bench, size_t tokens, double seconds,
                                               qr_engine_latency *out, qr_error *error);
 

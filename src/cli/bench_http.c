@@ -63,6 +63,8 @@ static bool is_loopback(const struct sockaddr *address) {
            IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
+/* Fills the target from --url and --route. Another machine is refused without --allow-remote: a
+ * typing error must not load somebody's server. */
 static int resolve(const qr_command *command, const bench_arguments *arguments,
                    bench_target *target) {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
@@ -217,6 +219,7 @@ static int run(const bench_arguments *arguments, const bench_target *target) {
     return code;
 }
 
+/* What no single option can know. */
 static int check(const qr_command *command, const bench_arguments *arguments,
                  const bench_target *target) {
     if ((arguments->rate > 0) == (arguments->concurrency > 0))

@@ -43,11 +43,15 @@ static double uniform_random(loader *load) {
     return (double)((load->random * UINT64_C(0x2545F4914F6CDD1D)) >> 11) * 0x1p-53;
 }
 
+/* Time to the next request: exponential gaps make a Poisson process, which is how independent
+ * clients arrive. */
 static uint64_t gap_ns(loader *load) {
     double mean = 1e9 / load->options->rate;
     return (uint64_t)(load->options->uniform ? mean : -log1p(-uniform_random(load)) * mean);
 }
 
+/* A request counts by its intended time, whenever its answer comes: so warm-up and the end are cut
+ * off alike for fast and slow answers. */
 static bool measured(const loader *load, uint64_t start_ns) {
     return start_ns >= load->from_ns && start_ns < load->until_ns;
 }
@@ -129,6 +133,8 @@ static void pump(loader *load) {
         start_request(load, qr_clock_ns());
 }
 
+/* A connection whose answer is late is closed: its late bytes would be taken for the next
+ * answer. */
 static void give_up_on_late(loader *load, uint64_t now) {
     for (size_t i = 0; i < load->options->connections; i++) {
         qr_client *client = &load->clients[i];
@@ -141,6 +147,7 @@ static void give_up_on_late(loader *load, uint64_t now) {
     }
 }
 
+/* A timer, because epoll_wait's timeout counts milliseconds. Time 0 would disarm it. */
 static void set_timer(const loader *load, uint64_t at_ns) {
     struct itimerspec when = {0};
     at_ns = at_ns == 0 ? 1 : at_ns;
@@ -153,6 +160,8 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
 
+/* Over when the last intended time has passed and all answers are there, when patience ends, or
+ * when nobody listens. */
 static bool finished(const loader *load, uint64_t now) {
     bool over =
         now >= load->until_ns && (load->options->rate <= 0 || load->next_ns >= load->until_ns);
@@ -160,6 +169,7 @@ static bool finished(const loader *load, uint64_t now) {
            (over && load->idle_len == load->options->connections);
 }
 
+/* Sends what is due, sleeps to the next intended time or event, takes what came. */
 static void loop(loader *load) {
     struct epoll_event events[EVENTS_MAX];
     uint64_t sweep_ns = load->begin_ns + SWEEP_NS;

@@ -3,7 +3,7 @@
  *
  *     qr_load_result result;
  *     qr_load_run(&(qr_load_options){...}, &result, &error);
- *     printf("%f ms\n", qr_hdr_percentile(&result.answered, 99) / 1e6);
+ *     printf("%f ms\n", qr_hdr_percentile(&result.succeeded, 99) / 1e6);
  *     qr_load_result_deinit(&result);
  *
  * Open loop: latency counts from the time at which a request was meant to be sent, so a server that
@@ -30,21 +30,26 @@ typedef struct qr_load_options {
 } qr_load_options;
 
 typedef struct qr_load_result {
-    qr_hdr succeeded;       /* latencies of 2xx answers, ns */
-    qr_hdr refused;         /* of all others */
-    uint64_t codes[600];    /* answers by status code */
-    uint64_t due, answered; /* requests whose time fell within the measured seconds, and how many
-                               got an answer */
-    uint64_t in_time;       /* 2xx answers that arrived within the measured seconds */
-    uint64_t failed;        /* connection refused or reset, or no HTTP */
-    uint64_t timed_out;     /* no answer within timeout_s */
-    uint64_t unsent;        /* open loop: due, but every connection stayed busy to the end */
-    size_t connections;     /* most open at once */
+    qr_hdr succeeded;    /* latencies of 2xx answers, ns */
+    qr_hdr refused;      /* of all others */
+    uint64_t codes[600]; /* answers by status code */
+    uint64_t due;        /* requests whose time fell within the measured seconds: each is one of */
+    uint64_t answered;   /*   answered, */
+    uint64_t failed;     /*   failed: connection refused or reset, or no HTTP, */
+    uint64_t timed_out;  /*   timed out: no answer within timeout_s, */
+    uint64_t unsent;     /*   unsent (open loop): every connection stayed busy to the end */
+    uint64_t in_time;    /* 2xx answers that arrived within the measured seconds */
+    size_t connections;  /* most open at once */
     double seconds;
 } qr_load_result;
 
+/** Loads the server and returns when all is answered or given up. What the server does is no fault
+ * here, it is counted; QR_NO_MEMORY, QR_IO: this side lacks memory or descriptors. Deinit `out`
+ * also then. */
 QR_MUST_USE qr_status qr_load_run(const qr_load_options *options, qr_load_result *out,
                                   qr_error *error);
+
+/** Frees the histograms; NULL is allowed. */
 void qr_load_result_deinit(qr_load_result *result);
 
 #endif

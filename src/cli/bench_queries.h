@@ -11,9 +11,11 @@ typedef struct qr_queries {
     size_t len;
 } qr_queries;
 
-/** At least one query, or an error that names the file. Zero-initialise `out`; deinit it also after
- * a failure. */
+/** Reads at least one query, or fails with an error that names the file: QR_IO, QR_TOO_LARGE,
+ * QR_NO_MEMORY. Zero-initialise `out`; deinit it also after a failure. */
 QR_MUST_USE qr_status qr_queries_read(const char *path, qr_queries *out, qr_error *error);
+
+/** Frees the file's text and the list; NULL is allowed. */
 void qr_queries_deinit(qr_queries *queries);
 
 #endif

@@ -8,6 +8,7 @@
 #define TEXTS              4u /* of a rerank request */
 #define CONTEXT_LINES      8u /* of a span request's passage */
 
+/* The file is a ring: what stands behind its last line is its first. */
 static qr_text query_at(const qr_queries *queries, size_t i) {
     return queries->items[i % queries->len];
 }

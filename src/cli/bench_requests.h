@@ -20,10 +20,13 @@ typedef struct qr_requests_options {
 /** True when requests to this route carry a query. */
 bool qr_requests_need_queries(const char *route);
 
-/** `queries` may be NULL for a route that needs none. Deinit `out` also after a failure. */
+/** Builds all requests, before any clock runs. `queries` may be NULL for a route that needs none.
+ * QR_NO_MEMORY: they do not fit into 1 GiB, or one not into 1 MiB. Deinit `out` also then. */
 QR_MUST_USE qr_status qr_requests_build(const qr_requests_options *options,
                                         const qr_queries *queries, qr_requests *out,
                                         qr_error *error);
+
+/** Frees the bytes and the list; NULL is allowed. */
 void qr_requests_deinit(qr_requests *requests);
 
 #endif

@@ -75,6 +75,8 @@ static bool flush(embedder *self, qr_buf *out) {
     return true;
 }
 
+/* Gathers lines into a batch until the next one does not fit; the order of output is that of
+ * input. */
 static bool embed_lines(void *worker, const qr_line *lines, size_t len, qr_buf *out) {
     embedder *self = worker;
     const qr_encode_options options = {.special = true,

@@ -64,6 +64,7 @@ static const qr_flag *find(const qr_command *command, qr_text name) {
     return NULL;
 }
 
+/* strtod alone would take "nan", "inf" and what overflows. */
 static bool parse_real(const char *value, double *out) {
     char *end;
     errno = 0;

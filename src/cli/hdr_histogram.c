@@ -16,6 +16,7 @@ static size_t bucket_of(uint64_t value) {
     return (size_t)shift * HALF + (size_t)(value >> shift);
 }
 
+/* The middle of a bucket, the inverse of bucket_of. */
 static double middle_of(size_t bucket) {
     if (bucket < 2 * HALF)
         return (double)bucket;

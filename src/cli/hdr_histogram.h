@@ -23,14 +23,20 @@ typedef struct qr_hdr {
     double sum;
 } qr_hdr;
 
+/** An empty histogram, about 260 KiB. False: no memory; it may be deinited all the same. */
 QR_MUST_USE bool qr_hdr_init(qr_hdr *hdr);
+
+/** Frees it; NULL and a zeroed one are allowed. */
 void qr_hdr_deinit(qr_hdr *hdr);
+
+/** Counts one value. */
 void qr_hdr_record(qr_hdr *hdr, uint64_t value);
 
 /** The value that `percent` (0..100) of all values do not exceed: the middle of its bucket, within
  * [min, max]. 0 when empty. */
 double qr_hdr_percentile(const qr_hdr *hdr, double percent);
 
+/** The mean of all values, exact but for QR_HDR_MAX; 0 when empty. */
 double qr_hdr_mean(const qr_hdr *hdr);
 
 #endif

@@ -98,6 +98,7 @@ static size_t groups_of(const block *b) {
     return (b->len + b->work->group - 1) / b->work->group;
 }
 
+/* Takes groups from the block until none is left. Whoever is fast takes more. */
 static void work_on(block *b, void *worker) {
     size_t groups = groups_of(b);
     for (;;) {

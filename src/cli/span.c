@@ -136,6 +136,7 @@ static const char *answer_line(reader *self, const json_t *line, qr_buf *out) {
     }
 }
 
+/* A line that is refused keeps its place in the output, and the rest of the group goes on. */
 static bool span_lines(void *worker, const qr_line *lines, size_t len, qr_buf *out) {
     reader *self = worker;
     for (size_t i = 0; i < len; i++) {

@@ -8,6 +8,8 @@
 #define FLAG_PREFIX     "--"
 #define FLAG_PREFIX_LEN (sizeof FLAG_PREFIX - 1)
 
+/* The lowest layer goes through the same door as the others, so a default that its own row would
+ * refuse cannot pass any test. */
 static qr_status load_defaults(qr_config *config, qr_error *error) {
     for (qr_option option = 0; option < QR_OPTION_COUNT; option++) {
         bool list = qr__option_rows[option].type == QR_OPTION_TYPE_LIST;
@@ -120,6 +122,8 @@ static qr_status load_flags(qr_config *config, int argc, char **argv, qr_option 
     return status;
 }
 
+/* Only what is certainly this machine. No name but localhost is taken for it: what another one
+ * resolves to may change tomorrow. */
 static bool is_loopback(const char *host) {
     struct in_addr v4;
     struct in6_addr v6;

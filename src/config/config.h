@@ -29,8 +29,8 @@ typedef enum qr_option {
 
 typedef struct qr_config qr_config;
 
-/** Reads all sources; argv is what stands behind "querent serve". QR_BAD_OPTION: unknown option, bad
- * value, unreadable file, a --host that other machines can reach without --allow-remote;
+/** Reads all sources; argv is what stands behind "querent serve". QR_BAD_OPTION: unknown option,
+ * bad value, unreadable file, a --host that other machines can reach without --allow-remote;
  * QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr_config_load(int argc, char **argv, qr_config **out, qr_error *error);
 
@@ -76,8 +76,8 @@ typedef union qr_option_value {
 /** The option's name, without dashes. */
 const char *qr_option_name(qr_option option);
 
-/** The value that `text` (borrowed) gives a scalar option on a command line. QR_BAD_OPTION, with the
- * message that qr_config_load gives for the flag. */
+/** The value that `text` (borrowed) gives a scalar option on a command line. QR_BAD_OPTION, with
+ * the message that qr_config_load gives for the flag. */
 QR_MUST_USE qr_status qr_option_parse(qr_option option, const char *text, qr_option_value *out,
                                       qr_error *error);
 

@@ -64,9 +64,9 @@ qr_option qr__option_find(qr_text name);
 /** Writes "QUERENT_" and the name in upper case, dashes as underscores. */
 void qr__option_variable(const char *name, char out[QR__OPTION_NAME_BYTES]);
 
-/** The fault of a name that no option has: "PLACE--prot: unknown option; did you mean `--port`?", or
- * what the option is called now. `place` begins the message ("querent.yaml:3: ", or ""); `dashes`
- * stands before each name ("--" for flags, or ""). Returns QR_BAD_OPTION. */
+/** The fault of a name that no option has: "PLACE--prot: unknown option; did you mean `--port`?",
+ * or what the option is called now. `place` begins the message ("querent.yaml:3: ", or "");
+ * `dashes` stands before each name ("--" for flags, or ""). Returns QR_BAD_OPTION. */
 qr_status qr__option_unknown(const char *place, const char *dashes, qr_text name, qr_error *error);
 
 /** Parses a scalar option's value. A TEXT or DEVICE is only checked: its member of *out is the

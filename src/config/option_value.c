@@ -119,6 +119,8 @@ qr_status qr_option_parse(qr_option option, const char *text, qr_option_value *o
                             error);
 }
 
+/* A list of an earlier layer is replaced as a whole; its copies stay in the arena, which is
+ * bounded. */
 static qr_status set_list(qr_config *config, qr_option option, const qr_text *items,
                           size_t items_len, qr__origin origin, qr_error *error) {
     const qr__option_row *row = &qr__option_rows[option];

@@ -42,7 +42,7 @@
     X(SLOW_MS, "slow-ms", NUMBER, "500", 1, 600000, "MS", "requests slower than this get an info line")
 
 /* Names that options once had, X("old name", ID of today): refused, in every source, with the new
- * name. Silently ignored, an old variable in a deployment's environment would change what it does. */
+ * name. An old variable that was silently ignored would change what a deployment does. */
 #define QR_OPTION_RENAMED_LIST(X) \
     X("drain-delay", DRAIN_DELAY_MS) \
     X("drain-timeout", DRAIN_TIMEOUT_MS)

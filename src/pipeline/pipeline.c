@@ -27,6 +27,7 @@ const char *qr_kind_name(qr_kind kind) {
     return "unknown";
 }
 
+/* One label is a score of relevance, as cross-encoders have it; several are classes. */
 static qr_kind kind_of(const qr_model_info *model) {
     if (model->head == QR_HEAD_SPAN)
         return QR_KIND_SPAN;
@@ -35,6 +36,8 @@ static qr_kind kind_of(const qr_model_info *model) {
     return QR_KIND_EMBEDDING;
 }
 
+/* The model's own limit comes first: sentence-transformers trained with it, and longer inputs would
+ * be cut there too. */
 static size_t max_tokens_of(const qr_model_info *model, const qr_tokenizer_info *tokenizer) {
     size_t asked = model->max_seq_length;
     if (asked == 0)

@@ -20,6 +20,8 @@ typedef struct qr__probes {
  * (max_tokens below 3). */
 QR_MUST_USE qr_status qr__probes_init(const qr_tokenizer *tokenizer, qr_kind kind,
                                       size_t max_tokens, bool pair_types, qr__probes *out);
+
+/** Frees the arrays; of zeroed probes too. */
 void qr__probes_deinit(qr__probes *probes);
 
 #endif

@@ -24,6 +24,7 @@ static void replace_all(qr_buf *out, size_t from, qr_text what, qr_text with) {
     out->len = to;
 }
 
+/* Only what this token brought: the package cleans each token by itself, not the whole text. */
 static void clean_up(qr_buf *out, size_t from) {
     for (size_t i = 0; i < sizeof clean_ups / sizeof *clean_ups; i++) {
         if (memchr(out->data + from, ' ', out->len - from) == NULL)

@@ -24,6 +24,7 @@ static qr_status no_memory(const qr__json_reader *reader) {
     return qr_error_set(reader->error, QR_NO_MEMORY, "%s: no memory", reader->path);
 }
 
+/* The JSON tree goes before the config does, so texts are copied. */
 static qr_status keep(const qr__json_reader *reader, qr_arena *arena, qr_text text, qr_text *out) {
     *out = qr_arena_text(arena, text);
     return out->data == NULL ? no_memory(reader) : QR_OK;
@@ -49,6 +50,7 @@ static qr_status read_specials(const qr__json_reader *reader, const json_t *root
     return QR_OK;
 }
 
+/* A flag that is missing or null keeps its default. */
 static qr_status read_flag(const qr__json_reader *reader, const json_t *root, const char *key,
                            bool *out) {
     const json_t *value = json_object_get(root, key);
@@ -100,6 +102,8 @@ static qr_status keep_added(const qr__json_reader *reader, qr__tokenizer_config 
     return QR_OK;
 }
 
+/* added_tokens_decoder is an object with ids as keys, which JSON does not order: tokens get their
+ * ids in the order of these numbers. */
 static qr_status read_added(const qr__json_reader *reader, json_t *root,
                             qr__tokenizer_config *config) {
     json_t *map = json_object_get(root, "added_tokens_decoder"), *token;
@@ -130,6 +134,7 @@ static qr_status read_added(const qr__json_reader *reader, json_t *root,
     return status;
 }
 
+/* strip_accents follows do_lower_case unless the file says more, as in the package. */
 static qr_status read_config(const qr__json_reader *reader, json_t *root,
                              qr__tokenizer_config *config) {
     qr_status status = read_flag(reader, root, "do_lower_case", &config->lowercase);

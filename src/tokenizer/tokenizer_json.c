@@ -32,6 +32,8 @@ typedef struct document {
     json_t *root;                /* the rest of it */
 } document;
 
+/* The vocabulary was cut out of the text that jansson parsed: a second one in the rest would be a
+ * second answer to the same question. */
 static qr_status read_vocab(const qr__json_reader *reader, const document *file, qr__vocab *vocab,
                             qr_text prefix) {
     if (file->vocab_from == file->vocab_to)
@@ -283,6 +285,8 @@ static qr_status read_added_tokens(const qr__json_reader *reader, const json_t *
     return status;
 }
 
+/* In this order: added tokens need the vocabulary and the normalizer, templates need the added
+ * tokens' ids. */
 static qr_status read_sections(const qr__json_reader *reader, const document *file,
                                qr_tokenizer *tokenizer) {
     qr_status status = read_model(reader, file, tokenizer);

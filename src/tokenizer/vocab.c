@@ -11,6 +11,8 @@ static uint64_t hash_of(uint64_t hash, const char *bytes, size_t len) {
     return hash;
 }
 
+/* A power of two of slots, at most half of them taken: a miss, which is what most lookups of
+ * prefixes are, then ends after one or two. */
 static bool make_slots(qr__vocab *vocab, size_t entries) {
     size_t count = 1024;
     unsigned bits = 10;
@@ -89,6 +91,8 @@ static bool grow_tokens(qr__vocab *vocab, size_t id) {
     return true;
 }
 
+/* Lengths by first byte bound how far WordPiece must look; ids that are given again only raise
+ * them. */
 static void note_length(qr__vocab *vocab, qr_text text, bool continues) {
     uint16_t *whole = &vocab->longest[0][(uint8_t)text.data[0]];
     *whole = (uint16_t)qr_max(*whole, text.len);

@@ -48,6 +48,7 @@ static bool skip_string(place *p) {
     return false;
 }
 
+/* Goes behind any value by counting brackets; whether it was JSON its reader says later. */
 static bool skip_value(place *p) {
     size_t depth = 0;
     skip_blanks(p);

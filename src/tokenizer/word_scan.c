@@ -31,6 +31,7 @@ static qr_status add_token(scan *s, int32_t id, uint32_t begin, uint32_t end) {
     return status;
 }
 
+/* An empty word in the scratch memory. */
 static void word_reset(scan *s) {
     s->word = (qr__word){.bytes = s->scratch->word,
                          .hash = QR__HASH_SEED,
@@ -55,6 +56,7 @@ static void word_put(scan *s, const qr__char *c) {
     }
 }
 
+/* What is gathered becomes pieces, and a new word begins. */
 static qr_status word_end(scan *s) {
     if (s->word.chars == 0)
         return QR_OK;
@@ -141,6 +143,7 @@ static qr_status scan_plain(scan *s, size_t from, size_t to) {
     return status;
 }
 
+/* The text's normalized form into the scratch memory, with the origin of every byte. */
 static qr_status normalize_whole(scan *s, size_t from, size_t to) {
     struct qr__scratch *scratch = s->scratch;
     qr__normalizer stream;

@@ -6,6 +6,7 @@
  */
 #include "tokenizer/tokenizer_internal.h"
 
+/* Pieces end where characters do, not within their bytes. */
 static bool is_boundary(const qr__word *word, size_t at) {
     return at == word->len || ((uint8_t)word->bytes[at] & 0xC0) != 0x80;
 }
