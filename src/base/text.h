@@ -42,9 +42,6 @@ size_t qr_utf8_encode(uint32_t code, char out[4]);
 /** True when the whole text is well-formed UTF-8. */
 bool qr_utf8_valid(qr_text text);
 
-/** How many code points text.data[0..len) holds, by the rule of qr_utf8_decode. */
-size_t qr_utf8_count(qr_text text);
-
 /** Parses a decimal unsigned number that fills the whole text ("17"; no sign, no blanks). False,
  * with *out as it was, when it is not one or is above `max`. */
 bool qr_text_to_u64(qr_text text, uint64_t max, uint64_t *out);
