@@ -5,7 +5,7 @@
 
 #include "cli/cli.h"
 
-int qr_cli_model_load(const qr_command *command, const qr_cli_model *model, qr_pipeline **out) {
+int qr__cli_model_load(const qr__command *command, const qr__cli_model *model, qr_pipeline **out) {
     qr_error error = {0};
     const qr_pipeline_options options = {.precision = (qr_precision)model->precision.choice,
                                          .device = model->device.text,
@@ -17,9 +17,9 @@ int qr_cli_model_load(const qr_command *command, const qr_cli_model *model, qr_p
     return QR_EXIT_FAULT;
 }
 
-int qr_cli_model_load_kind(const qr_command *command, const qr_cli_model *model, qr_kind kind,
-                           qr_pipeline **out) {
-    int code = qr_cli_model_load(command, model, out);
+int qr__cli_model_load_kind(const qr__command *command, const qr__cli_model *model, qr_kind kind,
+                            qr_pipeline **out) {
+    int code = qr__cli_model_load(command, model, out);
     if (code != QR_FLAGS_GO || qr_pipeline_kind(*out) == kind)
         return code;
     fprintf(stderr, "querent %s: %s (%s): this command needs a model of kind %s, this is kind %s\n",
