@@ -25,11 +25,11 @@ typedef struct qr__unicode_record {
     uint8_t combining_class; /* canonical; 0: a starter */
 } qr__unicode_record;
 
-/** Code points first, first + step, ... last, whose lower case is `delta` away. */
+/** Code points with QR__LOWER from `first` on, up to the next row, have their lower case `delta`
+ * away. */
 typedef struct qr__unicode_lower {
-    uint32_t first, last;
+    uint32_t first;
     int32_t delta;
-    uint32_t step;
 } qr__unicode_lower;
 
 typedef struct qr__unicode_decomposition {
