@@ -1,9 +1,8 @@
 /* server/ops/histogram.h: counts between fixed edges, filled by any thread, printed as Prometheus
  * text.
  *
- *     static const qr__edge edges[] = {{1000000, "0.001"}, ...};     // ns, and seconds as text
- *     qr__histogram h = {0};
- *     qr__histogram_count(&h, &qr__seconds, ns);
+ *     static const qr__edge edges[] = {{1000000, "0.001"}, ...};     // ns, and the same in seconds
+ * as text qr__histogram h = {0}; qr__histogram_count(&h, &qr__seconds, ns);
  *     qr__histogram_render(&h, &qr__seconds, "querent_x_seconds", "stage=\"queue\"", out);
  *
  * Edges are integers in the unit that is counted, with their text beside them, so that "0.005" is
