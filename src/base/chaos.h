@@ -18,7 +18,11 @@
 #if defined(QR_CHAOS)
 #define QR_CHAOS_DELAY()  qr__chaos_delay()
 #define QR_CHAOS_REFUSE() qr__chaos_refuse()
+
+/** Nothing, a yield, or a sleep of up to 200 us, by the calling thread's dice. */
 void qr__chaos_delay(void);
+
+/** True one time in eight. */
 bool qr__chaos_refuse(void);
 #else
 #define QR_CHAOS_DELAY()  ((void)0)

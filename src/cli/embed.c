@@ -72,7 +72,9 @@ static bool flush(embedder *self, qr_buf *out) {
     return true;
 }
 
-static bool embed_lines(void *worker, const qr_line *lines, size_t len, qr_buf *out) {
+/* Gathers lines into a batch until the next one does not fit; the order of output is that of
+ * input. */
+static bool embed_lines(void *worker, const qr__line *lines, size_t len, qr_buf *out) {
     embedder *self = worker;
     const qr_encode_options options = {.special = true,
                                        .max_tokens = qr_pipeline_max_tokens(self->pipeline)};
@@ -83,7 +85,7 @@ static bool embed_lines(void *worker, const qr_line *lines, size_t len, qr_buf *
         if (status != QR_OK) {
             if (!flush(self, out)) /* lines come out in their order */
                 return false;
-            qr_line_refuse("embed", &lines[i], qr_status_sentence(status), out);
+            qr__line_refuse("embed", &lines[i], qr_status_sentence(status), out);
             self->bad_line = true;
             continue;
         }
@@ -106,7 +108,7 @@ static int embed(const qr_pipeline *pipeline, size_t threads, bool normalize) {
            (workers[made] = embedder_create(pipeline, normalize, &error)) != NULL)
         made++;
     if (made == threads)
-        code = qr_lines_map(&(qr_lines){workers, threads, GROUP_LINES, embed_lines});
+        code = qr__lines_map(&(qr__lines){workers, threads, GROUP_LINES, embed_lines});
     else
         fprintf(stderr, "querent embed: %s\n", error.message);
     for (size_t i = 0; i < made; i++) {
@@ -119,25 +121,25 @@ static int embed(const qr_pipeline *pipeline, size_t threads, bool normalize) {
 }
 
 int qr_cli_embed(int argc, char **argv) {
-    qr_cli_model model = QR_CLI_MODEL_DEFAULT;
+    qr__cli_model model = {0};
     bool no_normalize = false;
-    const qr_flag flags[] = {
+    const qr__flag flags[] = {
         QR_CLI_MODEL_FLAGS(model),
         {"no-normalize", QR_FLAG_BOOL, &no_normalize, .help = "keep the pooled vectors' lengths"},
         {0}};
-    const qr_command command = {
+    const qr__command command = {
         "embed",
         "Reads lines from stdin and prints the embedding of each as a JSON array, one a line, in "
         "order.\n"
         "Texts longer than the model takes are cut; an empty line is an empty text.",
         flags, NULL};
     qr_pipeline *pipeline = NULL;
-    int code = qr_flags_parse(&command, argc, argv, NULL);
+    int code = qr__flags_parse(&command, argc, argv, NULL);
     if (code == QR_FLAGS_GO)
-        code = qr_cli_model_load_kind(&command, &model, QR_KIND_EMBEDDING, &pipeline);
+        code = qr__cli_model_load_kind(&command, &model, QR_KIND_EMBEDDING, &pipeline);
     if (code == QR_FLAGS_GO) {
         bool normalize = !no_normalize && qr_engine_model(qr_pipeline_engine(pipeline))->normalize;
-        code = embed(pipeline, qr_cli_model_threads(&model), normalize);
+        code = embed(pipeline, model.threads.number, normalize);
     }
     qr_pipeline_destroy(pipeline);
     return code;

@@ -133,18 +133,19 @@ static void print_json(const qr_pipeline *pipeline, qr_buf *out) {
 }
 
 int qr_cli_inspect(int argc, char **argv) {
-    qr_cli_model model = QR_CLI_MODEL_DEFAULT;
+    qr__cli_model model = {0};
     bool json = false;
-    const qr_flag flags[] = {
-        {"json", QR_FLAG_BOOL, &json, .help = "as one JSON object"}, QR_CLI_PLAN_FLAGS(model), {0}};
-    const qr_command command = {"inspect",
-                                "Says what the model in the directory PATH is, what it costs, and "
-                                "how this machine would run it.",
-                                flags, "PATH"};
+    const qr__flag flags[] = {{"json", QR_FLAG_BOOL, &json, .help = "print one JSON object"},
+                              QR_CLI_PLAN_FLAGS(model),
+                              {0}};
+    const qr__command command = {"inspect",
+                                 "Says what the model in the directory PATH is, what it costs, and "
+                                 "how this machine would run it.",
+                                 flags, "PATH"};
     qr_pipeline *pipeline = NULL;
-    int code = qr_flags_parse(&command, argc, argv, &model.dir);
+    int code = qr__flags_parse(&command, argc, argv, &model.dir);
     if (code == QR_FLAGS_GO)
-        code = qr_cli_model_load(&command, &model, &pipeline);
+        code = qr__cli_model_load(&command, &model, &pipeline);
     if (code != QR_FLAGS_GO)
         return code;
     qr_buf out;
@@ -153,7 +154,7 @@ int qr_cli_inspect(int argc, char **argv) {
         print_json(pipeline, &out);
     else
         print_text(pipeline, &out);
-    code = qr_cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
+    code = qr__cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
     qr_buf_deinit(&out);
     qr_pipeline_destroy(pipeline);
     return code;

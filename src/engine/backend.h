@@ -91,7 +91,7 @@ struct qr_backend {
                          const float **out);
 };
 
-/** A context for a packing, as qr_context_create makes one for an engine's (engine/context.c). */
+/** A context for a packing, as qr_context_create makes one for an engine's (engine/contexts.c). */
 QR_MUST_USE qr_status qr_packed_context(const qr_packed *packed, const qr_context_options *options,
                                         qr_context **out, qr_error *error);
 

@@ -33,7 +33,11 @@ typedef struct qr_ragged {
 
 /** False: no memory (there is nothing to deinit then). */
 QR_MUST_USE bool qr_ragged_init(qr_ragged *ragged, size_t tokens_max, size_t sequences_max);
-void qr_ragged_deinit(qr_ragged *ragged); /* a zeroed one is allowed */
+
+/** A zeroed one is allowed. */
+void qr_ragged_deinit(qr_ragged *ragged);
+
+/** Forgets what was added; the memory stays. */
 void qr_ragged_clear(qr_ragged *ragged);
 
 /** Appends a copy of one sequence of `tokens` tokens; `types` NULL: all 0. False: it does not

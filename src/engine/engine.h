@@ -16,7 +16,7 @@
 #define QR_ENGINE_H
 
 #include "engine/batch.h"
-#include "engine/info.h"
+#include "engine/model_info.h"
 
 typedef struct qr_engine_options {
     qr_precision precision;
@@ -40,8 +40,14 @@ QR_MUST_USE qr_status qr_device_check(const char *device, qr_error *error);
  * further engines. */
 QR_MUST_USE qr_status qr_engine_create(const qr_model *model, const qr_engine_options *options,
                                        qr_engine **out, qr_error *error);
+
+/** No context of it may be left. NULL is allowed. */
 void qr_engine_destroy(qr_engine *engine);
+
+/** Lives as long as the engine. */
 const qr_model_info *qr_engine_model(const qr_engine *engine);
+
+/** Lives as long as the engine. */
 const qr_plan_info *qr_engine_plan(const qr_engine *engine);
 
 typedef struct qr_context_options {
@@ -50,10 +56,15 @@ typedef struct qr_context_options {
                       (borrowed); NULL: the caller works alone */
 } qr_context_options;
 
-/** A workspace for batches up to a size. *out: returns owned; borrows the engine. */
+/** A workspace for batches up to a size. */
 typedef struct qr_context qr_context;
+
+/** QR_BAD_OPTION: a size of 0, or above QR_LIMIT_TEXT_TOKENS; QR_NO_MEMORY. *out: returns owned;
+ * borrows the engine. */
 QR_MUST_USE qr_status qr_context_create(const qr_engine *engine, const qr_context_options *options,
                                         qr_context **out, qr_error *error);
+
+/** NULL is allowed. */
 void qr_context_destroy(qr_context *context);
 
 typedef enum qr_output {
@@ -76,6 +87,8 @@ typedef struct qr_peaks {
         int8_ops;      /* a second, `threads` cores together; 0: no instructions for it */
     double read_bytes; /* a second, from a buffer of `footprint` bytes */
 } qr_peaks;
+
+/** Measures with `threads` threads at once. QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr_peaks_measure(int threads, size_t footprint_bytes, qr_peaks *out);
 
 #endif

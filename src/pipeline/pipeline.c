@@ -27,6 +27,7 @@ const char *qr_kind_name(qr_kind kind) {
     return "unknown";
 }
 
+/* One label is a score of relevance, as cross-encoders have it; several are classes. */
 static qr_kind kind_of(const qr_model_info *model) {
     if (model->head == QR_HEAD_SPAN)
         return QR_KIND_SPAN;
@@ -35,6 +36,8 @@ static qr_kind kind_of(const qr_model_info *model) {
     return QR_KIND_EMBEDDING;
 }
 
+/* The model's own limit comes first: sentence-transformers trained with it, and longer inputs would
+ * be cut there too. */
 static size_t max_tokens_of(const qr_model_info *model, const qr_tokenizer_info *tokenizer) {
     size_t asked = model->max_seq_length;
     if (asked == 0)
@@ -108,12 +111,14 @@ static qr_status load(const char *dir, const qr_pipeline_options *options, qr_pi
 qr_status qr_pipeline_load(const char *dir, const qr_pipeline_options *options, qr_pipeline **out,
                            qr_error *error) {
     *out = NULL;
+    qr_status status = qr_device_check(options->device, error);
+    if (status != QR_OK)
+        return status;
     qr_pipeline *pipeline = calloc(1, sizeof *pipeline);
     if (pipeline == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", dir);
     pipeline->name = options->name == NULL ? last_component(dir) : strdup(options->name);
     pipeline->dir = strdup(dir);
-    qr_status status = QR_OK;
     if (pipeline->name == NULL || pipeline->dir == NULL)
         status = qr_error_set(error, QR_NO_MEMORY, "%s: no memory", dir);
     if (status == QR_OK)

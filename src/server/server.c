@@ -63,19 +63,6 @@ static void render_metrics(void *state, qr_buf *out) {
     qr_metrics_render(s->house.metrics, qr_schedule_depth(s->house.schedule), is_ready(state), out);
 }
 
-static void init_log(const qr_config *config) {
-    static const char *const levels[] = {"debug", "info", "warn", "error"};
-    const char *level = qr_config_text(config, QR_OPTION_LOG_LEVEL);
-    const char *format = qr_config_text(config, QR_OPTION_LOG_FORMAT);
-    qr_log_level lowest = QR_LOG_INFO;
-    for (size_t i = 0; level != NULL && i < sizeof levels / sizeof levels[0]; i++) {
-        if (strcmp(level, levels[i]) == 0)
-            lowest = (qr_log_level)i;
-    }
-    qr_log_init(lowest, format != NULL && strcmp(format, "json") == 0,
-                qr_config_flag(config, QR_OPTION_LOG_TEXT));
-}
-
 /* Descriptors for every connection, or a clear word before the first is refused. */
 static qr_status reserve_fds(size_t connections, qr_error *error) {
     struct rlimit limit;
@@ -293,7 +280,8 @@ static void close_all(server *s) {
 int qr_server_run(const qr_config *config) {
     server s = {.config = config, .phase = LOADING, .lag_fd = -1};
     qr_error error = {0};
-    init_log(config);
+    qr_log_init((qr_log_level)qr_config_choice(config, QR_OPTION_LOG_LEVEL),
+                (qr_log_format)qr_config_choice(config, QR_OPTION_LOG_FORMAT));
     signal(SIGPIPE, SIG_IGN);
     if (start(&s, &error) == QR_OK)
         qr_loop_run(s.loop);

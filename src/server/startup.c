@@ -10,15 +10,6 @@
 #define WARM_BUDGET_S    30
 #define MODEL_NAME_BYTES 128
 
-static qr_status check_device(const char *device, qr_error *error) {
-    if (device == NULL || strcmp(device, "cpu") == 0 || strcmp(device, "auto") == 0)
-        return QR_OK;
-    if (strncmp(device, "cuda", 4) == 0 && (device[4] == '\0' || device[4] == ':'))
-        return qr_error_set(error, QR_BAD_OPTION,
-                            "--device %s: this build has no GPU part; use cpu or auto", device);
-    return qr_error_set(error, QR_BAD_OPTION, "--device %s: must be cpu, cuda[:N] or auto", device);
-}
-
 qr_status qr__startup_check(const qr_config *config, qr_error *error) {
     size_t port = qr_config_number(config, QR_OPTION_PORT),
            ops = qr_config_number(config, QR_OPTION_OPS_PORT);
@@ -33,7 +24,7 @@ qr_status qr__startup_check(const qr_config *config, qr_error *error) {
         return qr_error_set(error, QR_BAD_OPTION,
                             "--model: %zu models are more than the %u that one server takes",
                             models_len, QR_LIMIT_MODELS);
-    return check_device(qr_config_text(config, QR_OPTION_DEVICE), error);
+    return QR_OK;
 }
 
 /* "[NAME=]DIR": a directory may hold "=" when a "/" comes before it. */
@@ -69,11 +60,10 @@ static void log_model(const qr_pipeline *pipeline, uint64_t took_ns) {
 static qr_status load_models(const qr_config *config, qr_house *house, qr_error *error) {
     const char *const *given;
     size_t len = qr_config_list(config, QR_OPTION_MODEL, &given);
-    qr_pipeline_options options = {.threads = (int)qr_config_number(config, QR_OPTION_THREADS)};
-    const char *precision = qr_config_text(config, QR_OPTION_PRECISION);
-    if (!qr_precision_parse(qr_text_of(precision), &options.precision))
-        return qr_error_set(error, QR_BAD_OPTION, "--precision %s: must be auto, f32, bf16 or int8",
-                            precision);
+    qr_pipeline_options options = {.precision =
+                                       (qr_precision)qr_config_choice(config, QR_OPTION_PRECISION),
+                                   .device = qr_config_text(config, QR_OPTION_DEVICE),
+                                   .threads = (int)qr_config_number(config, QR_OPTION_THREADS)};
     for (size_t i = 0; i < len && i < QR_LIMIT_MODELS; i++) {
         char name[MODEL_NAME_BYTES];
         const char *dir;
@@ -122,11 +112,10 @@ static void on_batch(void *metrics, const qr_pipeline *model, size_t items, size
 }
 
 static qr_status start_schedule(const qr_config *config, qr_house *house, qr_error *error) {
-    size_t threads = qr_config_number(config, QR_OPTION_THREADS);
     return qr_schedule_start(
         &(qr_schedule_options){.models = (const qr_pipeline *const *)house->models,
                                .models_len = house->models_len,
-                               .threads = threads == 0 ? qr_cores_available() : (int)threads,
+                               .threads = (int)qr_config_number(config, QR_OPTION_THREADS),
                                .batch_tokens = qr_config_number(config, QR_OPTION_BATCH_TOKENS),
                                .queue_items = qr_config_number(config, QR_OPTION_QUEUE_ITEMS),
                                .on_batch = on_batch,

@@ -40,6 +40,8 @@ typedef struct qr__context {
 QR_MUST_USE qr_status qr__context_create(const qr__weights *weights,
                                          const qr_context_options *options, qr__context **out,
                                          qr_error *error);
+
+/** As qr_backend.context_destroy. */
 void qr__context_destroy(qr__context *context);
 
 #endif

@@ -43,10 +43,17 @@ typedef struct qr__matrix_source {
  * QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr__matrix_pack(const qr__matrix_source *source, qr_precision precision,
                                       qr__isa isa, qr__matrix **out, qr_error *error);
+
+/** NULL is allowed. */
 void qr__matrix_destroy(qr__matrix *matrix);
 
-size_t qr__matrix_in(const qr__matrix *matrix);  /* K */
-size_t qr__matrix_out(const qr__matrix *matrix); /* N */
+/** K. */
+size_t qr__matrix_in(const qr__matrix *matrix);
+
+/** N. */
+size_t qr__matrix_out(const qr__matrix *matrix);
+
+/** Of its kernel. */
 qr_precision qr__matrix_precision(const qr__matrix *matrix);
 
 /** Of the panels; 0 for NULL. */

@@ -16,6 +16,7 @@
 
 typedef struct qr__memory_huge qr__memory_huge;
 
+/** Empty. QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr__memory_huge_create(qr__memory_huge **out, qr_error *error);
 
 /** NULL: no memory. */
@@ -24,6 +25,7 @@ void *qr__memory_huge_alloc(qr__memory_huge *memory, size_t bytes);
 /** Bytes handed out so far. */
 size_t qr__memory_huge_used(const qr__memory_huge *memory);
 
+/** NULL is allowed. */
 void qr__memory_huge_destroy(qr__memory_huge *memory);
 
 #endif

@@ -79,6 +79,7 @@ QR_MUST_USE qr_status qr__weights_mix(const qr__weights *int8, const qr__weights
  * the system. */
 void qr__weights_release_originals(const qr__weights *weights, qr_bert *bert);
 
+/** NULL is allowed. */
 void qr__weights_destroy(qr__weights *weights);
 
 #endif

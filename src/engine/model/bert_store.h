@@ -28,6 +28,8 @@ typedef struct qr__bert_store {
 /** A store for `slots` (takes them, also when it fails): lays them out and maps zeroed memory.
  * NULL: out of memory. */
 qr__bert_store *qr__bert_store_create(qr__bert_slot *slots, size_t count);
+
+/** NULL is allowed. */
 void qr__bert_store_destroy(qr__bert_store *store);
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef QR_ENGINE_MODEL_CONFIG_JSON_H
 #define QR_ENGINE_MODEL_CONFIG_JSON_H
 
-#include "engine/info.h"
+#include "engine/model_info.h"
 
 typedef enum qr__family { QR__FAMILY_BERT, QR__FAMILY_DISTILBERT } qr__family;
 
@@ -17,6 +17,8 @@ QR_MUST_USE qr_status qr__sentence_read(const char *dir, qr_model_info *info, qr
 
 /** A copy with label names of its own. False: no memory (nothing to deinit). */
 QR_MUST_USE bool qr__model_info_copy(const qr_model_info *from, qr_model_info *to);
+
+/** Frees the label names. */
 void qr__model_info_deinit(qr_model_info *info);
 
 #endif

@@ -21,7 +21,7 @@
 #ifndef QR_ENGINE_MODEL_H
 #define QR_ENGINE_MODEL_H
 
-#include "engine/info.h"
+#include "engine/model_info.h"
 
 typedef struct qr_bert_linear {
     const float *weight; /* [out][in], page-aligned when large; NULL: none, or released */

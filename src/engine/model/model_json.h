@@ -20,8 +20,12 @@ typedef struct qr__model_json {
     char path[QR_PATH_BYTES];
 } qr__model_json;
 
+/** Reads dir/name. QR_IO: it cannot be read; QR_BAD_MODEL: it is not valid JSON, with line and
+ * byte. */
 QR_MUST_USE qr_status qr__json_load(const char *dir, const char *name, qr__model_json *out,
                                     qr_error *error);
+
+/** Also after a load that failed. */
 void qr__json_deinit(qr__model_json *file);
 
 /** The root's integer `key` in [min, max]. Absent or null: *fallback, or an error without one. */

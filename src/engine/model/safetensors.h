@@ -40,6 +40,8 @@ QR_MUST_USE qr_status qr__tensors_parse(const char *path, const char *header, si
 
 /** NULL: there is none of that name. */
 const qr__tensor *qr__tensors_find(const qr__tensors *tensors, const char *name);
+
+/** Zeroed ones are allowed. */
 void qr__tensors_deinit(qr__tensors *tensors);
 
 /** Writes "[30522, 384]" into out. */

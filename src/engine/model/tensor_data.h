@@ -11,8 +11,14 @@ QR_MUST_USE qr_status qr__tensor_read(int fd, size_t data_at, const qr__tensor *
                                       bool *finite);
 
 /* The conversions, for tests: `count` numbers; false when one of them is not finite. */
+
+/** Only looks: what is stored as f32 needs no conversion. */
 bool qr__f32_check(const float *in, size_t count);
+
+/** IEEE half precision, subnormal numbers included; exact. */
 bool qr__f16_to_f32(const uint16_t *in, size_t count, float *out);
+
+/** bfloat16, the upper half of an f32's bits; exact. */
 bool qr__bf16_to_f32(const uint16_t *in, size_t count, float *out);
 
 #endif

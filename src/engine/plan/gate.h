@@ -14,7 +14,7 @@
 #define QR_ENGINE_PLAN_GATE_H
 
 #include "engine/batch.h"
-#include "engine/info.h"
+#include "engine/model_info.h"
 
 #define QR__GATE_COSINE_MEAN  0.9985
 #define QR__GATE_COSINE_WORST 0.997

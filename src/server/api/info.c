@@ -96,9 +96,7 @@ void qr__info_encode(const qr_api *api, qr_exchange *exchange) {
         put_key_number(out, "max_concurrent_requests",
                        qr_config_number(config, QR_OPTION_QUEUE_ITEMS));
         put_key_number(out, "max_batch_tokens", qr_config_number(config, QR_OPTION_BATCH_TOKENS));
-        size_t threads = qr_config_number(config, QR_OPTION_THREADS);
-        put_key_number(out, "tokenization_workers",
-                       threads == 0 ? (size_t)qr_cores_available() : threads);
+        put_key_number(out, "tokenization_workers", qr_config_number(config, QR_OPTION_THREADS));
     }
     put_key_number(out, "max_client_batch_size", api->max_inputs);
     qr_buf_literal(out, "\"max_batch_requests\":null,\"auto_truncate\":true,");

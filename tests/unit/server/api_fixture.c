@@ -15,7 +15,7 @@ static void load(api_fixture *f, const char *dir, qr_pipeline **out) {
 
 void api_fixture_init(api_fixture *f) {
     *f = (api_fixture){.ready = true};
-    qr_log_init(QR_LOG_ERROR, false, false);
+    qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
     load(f, QR_SOURCE_DIR "/models/squad-3l", &f->span);
     if (qr_file_exists(QR_SOURCE_DIR "/models/minilm", "model.safetensors"))
         load(f, QR_SOURCE_DIR "/models/minilm", &f->embedding);

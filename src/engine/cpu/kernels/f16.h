@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
+/** Exact. */
 static inline float qr__f16_to_f32(uint16_t half) {
     int exponent = half >> 10 & 31, fraction = half & 1023;
     float value = exponent == 0 ? ldexpf((float)fraction, -24)

@@ -24,7 +24,7 @@
 #define QR_ENGINE_CPU_GEMM_H
 
 #include "engine/cpu/kernels/isa.h"
-#include "engine/info.h"
+#include "engine/model_info.h"
 
 /** What happens to a sum before it is stored. */
 typedef enum qr__epilogue {
@@ -82,6 +82,7 @@ extern const size_t qr__gemm_table_len;
 /** The fastest kernel of `precision` that a plan for `isa` may use; NULL: there is none. */
 const qr__gemm_kernel *qr__gemm_find(qr_precision precision, qr__isa isa);
 
+/** The sizes for a matrix of N rows of K weights. */
 qr__gemm_shape qr__gemm_shape_of(const qr__gemm_kernel *kernel, size_t K, size_t N);
 
 #endif

@@ -1,18 +1,20 @@
 /* engine/cpu/kernels/gemm_tile.h: the body of every matrix product; a kernel's file defines its
  * vectors and includes this.
  *
- *     #define QR_GEMM_ROWS_MAX 14                     // accumulators: 2 vectors a row
- *     #define QR_GEMM_SUM __m512i                     // a vector of sums, and QR_GEMM_OPERAND of
- * factors; ZERO, LOAD(weights),
- *     ...                                             // BROADCAST(four bytes of a row), MAC(sum,
- * row, weights), STORE(to, sum) #define QR_GEMM_STEP_BYTES 128                  // of a panel: two
- * vectors of weights #define QR_GEMM_NAME qr__gemm_int8__avx512vnni #include
- * "engine/cpu/kernels/gemm_tile.h"
+ *     #define QR_GEMM_ROWS_MAX 14                // of a tile: 2 accumulators a row
+ *     #define QR_GEMM_SUM __m512i                // a vector of sums
+ *     #define QR_GEMM_OPERAND __m512i            // a vector of factors
+ *     #define QR_GEMM_ZERO ...                   // and LOAD(weights), BROADCAST(4 bytes of a row),
+ *                                                // MAC(sum, row, weights), STORE(to, sum)
+ *     #define QR_GEMM_STEP_BYTES 128             // of a panel: two vectors of weights
+ *     #define QR_GEMM_NAME qr__gemm_int8__avx512vnni
+ *     #include "engine/cpu/kernels/gemm_tile.h"
  *
  * A tile is rows x one panel of two vectors. Its sums stay in registers over all of K and go
  * through a small buffer to the epilogue, so that the epilogue's code exists once, not once a tile
  * height. QR_GEMM_INT8 is 1 where sums are integers to be scaled. Measured shares of peak:
- * docs/KERNELS.md. */
+ * docs/KERNELS.md.
+ */
 #include "engine/cpu/kernels/gemm.h"
 #include "engine/cpu/kernels/vec_gelu.h"
 

@@ -23,6 +23,7 @@ typedef enum qr__isa {
     QR_ISA_COUNT
 } qr__isa;
 
+/** "ref", "avx2", ...: what qr__isa_choose takes. */
 const char *qr__isa_name(qr__isa isa);
 
 /** True when a plan for `isa` may use kernels written for `need`. */

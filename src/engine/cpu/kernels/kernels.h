@@ -17,7 +17,7 @@
 #define QR_ENGINE_CPU_KERNELS_H
 
 #include "engine/cpu/kernels/isa.h"
-#include "engine/info.h"
+#include "engine/model_info.h"
 
 /** y[rows][C] = (s - mean(s)) / sqrt(variance(s) + eps) * gamma + beta, where s = x + more +
  * residual in this order; `more` and `residual` may be NULL; y may be any of the three. */
@@ -98,6 +98,7 @@ typedef struct qr__kernel {
 extern const qr__kernel qr__kernel_table[];
 extern const size_t qr__kernel_table_len;
 
+/** The row that a plan takes; plain C has every operation, so there is one. */
 const qr__kernel *qr__kernel_find(qr__operation operation, qr_precision precision, qr__isa isa);
 
 #endif

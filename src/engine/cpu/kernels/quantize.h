@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+/** A kernel's row conversion (gemm.h): codes of x[K], then their scale and offset. */
 static inline void quantize_int8(const qr__gemm_shape *shape, const float *x, void *row) {
     const size_t K = shape->K, whole = K / QR_VEC_LANES * QR_VEC_LANES;
     const qr__vec first = qr__vec_set(x[0]);

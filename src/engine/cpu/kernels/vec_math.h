@@ -33,11 +33,6 @@ static inline qr__vec qr__vec_div(qr__vec a, qr__vec b) {
     return _mm512_div_ps(a, b);
 }
 
-/* c - a * b, rounded once. */
-static inline qr__vec qr__vec_fnma(qr__vec a, qr__vec b, qr__vec c) {
-    return _mm512_fnmadd_ps(a, b, c);
-}
-
 static inline qr__vec qr__vec_load_f16(const uint16_t *p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
@@ -77,10 +72,6 @@ static inline qr__vec qr__vec_first(qr__vec a, size_t n) {
 
 static inline qr__vec qr__vec_div(qr__vec a, qr__vec b) {
     return _mm256_div_ps(a, b);
-}
-
-static inline qr__vec qr__vec_fnma(qr__vec a, qr__vec b, qr__vec c) {
-    return _mm256_fnmadd_ps(a, b, c);
 }
 
 static inline qr__vec qr__vec_load_f16(const uint16_t *p) {

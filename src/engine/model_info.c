@@ -1,5 +1,5 @@
-/* engine/info.c: names and sizes that follow from a model's facts alone. */
-#include "engine/info.h"
+/* engine/model_info.c: names and sizes that follow from a model's facts alone. */
+#include "engine/model_info.h"
 
 static const char *const precision_names[QR_PRECISIONS] = {"auto", "f32", "bf16", "int8"};
 

@@ -1,4 +1,4 @@
-/* engine/context.c: the door of a forward pass: what a backend is given is legal for its model
+/* engine/contexts.c: the door of a forward pass: what a backend is given is legal for its model
  * and fits its workspace. */
 #include "engine/backend.h"
 

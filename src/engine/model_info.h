@@ -1,4 +1,4 @@
-/* engine/info.h: what there is to know of a model, and of the plan by which it runs.
+/* engine/model_info.h: what there is to know of a model, and of the plan by which it runs.
  *
  *     qr_model *model;
  *     if (qr_model_open("models/minilm", &model, &error) != QR_OK) ...
@@ -9,8 +9,8 @@
  * layers, C hidden size, H heads, D head size, F feed-forward size, V vocabulary, P positions, K
  * labels.
  */
-#ifndef QR_ENGINE_INFO_H
-#define QR_ENGINE_INFO_H
+#ifndef QR_ENGINE_MODEL_INFO_H
+#define QR_ENGINE_MODEL_INFO_H
 
 #include "base/base.h"
 
@@ -63,7 +63,11 @@ typedef struct qr_model qr_model;
  * files). QR_BAD_MODEL (or QR_IO, QR_NO_MEMORY) with the file, the tensor where there is one,
  * the reason and a hint. *out: returns owned. */
 QR_MUST_USE qr_status qr_model_open(const char *dir, qr_model **out, qr_error *error);
+
+/** NULL is allowed. What was made of it stays. */
 void qr_model_close(qr_model *model);
+
+/** Lives as long as the model. */
 const qr_model_info *qr_model_get_info(const qr_model *model);
 
 /** How a model runs, and why so. */
