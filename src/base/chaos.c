@@ -44,10 +44,10 @@ static uint64_t draw(void) {
 
 void qr__chaos_delay(void) {
     uint64_t dice = draw();
-    if (dice % 32 == 0) {
+    if (dice % 8 == 0) {
         const struct timespec pause = {.tv_nsec = (long)((dice >> 8) % SLEEP_NS_MOST)};
         nanosleep(&pause, NULL);
-    } else if (dice % 32 < 8) {
+    } else if (dice % 8 == 1) {
         sched_yield();
     }
 }
