@@ -27,6 +27,8 @@ void qr_context_destroy(qr_context *context) {
         context->packed->device->backend->context_destroy(context);
 }
 
+/* Ids index the word embeddings and types the segment embeddings: this is what keeps a request
+ * from reading elsewhere. */
 static qr_status check_sequence(const qr_model_info *info, const qr_batch *batch, size_t b) {
     size_t begin = batch->starts[b], end = batch->starts[b + 1];
     if (end <= begin)
@@ -42,6 +44,8 @@ static qr_status check_sequence(const qr_model_info *info, const qr_batch *batch
     return QR_OK;
 }
 
+/* `starts` is checked as it is walked, so a falling or overlong entry is met before anything
+ * that it points to. */
 static qr_status check_batch(const qr_context *c, const qr_batch *batch, qr_output wanted) {
     const qr_model_info *info = &c->packed->bert->info;
     if ((wanted == QR_OUTPUT_SPAN && info->head != QR_HEAD_SPAN) ||

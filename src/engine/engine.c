@@ -31,6 +31,8 @@ static const qr_backend *find_backend(const char *device, const char **target) {
     return NULL;
 }
 
+/* The fastest kind that is there. The last refusal is what the caller sees: the CPU is always
+ * the last, and always there. */
 static qr_status open_any(qr_device **out, qr_error *error) {
     qr_status status = QR_BAD_OPTION;
     for (size_t i = 0; i < BACKENDS && status != QR_OK; i++)
@@ -62,6 +64,8 @@ static double ms_since(uint64_t begin_ns) {
     return (double)(qr_clock_ns() - begin_ns) / (double)QR_NS_PER_MS;
 }
 
+/* The originals are given back only now: until the plan is chosen, any candidate may still be
+ * packed from them. */
 static qr_status plan_and_pack(qr_engine *engine, const qr_engine_options *options,
                                qr_error *error) {
     qr_trial trial = {.bert = engine->bert,

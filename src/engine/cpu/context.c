@@ -13,6 +13,8 @@ typedef struct cutter {
     size_t used;
 } cutter;
 
+/* The next `count` things of `size` bytes, on a cache line of their own: members write
+ * neighbouring tensors at the same time. */
 static void *cut(cutter *c, size_t count, size_t size) {
     size_t at = c->used;
     c->used += qr_round_up(count * size, 64);
@@ -28,6 +30,8 @@ static void grow(size_t *most, const qr__matrix *matrix, size_t rows) {
     *most = qr_max(*most, qr__matrix_operand_bytes(matrix, rows));
 }
 
+/* Operands are shared between steps, so each must hold the widest of its users: a plan may mix
+ * precisions, and their rows differ in size. */
 static operand_bytes measure(const qr__weights *w, size_t T) {
     operand_bytes most = {0};
     grow(&most.columns, w->span, T);
@@ -47,6 +51,8 @@ static operand_bytes measure(const qr__weights *w, size_t T) {
     return most;
 }
 
+/* The one list of what is in a workspace: run without memory it says how much is needed, with
+ * memory it hands it out. */
 static size_t cut_all(qr__context *c, size_t T, size_t B) {
     const qr_model_info *info = &c->weights->base.bert->info;
     cutter k = {.base = c->block};

@@ -11,6 +11,8 @@
  * and meeting it costs nearly as much, so for less it would not pay. */
 #define MEMBER_OPERATIONS 4e6
 
+/* A target is an instruction set; what it runs follows from which matrix products there are
+ * for it. */
 static qr_status cpu_open(const char *target, qr_device **out, qr_error *error) {
     qr__isa isa;
     qr_status status = qr__isa_choose(target, &isa, error);
@@ -80,6 +82,7 @@ static int members_for(const qr__context *c, const qr_batch *batch) {
     return (int)fmin(c->members, 1 + operations / MEMBER_OPERATIONS);
 }
 
+/* The batch is the context's while it runs: every member of the team reads it from there. */
 static qr_status cpu_forward(qr_context *context, const qr_batch *batch, qr_output wanted,
                              const float **out) {
     qr__context *c = (qr__context *)context;

@@ -1,11 +1,15 @@
 /* engine/cpu/pass.c: shares of a step. */
 #include "engine/cpu/pass.h"
 
+/* This rank's part of `count` things in a row: parts differ by one at most, and which is whose
+ * depends on nothing else, so no two members need to agree on anything. */
 static void share(size_t count, const qr__rank *me, size_t *begin, size_t *end) {
     *begin = count * (size_t)me->rank / (size_t)me->ranks;
     *end = count * ((size_t)me->rank + 1) / (size_t)me->ranks;
 }
 
+/* Whole shards want ranks that divide the shards: with 1 rank it has both, with 2 each has
+ * one. */
 void qr__pass_set_rows(qr__pass *p, size_t rows) {
     size_t shards = p->weights->shards;
     p->rows = rows;
@@ -61,6 +65,8 @@ static void multiply(const qr__pass *p, qr__matrix *const *W, void *const *in,
     }
 }
 
+/* Two meetings at most: all rows of the operand are there before anybody multiplies, and all
+ * columns of y before anybody reads across shards. */
 void qr__pass_columns(const qr__pass *p, qr__matrix *const *W, const float *x, void *operand,
                       qr__epilogue epilogue, const qr__split *y) {
     void *const in[QR__SHARDS] = {operand, operand};
@@ -70,6 +76,7 @@ void qr__pass_columns(const qr__pass *p, qr__matrix *const *W, const float *x, v
     meet_unless_whole(p);
 }
 
+/* A member with whole shards converts and multiplies what it wrote itself, and meets nobody. */
 void qr__pass_rows(const qr__pass *p, qr__matrix *const *W, const qr__split *x) {
     size_t begin = 0, end = p->rows;
     if (!p->whole_shards)
@@ -87,6 +94,8 @@ static size_t attention_cost(size_t S) {
     return S * (S + 32);
 }
 
+/* (sequence, head) pairs are dealt out by their cost, not by their number: one of 384 tokens
+ * costs as much as forty of 32. */
 void qr__pass_attention(const qr__pass *p, const qr__split *q, const qr__split *kv,
                         const qr__split *out, bool first_only) {
     const qr_batch *batch = p->context->batch;

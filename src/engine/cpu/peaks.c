@@ -67,10 +67,12 @@ typedef struct member {
 
 static uint64_t sink; /* what no compiler may drop */
 
+/* Where this rank's part of the buffer begins, in whole units of the read loops. */
 static size_t share_at(const measure *m, int rank) {
     return m->bytes / UNIT * (size_t)rank / (size_t)m->threads * UNIT;
 }
 
+/* One thread's part of one burst. Results go into a sink, or the compiler would drop the loop. */
 static void burst(measure *m, int rank) {
     if (m->peak != NULL) {
         __atomic_fetch_xor(&sink, m->peak->loop(TURNS) > 0, __ATOMIC_RELAXED);
@@ -81,6 +83,7 @@ static void burst(measure *m, int rank) {
         __atomic_fetch_xor(&sink, m->read(m->buffer + at, bytes), __ATOMIC_RELAXED);
 }
 
+/* Keeps the best burst so far: anything slower is the machine doing something else as well. */
 static void judge(measure *m) {
     uint64_t begin = m->begin[0], end = m->end[0];
     for (int i = 1; i < m->threads; i++) {

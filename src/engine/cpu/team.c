@@ -33,6 +33,8 @@ static void come(void *argument, int ticket) {
     team->work(team->argument, team, me);
 }
 
+/* The order at the end matters: the door is closed first, so that who still stands before it
+ * goes home, and only then are those who never came called off. */
 void qr__team_run(qr__team *team, qr_pool *pool, int most, qr__team_work *work, void *argument) {
     team->work = work;
     team->argument = argument;
@@ -45,6 +47,7 @@ void qr__team_run(qr__team *team, qr_pool *pool, int most, qr__team_work *work, 
     qr_pool_close(&team->calls);
 }
 
+/* See the head of this file. A lone member passes without a word to anybody. */
 void qr__team_barrier(qr__team *team, const qr__rank *me) {
     if (me->ranks == 1)
         return;
@@ -68,6 +71,8 @@ void qr__team_barrier(qr__team *team, const qr__rank *me) {
     atomic_fetch_sub(&team->sleepers, 1);
 }
 
+/* The two words for the newcomers are written before the barrier and the door is opened behind
+ * it: they read them through `admitted`, and everybody else through the barrier. */
 void qr__team_admit(qr__team *team, qr__rank *me, size_t stage) {
     if (me->rank == 0) {
         team->ranks_next = 1 + qr_calls_came(&team->calls);

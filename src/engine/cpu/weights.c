@@ -15,6 +15,8 @@ static const struct {
 };
 #define LAYER_MATRICES (sizeof layer_matrices / sizeof layer_matrices[0])
 
+/* The slot of layer matrix i, shard s: pack, mix, count and destroy all walk the one table
+ * above. */
 static qr__matrix **layer_matrix(const qr__layer *layer, size_t i, size_t shard) {
     return (qr__matrix **)(void *)((char *)(uintptr_t)layer + layer_matrices[i].offset) + shard;
 }
@@ -73,11 +75,15 @@ static qr_status pack_qkv(const packer *k, size_t l, const qr__shard *shard, siz
     return status == QR_OK ? pack_rows(k, qkv + 1, 2, C, precision, &to->kv[s]) : status;
 }
 
+/* A fallback bit keeps all shards of that matrix of that layer in bf16. */
 static qr_precision precision_of(const packer *k, size_t l, unsigned matrix) {
     bool falls_back = k->plan->fallback != NULL && (k->plan->fallback[l] & matrix) != 0;
     return falls_back ? QR_PRECISION_BF16 : k->plan->precision;
 }
 
+/* In the order in which a pass reads them, so that the weights of a whole pass stream as one
+ * region. The bias of a row-parallel matrix belongs to the first shard alone: partial sums are
+ * added up, and it must count once. */
 static qr_status pack_shard(const packer *k, size_t l, const qr__shard *shard, size_t s,
                             qr__layer *to) {
     const qr_bert_layer *from = &k->bert->layers[l];
@@ -125,6 +131,7 @@ static size_t first_features(size_t F) {
     return F > 128 ? (F / 2 + 32) / 64 * 64 : (F + 1) / 2;
 }
 
+/* Heads are whole; with an odd number of them the first shard has one more. */
 static void cut_shards(const qr_model_info *info, qr__weights *w) {
     size_t H = info->heads, F = info->feed_forward;
     w->shards = H > 1 && F > 1 ? QR__SHARDS : 1;
@@ -160,6 +167,7 @@ static qr__weights *create(const qr__cpu *cpu, const qr_bert *bert, qr_precision
     return w;
 }
 
+/* Plans that may round share one table; f32 has its own. */
 static qr_status take_words(const qr__cpu *cpu, const qr_bert *bert, const qr__weights *like,
                             qr__weights *w, qr_error *error) {
     bool may_round = w->precision != QR_PRECISION_F32;
@@ -226,6 +234,8 @@ qr_status qr__weights_mix(const qr__weights *int8, const qr__weights *bf16, cons
     return QR_OK;
 }
 
+/* What stays: norms, positions, segments, and the word embeddings where the plan reads them as
+ * they are. */
 void qr__weights_release_originals(const qr__weights *weights, qr_bert *bert) {
     for (size_t l = 0; l < bert->info.layers; l++) {
         qr_bert_layer *layer = &bert->layers[l];
@@ -241,6 +251,7 @@ void qr__weights_release_originals(const qr__weights *weights, qr_bert *bert) {
         qr_bert_release(bert, &bert->word);
 }
 
+/* Mixed weights borrow their matrices from two others, which outlive them. */
 void qr__weights_destroy(qr__weights *weights) {
     if (weights == NULL)
         return;

@@ -8,6 +8,7 @@
 
 #include "engine/cpu/kernels/kernels.h"
 
+/* A model stored in f16 loses nothing by it, so even an f32 plan keeps 16 bits then. */
 qr_status qr__word_embeddings_pack(const qr_bert *bert, qr__isa isa, bool may_round,
                                    qr__word_embeddings **out, qr_error *error) {
     size_t count = bert->info.vocab * bert->info.hidden;

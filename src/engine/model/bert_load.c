@@ -50,6 +50,8 @@ static qr_status refuse_absent(const char *dir, qr_error *error) {
     return qr_error_set(error, QR_BAD_MODEL, "%s/model.safetensors: missing (%s)", dir, hint);
 }
 
+/* The length field is the first thing a hostile file lies about: it is held against the file's
+ * size and our maximum before memory is taken for it. */
 static qr_status read_header(weights_file *weights, size_t file_bytes, qr_error *error) {
     uint64_t length = 0; /* little-endian, as the machine is */
     if (file_bytes < 8 || qr_file_read_at(weights->fd, 0, &length, 8) != QR_OK)
@@ -81,6 +83,8 @@ static qr_status read_header(weights_file *weights, size_t file_bytes, qr_error 
     return status;
 }
 
+/* The file stays open from here to the last tensor, so that what was checked and what is read
+ * is one file. */
 static qr_status weights_open(const char *dir, weights_file *weights, qr_error *error) {
     size_t bytes = 0;
     if (!qr_file_exists(dir, "model.safetensors"))
@@ -92,6 +96,7 @@ static qr_status weights_open(const char *dir, weights_file *weights, qr_error *
     return status == QR_OK ? read_header(weights, bytes, error) : status;
 }
 
+/* Early checkpoints call a norm's weight gamma and its bias beta. */
 static const qr__tensor *find(const weights_file *weights, const qr__bert_slot *slot) {
     const qr__tensor *tensor = qr__tensors_find(&weights->tensors, slot->name);
     if (tensor == NULL && slot->old_name[0] != '\0')
@@ -127,6 +132,7 @@ static qr_status check_slot(const weights_file *weights, const qr__bert_slot *sl
         weights->path, tensor->name, has, needs);
 }
 
+/* Numbers are checked as they are read: a NaN in the weights would come out of every answer. */
 static qr_status read_slots(const weights_file *weights, qr_bert *bert, qr_error *error) {
     for (size_t i = 0; i < bert->store->count; i++) {
         const qr__bert_slot *slot = &bert->store->slots[i];

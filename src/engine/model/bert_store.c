@@ -18,6 +18,8 @@ static size_t slot_bytes(const qr__bert_slot *slot) {
     return qr__bert_slot_elements(slot) * sizeof(float);
 }
 
+/* Large tensors begin on a page of their own, so that each can be given back alone; small ones
+ * share. */
 qr__bert_store *qr__bert_store_create(qr__bert_slot *slots, size_t count) {
     qr__bert_store *store = calloc(1, sizeof *store);
     if (store == NULL) {
@@ -52,6 +54,8 @@ void qr__bert_store_destroy(qr__bert_store *store) {
     free(store);
 }
 
+/* MADV_DONTNEED gives the pages back at once; the address range stays and reads as zeros, but
+ * nobody has its address any more. */
 void qr_bert_release(qr_bert *bert, const float **tensor) {
     qr__bert_store *store = bert->store;
     for (size_t i = 0; i < store->count; i++) {

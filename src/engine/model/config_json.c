@@ -101,6 +101,7 @@ static qr_status read_architecture(const qr__model_json *file, qr__family family
         file->path, name);
 }
 
+/* Every size has a maximum here (base/limits.h); what follows may multiply them without fear. */
 static qr_status read_sizes(const qr__model_json *file, qr__family family, qr_model_info *info,
                             qr_error *error) {
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -123,6 +124,7 @@ static qr_status read_sizes(const qr__model_json *file, qr__family family, qr_mo
     return QR_OK;
 }
 
+/* Both families default to gelu when the key is missing, as transformers does. */
 static qr_status read_activation(const qr__model_json *file, qr__family family, qr_model_info *info,
                                  qr_error *error) {
     const char *key = family == QR__FAMILY_BERT ? "hidden_act" : "activation";

@@ -41,6 +41,7 @@ typedef struct entry {
     qr_error *error;
 } entry;
 
+/* The one form of a complaint about a tensor: file, name, reason. */
 static qr_status refuse(const entry *e, const char *reason) {
     return qr_error_set(e->error, QR_BAD_MODEL, "%s: tensor `%s`: %s", e->path, e->tensor->name,
                         reason);
@@ -109,6 +110,8 @@ static qr_status read_offsets(const entry *e, size_t data_bytes) {
     return QR_OK;
 }
 
+/* In an order in which each check makes the next one safe: name, types, shape, offsets, and
+ * then that they agree. */
 static qr_status read_entry(const entry *e, size_t data_bytes) {
     size_t element_bytes = 0;
     size_t elements = 0;
@@ -133,6 +136,8 @@ static qr_status read_entry(const entry *e, size_t data_bytes) {
     return QR_OK;
 }
 
+/* We need nothing of it, but the format says texts only, and a reader that lets more pass
+ * would hide a damaged file. */
 static qr_status check_metadata(const char *path, const json_t *metadata, qr_error *error) {
     const char *key;
     json_t *value;
@@ -212,6 +217,8 @@ static qr_status refuse_json(const char *path, const char *header, size_t header
                         at->text, end, before);
 }
 
+/* The parser is told nothing but the header, and the header was bounded before; duplicates are
+ * refused by it. */
 qr_status qr__tensors_parse(const char *path, const char *header, size_t header_bytes,
                             size_t data_bytes, qr__tensors *out, qr_error *error) {
     json_error_t at;

@@ -89,6 +89,8 @@ static bool folder_is_plain(const char *path) {
            strcmp(path, "..") != 0;
 }
 
+/* Transformer, Pooling and Normalize are what we compute; anything else (Dense, CLIP...) would
+ * make the vector something that we do not. */
 static qr_status read_module(const char *dir, const qr__model_json *file, const json_t *module,
                              qr_model_info *info, qr_error *error) {
     const char *type = json_string_value(json_object_get(module, "type"));
@@ -121,6 +123,7 @@ static qr_status read_module(const char *dir, const qr__model_json *file, const 
         file->path, type);
 }
 
+/* With modules.json the list says it all: no Normalize in it means no normalisation. */
 static qr_status read_modules(const char *dir, qr_model_info *info, qr_error *error) {
     qr__model_json file;
     qr_status status = qr__json_load(dir, "modules.json", &file, error);

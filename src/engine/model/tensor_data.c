@@ -20,6 +20,8 @@ bool qr__f32_check(const float *in, size_t count) {
     return bad == 0;
 }
 
+/* The exponent is moved as an integer and its bias corrected by one exact multiplication,
+ * which also makes subnormals right. */
 bool qr__f16_to_f32(const uint16_t *in, size_t count, float *out) {
     uint32_t bad = 0;
     for (size_t i = 0; i < count; i++) {
@@ -62,6 +64,7 @@ static qr_status read_16(int fd, size_t at, size_t count, qr__dtype dtype, float
     return status;
 }
 
+/* A piece at a time, so that widening and checking find it in the cache. */
 qr_status qr__tensor_read(int fd, size_t data_at, const qr__tensor *tensor, float *out,
                           bool *finite) {
     size_t element_bytes = tensor->dtype == QR__F32 ? 4 : 2;

@@ -69,6 +69,7 @@ static qr_status try_plan(chooser *c, qr_precision precision, bool ranking,
     return status;
 }
 
+/* f32's outputs are copied: the context they stand in belongs to the next candidate. */
 static qr_status run_reference(chooser *c) {
     const float *actual = NULL;
     qr_status status = build(c, QR_PRECISION_F32);
@@ -85,6 +86,7 @@ static void set_bit(chooser *c, size_t matrix) {
     *bits = (uint8_t)(*bits | 1u << matrix % MATRICES_A_LAYER);
 }
 
+/* Ties go by the order of trials, so that the ranking is the same on every machine. */
 static int by_distance(const void *a, const void *b) {
     const ranked *x = a, *y = b;
     if (x->distance != y->distance)
@@ -156,6 +158,8 @@ static qr_status search_fallbacks(chooser *c, size_t *count, qr__gate_verdict *v
     return status;
 }
 
+/* Builds the choice once more unless it is what was tried last: search ends on a failing
+ * candidate as often as not. */
 static qr_status finish(chooser *c, qr_precision precision, size_t fallbacks,
                         const qr__gate_verdict *verdict, qr__choice *out) {
     out->precision = precision;
@@ -209,6 +213,8 @@ static qr_status choose_int8(chooser *c, bool *found, qr__choice *out) {
     return QR_OK;
 }
 
+/* From the fastest to the safest; what was asked for by name ends the search whether it passes
+ * or not. */
 static qr_status choose(chooser *c, qr_precision asked, qr__choice *out) {
     bool automatic = asked == QR_PRECISION_AUTO;
     bool found = false;

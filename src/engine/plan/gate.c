@@ -18,6 +18,7 @@ static double mean_square(const float *a, const float *b, size_t count) {
     return count == 0 ? 0 : sum / (double)count;
 }
 
+/* In double: the gate's limits lie a few 1e-4 below 1, and rounding must not decide. */
 static double cosine(const float *a, const float *b, size_t width) {
     double ab = 0;
     double aa = 0;
@@ -66,6 +67,7 @@ static void best_answer(const float *logits, size_t begin, size_t end, size_t *f
     }
 }
 
+/* SQuAD's F1 over token positions instead of words: common tokens against both lengths. */
 static double answer_f1(const float *expected, const float *actual, size_t begin, size_t end) {
     size_t a[2];
     size_t b[2];
@@ -125,6 +127,8 @@ static size_t best_label(const float *logits, size_t labels) {
     return best;
 }
 
+/* The same label is what users see; the probability bound catches a model whose labels happen
+ * to stay while its scores drift. */
 static void judge_labels(const qr__gate_probes *probes, const float *expected, const float *actual,
                          qr__gate_verdict *out) {
     size_t texts = probes->batch->sequences;
@@ -146,6 +150,8 @@ static void judge_labels(const qr__gate_probes *probes, const float *expected, c
              100 * out->mean, out->worst);
 }
 
+/* A NaN compares false with everything, so it is looked for first instead of trusting each
+ * rule to fail on it. */
 qr__gate_verdict qr__gate_judge(const qr__gate_probes *probes, const float *expected,
                                 const float *actual) {
     qr__gate_verdict out = {.distance = INFINITY};

@@ -59,6 +59,7 @@ static size_t count_bits(const uint8_t *fallback, size_t layers) {
     return count;
 }
 
+/* Packing a plan for each of some thirty trials would take longer than running them. */
 static qr_status build_mixed(bench *b, const uint8_t *fallback, qr_error *error) {
     if (b->backend->mix == NULL)
         return pack(b, QR_PRECISION_INT8, fallback, &b->mixed, error);
@@ -71,6 +72,7 @@ static qr_status build_mixed(bench *b, const uint8_t *fallback, qr_error *error)
                : status;
 }
 
+/* The context goes before the weights that it reads. */
 static void drop_current(bench *b) {
     qr_context_destroy(b->context);
     b->context = NULL;
@@ -110,6 +112,8 @@ static qr_status run(void *user, size_t sequences, const float **out, qr_error *
     return QR_OK;
 }
 
+/* So many trials of a quarter of the probes as the budget of operations allows: none for a
+ * huge model. */
 static size_t trials_max(const qr_trial *trial) {
     size_t sequences = qr__choose_ranking_probes(trial->probes->sequences);
     double each = qr_model_operations(&trial->bert->info, trial->probes->starts, sequences);

@@ -9,8 +9,8 @@
 
 #define TEXTS 12
 
-/* Batches a plan and number of members. ThreadSanitizer needs fewer: it sees a race without being hit
- * by it. */
+/* Batches a plan and number of members. ThreadSanitizer needs fewer: it sees a race without
+ * being hit by it. */
 #if defined(__SANITIZE_THREAD__)
 #define ROUNDS 4
 #else
