@@ -16,6 +16,12 @@ else()
     endif()
     target_link_options(qr_flags INTERFACE -Wl,-z,relro,-z,now)
 endif()
+if(QR_ASSERTIONS OR QR_CHAOS OR QR_SANITIZE OR CMAKE_BUILD_TYPE STREQUAL "Debug")
+    target_compile_definitions(qr_flags INTERFACE QR_ASSERTIONS) # base/assert.h
+endif()
+if(QR_CHAOS)
+    target_compile_definitions(qr_flags INTERFACE QR_CHAOS) # base/chaos.h
+endif()
 if(QR_COVERAGE)
     target_compile_options(qr_flags INTERFACE --coverage)
     target_link_options(qr_flags INTERFACE --coverage)

@@ -7,7 +7,9 @@
 #define QR_BASE_H
 
 #include "base/arena.h"
+#include "base/assert.h"
 #include "base/buf.h"
+#include "base/chaos.h"
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/cores.h"
@@ -15,7 +17,9 @@
 #include "base/float_text.h"
 #include "base/json_text.h"
 #include "base/limits.h"
+#include "base/list.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "base/rate.h"
 #include "base/status.h"
 #include "base/text.h"
