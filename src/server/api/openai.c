@@ -45,10 +45,15 @@ void qr__openai_encode(const qr_api *api, qr_exchange *exchange) {
     const openai_request *request = exchange->decoded;
     qr_buf *out = &exchange->out;
     size_t hidden = qr_engine_model(qr_pipeline_engine(exchange->model))->hidden;
+    float *vector = qr_arena_array(&exchange->arena, hidden, sizeof *vector);
+    if (vector == NULL) {
+        exchange->status = QR_NO_MEMORY;
+        return;
+    }
     qr_buf_literal(out, "{\"object\":\"list\",\"data\":[");
     for (size_t i = 0; i < exchange->ticket.jobs_len; i++) {
-        float *vector = exchange->ticket.jobs[i].result;
-        size_t len = qr_embed_finish(vector, hidden, request->dimensions, true);
+        size_t len = qr_embed_finish(exchange->ticket.jobs[i].result, hidden, request->dimensions,
+                                     true, vector);
         if (i > 0)
             qr_buf_byte(out, ',');
         qr_buf_literal(out, "{\"object\":\"embedding\",\"index\":");

@@ -37,9 +37,14 @@ void qr__embed_encode(const qr_api *api, qr_exchange *exchange) {
     (void)api;
     const embed_request *request = exchange->decoded;
     size_t hidden = qr_engine_model(qr_pipeline_engine(exchange->model))->hidden;
+    float *vector = qr_arena_array(&exchange->arena, hidden, sizeof *vector);
+    if (vector == NULL) {
+        exchange->status = QR_NO_MEMORY;
+        return;
+    }
     for (size_t i = 0; i < exchange->ticket.jobs_len; i++) {
-        float *vector = exchange->ticket.jobs[i].result;
-        size_t len = qr_embed_finish(vector, hidden, request->dimensions, request->normalize);
+        size_t len = qr_embed_finish(exchange->ticket.jobs[i].result, hidden, request->dimensions,
+                                     request->normalize, vector);
         qr_buf_byte(&exchange->out, i == 0 ? '[' : ',');
         qr_json_floats(&exchange->out, vector, len);
     }

@@ -68,14 +68,14 @@ qr_status qr__predict_decode(const qr_api *api, qr_exchange *exchange) {
     return qr__call_run(api, exchange, sizeof(predict_request), decode_predict);
 }
 
-static void put_prediction(qr_exchange *exchange, float *logits, qr__ranked *ranked,
-                           bool raw_scores) {
+static void put_prediction(qr_exchange *exchange, const float *logits, float *scores,
+                           qr__ranked *ranked, bool raw_scores) {
     const qr_model_info *about = qr_engine_model(qr_pipeline_engine(exchange->model));
     qr_buf *out = &exchange->out;
     if (!raw_scores)
-        qr_labels_finish(logits, about->labels);
+        qr_labels_finish(logits, about->labels, scores);
     for (size_t k = 0; k < about->labels; k++)
-        ranked[k] = (qr__ranked){logits[k], (uint32_t)k};
+        ranked[k] = (qr__ranked){raw_scores ? logits[k] : scores[k], (uint32_t)k};
     qr__rank(ranked, about->labels);
     for (size_t k = 0; k < about->labels; k++) {
         qr_buf_text(out, qr_text_of(k == 0 ? "[{\"score\":" : ",{\"score\":"));
@@ -92,14 +92,16 @@ void qr__predict_encode(const qr_api *api, qr_exchange *exchange) {
     const predict_request *request = exchange->decoded;
     size_t labels = qr_engine_model(qr_pipeline_engine(exchange->model))->labels;
     qr__ranked *ranked = qr_arena_array(&exchange->arena, labels, sizeof *ranked);
-    if (ranked == NULL) {
+    float *scores = qr_arena_array(&exchange->arena, labels, sizeof *scores);
+    if (ranked == NULL || scores == NULL) {
         exchange->status = QR_NO_MEMORY;
         return;
     }
     for (size_t i = 0; i < exchange->ticket.jobs_len; i++) {
         if (!request->head.single)
             qr_buf_byte(&exchange->out, i == 0 ? '[' : ',');
-        put_prediction(exchange, exchange->ticket.jobs[i].result, ranked, request->raw_scores);
+        put_prediction(exchange, exchange->ticket.jobs[i].result, scores, ranked,
+                       request->raw_scores);
     }
     if (!request->head.single)
         qr_buf_byte(&exchange->out, ']');
@@ -156,10 +158,10 @@ void qr__rerank_encode(const qr_api *api, qr_exchange *exchange) {
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        float *logit = exchange->ticket.jobs[i].result;
+        float score = exchange->ticket.jobs[i].result[0];
         if (!request->raw_scores)
-            qr_labels_finish(logit, 1);
-        ranked[i] = (qr__ranked){logit[0], (uint32_t)i};
+            qr_labels_finish(exchange->ticket.jobs[i].result, 1, &score);
+        ranked[i] = (qr__ranked){score, (uint32_t)i};
     }
     qr__rank(ranked, count);
     for (size_t i = 0; i < count; i++) {

@@ -2,26 +2,41 @@
 
 #include <criterion/criterion.h>
 
+#include "server/tiny_models.h"
+
 static bool is_ready(void *state) {
     return ((api_fixture *)state)->ready;
 }
 
-static void load(api_fixture *f, const char *dir, qr_pipeline **out) {
+static qr_pipeline *load(const char *dir) {
     qr_error error = {0};
+    qr_pipeline *out;
     qr_pipeline_options options = {.precision = QR_PRECISION_F32, .threads = 1};
-    cr_assert_eq(qr_pipeline_load(dir, &options, out, &error), QR_OK, "%s", error.message);
-    f->models[f->models_len++] = *out;
+    cr_assert_eq(qr_pipeline_load(dir, &options, &out, &error), QR_OK, "%s", error.message);
+    return out;
+}
+
+static void create_api(api_fixture *f) {
+    qr_api_options options = {.models = (const qr_pipeline *const *)f->models,
+                              .models_len = f->models_len,
+                              .hooks = {.ready = is_ready, .state = f}};
+    qr_log_init(QR_LOG_ERROR, false, false);
+    cr_assert_eq(qr_api_create(&options, &f->api, NULL), QR_OK);
 }
 
 void api_fixture_init(api_fixture *f) {
     *f = (api_fixture){.ready = true};
-    qr_log_init(QR_LOG_ERROR, false, false);
-    load(f, QR_SOURCE_DIR "/models/squad-3l", &f->span);
+    f->models[f->models_len++] = load(QR_SOURCE_DIR "/models/squad-3l");
     if (qr_file_exists(QR_SOURCE_DIR "/models/minilm", "model.safetensors"))
-        load(f, QR_SOURCE_DIR "/models/minilm", &f->embedding);
-    qr_api_options options = {
-        .models = f->models, .models_len = f->models_len, .hooks = {.ready = is_ready, .state = f}};
-    cr_assert_eq(qr_api_create(&options, &f->api, NULL), QR_OK);
+        f->models[f->models_len++] = f->embedding = load(QR_SOURCE_DIR "/models/minilm");
+    create_api(f);
+}
+
+void api_fixture_init_tiny(api_fixture *f) {
+    *f = (api_fixture){.ready = true};
+    for (qr_kind kind = QR_KIND_EMBEDDING; kind <= QR_KIND_RERANKER; kind++)
+        f->models[f->models_len++] = tiny_model(qr_kind_name(kind), kind, 1 + (uint64_t)kind);
+    create_api(f);
 }
 
 static void end_exchange(qr_exchange *x) {
@@ -32,12 +47,13 @@ static void end_exchange(qr_exchange *x) {
 void api_fixture_deinit(api_fixture *f) {
     end_exchange(&f->exchange);
     qr_api_destroy(f->api);
-    qr_pipeline_destroy(f->span);
-    qr_pipeline_destroy(f->embedding);
+    for (size_t i = 0; i < f->models_len; i++)
+        qr_pipeline_destroy(f->models[i]);
 }
 
 /* One job after the other, each alone in its batch. */
-static void run_jobs(qr_ticket *ticket) {
+void api_run_jobs(api_fixture *f) {
+    qr_ticket *ticket = &f->exchange.ticket;
     size_t longest = qr_engine_model(qr_pipeline_engine(ticket->model))->positions;
     qr_context *context;
     cr_assert_eq(
@@ -68,7 +84,7 @@ qr_text api_ask(api_fixture *f, const char *route, qr_text body, int *code) {
     x->route = qr_api_route(body.data == NULL ? QR_GET : QR_POST, x->target, &status, &allow);
     x->status = status;
     if (x->route != NULL && qr_api_decode(f->api, x) == QR_OK && x->ticket.jobs_len > 0)
-        run_jobs(&x->ticket);
+        api_run_jobs(f);
     qr_api_encode(f->api, x);
     *code = x->http_code;
     return (qr_text){x->out.data, x->out.len};
