@@ -8,19 +8,11 @@
 #ifndef QR_SERVER_EXCHANGE_H
 #define QR_SERVER_EXCHANGE_H
 
-#include "pipeline/pipeline.h"
-#include "server/schedule/schedule.h"
+#include "server/deadline_heap.h"
+#include "server/serving.h"
 
 struct qr_route;
 struct qr_http;
-
-/** Where a request's time went; 0 where a stage was not reached. */
-typedef struct qr_stages {
-    uint64_t tokenize_ns; /* body -> jobs: JSON and tokenizer */
-    uint64_t queue_ns;    /* submitted -> first batch started */
-    uint64_t compute_ns;  /* first batch started -> last batch done */
-    uint64_t encode_ns;   /* floats -> body */
-} qr_stages;
 
 #define QR_TRACE_ID_BYTES 33
 
@@ -38,15 +30,15 @@ typedef struct qr_exchange {
     qr_text body;
     qr_text body_type;                /* its Content-Type; data is NULL when absent */
     uint64_t received_ns;             /* head complete */
-    uint64_t deadline_ns;             /* received + X-Request-Budget-Ms or the default */
     char trace_id[QR_TRACE_ID_BYTES]; /* of the traceparent header, or our own; 32 hex digits and
                                          NUL */
 
     /* The work: api/ writes, schedule/ runs. */
     qr_arena arena;
-    const qr_pipeline *model; /* which model answers; NULL for answers that need none */
-    void *decoded;            /* api/'s own, in the arena */
-    qr_ticket ticket;         /* its jobs; ticket.jobs_len == 0: nothing to run, encode at once */
+    qr_serving *serving; /* the generation that answers; NULL while models are loading */
+    qr_served *model;    /* which of its models answers; NULL for answers that need none */
+    void *decoded;       /* api/'s own, in the arena */
+    qr_ticket ticket;    /* its jobs; ticket.jobs_len == 0: nothing to run, encode at once */
 
     /* The answer: api/ writes, http/ sends. */
     qr_status status;
@@ -63,9 +55,9 @@ typedef struct qr_exchange {
 
     /* flow.c's own. */
     struct qr_flow *flow;
-    qr_turn turn;       /* written by the loop only */
-    bool encoded;       /* the answer is in `out` */
-    size_t deadline_at; /* place in the heap of deadlines, 1-based; 0: not in it */
+    qr_turn turn;         /* written by the loop only */
+    bool encoded;         /* the answer is in `out` */
+    qr_deadline deadline; /* received + X-Request-Budget-Ms or the default (http/ writes) */
     qr_task task;
     struct qr_exchange *next; /* in the list of finished ones */
     struct qr_http *http;     /* the listener that it came through */

@@ -15,23 +15,21 @@ struct qr_flow {
     qr_deadlines *deadlines;
     qr_http *listeners[LISTENERS_MAX];
     size_t listeners_len;
-    const qr_api *api;
-    qr_schedule *schedule;
-    qr_metrics *metrics;
-    uint64_t slow_ns;
+    qr_flow_options options;
+    qr_serving *serving; /* the current generation; NULL while models are loading */
 };
 
 /* On the loop: the exchange is whole again and gets its answer. */
 static void answer(qr_flow *flow, qr_exchange *x) {
-    qr_deadlines_remove(flow->deadlines, x);
+    qr_deadlines_remove(flow->deadlines, &x->deadline);
     if (x->owner == NULL && !x->encoded) { /* nobody is there to read it */
         x->status = QR_GONE;
         x->http_code = qr_status_http(QR_GONE);
     } else if (!x->encoded) {
-        qr_api_encode(flow->api, x);
+        qr_api_encode(flow->options.api, x);
     }
-    if (x->status == QR_OVERLOADED && flow->schedule != NULL)
-        x->retry_after_ms = qr_schedule_retry_ms(flow->schedule);
+    if (x->status == QR_OVERLOADED)
+        x->retry_after_ms = qr_schedule_retry_ms(flow->options.schedule);
     qr_http_answer(x->http, x);
 }
 
@@ -52,7 +50,7 @@ static void give_back(qr_flow *flow, qr_exchange *x) {
 }
 
 static void encode_on_worker(qr_flow *flow, qr_exchange *x) {
-    qr_api_encode(flow->api, x);
+    qr_api_encode(flow->options.api, x);
     x->encoded = true;
 }
 
@@ -71,7 +69,7 @@ static void on_finished(qr_ticket *ticket) {
 static void on_decode_task(qr_task *task) {
     qr_exchange *x = task->owner;
     qr_flow *flow = x->flow;
-    if (qr_api_decode(flow->api, x) != QR_OK || x->ticket.jobs_len == 0)
+    if (qr_api_decode(flow->options.api, x) != QR_OK || x->ticket.jobs_len == 0)
         encode_on_worker(flow, x);
     give_back(flow, x);
 }
@@ -85,7 +83,7 @@ static void decoded(qr_flow *flow, qr_exchange *x) {
     x->turn = QR_TURN_RUN;
     x->ticket.finished = on_finished;
     x->ticket.owner = x;
-    qr_status status = qr_schedule_submit(flow->schedule, &x->ticket);
+    qr_status status = qr_schedule_submit(flow->options.schedule, &x->ticket);
     if (status != QR_OK) {
         x->turn = QR_TURN_LOOP;
         answer_status(flow, x, status);
@@ -103,6 +101,7 @@ static void on_request(void *state, qr_exchange *x) {
     qr_flow *flow = state;
     x->flow = flow;
     x->turn = QR_TURN_LOOP;
+    x->serving = flow->serving;
     if (x->status != QR_OK) {
         answer(flow, x);
         return;
@@ -112,26 +111,26 @@ static void on_request(void *state, qr_exchange *x) {
         return;
     }
     if (!x->route->needs_model) {
-        qr_api_decode(flow->api, x);
+        qr_api_decode(flow->options.api, x);
         decoded(flow, x);
         return;
     }
-    if (flow->schedule == NULL) {
+    if (x->serving == NULL) {
         answer_status(flow, x, QR_NOT_READY);
         return;
     }
-    qr_status outlook = qr_schedule_outlook(flow->schedule, x->deadline_ns);
+    qr_status outlook = qr_schedule_outlook(flow->options.schedule, x->deadline.at_ns);
     if (outlook != QR_OK) {
         answer_status(flow, x, outlook);
         return;
     }
-    qr_deadlines_add(flow->deadlines, x);
+    qr_deadlines_add(flow->deadlines, &x->deadline);
     if (x->body.len > LOOP_BODY_BYTES) {
         x->turn = QR_TURN_DECODE;
         x->task = (qr_task){.run = on_decode_task, .owner = x};
-        qr_schedule_call(flow->schedule, &x->task);
+        qr_schedule_call(flow->options.schedule, &x->task);
     } else {
-        qr_api_decode(flow->api, x);
+        qr_api_decode(flow->options.api, x);
         decoded(flow, x);
     }
 }
@@ -175,13 +174,15 @@ static void on_returned(void *state) {
 }
 
 /* The deadline passed before the answer was there. */
-static void on_late(void *state, qr_exchange *x) {
+static void on_late(void *state, qr_deadline *late) {
     qr_flow *flow = state;
-    bool mine = x->turn == QR_TURN_RUN && qr_schedule_cancel(flow->schedule, &x->ticket, QR_LATE);
+    qr_exchange *x = QR_OWNER(late, qr_exchange, deadline);
+    bool mine =
+        x->turn == QR_TURN_RUN && qr_schedule_cancel(flow->options.schedule, &x->ticket, QR_LATE);
     if (mine) {
         x->turn = QR_TURN_LOOP;
     } else { /* a worker holds it */
-        const qr_pipeline *model =
+        qr_served *model =
             x->turn == QR_TURN_RUN ? x->model : NULL; /* decoding may be writing it */
         x = qr_http_replace(x->http, x);
         if (x == NULL)
@@ -196,8 +197,8 @@ static void on_late(void *state, qr_exchange *x) {
 /* The client left: what has not begun is not computed. */
 static void on_gone(void *state, qr_exchange *x) {
     qr_flow *flow = state;
-    qr_deadlines_remove(flow->deadlines, x);
-    if (x->turn == QR_TURN_RUN && qr_schedule_cancel(flow->schedule, &x->ticket, QR_GONE)) {
+    qr_deadlines_remove(flow->deadlines, &x->deadline);
+    if (x->turn == QR_TURN_RUN && qr_schedule_cancel(flow->options.schedule, &x->ticket, QR_GONE)) {
         x->turn = QR_TURN_LOOP;
         answer(flow, x);
     }
@@ -205,14 +206,12 @@ static void on_gone(void *state, qr_exchange *x) {
 
 static void on_head(void *state) {
     qr_flow *flow = state;
-    if (flow->schedule != NULL)
-        qr_schedule_expect(flow->schedule);
+    qr_schedule_expect(flow->options.schedule);
 }
 
 static void on_refused(void *state, qr_status status) {
     qr_flow *flow = state;
-    if (flow->metrics != NULL)
-        qr_metrics_refused(flow->metrics, status);
+    qr_metrics_refused(flow->options.metrics, status);
 }
 
 static void on_connections(void *state, size_t open) {
@@ -221,27 +220,38 @@ static void on_connections(void *state, size_t open) {
     size_t all = 0;
     for (size_t i = 0; i < flow->listeners_len; i++)
         all += qr_http_open_connections(flow->listeners[i]);
-    if (flow->metrics != NULL)
-        qr_metrics_connections(flow->metrics, all);
+    qr_metrics_connections(flow->options.metrics, all);
 }
 
 static void on_done(void *state, const qr_exchange *x) {
     qr_flow *flow = state;
-    uint64_t now = qr_clock_ns();
-    if (flow->metrics != NULL)
-        qr_metrics_exchange(flow->metrics, x, now);
-    qr_ops_log_exchange(x, now, flow->slow_ns);
+    qr_record record = {
+        .route = x->route == NULL ? NULL : x->route->name,
+        .model = x->model == NULL ? QR_NO_MODEL_SLOT : x->model->slot,
+        .status = x->status,
+        .code = x->status == QR_GONE ? qr_status_http(QR_GONE) : x->http_code,
+        .sequences = x->ticket.jobs_len,
+        .trace = x->trace_id,
+        .head_ns = x->received_ns,
+        .budget_ns = x->deadline.at_ns - x->received_ns,
+        .end_ns = qr_clock_ns(),
+    };
+    if (x->route != NULL && x->route->needs_model)
+        record.stages = x->stages;
+    qr_metrics_request(flow->options.metrics, &record);
+    qr_ops_log_request(&record, flow->options.slow_ns);
 }
 
-qr_status qr_flow_create(qr_loop *loop, size_t exchanges_max, uint64_t slow_ns, qr_flow **out) {
+qr_status qr_flow_create(const qr_flow_options *options, qr_flow **out) {
     *out = NULL;
     qr_flow *flow = calloc(1, sizeof *flow);
     if (flow == NULL)
         return QR_NO_MEMORY;
-    flow->slow_ns = slow_ns;
-    flow->returned_watch = qr_watch_wakeup(loop, on_returned, flow);
+    flow->options = *options;
+    flow->returned_watch = qr_watch_wakeup(options->loop, on_returned, flow);
     if (flow->returned_watch == NULL ||
-        qr_deadlines_create(loop, exchanges_max, on_late, flow, &flow->deadlines) != QR_OK) {
+        qr_deadlines_create(options->loop, options->exchanges_max, on_late, flow,
+                            &flow->deadlines) != QR_OK) {
         qr_flow_destroy(flow);
         return QR_NO_MEMORY;
     }
@@ -272,8 +282,11 @@ void qr_flow_listener(qr_flow *flow, qr_http *http) {
         flow->listeners[flow->listeners_len++] = http;
 }
 
-void qr_flow_serve(qr_flow *flow, const qr_api *api, qr_schedule *schedule, qr_metrics *metrics) {
-    flow->api = api;
-    flow->schedule = schedule;
-    flow->metrics = metrics;
+void qr_flow_serve(qr_flow *flow, qr_serving *serving) {
+    qr_serving_unpin(flow->serving);
+    flow->serving = serving;
+}
+
+qr_serving *qr_flow_serving(const qr_flow *flow) {
+    return flow->serving;
 }

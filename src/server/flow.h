@@ -21,17 +21,29 @@
 #include "server/http/http.h"
 #include "server/loop.h"
 #include "server/ops/ops.h"
+#include "server/serving.h"
 
 typedef struct qr_flow qr_flow;
 
-QR_MUST_USE qr_status qr_flow_create(qr_loop *loop, size_t exchanges_max, uint64_t slow_ns,
-                                     qr_flow **out);
+typedef struct qr_flow_options {
+    qr_loop *loop;
+    const qr_api *api;
+    qr_schedule *schedule;
+    qr_metrics *metrics;
+    size_t exchanges_max;
+    uint64_t slow_ns; /* requests that take longer get a line in the log */
+} qr_flow_options;
+
+QR_MUST_USE qr_status qr_flow_create(const qr_flow_options *options, qr_flow **out);
 void qr_flow_destroy(qr_flow *flow);
 
 void qr_flow_connect(qr_flow *flow, qr_http_options *options);
 void qr_flow_listener(qr_flow *flow, qr_http *http);
 
-/** All borrowed. `schedule` and `metrics` may be NULL while models are loading. */
-void qr_flow_serve(qr_flow *flow, const qr_api *api, qr_schedule *schedule, qr_metrics *metrics);
+/** From now on requests that need a model are served by this generation. Takes the caller's pin. */
+void qr_flow_serve(qr_flow *flow, qr_serving *serving);
+
+/** The current generation (borrowed); NULL while models are loading. */
+qr_serving *qr_flow_serving(const qr_flow *flow);
 
 #endif

@@ -4,10 +4,9 @@
  * loads the models. The main port is bound at once (a taken port is known before a model is read)
  * but listens only when the server is ready.
  *
- *   LOADING --loaded--> SERVING --SIGTERM--> DRAINING --drain-delay--> QUIESCED --all answered-->
- * exit 0
- *                                                                         +-- drain-timeout, second
- * signal --> exit 2
+ *     LOADING --loaded--> SERVING --signal--> DRAINING --drain-delay--> QUIESCED --all answered--> exit 0
+ *        |                                        |                       |
+ *        +--signal--> exit 0                      +-----second signal-----+--drain-timeout--> exit 2
  */
 #include "server/server.h"
 
@@ -23,7 +22,7 @@
 #include <unistd.h>
 
 #include "server/flow.h"
-#include "server/startup.h"
+#include "server/loader.h"
 
 #define OPS_CONNECTIONS 64 /* its own, so that load on the main port cannot take them */
 #define OTHER_FDS       64 /* files, epoll, eventfd: what is no connection */
@@ -39,10 +38,14 @@ typedef struct server {
     qr_loop *loop;
     qr_flow *flow;
     qr_http *main, *ops;
-    qr_house house;
-    qr_api *ops_api; /* live and ready while models load; has none */
+    int workers;
+    qr_team *team;
+    qr_schedule *schedule;
+    qr_metrics *metrics;
+    qr_api *api;
     pthread_t loader;
     bool loading; /* the loader is to be joined */
+    qr_serving *loaded_serving;
     qr_status load_status;
     qr_error load_error;
     qr_watch *loaded, *drain_timer;
@@ -58,9 +61,11 @@ static bool is_ready(void *state) {
 
 static void render_metrics(void *state, qr_buf *out) {
     const server *s = state;
-    if (atomic_load(&s->phase) == LOADING)
-        return; /* the loader is still at work on them */
-    qr_metrics_render(s->house.metrics, qr_schedule_depth(s->house.schedule), is_ready(state), out);
+    qr_metrics_now now = {.ready = is_ready(state), .queue_depth = qr_schedule_depth(s->schedule)};
+    const qr_serving *serving = qr_flow_serving(s->flow);
+    if (serving != NULL)
+        now.models_len = qr_serving_labels(serving, &now.models);
+    qr_metrics_render(s->metrics, &now, out);
 }
 
 static void init_log(const qr_config *config) {
@@ -99,7 +104,7 @@ static void on_lag_tick(void *state) {
     if (read(s->lag_fd, &expired, sizeof expired) != sizeof expired)
         return;
     if (atomic_load(&s->phase) != LOADING && now > s->lag_due_ns)
-        qr_metrics_loop_lag(s->house.metrics, now - s->lag_due_ns);
+        qr_metrics_loop_lag(s->metrics, now - s->lag_due_ns);
     s->lag_due_ns += expired * LAG_PERIOD_NS;
 }
 
@@ -167,8 +172,13 @@ static void on_stop_signal(void *state) {
 
 static void *load(void *state) {
     server *s = state;
-    const qr_api_hooks hooks = {.ready = is_ready, .metrics = render_metrics, .state = s};
-    s->load_status = qr__startup_load(s->config, &hooks, &s->house, &s->load_error);
+    const qr__loader_options options = {.config = s->config,
+                                        .api = s->api,
+                                        .schedule = s->schedule,
+                                        .workers = s->workers,
+                                        .team = s->team,
+                                        .metrics = s->metrics};
+    s->load_status = qr__loader_load(&options, &s->loaded_serving, &s->load_error);
     qr_watch_wake(s->loaded);
     return NULL;
 }
@@ -200,7 +210,8 @@ static void on_loaded(void *state) {
         give_up(s, &s->load_error);
         return;
     }
-    qr_flow_serve(s->flow, s->house.api, s->house.schedule, s->house.metrics);
+    qr_flow_serve(s->flow, s->loaded_serving);
+    s->loaded_serving = NULL;
     if (qr_http_listen(s->main, &error) != QR_OK) {
         give_up(s, &error);
         return;
@@ -233,15 +244,59 @@ static qr_status open_listener(server *s, bool ops, qr_http **http, qr_error *er
     return status;
 }
 
+static qr_status make_metrics(server *s, qr_error *error) {
+    const qr_route *routes;
+    size_t len = qr_api_routes(&routes);
+    const char *names[QR_ROUTES_MAX];
+    for (size_t i = 0; i < len; i++)
+        names[i] = routes[i].name;
+    qr_status status =
+        qr_metrics_create(&(qr_metrics_options){.routes = names, .routes_len = len}, &s->metrics);
+    return status == QR_OK ? QR_OK
+                           : qr_error_set(error, status, "out of memory while preparing metrics");
+}
+
+static void park(void *team, int worker) {
+    qr_team_park(team, worker);
+}
+
+static void wake(void *team) {
+    qr_team_wake(team);
+}
+
+/* Workers, and what answers requests to no model: all that lives as long as the process. */
+static qr_status start_workers(server *s, qr_error *error) {
+    const qr_config *config = s->config;
+    const qr_api_hooks hooks = {.ready = is_ready, .metrics = render_metrics, .state = s};
+    size_t threads = qr_config_number(config, QR_OPTION_THREADS);
+    s->workers = threads == 0 ? qr_cores_available() : (int)threads;
+    qr_status status = make_metrics(s, error);
+    if (status == QR_OK)
+        status = qr_api_create(&(qr_api_options){.config = config, .hooks = hooks}, &s->api, error);
+    if (status != QR_OK)
+        return status;
+    if (qr_team_create(s->workers, &s->team) != QR_OK)
+        return qr_error_set(error, QR_NO_MEMORY, "out of memory while starting %d workers",
+                            s->workers);
+    return qr_schedule_start(
+        &(qr_schedule_options){.workers = s->workers,
+                               .queue_items = qr_config_number(config, QR_OPTION_QUEUE_ITEMS),
+                               .room = {.park = park, .wake = wake, .state = s->team}},
+        &s->schedule, error);
+}
+
 static qr_status open_all(server *s, qr_error *error) {
     const qr_config *config = s->config;
-    size_t connections = qr_config_number(config, QR_OPTION_MAX_CONNECTIONS) + OPS_CONNECTIONS;
-    const qr_api_hooks hooks = {.ready = is_ready, .metrics = render_metrics, .state = s};
     qr_status status = qr_loop_create(&s->loop);
+    const qr_flow_options options = {
+        .loop = s->loop,
+        .api = s->api,
+        .schedule = s->schedule,
+        .metrics = s->metrics,
+        .exchanges_max = qr_config_number(config, QR_OPTION_MAX_CONNECTIONS) + OPS_CONNECTIONS,
+        .slow_ns = qr_config_number(config, QR_OPTION_SLOW_MS) * QR_NS_PER_MS};
     if (status == QR_OK)
-        status =
-            qr_flow_create(s->loop, connections,
-                           qr_config_number(config, QR_OPTION_SLOW_MS) * QR_NS_PER_MS, &s->flow);
+        status = qr_flow_create(&options, &s->flow);
     if (status != QR_OK)
         return qr_error_set(error, status, "cannot start the event loop");
     s->loaded = qr_watch_wakeup(s->loop, on_loaded, s);
@@ -253,19 +308,35 @@ static qr_status open_all(server *s, qr_error *error) {
     status = open_listener(s, false, &s->main, error);
     if (status != QR_OK || qr_config_number(config, QR_OPTION_OPS_PORT) == 0)
         return status;
-    status = qr_api_create(&(qr_api_options){.config = config, .hooks = hooks}, &s->ops_api, error);
-    if (status == QR_OK)
-        status = open_listener(s, true, &s->ops, error);
-    if (status != QR_OK)
-        return status;
-    qr_flow_serve(s->flow, s->ops_api, NULL, NULL);
-    return qr_http_listen(s->ops, error);
+    status = open_listener(s, true, &s->ops, error);
+    return status == QR_OK ? qr_http_listen(s->ops, error) : status;
+}
+
+static qr_status check_device(const char *device, qr_error *error) {
+    if (device == NULL || strcmp(device, "cpu") == 0 || strcmp(device, "auto") == 0)
+        return QR_OK;
+    if (strncmp(device, "cuda", 4) == 0 && (device[4] == '\0' || device[4] == ':'))
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "--device %s: this build has no GPU part; use cpu or auto", device);
+    return qr_error_set(error, QR_BAD_OPTION, "--device %s: must be cpu, cuda[:N] or auto", device);
+}
+
+static qr_status check_options(const qr_config *config, qr_error *error) {
+    size_t port = qr_config_number(config, QR_OPTION_PORT),
+           ops = qr_config_number(config, QR_OPTION_OPS_PORT);
+    if (ops != 0 && ops == port)
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "--ops-port %zu: is the main port; give it one of its own", ops);
+    qr_status status = check_device(qr_config_text(config, QR_OPTION_DEVICE), error);
+    return status == QR_OK ? qr__loader_check(config, error) : status;
 }
 
 static qr_status start(server *s, qr_error *error) {
-    qr_status status = qr__startup_check(s->config, error);
+    qr_status status = check_options(s->config, error);
     if (status == QR_OK)
         status = reserve_fds(qr_config_number(s->config, QR_OPTION_MAX_CONNECTIONS), error);
+    if (status == QR_OK)
+        status = start_workers(s, error);
     if (status == QR_OK)
         status = open_all(s, error);
     if (status != QR_OK)
@@ -282,10 +353,15 @@ static void close_all(server *s) {
         pthread_join(s->loader, NULL);
     qr_http_close(s->main);
     qr_http_close(s->ops);
-    qr__startup_unload(&s->house);
-    qr_api_destroy(s->ops_api);
+    qr_serving_unpin(s->loaded_serving);
+    if (s->flow != NULL)
+        qr_flow_serve(s->flow, NULL);
+    qr_schedule_stop(s->schedule);
     qr_flow_destroy(s->flow);
     qr_loop_destroy(s->loop);
+    qr_api_destroy(s->api);
+    qr_metrics_destroy(s->metrics);
+    qr_team_destroy(s->team);
     if (s->lag_fd >= 0)
         close(s->lag_fd);
 }

@@ -41,14 +41,14 @@ typedef struct qr_api_hooks {
 } qr_api_hooks;
 
 typedef struct qr_api_options {
-    const qr_pipeline *const *models; /* borrowed; the first of a kind serves that kind's routes */
-    size_t models_len;
     const qr_config *config;
     qr_api_hooks hooks;
 } qr_api_options;
 
 QR_MUST_USE qr_status qr_api_create(const qr_api_options *options, qr_api **out, qr_error *error);
 void qr_api_destroy(qr_api *api);
+
+#define QR_ROUTES_MAX 32
 
 /** The route table, for metrics' labels. */
 size_t qr_api_routes(const qr_route **routes);

@@ -89,15 +89,15 @@ static qr_status decode_body(qr__call *call) {
         read_options(call, parameters != NULL ? parameters : call->body, &request->options) !=
             QR_OK)
         return QR_BAD_REQUEST;
-    qr_status status = qr__call_model(call, QR__KIND_BIT(QR_KIND_SPAN), QR__UNKNOWN_REFUSED);
+    qr_status status = qr__call_model(call, QR_KIND_BIT(QR_KIND_SPAN), QR__UNKNOWN_REFUSED);
     if (status != QR_OK)
         return status;
     request->head.inputs_len = 1;
     request->context = qr_arena_text(&call->exchange->arena, context);
     if (request->context.data == NULL)
         return QR_NO_MEMORY;
-    status =
-        qr_span_encode(call->exchange->model, question, context, &request->options, &call->windows);
+    status = qr_span_encode(call->exchange->model->pipeline, question, context, &request->options,
+                            &call->windows);
     return status == QR_OK ? make_jobs(call, request) : status;
 }
 

@@ -88,40 +88,27 @@ bool qr__field_truncation(qr__call *call, const qr__value *object, qr_encode_opt
     return true;
 }
 
-const qr_pipeline *qr__api_first(const qr_api *api, unsigned kinds) {
-    for (size_t i = 0; i < api->models_len; i++)
-        if ((kinds & QR__KIND_BIT(qr_pipeline_kind(api->models[i]))) != 0)
-            return api->models[i];
-    return NULL;
-}
-
-static const qr_pipeline *find_model(const qr_api *api, qr_text name) {
-    for (size_t i = 0; i < api->models_len; i++)
-        if (qr_text_is(name, qr_pipeline_name(api->models[i])))
-            return api->models[i];
-    return NULL;
-}
-
-static void log_unknown_model(const qr_pipeline *served) {
+static void log_unknown_model(const qr_served *served) {
     static qr_rate rate;
     uint64_t dropped;
     if (qr_rate_allow(&rate, 1, qr_clock_ns(), &dropped))
         qr_log(QR_LOG_WARN,
                "a request asked for a model that is not loaded; %s answered (%" PRIu64
                " like it not logged)",
-               qr_pipeline_name(served), dropped);
+               qr_pipeline_name(served->pipeline), dropped);
 }
 
 qr_status qr__call_model(qr__call *call, unsigned kinds, qr__unknown_model unknown) {
-    const qr_pipeline *model = qr__api_first(call->api, kinds);
+    qr_serving *serving = call->exchange->serving;
+    qr_served *model = qr_serving_first(serving, kinds);
     const qr__value *field = qr__value_get(call->body, "model");
     if (field != NULL && qr__value_kind_of(field) != QR__VALUE_TEXT)
         return qr__call_bad_field(call, "model");
     if (model == NULL)
         return QR_WRONG_KIND;
     if (field != NULL) {
-        const qr_pipeline *named = find_model(call->api, qr__value_text(field));
-        bool fits = named != NULL && (kinds & QR__KIND_BIT(qr_pipeline_kind(named))) != 0;
+        qr_served *named = qr_serving_named(serving, qr__value_text(field));
+        bool fits = named != NULL && (kinds & QR_KIND_BIT(qr_pipeline_kind(named->pipeline))) != 0;
         if (fits)
             model = named;
         else if (unknown == QR__UNKNOWN_SERVED)

@@ -22,8 +22,6 @@
 #include "server/api/json_in.h"
 
 struct qr_api {
-    const qr_pipeline *models[QR_LIMIT_MODELS];
-    size_t models_len;
     const qr_config *config;
     size_t max_inputs;
     qr_api_hooks hooks;
@@ -72,18 +70,12 @@ QR_MUST_USE bool qr__field_text(qr__call *call, const qr__value *object, const c
 QR_MUST_USE bool qr__field_truncation(qr__call *call, const qr__value *object,
                                       qr_encode_options *options, bool *truncate);
 
-#define QR__KIND_BIT(kind) (1u << (kind))
-#define QR__ANY_KIND       (~0u)
-
 typedef enum qr__unknown_model { QR__UNKNOWN_REFUSED, QR__UNKNOWN_SERVED } qr__unknown_model;
 
 /** Sets the exchange's model: the one that the body's `model` names, or the first of the kinds.
  * NO_MODEL, WRONG_KIND, BAD_REQUEST; with UNKNOWN_SERVED a name that is not there is only logged.
  */
 QR_MUST_USE qr_status qr__call_model(qr__call *call, unsigned kinds, qr__unknown_model unknown);
-
-/** The first model of the kinds, or NULL. */
-const qr_pipeline *qr__api_first(const qr_api *api, unsigned kinds);
 
 /** Checks the number of inputs (EMPTY_INPUT, TOO_MANY) and makes room for as many jobs. */
 QR_MUST_USE qr_status qr__call_jobs(qr__call *call, size_t inputs);

@@ -82,8 +82,10 @@ void qr__info_encode(const qr_api *api, qr_exchange *exchange) {
     qr_buf *out = &exchange->out;
     const qr_config *config = api->config;
     qr_buf_byte(out, '{');
-    if (api->models_len > 0) {
-        const qr_pipeline *first = api->models[0];
+    qr_serving *serving = exchange->serving;
+    size_t models_len = serving == NULL ? 0 : qr_serving_len(serving);
+    if (models_len > 0) {
+        const qr_pipeline *first = qr_serving_at(serving, 0)->pipeline;
         put_key_text(out, "model_id", qr_pipeline_name(first));
         qr_buf_literal(out, "\"model_sha\":null,");
         put_key_text(out, "model_dtype",
@@ -104,10 +106,10 @@ void qr__info_encode(const qr_api *api, qr_exchange *exchange) {
     qr_buf_literal(out, "\"max_batch_requests\":null,\"auto_truncate\":true,");
     put_key_text(out, "version", QR_VERSION);
     qr_buf_literal(out, "\"sha\":null,\"docker_label\":null,\"models\":[");
-    for (size_t i = 0; i < api->models_len; i++) {
+    for (size_t i = 0; i < models_len; i++) {
         if (i > 0)
             qr_buf_byte(out, ',');
-        put_model(out, api->models[i]);
+        put_model(out, qr_serving_at(serving, i)->pipeline);
     }
     qr_buf_literal(out, "]}");
 }

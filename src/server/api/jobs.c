@@ -17,12 +17,12 @@ qr_status qr__call_jobs(qr__call *call, size_t inputs) {
 
 qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const uint8_t *types, size_t tokens) {
     qr_exchange *exchange = call->exchange;
-    size_t floats = qr_pipeline_output_floats(exchange->model, tokens);
-    float *result = qr_arena_array(&exchange->arena, floats, sizeof *result);
-    if (result == NULL)
+    size_t floats = qr_pipeline_output_floats(exchange->model->pipeline, tokens);
+    float *room = qr_arena_array(&exchange->arena, floats, sizeof *room);
+    if (room == NULL)
         return QR_NO_MEMORY;
     exchange->ticket.jobs[exchange->ticket.jobs_len++] =
-        (qr_job){.ids = ids, .types = types, .tokens = tokens, .result = result};
+        (qr_job){.ids = ids, .types = types, .tokens = tokens, .room = room};
     call->request->tokens += tokens;
     return QR_OK;
 }
@@ -37,13 +37,13 @@ qr_status qr__call_text(qr__call *call, qr_text text, const qr_text *pair,
                         const qr_encode_options *options, bool truncate) {
     qr_exchange *exchange = call->exchange;
     qr_encoding *encoding = &call->scratch;
-    size_t longest = qr_pipeline_max_tokens(exchange->model);
+    size_t longest = qr_pipeline_max_tokens(exchange->model->pipeline);
     qr_encode_options settings = *options;
     if (text.len == 0 && (pair == NULL || pair->len == 0))
         return QR_EMPTY_INPUT;
     settings.max_tokens = truncate ? longest : 0;
-    qr_status status = qr_tokenizer_encode(qr_pipeline_tokenizer(exchange->model), text, pair,
-                                           &settings, encoding);
+    qr_status status = qr_tokenizer_encode(qr_pipeline_tokenizer(exchange->model->pipeline), text,
+                                           pair, &settings, encoding);
     if (status != QR_OK)
         return status;
     if (encoding->len > longest)
@@ -79,7 +79,7 @@ static size_t cut_ids(int32_t *ids, size_t len, size_t longest, bool left,
 
 qr_status qr__call_ids(qr__call *call, const qr__value *array, const char *field,
                        const qr_encode_options *options, bool truncate) {
-    const qr_pipeline *model = call->exchange->model;
+    const qr_pipeline *model = call->exchange->model->pipeline;
     const qr_tokenizer_info *about = qr_tokenizer_get_info(qr_pipeline_tokenizer(model));
     size_t vocab = qr_min(qr_engine_model(qr_pipeline_engine(model))->vocab, QR_LIMIT_VOCAB);
     size_t len = qr__value_len(array), longest = qr_pipeline_max_tokens(model);

@@ -28,10 +28,11 @@ static qr_status decode_body(qr__call *call) {
         return qr__call_bad_field(call, "encoding_format");
     if (!qr__field_number(call, call->body, QR__NUMBER_DIMENSIONS, &request->dimensions))
         return QR_BAD_REQUEST;
-    qr_status status = qr__call_model(call, QR__KIND_BIT(QR_KIND_EMBEDDING), QR__UNKNOWN_SERVED);
+    qr_status status = qr__call_model(call, QR_KIND_BIT(QR_KIND_EMBEDDING), QR__UNKNOWN_SERVED);
     if (status != QR_OK)
         return status;
-    if (request->dimensions > qr_engine_model(qr_pipeline_engine(call->exchange->model))->hidden)
+    if (request->dimensions >
+        qr_engine_model(qr_pipeline_engine(call->exchange->model->pipeline))->hidden)
         return qr__call_bad_field(call, qr__number_name(QR__NUMBER_DIMENSIONS));
     return qr__call_inputs(call, qr__value_get(call->body, "input"), "input", &options, true);
 }
@@ -44,7 +45,7 @@ void qr__openai_encode(const qr_api *api, qr_exchange *exchange) {
     (void)api;
     const openai_request *request = exchange->decoded;
     qr_buf *out = &exchange->out;
-    size_t hidden = qr_engine_model(qr_pipeline_engine(exchange->model))->hidden;
+    size_t hidden = qr_engine_model(qr_pipeline_engine(exchange->model->pipeline))->hidden;
     float *vector = qr_arena_array(&exchange->arena, hidden, sizeof *vector);
     if (vector == NULL) {
         exchange->status = QR_NO_MEMORY;
@@ -69,7 +70,7 @@ void qr__openai_encode(const qr_api *api, qr_exchange *exchange) {
         qr_buf_byte(out, '}');
     }
     qr_buf_literal(out, "],\"model\":");
-    qr_json_text(out, qr_text_of(qr_pipeline_name(exchange->model)));
+    qr_json_text(out, qr_text_of(qr_pipeline_name(exchange->model->pipeline)));
     qr_buf_printf(out, ",\"usage\":{\"prompt_tokens\":%zu,\"total_tokens\":%zu}}",
                   request->head.tokens, request->head.tokens);
 }

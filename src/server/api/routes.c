@@ -52,16 +52,10 @@ const qr_route *qr_api_route(qr_method method, qr_text path, qr_status *status,
 
 qr_status qr_api_create(const qr_api_options *options, qr_api **out, qr_error *error) {
     *out = NULL;
-    if (options->models_len > QR_LIMIT_MODELS)
-        return qr_error_set(error, QR_BAD_OPTION, "%zu models: at most %u can be served",
-                            options->models_len, QR_LIMIT_MODELS);
     qr_api *api = malloc(sizeof *api);
     if (api == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "no memory for the routes");
-    *api = (qr_api){
-        .models_len = options->models_len, .config = options->config, .hooks = options->hooks};
-    if (options->models_len > 0)
-        memcpy(api->models, options->models, options->models_len * sizeof *options->models);
+    *api = (qr_api){.config = options->config, .hooks = options->hooks};
     api->max_inputs = options->config == NULL
                           ? QR_LIMIT_INPUTS
                           : qr_config_number(options->config, QR_OPTION_MAX_INPUTS);
@@ -83,8 +77,8 @@ qr_status qr_api_decode(const qr_api *api, qr_exchange *exchange) {
         exchange->status = route->decode(api, exchange);
     if (exchange->status != QR_OK)
         exchange->ticket.jobs_len = 0; /* half-made jobs must not run */
-    exchange->ticket.model = exchange->model;
-    exchange->ticket.deadline_ns = exchange->deadline_ns;
+    exchange->ticket.queue = exchange->model == NULL ? NULL : &exchange->model->queue;
+    exchange->ticket.deadline_ns = exchange->deadline.at_ns;
     exchange->stages.tokenize_ns = qr_clock_ns() - begun;
     return exchange->status;
 }

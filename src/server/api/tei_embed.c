@@ -21,10 +21,11 @@ static qr_status decode_body(qr__call *call) {
         !qr__field_flag(call, call->body, "normalize", &request->normalize) ||
         !qr__field_number(call, call->body, QR__NUMBER_DIMENSIONS, &request->dimensions))
         return QR_BAD_REQUEST;
-    qr_status status = qr__call_model(call, QR__KIND_BIT(QR_KIND_EMBEDDING), QR__UNKNOWN_REFUSED);
+    qr_status status = qr__call_model(call, QR_KIND_BIT(QR_KIND_EMBEDDING), QR__UNKNOWN_REFUSED);
     if (status != QR_OK)
         return status;
-    if (request->dimensions > qr_engine_model(qr_pipeline_engine(call->exchange->model))->hidden)
+    if (request->dimensions >
+        qr_engine_model(qr_pipeline_engine(call->exchange->model->pipeline))->hidden)
         return qr__call_bad_field(call, qr__number_name(QR__NUMBER_DIMENSIONS));
     return qr__call_inputs(call, qr__value_get(call->body, "inputs"), "inputs", &options, truncate);
 }
@@ -36,7 +37,7 @@ qr_status qr__embed_decode(const qr_api *api, qr_exchange *exchange) {
 void qr__embed_encode(const qr_api *api, qr_exchange *exchange) {
     (void)api;
     const embed_request *request = exchange->decoded;
-    size_t hidden = qr_engine_model(qr_pipeline_engine(exchange->model))->hidden;
+    size_t hidden = qr_engine_model(qr_pipeline_engine(exchange->model->pipeline))->hidden;
     float *vector = qr_arena_array(&exchange->arena, hidden, sizeof *vector);
     if (vector == NULL) {
         exchange->status = QR_NO_MEMORY;

@@ -47,9 +47,8 @@ static qr_status decode_predict(qr__call *call) {
     if (!qr__field_truncation(call, call->body, &options, &truncate) ||
         !qr__field_flag(call, call->body, "raw_scores", &request->raw_scores))
         return QR_BAD_REQUEST;
-    qr_status status =
-        qr__call_model(call, QR__KIND_BIT(QR_KIND_CLASSIFIER) | QR__KIND_BIT(QR_KIND_RERANKER),
-                       QR__UNKNOWN_REFUSED);
+    qr_status status = qr__call_model(
+        call, QR_KIND_BIT(QR_KIND_CLASSIFIER) | QR_KIND_BIT(QR_KIND_RERANKER), QR__UNKNOWN_REFUSED);
     if (status != QR_OK)
         return status;
     request->head.single = qr__value_kind_of(qr__value_at(inputs, 0)) != QR__VALUE_ARRAY;
@@ -70,7 +69,7 @@ qr_status qr__predict_decode(const qr_api *api, qr_exchange *exchange) {
 
 static void put_prediction(qr_exchange *exchange, const float *logits, float *scores,
                            qr__ranked *ranked, bool raw_scores) {
-    const qr_model_info *about = qr_engine_model(qr_pipeline_engine(exchange->model));
+    const qr_model_info *about = qr_engine_model(qr_pipeline_engine(exchange->model->pipeline));
     qr_buf *out = &exchange->out;
     if (!raw_scores)
         qr_labels_finish(logits, about->labels, scores);
@@ -90,7 +89,7 @@ static void put_prediction(qr_exchange *exchange, const float *logits, float *sc
 void qr__predict_encode(const qr_api *api, qr_exchange *exchange) {
     (void)api;
     const predict_request *request = exchange->decoded;
-    size_t labels = qr_engine_model(qr_pipeline_engine(exchange->model))->labels;
+    size_t labels = qr_engine_model(qr_pipeline_engine(exchange->model->pipeline))->labels;
     qr__ranked *ranked = qr_arena_array(&exchange->arena, labels, sizeof *ranked);
     float *scores = qr_arena_array(&exchange->arena, labels, sizeof *scores);
     if (ranked == NULL || scores == NULL) {
@@ -121,7 +120,7 @@ static qr_status decode_rerank(qr__call *call) {
         return QR_BAD_REQUEST;
     if (qr__value_kind_of(texts) != QR__VALUE_ARRAY)
         return qr__call_bad_field(call, "texts");
-    qr_status status = qr__call_model(call, QR__KIND_BIT(QR_KIND_RERANKER), QR__UNKNOWN_REFUSED);
+    qr_status status = qr__call_model(call, QR_KIND_BIT(QR_KIND_RERANKER), QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
         status = qr__call_jobs(call, qr__value_len(texts));
     if (status != QR_OK)

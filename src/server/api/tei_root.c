@@ -18,11 +18,10 @@ static const dialect dialects[] = {
 };
 
 qr_status qr__root_decode(const qr_api *api, qr_exchange *exchange) {
-    if (api->models_len == 0)
-        return QR_WRONG_KIND;
-    return dialects[qr_pipeline_kind(api->models[0])].decode(api, exchange);
+    const qr_served *first = qr_serving_at(exchange->serving, 0);
+    return dialects[qr_pipeline_kind(first->pipeline)].decode(api, exchange);
 }
 
 void qr__root_encode(const qr_api *api, qr_exchange *exchange) {
-    dialects[qr_pipeline_kind(api->models[0])].encode(api, exchange);
+    dialects[qr_pipeline_kind(exchange->model->pipeline)].encode(api, exchange);
 }

@@ -29,8 +29,8 @@ static qr_status one_text(qr__call *call, qr_text text, const qr_encode_options 
                           tokenized *item) {
     qr_arena *arena = &call->exchange->arena;
     qr_encoding *encoding = &call->scratch;
-    qr_status status = qr_tokenizer_encode(qr_pipeline_tokenizer(call->exchange->model), text, NULL,
-                                           options, encoding);
+    qr_status status = qr_tokenizer_encode(qr_pipeline_tokenizer(call->exchange->model->pipeline),
+                                           text, NULL, options, encoding);
     if (status != QR_OK)
         return status;
     *item = (tokenized){qr_arena_text(arena, text),
@@ -54,7 +54,7 @@ static qr_status decode_body(qr__call *call) {
     bool single = qr__value_kind_of(inputs) == QR__VALUE_TEXT;
     if (!single && qr__value_kind_of(inputs) != QR__VALUE_ARRAY)
         return qr__call_bad_field(call, "inputs");
-    qr_status status = qr__call_model(call, QR__ANY_KIND, QR__UNKNOWN_REFUSED);
+    qr_status status = qr__call_model(call, QR_ANY_KIND, QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
         status = qr__call_jobs(call, single ? 1 : qr__value_len(inputs));
     if (status != QR_OK)
@@ -97,7 +97,7 @@ static void put_token(qr_buf *out, const qr_tokenizer *tokenizer, qr_text input,
 void qr__tokenize_encode(const qr_api *api, qr_exchange *exchange) {
     (void)api;
     const tokenize_request *request = exchange->decoded;
-    const qr_tokenizer *tokenizer = qr_pipeline_tokenizer(exchange->model);
+    const qr_tokenizer *tokenizer = qr_pipeline_tokenizer(exchange->model->pipeline);
     qr_buf *out = &exchange->out;
     for (size_t i = 0; i < request->head.inputs_len; i++) {
         const tokenized *item = &request->items[i];

@@ -145,7 +145,7 @@ qr_exchange *qr_http_replace(qr_http *http, qr_exchange *held) {
     x->route = held->route;
     x->target = (qr_text){fresh->target, held->target.len};
     x->received_ns = held->received_ns;
-    x->deadline_ns = held->deadline_ns;
+    x->deadline.at_ns = held->deadline.at_ns;
     memcpy(x->trace_id, held->trace_id, sizeof x->trace_id);
     x->owner = c;
     c->request = fresh;

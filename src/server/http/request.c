@@ -184,7 +184,7 @@ static enum MHD_Result begin(qr_connection *c, qr_request *r, const char *url, c
     const char *query = memchr(r->target, '?', r->target_len);
     x->target = (qr_text){r->target, query == NULL ? r->target_len : (size_t)(query - r->target)};
     x->received_ns = qr_clock_ns();
-    x->deadline_ns =
+    x->deadline.at_ns =
         x->received_ns + (facts.budget_ms == QR_NO_BUDGET ? http->options.default_budget_ns
                                                           : facts.budget_ms * QR_NS_PER_MS);
     if (facts.body_type.data != NULL && facts.body_type.len < sizeof r->body_type) {

@@ -17,10 +17,12 @@ static qr_pipeline *load(const char *dir) {
 }
 
 static void create_api(api_fixture *f) {
-    qr_api_options options = {.models = (const qr_pipeline *const *)f->models,
-                              .models_len = f->models_len,
-                              .hooks = {.ready = is_ready, .state = f}};
+    qr_error error = {0};
+    const qr_serving_options serving = {
+        .models = f->models, .models_len = f->models_len, .workers = 1, .batch_tokens = 512};
+    const qr_api_options options = {.hooks = {.ready = is_ready, .state = f}};
     qr_log_init(QR_LOG_ERROR, false, false);
+    cr_assert_eq(qr_serving_create(&serving, &f->serving, &error), QR_OK, "%s", error.message);
     cr_assert_eq(qr_api_create(&options, &f->api, NULL), QR_OK);
 }
 
@@ -47,29 +49,18 @@ static void end_exchange(qr_exchange *x) {
 void api_fixture_deinit(api_fixture *f) {
     end_exchange(&f->exchange);
     qr_api_destroy(f->api);
-    for (size_t i = 0; i < f->models_len; i++)
-        qr_pipeline_destroy(f->models[i]);
+    qr_serving_unpin(f->serving);
 }
 
 /* One job after the other, each alone in its batch. */
 void api_run_jobs(api_fixture *f) {
     qr_ticket *ticket = &f->exchange.ticket;
-    size_t longest = qr_engine_model(qr_pipeline_engine(ticket->model))->positions;
-    qr_context *context;
-    cr_assert_eq(
-        qr_context_create(qr_pipeline_engine(ticket->model), NULL, longest, 1, &context, NULL),
-        QR_OK);
     for (size_t i = 0; i < ticket->jobs_len; i++) {
-        const qr_job *job = &ticket->jobs[i];
-        const uint32_t starts[2] = {0, (uint32_t)job->tokens};
-        const qr_batch batch = {job->ids, job->types, starts, 1};
-        const float *result;
-        cr_assert_eq(
-            qr_context_forward(context, &batch, qr_pipeline_output(ticket->model), &result), QR_OK);
-        memcpy(job->result, result,
-               qr_pipeline_output_floats(ticket->model, job->tokens) * sizeof *result);
+        qr_job *job = &ticket->jobs[i];
+        const qr_job *const jobs[] = {job};
+        cr_assert_eq(ticket->queue->run(ticket->queue, 0, jobs, 1), QR_OK);
+        job->result = job->room;
     }
-    qr_context_destroy(context);
 }
 
 qr_text api_ask(api_fixture *f, const char *route, qr_text body, int *code) {
@@ -77,8 +68,10 @@ qr_text api_ask(api_fixture *f, const char *route, qr_text body, int *code) {
     qr_status status;
     const char *allow;
     end_exchange(x);
-    *x = (qr_exchange){
-        .target = qr_text_of(route), .body = body, .trace_id = "0123456789abcdef0123456789abcdef"};
+    *x = (qr_exchange){.serving = f->serving,
+                       .target = qr_text_of(route),
+                       .body = body,
+                       .trace_id = "0123456789abcdef0123456789abcdef"};
     qr_arena_init(&x->arena, QR_LIMIT_EXCHANGE_BYTES);
     qr_buf_init(&x->out, QR_LIMIT_RESPONSE_BYTES);
     x->route = qr_api_route(body.data == NULL ? QR_GET : QR_POST, x->target, &status, &allow);

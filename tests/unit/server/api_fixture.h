@@ -7,6 +7,7 @@
 typedef struct api_fixture {
     qr_pipeline *models[4];
     size_t models_len;
+    qr_serving *serving;    /* of all of them */
     qr_pipeline *embedding; /* models/minilm, or NULL when it was not fetched */
     qr_api *api;
     bool ready;

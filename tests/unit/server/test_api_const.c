@@ -18,7 +18,7 @@ static void teardown(void) {
 TestSuite(api_const, .init = setup, .fini = teardown, .timeout = 60);
 
 static size_t floats_of(const qr_job *job) {
-    return qr_pipeline_output_floats(f.exchange.model, job->tokens);
+    return qr_pipeline_output_floats(f.exchange.model->pipeline, job->tokens);
 }
 
 static float *copy_results(size_t *len) {
