@@ -23,5 +23,6 @@
 #include "base/rate.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "base/trace_id.h"
 
 #endif

@@ -6,6 +6,7 @@
 
 #define WARM_ROUNDS      12
 #define WARM_BUDGET_S    30
+#define WARM_BODY_BYTES  4096
 #define MODEL_NAME_BYTES 128
 
 /* The models read so far; they are the generation's once it stands. */
@@ -120,7 +121,7 @@ static void on_warm(qr_ticket *ticket) {
 /* One request from body to answer, but for the socket. */
 static qr_status warm_once(const qr__loader_options *options, qr_exchange *x, sem_t *done) {
     qr_arena_reset(&x->arena);
-    x->deadline.at_ns = qr_clock_ns() + WARM_BUDGET_S * QR_NS_PER_S;
+    x->deadline_ns = qr_clock_ns() + WARM_BUDGET_S * QR_NS_PER_S;
     qr_status status = qr_api_decode(options->api, x);
     if (status == QR_OK && x->ticket.jobs_len > 0) {
         x->ticket.finished = on_warm;
@@ -140,28 +141,24 @@ static qr_status warm_once(const qr__loader_options *options, qr_exchange *x, se
 static qr_status warm_model(const qr__loader_options *options, qr_serving *serving,
                             const qr_pipeline *model, qr_error *error) {
     const warm_request *warm = &warm_requests[qr_pipeline_kind(model)];
-    qr_exchange x = {.serving = serving};
-    qr_buf body;
+    qr_exchange *x = qr_exchange_create(WARM_BODY_BYTES);
+    qr_status status = QR_NO_MEMORY;
     sem_t done;
-    const char *allow;
-    qr_status status = QR_OK;
-    qr_buf_init(&body, 64 * 1024);
-    qr_buf_printf(&body, "{%s,\"model\":", warm->fields);
-    qr_json_text(&body, qr_text_of(qr_pipeline_name(model)));
-    qr_buf_byte(&body, '}');
-    qr_buf_init(&x.out, QR_LIMIT_RESPONSE_BYTES);
-    qr_arena_init(&x.arena, QR_LIMIT_EXCHANGE_BYTES);
-    x.route = qr_api_route(QR_POST, qr_text_of(warm->path), &status, &allow);
-    x.body = (qr_text){body.data, body.len};
-    sem_init(&done, 0, 0);
-    if (x.route == NULL || qr_buf_failed(&body))
-        status = QR_INTERNAL;
-    for (int round = 0; status == QR_OK && round < WARM_ROUNDS; round++)
-        status = warm_once(options, &x, &done);
-    sem_destroy(&done);
-    qr_buf_deinit(&body);
-    qr_buf_deinit(&x.out);
-    qr_arena_deinit(&x.arena);
+    if (x != NULL) {
+        qr_serving_pin(x->serving = serving);
+        qr_buf_printf(&x->body, "{%s,\"model\":", warm->fields);
+        qr_json_text(&x->body, qr_text_of(qr_pipeline_name(model)));
+        qr_buf_byte(&x->body, '}');
+        x->route =
+            qr_api_route(QR_LISTENER_MAIN, qr_text_of("POST"), qr_text_of(warm->path), &status);
+        if (qr_buf_failed(&x->body))
+            status = QR_NO_MEMORY;
+        sem_init(&done, 0, 0);
+        for (int round = 0; status == QR_OK && round < WARM_ROUNDS; round++)
+            status = warm_once(options, x, &done);
+        sem_destroy(&done);
+        qr_exchange_destroy(x);
+    }
     return status == QR_OK
                ? QR_OK
                : qr_error_set(error, status, "model %s: a first request to %s failed: %s",

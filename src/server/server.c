@@ -122,12 +122,13 @@ static bool watch_lag(server *s) {
 
 static void look_for_end(void *state) {
     server *s = state;
-    if (qr_http_open_exchanges(s->main) == 0 && qr_http_open_connections(s->main) == 0) {
+    if (qr_http_open_requests(s->main) == 0 && qr_http_open_connections(s->main) == 0 &&
+        qr_flow_at_work(s->flow) == 0) {
         qr_log(QR_LOG_INFO, "drained: every admitted request is answered");
         qr_loop_stop(s->loop);
     } else if (qr_clock_ns() >= s->drain_end_ns) {
         qr_log(QR_LOG_ERROR, "drain timed out: %zu requests and %zu connections are given up",
-               qr_http_open_exchanges(s->main), qr_http_open_connections(s->main));
+               qr_http_open_requests(s->main), qr_http_open_connections(s->main));
         _exit(2); /* suspended connections and busy workers cannot be waited for */
     }
 }
@@ -224,36 +225,44 @@ static void on_loaded(void *state) {
 
 /* Start */
 
-static qr_status open_listener(server *s, bool ops, qr_http **http, qr_error *error) {
+static qr_status open_listener(server *s, unsigned listener, qr_http **http, qr_error *error) {
     const qr_config *config = s->config;
+    bool ops = listener == QR_LISTENER_OPS;
     qr_http_options options = {
         .host = qr_config_text(config, QR_OPTION_HOST),
         .port = (uint16_t)qr_config_number(config, ops ? QR_OPTION_OPS_PORT : QR_OPTION_PORT),
         .max_connections =
             ops ? OPS_CONNECTIONS : qr_config_number(config, QR_OPTION_MAX_CONNECTIONS),
         .max_body_bytes = qr_config_number(config, QR_OPTION_MAX_BODY_BYTES),
-        .default_budget_ns = qr_config_number(config, QR_OPTION_BUDGET_MS) * QR_NS_PER_MS,
         .loop = s->loop,
-        .ops = ops,
-        .ops_elsewhere = !ops && qr_config_number(config, QR_OPTION_OPS_PORT) != 0,
     };
-    qr_flow_connect(s->flow, &options);
+    qr_flow_connect(s->flow, listener, &options);
     qr_status status = qr_http_open(&options, http, error);
     if (status == QR_OK)
-        qr_flow_listener(s->flow, *http);
+        qr_flow_listener(s->flow, listener, *http);
     return status;
 }
 
 static qr_status make_metrics(server *s, qr_error *error) {
-    const qr_route *routes;
-    size_t len = qr_api_routes(&routes);
-    const char *names[QR_ROUTES_MAX];
-    for (size_t i = 0; i < len; i++)
-        names[i] = routes[i].name;
-    qr_status status =
-        qr_metrics_create(&(qr_metrics_options){.routes = names, .routes_len = len}, &s->metrics);
+    const char *patterns[QR_ROUTES_MAX];
+    size_t len = qr_api_patterns(patterns);
+    qr_status status = qr_metrics_create(
+        &(qr_metrics_options){.routes = patterns, .routes_len = len}, &s->metrics);
     return status == QR_OK ? QR_OK
                            : qr_error_set(error, status, "out of memory while preparing metrics");
+}
+
+static qr_status make_api(server *s, qr_error *error) {
+    const qr_api_options options = {
+        .max_inputs = qr_config_number(s->config, QR_OPTION_MAX_INPUTS),
+        .queue_items = qr_config_number(s->config, QR_OPTION_QUEUE_ITEMS),
+        .batch_tokens = qr_config_number(s->config, QR_OPTION_BATCH_TOKENS),
+        .workers = (size_t)s->workers,
+        .hooks = {.ready = is_ready, .metrics = render_metrics, .state = s},
+    };
+    qr_status status = qr_api_create(&options, &s->api);
+    return status == QR_OK ? QR_OK
+                           : qr_error_set(error, status, "out of memory while preparing routes");
 }
 
 static void park(void *team, int worker) {
@@ -267,12 +276,11 @@ static void wake(void *team) {
 /* Workers, and what answers requests to no model: all that lives as long as the process. */
 static qr_status start_workers(server *s, qr_error *error) {
     const qr_config *config = s->config;
-    const qr_api_hooks hooks = {.ready = is_ready, .metrics = render_metrics, .state = s};
     size_t threads = qr_config_number(config, QR_OPTION_THREADS);
     s->workers = threads == 0 ? qr_cores_available() : (int)threads;
     qr_status status = make_metrics(s, error);
     if (status == QR_OK)
-        status = qr_api_create(&(qr_api_options){.config = config, .hooks = hooks}, &s->api, error);
+        status = make_api(s, error);
     if (status != QR_OK)
         return status;
     if (qr_team_create(s->workers, &s->team) != QR_OK)
@@ -293,7 +301,9 @@ static qr_status open_all(server *s, qr_error *error) {
         .api = s->api,
         .schedule = s->schedule,
         .metrics = s->metrics,
-        .exchanges_max = qr_config_number(config, QR_OPTION_MAX_CONNECTIONS) + OPS_CONNECTIONS,
+        .connections_max = qr_config_number(config, QR_OPTION_MAX_CONNECTIONS) + OPS_CONNECTIONS,
+        .max_body_bytes = qr_config_number(config, QR_OPTION_MAX_BODY_BYTES),
+        .default_budget_ns = qr_config_number(config, QR_OPTION_BUDGET_MS) * QR_NS_PER_MS,
         .slow_ns = qr_config_number(config, QR_OPTION_SLOW_MS) * QR_NS_PER_MS};
     if (status == QR_OK)
         status = qr_flow_create(&options, &s->flow);
@@ -305,10 +315,11 @@ static qr_status open_all(server *s, qr_error *error) {
         qr_watch_signal(s->loop, SIGTERM, on_stop_signal, s) == NULL ||
         qr_watch_signal(s->loop, SIGINT, on_stop_signal, s) == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "cannot watch signals and timers");
-    status = open_listener(s, false, &s->main, error);
-    if (status != QR_OK || qr_config_number(config, QR_OPTION_OPS_PORT) == 0)
-        return status;
-    status = open_listener(s, true, &s->ops, error);
+    if (qr_config_number(config, QR_OPTION_OPS_PORT) == 0)
+        return open_listener(s, QR_LISTENER_MAIN | QR_LISTENER_OPS, &s->main, error);
+    status = open_listener(s, QR_LISTENER_MAIN, &s->main, error);
+    if (status == QR_OK)
+        status = open_listener(s, QR_LISTENER_OPS, &s->ops, error);
     return status == QR_OK ? qr_http_listen(s->ops, error) : status;
 }
 
@@ -354,10 +365,9 @@ static void close_all(server *s) {
     qr_http_close(s->main);
     qr_http_close(s->ops);
     qr_serving_unpin(s->loaded_serving);
-    if (s->flow != NULL)
-        qr_flow_serve(s->flow, NULL);
-    qr_schedule_stop(s->schedule);
+    qr_schedule_stop(s->schedule); /* then nobody else holds an exchange or a generation */
     qr_flow_destroy(s->flow);
+    qr_schedule_destroy(s->schedule);
     qr_loop_destroy(s->loop);
     qr_api_destroy(s->api);
     qr_metrics_destroy(s->metrics);

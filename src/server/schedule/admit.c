@@ -104,9 +104,14 @@ void qr_schedule_call(qr_schedule *schedule, qr_task *task) {
     task->link = (qr_link){0};
     QR_CHAOS_DELAY();
     pthread_mutex_lock(&schedule->lock);
-    qr_list_append(&schedule->tasks, &task->link);
+    bool stopped = schedule->stopped;
+    if (!stopped)
+        qr_list_append(&schedule->tasks, &task->link);
     pthread_mutex_unlock(&schedule->lock);
-    qr__schedule_wake(schedule);
+    if (stopped)
+        task->run(task);
+    else
+        qr__schedule_wake(schedule);
 }
 
 void qr_schedule_expect(qr_schedule *schedule) {

@@ -47,7 +47,7 @@ qr_status qr_schedule_start(const qr_schedule_options *options, qr_schedule **ou
     for (int i = 0; i < options->workers; i++) {
         int failed = spawn(&schedule->workers[i]);
         if (failed != 0) {
-            qr_schedule_stop(schedule);
+            qr_schedule_destroy(schedule);
             return qr_error_set(error, QR_IO, "cannot start worker %d of %d: %s (try --threads)",
                                 i + 1, options->workers, strerror(failed));
         }
@@ -59,7 +59,7 @@ qr_status qr_schedule_start(const qr_schedule_options *options, qr_schedule **ou
 
 /* One wake-up is enough: a worker that leaves wakes the next. */
 void qr_schedule_stop(qr_schedule *schedule) {
-    if (schedule == NULL)
+    if (schedule == NULL || schedule->stopped)
         return;
     pthread_mutex_lock(&schedule->lock);
     schedule->stopping = true;
@@ -68,7 +68,17 @@ void qr_schedule_stop(qr_schedule *schedule) {
         qr__schedule_wake(schedule);
     for (int i = 0; i < schedule->started; i++)
         pthread_join(schedule->workers[i].thread, NULL);
-    QR_ASSERT(schedule->started == 0 || atomic_load(&schedule->depth) == 0);
+    QR_ASSERT(schedule->started == 0 || !qr__schedule_waiting(schedule));
+    pthread_mutex_lock(&schedule->lock);
+    schedule->stopped = true;
+    pthread_mutex_unlock(&schedule->lock);
+}
+
+void qr_schedule_destroy(qr_schedule *schedule) {
+    if (schedule == NULL)
+        return;
+    qr_schedule_stop(schedule);
+    QR_ASSERT(atomic_load(&schedule->depth) == 0);
     pthread_mutex_destroy(&schedule->lock);
     free(schedule);
 }

@@ -103,9 +103,12 @@ typedef struct qr_schedule_options {
 QR_MUST_USE qr_status qr_schedule_start(const qr_schedule_options *options, qr_schedule **out,
                                         qr_error *error);
 
-/** Finishes all that was admitted and all tasks, then ends the workers and frees the schedule. Nothing
- * may be submitted or called from now on but by finished() and by tasks. NULL is allowed. */
+/** Finishes all that was admitted and all tasks, then ends the workers. From then on tickets are
+ * refused and tasks run within qr_schedule_call. NULL is allowed, and so is a second time. */
 void qr_schedule_stop(qr_schedule *schedule);
+
+/** Stops the schedule, if it is not stopped, and frees it. NULL is allowed. */
+void qr_schedule_destroy(qr_schedule *schedule);
 
 /** Whether a request with this deadline is worth decoding. QR_OVERLOADED: what is ahead of it would
  * take longer; QR_LATE. */
@@ -122,7 +125,7 @@ QR_MUST_USE qr_status qr_schedule_submit(qr_schedule *schedule, qr_ticket *ticke
 QR_MUST_USE bool qr_schedule_cancel(qr_schedule *schedule, qr_ticket *ticket, qr_status status);
 
 /** Queues a task. Tasks come before batches and are not counted against queue_items: callers bound
- * their number. */
+ * their number. When the schedule is stopped the task has run on return. */
 void qr_schedule_call(qr_schedule *schedule, qr_task *task);
 
 /** Work is likely to be submitted within the next few microseconds: a sleeping worker may wake up

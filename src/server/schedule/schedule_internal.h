@@ -34,7 +34,7 @@ struct qr_schedule {
     pthread_mutex_t lock;
     qr_link ring;  /* queues with waiting tickets, the next one to be served first */
     qr_link tasks; /* oldest first */
-    bool stopping;
+    bool stopping, stopped;
 
     atomic_size_t depth;            /* jobs admitted and unfinished */
     atomic_size_t tokens;           /* of these */
@@ -43,7 +43,7 @@ struct qr_schedule {
     qr__worker workers[];
 };
 
-/** A schedule without threads, which tests step by hand. qr_schedule_stop frees it. */
+/** A schedule without threads, which tests step by hand. */
 QR_MUST_USE qr_status qr__schedule_create(const qr_schedule_options *options, qr_schedule **out);
 
 /** What a worker's round came to. */

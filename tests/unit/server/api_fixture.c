@@ -20,10 +20,11 @@ static void create_api(api_fixture *f) {
     qr_error error = {0};
     const qr_serving_options serving = {
         .models = f->models, .models_len = f->models_len, .workers = 1, .batch_tokens = 512};
-    const qr_api_options options = {.hooks = {.ready = is_ready, .state = f}};
+    const qr_api_options options = {.max_inputs = QR_LIMIT_INPUTS,
+                                    .hooks = {.ready = is_ready, .state = f}};
     qr_log_init(QR_LOG_ERROR, false, false);
     cr_assert_eq(qr_serving_create(&serving, &f->serving, &error), QR_OK, "%s", error.message);
-    cr_assert_eq(qr_api_create(&options, &f->api, NULL), QR_OK);
+    cr_assert_eq(qr_api_create(&options, &f->api), QR_OK);
 }
 
 void api_fixture_init(api_fixture *f) {
@@ -41,20 +42,15 @@ void api_fixture_init_tiny(api_fixture *f) {
     create_api(f);
 }
 
-static void end_exchange(qr_exchange *x) {
-    qr_arena_deinit(&x->arena);
-    qr_buf_deinit(&x->out);
-}
-
 void api_fixture_deinit(api_fixture *f) {
-    end_exchange(&f->exchange);
+    qr_exchange_destroy(f->exchange);
     qr_api_destroy(f->api);
     qr_serving_unpin(f->serving);
 }
 
 /* One job after the other, each alone in its batch. */
 void api_run_jobs(api_fixture *f) {
-    qr_ticket *ticket = &f->exchange.ticket;
+    qr_ticket *ticket = &f->exchange->ticket;
     for (size_t i = 0; i < ticket->jobs_len; i++) {
         qr_job *job = &ticket->jobs[i];
         const qr_job *const jobs[] = {job};
@@ -63,24 +59,27 @@ void api_run_jobs(api_fixture *f) {
     }
 }
 
-qr_text api_ask(api_fixture *f, const char *route, qr_text body, int *code) {
-    qr_exchange *x = &f->exchange;
+qr_status api_begin(api_fixture *f, const char *route, qr_text body) {
     qr_status status;
-    const char *allow;
-    end_exchange(x);
-    *x = (qr_exchange){.serving = f->serving,
-                       .target = qr_text_of(route),
-                       .body = body,
-                       .trace_id = "0123456789abcdef0123456789abcdef"};
-    qr_arena_init(&x->arena, QR_LIMIT_EXCHANGE_BYTES);
-    qr_buf_init(&x->out, QR_LIMIT_RESPONSE_BYTES);
-    x->route = qr_api_route(body.data == NULL ? QR_GET : QR_POST, x->target, &status, &allow);
+    qr_exchange_destroy(f->exchange);
+    qr_exchange *x = f->exchange = qr_exchange_create(QR_LIMIT_BODY_BYTES);
+    qr_serving_pin(x->serving = f->serving);
+    qr_buf_text(&x->body, body);
+    x->route =
+        qr_api_route(QR_LISTENER_MAIN | QR_LISTENER_OPS,
+                     qr_text_of(body.data == NULL ? "GET" : "POST"), qr_text_of(route), &status);
     x->status = status;
-    if (x->route != NULL && qr_api_decode(f->api, x) == QR_OK && x->ticket.jobs_len > 0)
+    return status;
+}
+
+qr_text api_ask(api_fixture *f, const char *route, qr_text body, int *code) {
+    qr_status status = api_begin(f, route, body);
+    qr_exchange *x = f->exchange;
+    if (status == QR_OK && qr_api_decode(f->api, x) == QR_OK && x->ticket.jobs_len > 0)
         api_run_jobs(f);
     qr_api_encode(f->api, x);
     *code = x->http_code;
-    return (qr_text){x->out.data, x->out.len};
+    return qr_buf_contents(&x->out);
 }
 
 void api_expect(api_fixture *f, const char *route, const char *body, int code,

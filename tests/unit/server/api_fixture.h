@@ -11,7 +11,7 @@ typedef struct api_fixture {
     qr_pipeline *embedding; /* models/minilm, or NULL when it was not fetched */
     qr_api *api;
     bool ready;
-    qr_exchange exchange; /* of the latest request */
+    qr_exchange *exchange; /* of the latest request */
 } api_fixture;
 
 /** Loads what there is under models/: squad-3l first, then minilm. Criterion forks: call it inside
@@ -21,6 +21,9 @@ void api_fixture_init(api_fixture *fixture);
 /** Loads a tiny model of each kind, named after it (tiny_models.h). */
 void api_fixture_init_tiny(api_fixture *fixture);
 void api_fixture_deinit(api_fixture *fixture);
+
+/** A new exchange for the route, with its body; what qr_api_route says. Without a body: GET. */
+qr_status api_begin(api_fixture *fixture, const char *route, qr_text body);
 
 /** The answer's body (valid until the next call) and its code. */
 qr_text api_ask(api_fixture *fixture, const char *route, qr_text body, int *code);

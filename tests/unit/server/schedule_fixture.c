@@ -46,7 +46,7 @@ void fake_start(fake_machine *machine, int workers, size_t queue_items) {
 void fake_stop(fake_machine *machine) {
     if (machine->schedule->started == 0)
         fake_run(machine);
-    qr_schedule_stop(machine->schedule);
+    qr_schedule_destroy(machine->schedule);
     sem_destroy(&machine->parked);
 }
 

@@ -18,11 +18,11 @@ static void teardown(void) {
 TestSuite(api_const, .init = setup, .fini = teardown, .timeout = 60);
 
 static size_t floats_of(const qr_job *job) {
-    return qr_pipeline_output_floats(f.exchange.model->pipeline, job->tokens);
+    return qr_pipeline_output_floats(f.exchange->model->pipeline, job->tokens);
 }
 
 static float *copy_results(size_t *len) {
-    const qr_ticket *ticket = &f.exchange.ticket;
+    const qr_ticket *ticket = &f.exchange->ticket;
     float *all = NULL;
     *len = 0;
     for (size_t i = 0; i < ticket->jobs_len; i++) {
@@ -40,8 +40,8 @@ static void expect_twice_the_same(const char *route, const char *body) {
     qr_text answer = api_ask(&f, route, qr_text_of(body), &code);
     cr_assert_eq(code, 200, "%s: %.*s", route, (int)answer.len, answer.data);
     char *first = strndup(answer.data, answer.len);
-    qr_api_encode(f.api, &f.exchange);
-    qr_text second = {f.exchange.out.data, f.exchange.out.len};
+    qr_api_encode(f.api, f.exchange);
+    qr_text second = qr_buf_contents(&f.exchange->out);
     cr_expect(qr_text_is(second, first), "%s: %s, then %.*s", route, first, (int)second.len,
               second.data);
     float *left = copy_results(&left_len);

@@ -57,10 +57,10 @@ Test(schedule, first_come_first_served_in_batches_of_tokens) {
     }
     fake_run(&machine);
     cr_expect_str_eq(queue.history, "0+1+2 3+4+5 ");
-    for (int i = 0; i < 6; i++) {
-        cr_expect(i == 0 || works[i]->order == works[i - 1]->order + 1);
+    for (int i = 1; i < 6; i++)
+        cr_expect_eq(works[i]->order, works[i - 1]->order + 1);
+    for (int i = 0; i < 6; i++)
         work_destroy(works[i]);
-    }
     fake_stop(&machine);
 }
 
@@ -559,7 +559,7 @@ Test(schedule, idle_work_waits_for_an_idle_server) {
     cr_expect_eq(qr__worker_round(&workers[1]), QR__ROUND_OVER);
     cr_expect_eq(idle_calls, 3);
     work_destroy(w);
-    qr_schedule_stop(machine.schedule);
+    qr_schedule_destroy(machine.schedule);
 }
 
 Test(schedule, a_stopping_schedule_finishes_and_takes_nothing) {
@@ -573,7 +573,15 @@ Test(schedule, a_stopping_schedule_finishes_and_takes_nothing) {
     cr_expect_eq(qr__worker_round(worker), QR__ROUND_WORKED);
     cr_expect_eq(qr__worker_round(worker), QR__ROUND_OVER);
     cr_expect_eq(work_computed(w), 8);
-    work_destroy(w), work_destroy(more);
     qr_schedule_stop(machine.schedule);
+    qr_schedule_stop(machine.schedule);
+    static char name[] = "t";
+    qr_task task = {.run = on_task, .owner = name};
+    qr_schedule_call(machine.schedule, &task);
+    cr_expect_str_eq(tasks_done, "t", "no worker is left to run it later");
+    cr_expect_eq(work_submit(&machine, more), QR_DRAINING);
+    work_destroy(w), work_destroy(more);
+    qr_schedule_destroy(machine.schedule);
+    qr_schedule_destroy(NULL);
     qr_schedule_stop(NULL);
 }
