@@ -75,6 +75,7 @@ Test(json_fault, places) {
         {"\"\\udc00\"", 1, 2, "expected a valid escape"},
         {"{\"\\u0000\":1}", 1, 3, "expected a name without \\u0000"},
         {"\"a\tb\"", 1, 3, "expected a control character to be escaped"},
+        {"\"a\x1f\"", 1, 3, "expected a control character to be escaped"},
         {"\"a\nb\"", 1, 3, "expected a control character to be escaped"},
         {"\"a\xff\"", 1, 3, "expected valid UTF-8"},
         {"\"\xc0\x80\"", 1, 2, "expected valid UTF-8"},

@@ -14,7 +14,7 @@ static void write_vocab(const char *dir) {
     qr_buf_deinit(&words);
 }
 
-qr_pipeline *tiny_model(const char *name, qr_kind kind, uint64_t seed) {
+void tiny_model_write(char dir[64], qr_kind kind, uint64_t seed) {
     struct model_options options = {.layers = 1,
                                     .hidden = TINY_HIDDEN,
                                     .heads = 2,
@@ -22,9 +22,6 @@ qr_pipeline *tiny_model(const char *name, qr_kind kind, uint64_t seed) {
                                     .vocab = TINY_WORDS,
                                     .positions = TINY_POSITIONS,
                                     .seed = seed};
-    char dir[64];
-    qr_pipeline *pipeline;
-    qr_error error = {0};
     if (kind == QR_KIND_SPAN)
         options.head = "span";
     if (kind == QR_KIND_CLASSIFIER || kind == QR_KIND_RERANKER)
@@ -33,8 +30,19 @@ qr_pipeline *tiny_model(const char *name, qr_kind kind, uint64_t seed) {
     temp_dir_create(dir);
     make_model(dir, &options);
     write_vocab(dir);
+}
+
+void tiny_model_remove(const char *dir) {
+    temp_dir_remove(dir);
+}
+
+qr_pipeline *tiny_model(const char *name, qr_kind kind, uint64_t seed) {
+    char dir[64];
+    qr_pipeline *pipeline;
+    qr_error error = {0};
+    tiny_model_write(dir, kind, seed);
     const qr_pipeline_options load = {.name = name, .precision = QR_PRECISION_F32, .threads = 1};
     cr_assert_eq(qr_pipeline_load(dir, &load, &pipeline, &error), QR_OK, "%s", error.message);
-    temp_dir_remove(dir);
+    tiny_model_remove(dir);
     return pipeline;
 }

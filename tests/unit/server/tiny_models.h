@@ -13,4 +13,8 @@
  * three labels. */
 qr_pipeline *tiny_model(const char *name, qr_kind kind, uint64_t seed);
 
+/** The same as a directory of its own, for those who load it more than once. */
+void tiny_model_write(char dir[64], qr_kind kind, uint64_t seed);
+void tiny_model_remove(const char *dir);
+
 #endif
