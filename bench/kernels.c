@@ -9,6 +9,7 @@
  * thread's own CPU clock, so that other processes disturb little. */
 #include "engine/cpu/kernels/gemm.h"
 #include "engine/cpu/matrix.h"
+#include "engine/engine.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@ static const size_t row_counts[] = {1, 4, 9, 16, 32, 128};
 typedef struct shape {
     const char *name;
     size_t N, K; /* in units of C */
-    qr_epilogue epilogue;
+    qr__epilogue epilogue;
 } shape;
 
 static const shape shapes[] = {
@@ -69,13 +70,15 @@ static void desk_deinit(desk *d) {
     free(d->operand);
 }
 
-static qr_matrix *pack(const desk *d, const qr_gemm_kernel *kernel, const shape *s, size_t C,
-                       qr_memory_huge *memory) {
-    const qr_matrix_source source = {
-        .weights = d->weights, .in = s->K * C, .out = s->N * C, .memory = memory};
-    qr_matrix *m = NULL;
+static qr__matrix *pack(const desk *d, const qr__gemm_kernel *kernel, const shape *s, size_t C,
+                        qr__memory_huge *memory) {
+    const qr__matrix_rows rows = {
+        .weights = d->weights, .stride = s->K * C, .rows = s->N * C, .scale = 1};
+    const qr__matrix_source source = {
+        .blocks = &rows, .blocks_len = 1, .in = s->K * C, .memory = memory};
+    qr__matrix *m = NULL;
     qr_error error = {0};
-    if (qr_matrix_pack(&source, kernel->precision, qr_isa_name(kernel->isa), &m, &error) != QR_OK) {
+    if (qr__matrix_pack(&source, kernel->precision, kernel->isa, &m, &error) != QR_OK) {
         fprintf(stderr, "kernels: %s\n", error.message);
         exit(1);
     }
@@ -108,7 +111,7 @@ static double least(void (*run)(void *argument, size_t rows), void *argument, si
 }
 
 /* By what an operand's four bytes hold: bf16 weights may be multiplied in f32. */
-static double peak_of(const qr_gemm_kernel *kernel, const qr_peaks *peaks) {
+static double peak_of(const qr__gemm_kernel *kernel, const qr_peaks *peaks) {
     return kernel->step == 4   ? peaks->int8_ops
            : kernel->step == 2 ? peaks->bf16_flops
                                : peaks->f32_flops;
@@ -126,57 +129,57 @@ static void report(const char *what, const char *kernel_name, size_t rows, doubl
 
 typedef struct product {
     const desk *desk;
-    const qr_matrix *matrix;
+    const qr__matrix *matrix;
     const shape *shape;
 } product;
 
 static void multiply(void *argument, size_t rows) {
     const product *p = argument;
-    qr_matrix_multiply(p->matrix, p->desk->operand, rows, p->shape->epilogue, p->desk->y,
-                       qr_matrix_out(p->matrix), 0, qr_matrix_panels(p->matrix));
+    qr__matrix_multiply(p->matrix, p->desk->operand, rows, p->shape->epilogue, p->desk->y,
+                        qr__matrix_out(p->matrix), 0, qr__matrix_panels(p->matrix));
 }
 
-static void bench_products(const desk *d, const qr_gemm_kernel *kernel, const qr_peaks *peaks,
+static void bench_products(const desk *d, const qr__gemm_kernel *kernel, const qr_peaks *peaks,
                            size_t C) {
-    qr_memory_huge *memory;
-    if (qr_memory_huge_create(&memory, NULL) != QR_OK)
+    qr__memory_huge *memory;
+    if (qr__memory_huge_create(&memory, NULL) != QR_OK)
         abort();
     for (size_t i = 0; i < SHAPES; i++) {
-        qr_matrix *m = pack(d, kernel, &shapes[i], C, memory);
+        qr__matrix *m = pack(d, kernel, &shapes[i], C, memory);
         product p = {d, m, &shapes[i]};
-        qr_matrix_operand(m, d->x, qr_matrix_in(m), 0, ROWS_MAX, d->operand);
+        qr__matrix_operand(m, d->x, qr__matrix_in(m), 0, ROWS_MAX, d->operand);
         char what[32];
-        snprintf(what, sizeof what, "%s %zux%zu", shapes[i].name, qr_matrix_out(m),
-                 qr_matrix_in(m));
+        snprintf(what, sizeof what, "%s %zux%zu", shapes[i].name, qr__matrix_out(m),
+                 qr__matrix_in(m));
         for (size_t r = 0; r < ROW_COUNTS; r++)
             report(what, kernel->name, row_counts[r], least(multiply, &p, row_counts[r]),
-                   2.0 * (double)(qr_matrix_in(m) * qr_matrix_out(m) * row_counts[r]),
-                   peak_of(kernel, peaks), (double)qr_matrix_bytes(m), peaks->read_bytes);
-        qr_matrix_destroy(m);
+                   2.0 * (double)(qr__matrix_in(m) * qr__matrix_out(m) * row_counts[r]),
+                   peak_of(kernel, peaks), (double)qr__matrix_bytes(m), peaks->read_bytes);
+        qr__matrix_destroy(m);
     }
-    qr_memory_huge_destroy(memory);
+    qr__memory_huge_destroy(memory);
 }
 
 typedef struct model {
     const desk *desk;
     size_t count;
-    qr_matrix *matrices[64];
+    qr__matrix *matrices[64];
 } model;
 
 static void pass(void *argument, size_t rows) {
     const model *m = argument;
     const desk *d = m->desk;
     for (size_t i = 0; i < m->count; i++) {
-        const qr_matrix *matrix = m->matrices[i];
-        qr_matrix_operand(matrix, d->x, qr_matrix_in(matrix), 0, rows, d->operand);
-        qr_matrix_multiply(matrix, d->operand, rows, shapes[i % SHAPES].epilogue, d->y,
-                           qr_matrix_out(matrix), 0, qr_matrix_panels(matrix));
+        const qr__matrix *matrix = m->matrices[i];
+        qr__matrix_operand(matrix, d->x, qr__matrix_in(matrix), 0, rows, d->operand);
+        qr__matrix_multiply(matrix, d->operand, rows, shapes[i % SHAPES].epilogue, d->y,
+                            qr__matrix_out(matrix), 0, qr__matrix_panels(matrix));
     }
 }
 
-static void bench_model(const desk *d, const qr_gemm_kernel *kernel, size_t L, size_t C) {
-    qr_memory_huge *memory;
-    if (qr_memory_huge_create(&memory, NULL) != QR_OK)
+static void bench_model(const desk *d, const qr__gemm_kernel *kernel, size_t L, size_t C) {
+    qr__memory_huge *memory;
+    if (qr__memory_huge_create(&memory, NULL) != QR_OK)
         abort();
     model m = {.desk = d, .count = L * SHAPES};
     const double begin = cpu_ns();
@@ -184,27 +187,27 @@ static void bench_model(const desk *d, const qr_gemm_kernel *kernel, size_t L, s
         m.matrices[i] = pack(d, kernel, &shapes[i % SHAPES], C, memory);
     const double pack_ms = (cpu_ns() - begin) / 1e6;
     qr_peaks peaks;
-    if (qr_peaks_measure(1, qr_memory_huge_used(memory), &peaks) != QR_OK)
+    if (qr_peaks_measure(1, qr__memory_huge_used(memory), &peaks) != QR_OK)
         abort();
     char what[32];
     snprintf(what, sizeof what, "all %zux%zu", L, C);
     printf("%-26s %-16s packed in %.1f ms, %.1f MB; one core reads %.1f GB/s there\n", kernel->name,
-           what, pack_ms, (double)qr_memory_huge_used(memory) / 1e6, peaks.read_bytes / 1e9);
+           what, pack_ms, (double)qr__memory_huge_used(memory) / 1e6, peaks.read_bytes / 1e9);
     for (size_t r = 0; r < ROW_COUNTS; r++)
         report(what, kernel->name, row_counts[r], least(pass, &m, row_counts[r]),
                24.0 * (double)(L * C * C * row_counts[r]), peak_of(kernel, &peaks),
-               (double)qr_memory_huge_used(memory), peaks.read_bytes);
+               (double)qr__memory_huge_used(memory), peaks.read_bytes);
     for (size_t i = 0; i < m.count; i++)
-        qr_matrix_destroy(m.matrices[i]);
-    qr_memory_huge_destroy(memory);
+        qr__matrix_destroy(m.matrices[i]);
+    qr__memory_huge_destroy(memory);
 }
 
 int main(int argc, char **argv) {
     const char *wanted = argc > 1 ? argv[1] : "";
     desk d = desk_init();
-    for (size_t i = 0; i < qr_gemm_table_len; i++) {
-        const qr_gemm_kernel *kernel = &qr_gemm_table[i];
-        if (!qr_isa_available(kernel->isa) || strstr(kernel->name, wanted) == NULL)
+    for (size_t i = 0; i < qr__gemm_table_len; i++) {
+        const qr__gemm_kernel *kernel = &qr__gemm_table[i];
+        if (!qr__isa_available(kernel->isa) || strstr(kernel->name, wanted) == NULL)
             continue;
         qr_peaks peaks;
         if (qr_peaks_measure(1, (size_t)512 << 10, &peaks) != QR_OK)

@@ -6,11 +6,14 @@
  *
  * --serve: batches of requests on stdin, batches of answers on stdout. All numbers are
  * little-endian u32 unless said otherwise. A batch is its length in bytes, then requests back to
- * back; the answers come in the same form. 'e'(u8) flags(u8: 1 special, 2 pair, 4 left)
- * truncation(u8) max_tokens len text [len pair]
+ * back; the answers come in the same form:
+ *
+ *     'e'(u8) flags(u8: 1 special, 2 pair, 4 left) truncation(u8) max_tokens len text [len pair]
  *         -> status truncated n ids[n] begin[n] end[n] word[n] types(u8)[n] special(u8)[n]
- *     'w' max_tokens stride len question len context -> status windows, then each as above without
- * its status 'd' skip_special(u8) n ids[n] -> len text
+ *     'w' max_tokens stride len question len context
+ *         -> status windows, then each as above without its status
+ *     'd' skip_special(u8) n ids[n]
+ *         -> len text
  */
 #include <stdio.h>
 #include <stdlib.h>

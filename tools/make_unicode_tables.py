@@ -170,21 +170,17 @@ def runs(values):
 
 
 def lower_ranges(lowers):
-    """(first, last, step, delta) for one-to-one mappings; the others are listed."""
+    """(first, delta) of each run of one-to-one mappings with one delta; the others are listed. A run need not be
+    dense: which of its code points have a lower case, their records say."""
     ranges, several = [], []
     for c in sorted(lowers):
         if len(lowers[c]) > 1:
             several.append(c)
             continue
         delta = lowers[c][0] - c
-        if ranges and ranges[-1][3] == delta:
-            first, last, step, _ = ranges[-1]
-            gap = c - last
-            if gap in (1, 2) and (step == 0 or step == gap):
-                ranges[-1] = (first, c, gap, delta)
-                continue
-        ranges.append((c, c, 0, delta))
-    return [(f, l, s or 1, d) for f, l, s, d in ranges], several
+        if not ranges or ranges[-1][1] != delta:
+            ranges.append((c, delta))
+    return ranges, several
 
 
 def text_of(flags, lowers, decompositions, classes):
@@ -237,7 +233,7 @@ const uint8_t qr__unicode_record_of[{len(flat)}] = {{
 }};
 
 const qr__unicode_lower qr__unicode_lowers[] = {{
-{rows([f"{{{f},{l},{d},{s}}}" for f, l, s, d in ranges])}
+{rows([f"{{{first},{delta}}}" for first, delta in ranges])}
 }};
 const size_t qr__unicode_lowers_len = sizeof qr__unicode_lowers / sizeof *qr__unicode_lowers;
 

@@ -18,6 +18,8 @@ void qr_arena_init(qr_arena *arena, size_t max_bytes) {
     *arena = (qr_arena){.max_bytes = max_bytes};
 }
 
+/* A new block with room for `need` bytes at least: twice the last one, so that many small
+ * allocations take few blocks, but never more than the arena may still hold. */
 static block *add_block(qr_arena *arena, size_t need) {
     size_t want = arena->blocks == NULL ? FIRST_BLOCK_BYTES : arena->blocks->bytes * 2;
     size_t room = arena->max_bytes - arena->held_bytes;

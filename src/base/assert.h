@@ -14,7 +14,8 @@
 #define QR_ASSERT(condition) ((void)sizeof(condition)) /* names in it count as used */
 #endif
 
-/** Prints the broken promise on stderr and aborts, so that a core or a debugger shows who broke it. */
+/** Prints the broken promise on stderr and aborts, so that a core or a debugger shows who broke
+ * it. */
 _Noreturn void qr__assert_failed(const char *file, int line, const char *condition);
 
 #endif

@@ -1,7 +1,7 @@
 /* base/base.h: the house's foundation, and the one header other rooms include from it.
  *
- * Status codes, text spans, arenas, capped buffers, checked arithmetic, log, clock, files, limits.
- * Knows nothing of models, HTTP or JSON; needs libc only.
+ * Status codes, text spans, arenas, capped buffers, checked arithmetic, log, clock, files,
+ * limits, threads that wait. Knows nothing of models, HTTP or JSON; needs libc only.
  */
 #ifndef QR_BASE_H
 #define QR_BASE_H
@@ -19,10 +19,12 @@
 #include "base/limits.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/pool.h"
 #include "base/random.h"
 #include "base/rate.h"
 #include "base/status.h"
 #include "base/text.h"
 #include "base/trace_id.h"
+#include "base/wait.h"
 
 #endif

@@ -22,22 +22,35 @@ typedef struct qr_buf {
     bool failed;
 } qr_buf;
 
+/** An empty buffer that may never grow above `max_bytes`. Allocates nothing. */
 void qr_buf_init(qr_buf *buf, size_t max_bytes);
+
+/** Gives the memory back; the buffer may be used again, with the same maximum. */
 void qr_buf_deinit(qr_buf *buf);
 
-/** Empties it; memory is kept. */
+/** Empties it and forgets a failure; memory is kept. */
 void qr_buf_reset(qr_buf *buf);
 
 /** Makes room for `bytes` more and returns where to write them, or NULL (and fails). The caller
  * adds to `len` what it wrote. */
 char *qr_buf_reserve(qr_buf *buf, size_t bytes);
 
+/** Appends `len` bytes; `data` may be NULL when that is 0. */
 void qr_buf_append(qr_buf *buf, const void *data, size_t len);
+
+/** As qr_buf_append for a text. */
 void qr_buf_text(qr_buf *buf, qr_text text);
+
+/** Appends one byte. */
 void qr_buf_byte(qr_buf *buf, char byte);
+
+/** Appends a number in decimal. */
 void qr_buf_u64(qr_buf *buf, uint64_t number);
+
+/** Appends as printf does; all of it or nothing. */
 void qr_buf_printf(qr_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/** As qr_buf_append for a string literal, whose length is known at compile time. */
 #define qr_buf_literal(buf, literal) qr_buf_append((buf), (literal), sizeof(literal) - 1)
 
 /** Exchanges two buffers with all that they are; nothing is copied. */
@@ -52,6 +65,7 @@ static inline qr_text qr_buf_contents(const qr_buf *buf) {
     return (qr_text){buf->data, buf->len};
 }
 
+/** True when any append since init or reset has failed: the contents are not whole. */
 static inline bool qr_buf_failed(const qr_buf *buf) {
     return buf->failed;
 }

@@ -29,7 +29,8 @@ static void choose_seed(void) {
     fprintf(stderr, "chaos: QUERENT_CHAOS_SEED=%" PRIu64 "\n", seed);
 }
 
-/* splitmix64 (Steele, Lea, Flood 2014): any state is a good one, so seed and number may be mixed. */
+/* splitmix64 (Steele, Lea, Flood 2014): any state is a good one, so seed and number may be
+ * mixed. */
 static uint64_t draw(void) {
     if (state == 0) {
         pthread_once(&seeded, choose_seed);
@@ -43,10 +44,10 @@ static uint64_t draw(void) {
 
 void qr__chaos_delay(void) {
     uint64_t dice = draw();
-    if (dice % 32 == 0) {
+    if (dice % 8 == 0) {
         const struct timespec pause = {.tv_nsec = (long)((dice >> 8) % SLEEP_NS_MOST)};
         nanosleep(&pause, NULL);
-    } else if (dice % 32 < 8) {
+    } else if (dice % 8 == 1) {
         sched_yield();
     }
 }

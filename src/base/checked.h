@@ -1,21 +1,31 @@
-/* base/checked.h: arithmetic on numbers from outside. True means that the result fits. */
+/* base/checked.h: arithmetic on numbers from outside, and small helpers for sizes.
+ *
+ *     size_t bytes;
+ *     if (!qr_checked_mul(count, size, &bytes))
+ *         return QR_TOO_LARGE;
+ */
 #ifndef QR_BASE_CHECKED_H
 #define QR_BASE_CHECKED_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+/** *out = a + b. False when it does not fit; *out is then wrapped and must not be used. */
 static inline bool qr_checked_add(size_t a, size_t b, size_t *out) {
     return !__builtin_add_overflow(a, b, out);
 }
 
+/** *out = a * b, as qr_checked_add. */
 static inline bool qr_checked_mul(size_t a, size_t b, size_t *out) {
     return !__builtin_mul_overflow(a, b, out);
 }
 
+/** The lesser of two sizes. */
 static inline size_t qr_min(size_t a, size_t b) {
     return a < b ? a : b;
 }
+
+/** The greater of two sizes. */
 static inline size_t qr_max(size_t a, size_t b) {
     return a > b ? a : b;
 }

@@ -17,7 +17,7 @@ qr_status qr_file_read_at(int fd, size_t offset, void *to, size_t len) {
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return QR_IO; /* an error, or the file shrank under us */
+            return QR_IO; /* an error, or the file was truncated meanwhile */
         done += (size_t)n;
     }
     return QR_OK;

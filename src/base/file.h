@@ -17,7 +17,8 @@ QR_MUST_USE qr_status qr_file_read(const char *path, size_t max_bytes, char **da
 QR_MUST_USE qr_status qr_file_open(const char *path, size_t max_bytes, int *fd, size_t *bytes,
                                    qr_error *error);
 
-/** Reads exactly `len` bytes at `offset`; QR_IO when the file has them not (any more). */
+/** Reads exactly `len` bytes at `offset` of an open file. QR_IO: it cannot be read, or ends before
+ * (it was truncated after it was opened). */
 QR_MUST_USE qr_status qr_file_read_at(int fd, size_t offset, void *to, size_t len);
 
 /** Reads the start of a small kernel file (/proc, /sys) into out[bytes], with a NUL behind it.

@@ -97,6 +97,7 @@ static decimal shortest(uint32_t mantissa, int exponent, bool irregular) {
     return (decimal){whole + up, k};
 }
 
+/* Most floats have 8 or 9 digits; these are asked for first. */
 static size_t count_digits(uint32_t n) {
     if (n >= 10000000)
         return n >= 1000000000 ? 10 : n >= 100000000 ? 9 : 8;
@@ -108,6 +109,7 @@ static size_t count_digits(uint32_t n) {
     return count;
 }
 
+/* `n` with `count` digits, two at a time from the right. */
 static void put_digits(uint32_t n, size_t count, char *out) {
     while (count >= 2) {
         count -= 2;
@@ -138,6 +140,8 @@ static size_t put_scientific(uint32_t digits, size_t count, int point, char *out
     return len + exponent_digits;
 }
 
+/* Positional from 0.00001 to below 10^10, else scientific; always with a point or an exponent, so
+ * that readers take it for a real number. */
 static size_t put_decimal(decimal d, char *out) {
     while (d.digits % 10 == 0) {
         d.digits /= 10;

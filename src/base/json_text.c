@@ -12,6 +12,7 @@
 /* Floats a reservation: bounds what a short array asks for, and costs one check for many floats. */
 #define BLOCK_FLOATS 64u
 
+/* One of the bytes that JSON must escape, in its short form where there is one. */
 static void put_escape(qr_buf *out, unsigned char byte) {
     static const char short_forms[] = "btn\0fr"; /* of 8..13; 11 has none */
     static const char hex[] = "0123456789abcdef";

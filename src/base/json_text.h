@@ -17,9 +17,11 @@
  * invalid UTF-8 becomes U+FFFD by qr_utf8_decode's rule. */
 void qr_json_text(qr_buf *out, qr_text text);
 
-/** The shortest decimal that reads back as the same number (doubles below 1e-307 may get a few
- * digits more), with a point or an exponent ("1.0"); null when not finite. */
+/** The shortest decimal that reads back as the same float, with a point or an exponent ("1.0");
+ * null when not finite. */
 void qr_json_float(qr_buf *out, float number);
+
+/** As qr_json_float for a double; those below 1e-307 may get a few digits more than needed. */
 void qr_json_double(qr_buf *out, double number);
 
 /** An array of floats: [0.1,-0.25,...]. */

@@ -17,19 +17,17 @@
 #define QR_LIMIT_MODELS               16u
 
 /* Requests. */
-#define QR_LIMIT_BODY_BYTES   (64u << 20) /* hard limit of --max-body-bytes */
-#define QR_DEFAULT_BODY_BYTES (2000000u)  /* as text-embeddings-inference's payload limit */
-#define QR_LIMIT_JSON_DEPTH   32u
-#define QR_LIMIT_JSON_VALUES                                                                       \
-    (2u << 20)                         /* values one body may hold: 2048 inputs of 512 ids, twice */
-#define QR_LIMIT_INPUTS         2048u  /* inputs a request, as OpenAI's clients send */
-#define QR_LIMIT_QUEUE_ITEMS    65536u /* hard limit of --queue-items */
+#define QR_LIMIT_BODY_BYTES     (64u << 20) /* hard limit of --max-body-bytes */
+#define QR_LIMIT_JSON_DEPTH     32u
+#define QR_LIMIT_JSON_VALUES    (2u << 20) /* in one body: 2048 inputs of 512 ids, twice */
+#define QR_LIMIT_INPUTS         2048u      /* of one request, as OpenAI's clients send */
+#define QR_LIMIT_QUEUE_ITEMS    65536u     /* hard limit of --queue-items */
 #define QR_LIMIT_URI_BYTES      1024u
 #define QR_LIMIT_HEADER_FIELDS  100u         /* of one request */
 #define QR_LIMIT_EXCHANGE_BYTES (256u << 20) /* arena of one request: jobs, ids, results */
 #define QR_LIMIT_TEXT_TOKENS    (1u << 21)   /* tokens one text may become before truncation */
 #define QR_LIMIT_WINDOWS        4096u        /* span windows of one passage */
-#define QR_LIMIT_TOP_K          1024u
+#define QR_LIMIT_TOP_K          1024u        /* answers asked for */
 #define QR_LIMIT_BUDGET_MS      600000u
 #define QR_LIMIT_RESPONSE_BYTES (256u << 20)
 
@@ -38,6 +36,6 @@
 #define QR_LIMIT_CONFIG_BYTES      (4u << 20)   /* all options, from all sources */
 
 /* The machine. */
-#define QR_LIMIT_THREADS 256
+#define QR_LIMIT_THREADS 256 /* of one process */
 
 #endif

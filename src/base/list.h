@@ -13,8 +13,8 @@
  *         look_at(QR_OWNER(l, ticket, link));
  *     qr_list_remove(&ticket->link);
  *
- * The list is a ring that its own head is part of. A zeroed link is in no list. Threads: the callers'
- * business.
+ * The list is a ring that its own head is part of. A zeroed link is in no list. Threads: the
+ * callers' business.
  */
 #ifndef QR_BASE_LIST_H
 #define QR_BASE_LIST_H

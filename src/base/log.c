@@ -9,26 +9,22 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/checked.h"
+
 #define LINE_BYTES 2048
 
 static qr_log_level lowest_level = QR_LOG_INFO;
 static bool as_json;
-static bool text_allowed;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
-void qr_log_init(qr_log_level lowest, bool json, bool allow_text) {
+void qr_log_init(qr_log_level lowest, qr_log_format format) {
     lowest_level = lowest;
-    as_json = json;
-    text_allowed = allow_text;
+    as_json = format == QR_LOG_AS_JSON;
 }
 
 bool qr_log_enabled(qr_log_level level) {
     return level >= lowest_level;
-}
-
-bool qr_log_text_allowed(void) {
-    return text_allowed;
 }
 
 typedef struct line {
@@ -38,14 +34,13 @@ typedef struct line {
 
 /* Leaves room for the closing brace and the newline. */
 static void put(line *l, const char *data, size_t len) {
-    size_t room = LINE_BYTES - 3 - l->len;
-    if (len > room)
-        len = room;
+    len = qr_min(len, LINE_BYTES - 3 - l->len);
     memcpy(l->bytes + l->len, data, len);
     l->len += len;
 }
 
 static void put_format(line *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* For the short pieces that this file writes itself: what is above 63 bytes is cut. */
 static void put_format(line *l, const char *format, ...) {
     char piece[64];
     va_list args;
@@ -53,7 +48,7 @@ static void put_format(line *l, const char *format, ...) {
     int n = vsnprintf(piece, sizeof piece, format, args);
     va_end(args);
     if (n > 0)
-        put(l, piece, (size_t)n < sizeof piece ? (size_t)n : sizeof piece - 1);
+        put(l, piece, qr_min((size_t)n, sizeof piece - 1));
 }
 
 /* Control bytes (and quotes in JSON) are escaped, so that a value cannot forge a line. Bytes above
@@ -70,6 +65,7 @@ static void put_escaped(line *l, qr_text text) {
     }
 }
 
+/* Time, level and message. Times are UTC with milliseconds, so that lines sort as text. */
 static void begin(line *l, qr_log_level level, qr_text message) {
     struct timespec now;
     struct tm utc;
@@ -109,13 +105,12 @@ void qr_log(qr_log_level level, const char *format, ...) {
     int n = vsnprintf(message, sizeof message, format, args);
     va_end(args);
     line l;
-    begin(&l, level,
-          (qr_text){message, n < 0                        ? 0
-                             : (size_t)n < sizeof message ? (size_t)n
-                                                          : sizeof message - 1});
+    begin(&l, level, (qr_text){message, n < 0 ? 0 : qr_min((size_t)n, sizeof message - 1)});
     finish(&l);
 }
 
+/* Whole numbers without a point: counts and bytes are doubles here too. JSON has no word for
+ * infinities and NaN. */
 static void put_number(line *l, double number) {
     if (!isfinite(number))
         put(l, "null", 4);

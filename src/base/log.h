@@ -3,8 +3,8 @@
  *     qr_log(QR_LOG_INFO, "model %s loaded in %.0f ms", name, ms);
  *     qr_log_fields(QR_LOG_DEBUG, "request", fields, n);
  *
- * Never pass query text, passages or keys, but where qr_log_text_allowed() (--log-text).
- * Thread-safe: a line is one write(2).
+ * Never pass query text, passages or keys: no option allows users' text in the log. Thread-safe: a
+ * line is one write(2).
  */
 #ifndef QR_BASE_LOG_H
 #define QR_BASE_LOG_H
@@ -12,6 +12,7 @@
 #include "base/text.h"
 
 typedef enum qr_log_level { QR_LOG_DEBUG, QR_LOG_INFO, QR_LOG_WARN, QR_LOG_ERROR } qr_log_level;
+typedef enum qr_log_format { QR_LOG_AS_TEXT, QR_LOG_AS_JSON } qr_log_format;
 
 /** One key with a number or a text (text wins when `text.data` is not NULL). Keys are plain ASCII
  * words. */
@@ -21,14 +22,18 @@ typedef struct qr_log_field {
     qr_text text;
 } qr_log_field;
 
-/** Sets the lowest level that is printed, the form of the lines, and whether users' text may be
- * logged. Call before threads start. */
-void qr_log_init(qr_log_level lowest, bool json, bool allow_text);
+/** Sets the lowest level that is printed and the form of the lines. Call before threads start. */
+void qr_log_init(qr_log_level lowest, qr_log_format format);
 
+/** False when lines of this level are dropped, so that their parts need not be made. */
 bool qr_log_enabled(qr_log_level level);
-bool qr_log_text_allowed(void);
 
+/** One line with a printf-style message. Control bytes in it are escaped, so that no value can
+ * forge a line; what does not fit into 2 KiB is cut. */
 void qr_log(qr_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/** One line with an event's name and its fields, escaped and cut as in qr_log: "event key=1 k=v",
+ * or as JSON the members of the line's object. */
 void qr_log_fields(qr_log_level level, const char *event, const qr_log_field *fields, size_t count);
 
 #endif

@@ -1,5 +1,5 @@
-/* base/random.c: splitmix64 (Steele, Lea, Flood 2014). Its state only counts, so that drawing is one
- * atomic addition, whatever thread does it. */
+/* base/random.c: splitmix64 (Steele, Lea, Flood 2014). Its state only counts, so that drawing is
+ * one atomic addition, whatever thread does it. */
 #include "base/random.h"
 
 #include <sys/random.h>

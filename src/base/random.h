@@ -1,4 +1,5 @@
-/* base/random.h: numbers that nobody gains by guessing: trace ids, jitter, samples. Not for secrets.
+/* base/random.h: numbers that nobody gains by guessing: trace ids, jitter, samples. Not for
+ * secrets.
  *
  *     qr_random random;
  *     qr_random_init(&random);

@@ -95,13 +95,6 @@ bool qr_utf8_valid(qr_text text) {
     return true;
 }
 
-size_t qr_utf8_count(qr_text text) {
-    size_t count = 0;
-    for (size_t at = 0, bytes; at < text.len; at += bytes, count++)
-        qr_utf8_decode(text, at, &bytes);
-    return count;
-}
-
 bool qr_text_to_u64(qr_text text, uint64_t max, uint64_t *out) {
     if (text.len == 0 || text.len > 20)
         return false;

@@ -13,23 +13,27 @@ typedef struct qr_text {
     size_t len;
 } qr_text;
 
+/** The text of a C string, borrowed; empty for NULL. */
 static inline qr_text qr_text_of(const char *cstring) {
     return (qr_text){cstring, cstring == NULL ? 0 : strlen(cstring)};
 }
 
+/** Byte by byte; all empty texts are alike. */
 static inline bool qr_text_equal(qr_text a, qr_text b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/** As qr_text_equal with a C string. */
 static inline bool qr_text_is(qr_text a, const char *cstring) {
     return qr_text_equal(a, qr_text_of(cstring));
 }
 
 /** Decodes one code point at `text.data[at]` (at < text.len) and stores how many bytes it took.
+ * Never reads past the text's end.
  *
- *  Invalid UTF-8 follows one rule everywhere in querent: each maximal ill-formed subpart (Unicode
+ * Invalid UTF-8 follows one rule everywhere in querent: each maximal ill-formed subpart (Unicode
  * 15, 3.9, "U+FFFD substitution of maximal subparts"; what Rust's from_utf8_lossy and Python's
- *  errors="replace" do) counts as one U+FFFD. Never reads past the text's end. */
+ * errors="replace" do) counts as one U+FFFD. */
 uint32_t qr_utf8_decode(qr_text text, size_t at, size_t *bytes);
 
 /** Writes `code` (a scalar value) as UTF-8 into out[0..3]; returns the bytes written. */
@@ -38,11 +42,8 @@ size_t qr_utf8_encode(uint32_t code, char out[4]);
 /** True when the whole text is well-formed UTF-8. */
 bool qr_utf8_valid(qr_text text);
 
-/** How many code points text.data[0..len) holds, by the rule of qr_utf8_decode. */
-size_t qr_utf8_count(qr_text text);
-
-/** Parses a decimal unsigned number that fills the whole text ("17"; no sign, no blanks).
- *  Returns false when it is not one or is above `max`. */
+/** Parses a decimal unsigned number that fills the whole text ("17"; no sign, no blanks). False,
+ * with *out as it was, when it is not one or is above `max`. */
 bool qr_text_to_u64(qr_text text, uint64_t max, uint64_t *out);
 
 #endif

@@ -15,8 +15,8 @@ typedef struct qr_trace_id {
     char text[33]; /* 32 lower-case hex digits and a NUL */
 } qr_trace_id;
 
-/** The trace id within a `traceparent` header. False: it is not a valid one, which the standard asks
- * to ignore. */
+/** The trace id within a `traceparent` header. False: it is not a valid one, which the standard
+ * asks to ignore. */
 QR_MUST_USE bool qr_trace_id_parse(qr_text traceparent, qr_trace_id *out);
 
 /** A new one. */

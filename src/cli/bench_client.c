@@ -9,31 +9,31 @@
 
 #define READ_BYTES 65536
 
-void qr_client_init(qr_client *client) {
-    *client = (qr_client){.fd = -1};
+void qr__client_init(qr__client *client) {
+    *client = (qr__client){.fd = -1};
 }
 
-bool qr_client_open(qr_client *client, const struct sockaddr *address, socklen_t address_len) {
+bool qr__client_open(qr__client *client, const struct sockaddr *address, socklen_t address_len) {
     const int on = 1;
-    qr_client_init(client);
+    qr__client_init(client);
     client->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (client->fd < 0)
         return false;
     setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (connect(client->fd, address, address_len) == 0 || errno == EINPROGRESS)
         return true;
-    qr_client_close(client);
+    qr__client_close(client);
     return false;
 }
 
-void qr_client_close(qr_client *client) {
+void qr__client_close(qr__client *client) {
     if (client->fd >= 0)
         close(client->fd);
     client->fd = -1;
     client->busy = false;
 }
 
-void qr_client_send(qr_client *client, qr_text request) {
+void qr__client_send(qr__client *client, qr_text request) {
     client->busy = true;
     client->request = request;
     client->sent = client->head_len = client->body_left = 0;
@@ -41,8 +41,8 @@ void qr_client_send(qr_client *client, qr_text request) {
     client->code = 0;
 }
 
-static qr_client_state fail(qr_client *client) {
-    qr_client_close(client);
+static qr__client_state fail(qr__client *client) {
+    qr__client_close(client);
     return QR_CLIENT_FAILED;
 }
 
@@ -57,7 +57,9 @@ static qr_text header_value(qr_text line, const char *name) {
     return (qr_text){line.data + at, line.len - at};
 }
 
-static bool parse_head(qr_client *client, size_t head_len) {
+/* Reads the status code, the body's length and whether the server will close. False: no answer of
+ * HTTP/1.1 whose end can be known. */
+static bool parse_head(qr__client *client, size_t head_len) {
     static const char version[] = "HTTP/1.1 ";
     bool sized = false;
     uint64_t number;
@@ -86,7 +88,7 @@ static bool parse_head(qr_client *client, size_t head_len) {
 }
 
 /* Takes `len` bytes that arrived; false when they are no answer. */
-static bool take(qr_client *client, const char *data, size_t len) {
+static bool take(qr__client *client, const char *data, size_t len) {
     if (!client->head_done) {
         size_t before = client->head_len;
         size_t copied = qr_min(len, sizeof client->head - before);
@@ -108,7 +110,9 @@ static bool take(qr_client *client, const char *data, size_t len) {
     return true;
 }
 
-static qr_client_state receive(qr_client *client) {
+/* Edge-triggered epoll tells of new bytes once: so everything that is there is read, until the
+ * socket has no more or the answer is whole. */
+static qr__client_state receive(qr__client *client) {
     static char data[READ_BYTES]; /* one loader a process; the contents are dropped */
     for (;;) {
         ssize_t n = recv(client->fd, data, sizeof data, 0);
@@ -117,7 +121,7 @@ static qr_client_state receive(qr_client *client) {
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return QR_CLIENT_WAITING;
         if (!client->busy) { /* only an end may come now */
-            qr_client_close(client);
+            qr__client_close(client);
             return n == 0 ? QR_CLIENT_CLOSED : QR_CLIENT_FAILED;
         }
         if (n <= 0 || !take(client, data, (size_t)n))
@@ -125,13 +129,13 @@ static qr_client_state receive(qr_client *client) {
         if (client->head_done && client->body_left == 0) {
             client->busy = false;
             if (client->closes)
-                qr_client_close(client);
+                qr__client_close(client);
             return QR_CLIENT_ANSWERED;
         }
     }
 }
 
-qr_client_state qr_client_advance(qr_client *client) {
+qr__client_state qr__client_advance(qr__client *client) {
     while (client->busy && client->sent < client->request.len) {
         ssize_t n = send(client->fd, client->request.data + client->sent,
                          client->request.len - client->sent, MSG_NOSIGNAL);

@@ -17,9 +17,9 @@
 
 typedef struct bench_report {
     qr_peaks peaks;
-    qr_engine_latency latencies[LENGTHS_MAX];
+    qr__engine_latency latencies[LENGTHS_MAX];
     size_t lengths;
-    qr_engine_throughput throughput;
+    qr__engine_throughput throughput;
 } bench_report;
 
 static double element_bytes(qr_precision precision) {
@@ -42,6 +42,7 @@ static double streamed_bytes(const qr_engine *engine) {
     return (double)model->layers * matrices * element_bytes(qr_engine_plan(engine)->precision);
 }
 
+/* No machine can do better: either its arithmetic or its memory is the limit. */
 static double floor_ms(const qr_engine *engine, const qr_peaks *peaks, size_t tokens) {
     const uint32_t starts[2] = {0, (uint32_t)tokens};
     double operations = qr_model_operations(qr_engine_model(engine), starts, 1);
@@ -51,18 +52,18 @@ static double floor_ms(const qr_engine *engine, const qr_peaks *peaks, size_t to
 }
 
 /* "9,32,128" into out; QR_FLAGS_GO or an exit code. */
-static int parse_lengths(const qr_command *command, const char *text, size_t positions, size_t *out,
-                         size_t *len) {
+static int parse_lengths(const qr__command *command, const char *text, size_t positions,
+                         size_t *out, size_t *len) {
     *len = 0;
     for (const char *at = text;; at++) {
         size_t digits = strcspn(at, ",");
         uint64_t length;
         if (!qr_text_to_u64((qr_text){at, digits}, positions, &length) || length == 0)
-            return qr_flags_refuse(command,
-                                   "--lengths %s: %.*s: must be in 1..%zu, the model's positions",
-                                   text, (int)digits, at, positions);
+            return qr__flags_refuse(command,
+                                    "--lengths %s: %.*s: must be in 1..%zu, the model's positions",
+                                    text, (int)digits, at, positions);
         if (*len == LENGTHS_MAX)
-            return qr_flags_refuse(command, "--lengths: more than %u", LENGTHS_MAX);
+            return qr__flags_refuse(command, "--lengths: more than %u", LENGTHS_MAX);
         out[(*len)++] = (size_t)length;
         at += digits;
         if (*at == '\0')
@@ -77,7 +78,7 @@ static void write_json(const bench_report *report, const qr_pipeline *pipeline, 
     qr_buf_literal(out, "{\"model\":");
     qr_json_text(out, qr_text_of(qr_pipeline_name(pipeline)));
     qr_buf_printf(out, ",\"precision\":\"%s\",\"isa\":\"%s\",\"threads\":%zu,\"load_ms\":%.1f,",
-                  qr_precision_name(plan->precision), plan->isa, threads,
+                  qr_precision_name(plan->precision), plan->target, threads,
                   plan->load_ms + plan->pack_ms + plan->gate_ms);
     qr_buf_printf(out,
                   "\"peaks\":{\"f32_gflops\":%.1f,\"bf16_gflops\":%.1f,\"int8_gops\":%.1f,\"read_"
@@ -86,7 +87,7 @@ static void write_json(const bench_report *report, const qr_pipeline *pipeline, 
                   report->peaks.int8_ops / 1e9, report->peaks.read_bytes / 1e9);
     qr_buf_literal(out, "\"latency_ms\":{");
     for (size_t i = 0; i < report->lengths; i++) {
-        const qr_engine_latency *one = &report->latencies[i];
+        const qr__engine_latency *one = &report->latencies[i];
         double floor = floor_ms(engine, &report->peaks, one->tokens);
         qr_buf_printf(
             out,
@@ -107,7 +108,8 @@ static void write_text(const bench_report *report, const qr_pipeline *pipeline, 
     const qr_engine *engine = qr_pipeline_engine(pipeline);
     const qr_plan_info *plan = qr_engine_plan(engine);
     qr_buf_printf(out, "%s, %s on %s, %zu thread%s\n", qr_pipeline_name(pipeline),
-                  qr_precision_name(plan->precision), plan->isa, threads, threads == 1 ? "" : "s");
+                  qr_precision_name(plan->precision), plan->target, threads,
+                  threads == 1 ? "" : "s");
     qr_buf_printf(out,
                   "peaks: f32 %.0f GFLOP/s, bf16 %.0f GFLOP/s, int8 %.0f GOP/s, weights read at "
                   "%.1f GB/s\n\n",
@@ -115,7 +117,7 @@ static void write_text(const bench_report *report, const qr_pipeline *pipeline, 
                   report->peaks.int8_ops / 1e9, report->peaks.read_bytes / 1e9);
     qr_buf_literal(out, "tokens     p50 ms     p99 ms   floor ms   share\n");
     for (size_t i = 0; i < report->lengths; i++) {
-        const qr_engine_latency *one = &report->latencies[i];
+        const qr__engine_latency *one = &report->latencies[i];
         double floor = floor_ms(engine, &report->peaks, one->tokens);
         qr_buf_printf(out, "%6zu %10.3f %10.3f %10.3f   %4.0f%%\n", one->tokens, one->p50_ms,
                       one->p99_ms, floor, 100 * floor / one->p50_ms);
@@ -126,7 +128,7 @@ static void write_text(const bench_report *report, const qr_pipeline *pipeline, 
                   report->throughput.seconds);
 }
 
-static qr_status measure(qr_engine_bench *bench, const qr_pipeline *pipeline, size_t threads,
+static qr_status measure(qr__engine_bench *bench, const qr_pipeline *pipeline, size_t threads,
                          const size_t *lengths, double seconds, bench_report *report,
                          qr_error *error) {
     size_t footprint = (size_t)streamed_bytes(qr_pipeline_engine(pipeline));
@@ -134,14 +136,14 @@ static qr_status measure(qr_engine_bench *bench, const qr_pipeline *pipeline, si
     if (status != QR_OK)
         return qr_error_set(error, status, "the machine's peaks could not be measured");
     for (size_t i = 0; i < report->lengths && status == QR_OK; i++)
-        status = qr_engine_bench_latency(bench, lengths[i], seconds, &report->latencies[i], error);
+        status = qr__engine_bench_latency(bench, lengths[i], seconds, &report->latencies[i], error);
     if (status == QR_OK)
-        status = qr_engine_bench_throughput(bench, seconds, &report->throughput, error);
+        status = qr__engine_bench_throughput(bench, seconds, &report->throughput, error);
     return status;
 }
 
 /* One command: "latency LENGTH SECONDS" or "throughput [SECONDS]". */
-static qr_status answer(qr_engine_bench *bench, char *line, qr_buf *out, qr_error *error) {
+static qr_status answer(qr__engine_bench *bench, char *line, qr_buf *out, qr_error *error) {
     char word[16] = "", first[16] = "", second[16] = "";
     char *const words[] = {word, first, second};
     char *at = line;
@@ -154,17 +156,17 @@ static qr_status answer(qr_engine_bench *bench, char *line, qr_buf *out, qr_erro
     uint64_t length = 0;
     if (strcmp(word, "latency") == 0 &&
         qr_text_to_u64(qr_text_of(first), QR_LIMIT_POSITIONS, &length)) {
-        qr_engine_latency latency = {0};
+        qr__engine_latency latency = {0};
         qr_status status =
-            qr_engine_bench_latency(bench, (size_t)length, strtod(second, NULL), &latency, error);
+            qr__engine_bench_latency(bench, (size_t)length, strtod(second, NULL), &latency, error);
         qr_buf_printf(out, "{\"p50_ms\":%.5f,\"p99_ms\":%.5f,\"min_ms\":%.5f,\"calls\":%zu}\n",
                       latency.p50_ms, latency.p99_ms, latency.min_ms, latency.calls);
         return status;
     }
     if (strcmp(word, "throughput") == 0) {
-        qr_engine_throughput throughput = {0};
+        qr__engine_throughput throughput = {0};
         qr_status status =
-            qr_engine_bench_throughput(bench, strtod(first, NULL), &throughput, error);
+            qr__engine_bench_throughput(bench, strtod(first, NULL), &throughput, error);
         qr_buf_printf(out, "{\"qps\":%.2f,\"queries\":%zu}\n", throughput.qps, throughput.queries);
         return status;
     }
@@ -172,14 +174,15 @@ static qr_status answer(qr_engine_bench *bench, char *line, qr_buf *out, qr_erro
                         "%s: expected `latency LENGTH SECONDS` or `throughput [SECONDS]`", word);
 }
 
-static int interact(qr_engine_bench *bench, qr_error *error) {
+/* One line a command until stdin ends; answers are flushed at once, the other side waits. */
+static int interact(qr__engine_bench *bench, qr_error *error) {
     char line[128];
     qr_buf out;
     int code = QR_EXIT_OK;
     qr_buf_init(&out, OUT_MAX_BYTES);
     qr_buf_literal(&out, "{\"ready\":\"querent\"}\n");
     while (code == QR_EXIT_OK) {
-        code = qr_cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
+        code = qr__cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
         qr_buf_reset(&out);
         if (code != QR_EXIT_OK || fgets(line, sizeof line, stdin) == NULL)
             break;
@@ -193,7 +196,7 @@ static int interact(qr_engine_bench *bench, qr_error *error) {
 }
 
 typedef struct bench_arguments {
-    qr_cli_model model;
+    qr__cli_model model;
     const char *queries, *lengths;
     double seconds;
     size_t batch_tokens;
@@ -202,17 +205,17 @@ typedef struct bench_arguments {
 
 static int run(const bench_arguments *arguments, const qr_pipeline *pipeline, const size_t *lengths,
                bench_report *report) {
-    size_t threads = qr_cli_model_threads(&arguments->model);
-    qr_engine_bench *bench = NULL;
-    qr_queries queries = {0};
+    size_t threads = arguments->model.threads.number;
+    qr__engine_bench *bench = NULL;
+    qr__queries queries = {0};
     qr_error error = {0};
     qr_buf out;
     int code = QR_EXIT_FAULT;
     qr_buf_init(&out, OUT_MAX_BYTES);
-    qr_status status = qr_queries_read(arguments->queries, &queries, &error);
+    qr_status status = qr__queries_read(arguments->queries, &queries, &error);
     if (status == QR_OK)
-        status = qr_engine_bench_create(pipeline, threads, &queries, arguments->batch_tokens,
-                                        &bench, &error);
+        status = qr__engine_bench_create(pipeline, threads, &queries, arguments->batch_tokens,
+                                         &bench, &error);
     if (status == QR_OK && arguments->interactive) {
         code = interact(bench, &error);
         goto done;
@@ -224,32 +227,31 @@ static int run(const bench_arguments *arguments, const qr_pipeline *pipeline, co
         goto done;
     }
     (arguments->json ? write_json : write_text)(report, pipeline, threads, &out);
-    code = qr_cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
+    code = qr__cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
 done:
-    qr_engine_bench_destroy(bench);
-    qr_queries_deinit(&queries);
+    qr__engine_bench_destroy(bench);
+    qr__queries_deinit(&queries);
     qr_buf_deinit(&out);
     return code;
 }
 
 int qr_cli_bench_engine(int argc, char **argv) {
-    bench_arguments arguments = {
-        .model = QR_CLI_MODEL_DEFAULT, .lengths = "9,32,128", .seconds = 1, .batch_tokens = 64};
-    const qr_flag flags[] = {
+    bench_arguments arguments = {.lengths = "9,32,128", .seconds = 1, .batch_tokens = 64};
+    const qr__flag flags[] = {
         QR_CLI_MODEL_FLAGS(arguments.model),
         {"queries", QR_FLAG_TEXT, &arguments.queries, .value = "FILE",
          .help = "real queries, one a line", .required = true},
         {"lengths", QR_FLAG_TEXT, &arguments.lengths, .value = "N,N",
-         .help = "tokens of a query, specials counted (default 9,32,128)"},
+         .help = "tokens of a query, specials counted [default 9,32,128]"},
         {"seconds", QR_FLAG_REAL, &arguments.seconds, .max = 600, .value = "S",
-         .help = "time for each length and for the file (default 1)"},
+         .help = "time for each length and for the file [default 1]"},
         {"batch-tokens", QR_FLAG_NUMBER, &arguments.batch_tokens, .min = 1, .max = 65536,
-         .value = "N", .help = "most tokens a thread takes from the file at once (default 64)"},
+         .value = "N", .help = "most tokens a thread takes from the file at once [default 64]"},
         {"json", QR_FLAG_BOOL, &arguments.json, .help = "print JSON"},
         {"interactive", QR_FLAG_BOOL, &arguments.interactive,
          .help = "answer `latency LENGTH SECONDS` and `throughput SECONDS` on stdin"},
         {0}};
-    const qr_command command = {
+    const qr__command command = {
         "bench engine",
         "Measures one query by length (split over the threads), queries a second over a file\n"
         "(each thread on its own), and what share of this machine's floor is reached.",
@@ -257,9 +259,9 @@ int qr_cli_bench_engine(int argc, char **argv) {
     qr_pipeline *pipeline = NULL;
     bench_report *report = NULL;
     size_t lengths[LENGTHS_MAX];
-    int code = qr_flags_parse(&command, argc, argv, NULL);
+    int code = qr__flags_parse(&command, argc, argv, NULL);
     if (code == QR_FLAGS_GO)
-        code = qr_cli_model_load(&command, &arguments.model, &pipeline);
+        code = qr__cli_model_load(&command, &arguments.model, &pipeline);
     if (code == QR_FLAGS_GO && (report = calloc(1, sizeof *report)) == NULL)
         code = QR_EXIT_FAULT;
     if (code == QR_FLAGS_GO)

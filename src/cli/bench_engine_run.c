@@ -17,11 +17,11 @@
 #define CALLS_MIN       20u
 #define BATCH_SEQUENCES 64u
 
-struct qr_engine_bench {
+struct qr__engine_bench {
     const qr_pipeline *pipeline;
     size_t threads, batch_tokens;
     size_t positions; /* P */
-    qr_team *team;    /* of the lonely query; NULL for one thread */
+    qr_pool *pool;    /* of the lonely query; NULL for one thread */
     qr_context *lonely;
     int32_t *probe;   /* [P] */
     int32_t *ids;     /* all queries end to end */
@@ -34,14 +34,16 @@ struct qr_engine_bench {
 };
 
 typedef struct worker {
-    qr_engine_bench *bench;
+    qr__engine_bench *bench;
     qr_context *context;
     uint32_t starts[BATCH_SEQUENCES + 1];
     size_t queries, tokens;
     uint64_t ended_ns;
 } worker;
 
-static qr_status tokenize(qr_engine_bench *bench, const qr_queries *queries, qr_error *error) {
+/* All queries end to end in one array: a batch is then a range of it, and nothing is copied while
+ * the clock runs. */
+static qr_status tokenize(qr__engine_bench *bench, const qr__queries *queries, qr_error *error) {
     const qr_encode_options options = {.special = true,
                                        .max_tokens = qr_pipeline_max_tokens(bench->pipeline)};
     qr_encoding encoding = {0};
@@ -72,7 +74,8 @@ static qr_status tokenize(qr_engine_bench *bench, const qr_queries *queries, qr_
     return QR_OK;
 }
 
-static qr_status create_contexts(qr_engine_bench *bench, qr_error *error) {
+/* One workspace for the lonely query with everyone's help, and one a thread for the stream. */
+static qr_status create_contexts(qr__engine_bench *bench, qr_error *error) {
     const qr_engine *engine = qr_pipeline_engine(bench->pipeline);
     size_t tokens = qr_max(bench->batch_tokens, qr_pipeline_max_tokens(bench->pipeline));
     qr_status status = QR_OK;
@@ -83,24 +86,26 @@ static qr_status create_contexts(qr_engine_bench *bench, qr_error *error) {
     for (size_t i = 0; i < bench->positions; i++)
         bench->probe[i] = (int32_t)qr_min(PROBE_ID, qr_engine_model(engine)->vocab - 1);
     if (bench->threads > 1)
-        status = qr_team_create((int)bench->threads, &bench->team);
-    if (bench->team != NULL)
-        status = qr_team_start_helpers(bench->team);
+        status = qr_pool_create((int)bench->threads, &bench->pool);
+    if (bench->pool != NULL)
+        status = qr_pool_start_helpers(bench->pool);
     if (status != QR_OK)
         return qr_error_set(error, status, "cannot start %zu threads", bench->threads);
-    status = qr_context_create(engine, bench->team, bench->positions, 1, &bench->lonely, error);
+    qr_context_options options = {
+        .tokens_max = bench->positions, .sequences_max = 1, .pool = bench->pool};
+    status = qr_context_create(engine, &options, &bench->lonely, error);
+    options = (qr_context_options){.tokens_max = tokens, .sequences_max = BATCH_SEQUENCES};
     for (size_t i = 0; i < bench->threads && status == QR_OK; i++) {
         bench->workers[i].bench = bench;
-        status = qr_context_create(engine, NULL, tokens, BATCH_SEQUENCES,
-                                   &bench->workers[i].context, error);
+        status = qr_context_create(engine, &options, &bench->workers[i].context, error);
     }
     return status;
 }
 
-qr_status qr_engine_bench_create(const qr_pipeline *pipeline, size_t threads,
-                                 const qr_queries *queries, size_t batch_tokens,
-                                 qr_engine_bench **out, qr_error *error) {
-    qr_engine_bench *bench = calloc(1, sizeof *bench);
+qr_status qr__engine_bench_create(const qr_pipeline *pipeline, size_t threads,
+                                  const qr__queries *queries, size_t batch_tokens,
+                                  qr__engine_bench **out, qr_error *error) {
+    qr__engine_bench *bench = calloc(1, sizeof *bench);
     *out = NULL;
     if (bench == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "no memory");
@@ -112,21 +117,20 @@ qr_status qr_engine_bench_create(const qr_pipeline *pipeline, size_t threads,
     if (status == QR_OK)
         status = create_contexts(bench, error);
     if (status != QR_OK) {
-        qr_engine_bench_destroy(bench);
+        qr__engine_bench_destroy(bench);
         return status;
     }
     *out = bench;
     return QR_OK;
 }
 
-void qr_engine_bench_destroy(qr_engine_bench *bench) {
+void qr__engine_bench_destroy(qr__engine_bench *bench) {
     if (bench == NULL)
         return;
     qr_context_destroy(bench->lonely);
     for (size_t i = 0; bench->workers != NULL && i < bench->threads; i++)
         qr_context_destroy(bench->workers[i].context);
-    if (bench->team != NULL)
-        qr_team_destroy(bench->team);
+    qr_pool_destroy(bench->pool);
     free(bench->workers);
     free(bench->probe);
     free(bench->ids);
@@ -134,17 +138,17 @@ void qr_engine_bench_destroy(qr_engine_bench *bench) {
     free(bench);
 }
 
-qr_status qr_engine_bench_latency(qr_engine_bench *bench, size_t tokens, double seconds,
-                                  qr_engine_latency *out, qr_error *error) {
+qr_status qr__engine_bench_latency(qr__engine_bench *bench, size_t tokens, double seconds,
+                                   qr__engine_latency *out, qr_error *error) {
     const uint32_t starts[2] = {0, (uint32_t)tokens};
     const qr_batch batch = {bench->probe, NULL, starts, 1};
     const qr_output wanted = qr_pipeline_output(bench->pipeline);
     const float *floats;
-    qr_hdr hdr;
+    qr__hdr hdr;
     if (tokens == 0 || tokens > bench->positions)
         return qr_error_set(error, QR_TOO_LONG, "length %zu: the model takes 1..%zu tokens", tokens,
                             bench->positions);
-    if (!qr_hdr_init(&hdr))
+    if (!qr__hdr_init(&hdr))
         return qr_error_set(error, QR_NO_MEMORY, "no memory for the histogram");
     qr_status status = QR_OK;
     for (size_t i = 0; i < WARM_CALLS && status == QR_OK; i++)
@@ -154,15 +158,15 @@ qr_status qr_engine_bench_latency(qr_engine_bench *bench, size_t tokens, double 
         uint64_t begin = now;
         status = qr_context_forward(bench->lonely, &batch, wanted, &floats);
         now = qr_clock_ns();
-        qr_hdr_record(&hdr, now - begin);
+        qr__hdr_record(&hdr, now - begin);
     }
-    *out = (qr_engine_latency){tokens,
-                               (size_t)hdr.total,
-                               (double)hdr.min / 1e6,
-                               qr_hdr_percentile(&hdr, 50) / 1e6,
-                               qr_hdr_percentile(&hdr, 99) / 1e6,
-                               qr_hdr_mean(&hdr) / 1e6};
-    qr_hdr_deinit(&hdr);
+    *out = (qr__engine_latency){tokens,
+                                (size_t)hdr.total,
+                                (double)hdr.min / 1e6,
+                                qr__hdr_percentile(&hdr, 50) / 1e6,
+                                qr__hdr_percentile(&hdr, 99) / 1e6,
+                                qr__hdr_mean(&hdr) / 1e6};
+    qr__hdr_deinit(&hdr);
     if (status != QR_OK)
         return qr_error_set(error, status, "length %zu: %s", tokens, qr_status_sentence(status));
     return QR_OK;
@@ -170,7 +174,7 @@ qr_status qr_engine_bench_latency(qr_engine_bench *bench, size_t tokens, double 
 
 /* Claims the next queries up to the budget (at least one): [*first, *first + count) within the
  * file. */
-static size_t take(qr_engine_bench *bench, size_t *first) {
+static size_t take(qr__engine_bench *bench, size_t *first) {
     size_t at = atomic_load_explicit(&bench->next, memory_order_relaxed);
     size_t count;
     do {
@@ -188,7 +192,7 @@ static size_t take(qr_engine_bench *bench, size_t *first) {
 
 static void *work(void *argument) {
     worker *self = argument;
-    qr_engine_bench *bench = self->bench;
+    qr__engine_bench *bench = self->bench;
     const qr_output wanted = qr_pipeline_output(bench->pipeline);
     size_t first, count;
     self->queries = self->tokens = 0;
@@ -207,12 +211,12 @@ static void *work(void *argument) {
     return NULL;
 }
 
-qr_status qr_engine_bench_throughput(qr_engine_bench *bench, double seconds,
-                                     qr_engine_throughput *out, qr_error *error) {
+qr_status qr__engine_bench_throughput(qr__engine_bench *bench, double seconds,
+                                      qr__engine_throughput *out, qr_error *error) {
     pthread_t threads[QR_LIMIT_THREADS];
     size_t started = 0;
     uint64_t begin = qr_clock_ns(), end = begin;
-    *out = (qr_engine_throughput){0};
+    *out = (qr__engine_throughput){0};
     atomic_store(&bench->next, 0);
     atomic_store(&bench->failed, false);
     bench->until_ns = begin + (uint64_t)(seconds * 1e9);

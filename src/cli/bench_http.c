@@ -63,15 +63,17 @@ static bool is_loopback(const struct sockaddr *address) {
            IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
-static int resolve(const qr_command *command, const bench_arguments *arguments,
+/* Fills the target from --url and --route. Another machine is refused without --allow-remote: a
+ * typing error must not load somebody's server. */
+static int resolve(const qr__command *command, const bench_arguments *arguments,
                    bench_target *target) {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     if (!split_url(arguments->url, target))
-        return qr_flags_refuse(command, "--url %s: expected http://HOST:PORT", arguments->url);
+        return qr__flags_refuse(command, "--url %s: expected http://HOST:PORT", arguments->url);
     if (arguments->route != NULL) {
         if (arguments->route[0] != '/' || strlen(arguments->route) >= sizeof target->route)
-            return qr_flags_refuse(command, "--route %s: must begin with /", arguments->route);
+            return qr__flags_refuse(command, "--route %s: must begin with /", arguments->route);
         snprintf(target->route, sizeof target->route, "%s", arguments->route);
     }
     if (strcmp(target->route, "/") == 0)
@@ -85,24 +87,25 @@ static int resolve(const qr_command *command, const bench_arguments *arguments,
     target->address_len = found->ai_addrlen;
     freeaddrinfo(found);
     if (!is_loopback((const struct sockaddr *)&target->address) && !arguments->allow_remote)
-        return qr_flags_refuse(command,
-                               "--url %s: is another machine; load on it needs --allow-remote",
-                               arguments->url);
+        return qr__flags_refuse(command,
+                                "--url %s: is another machine; load on it needs --allow-remote",
+                                arguments->url);
     return QR_FLAGS_GO;
 }
 
 static const double percents[] = {50, 90, 99, 99.9};
 
-static void write_latency_json(const qr_hdr *hdr, qr_buf *out) {
+static void write_latency_json(const qr__hdr *hdr, qr_buf *out) {
     qr_buf_byte(out, '{');
     for (size_t i = 0; i < sizeof percents / sizeof *percents; i++)
-        qr_buf_printf(out, "\"p%g\":%.4f,", percents[i], qr_hdr_percentile(hdr, percents[i]) / 1e6);
+        qr_buf_printf(out, "\"p%g\":%.4f,", percents[i],
+                      qr__hdr_percentile(hdr, percents[i]) / 1e6);
     qr_buf_printf(out, "\"max\":%.4f,\"mean\":%.4f,\"count\":%llu}", (double)hdr->max / 1e6,
-                  qr_hdr_mean(hdr) / 1e6, (unsigned long long)hdr->total);
+                  qr__hdr_mean(hdr) / 1e6, (unsigned long long)hdr->total);
 }
 
 static void write_json(const bench_arguments *arguments, const bench_target *target,
-                       const qr_load_result *result, qr_buf *out) {
+                       const qr__load_result *result, qr_buf *out) {
     bool first = true;
     qr_buf_literal(out, "{\"url\":");
     qr_json_text(out, qr_text_of(arguments->url));
@@ -138,16 +141,16 @@ static void write_json(const bench_arguments *arguments, const bench_target *tar
     qr_buf_literal(out, "}\n");
 }
 
-static void write_latency_text(const char *what, const qr_hdr *hdr, qr_buf *out) {
+static void write_latency_text(const char *what, const qr__hdr *hdr, qr_buf *out) {
     qr_buf_printf(out, "%-14s", what);
     for (size_t i = 0; i < sizeof percents / sizeof *percents; i++)
-        qr_buf_printf(out, "  p%g %.3f", percents[i], qr_hdr_percentile(hdr, percents[i]) / 1e6);
+        qr_buf_printf(out, "  p%g %.3f", percents[i], qr__hdr_percentile(hdr, percents[i]) / 1e6);
     qr_buf_printf(out, "  max %.3f  mean %.3f ms\n", (double)hdr->max / 1e6,
-                  qr_hdr_mean(hdr) / 1e6);
+                  qr__hdr_mean(hdr) / 1e6);
 }
 
 static void write_text(const bench_arguments *arguments, const bench_target *target,
-                       const qr_load_result *result, qr_buf *out) {
+                       const qr__load_result *result, qr_buf *out) {
     qr_buf_printf(out, "http://%s%s, ", target->authority, target->route);
     if (arguments->rate > 0)
         qr_buf_printf(out, "open loop, %g requests a second (%s), ", arguments->rate,
@@ -170,34 +173,34 @@ static void write_text(const bench_arguments *arguments, const bench_target *tar
 }
 
 static int run(const bench_arguments *arguments, const bench_target *target) {
-    qr_queries queries = {0};
-    qr_requests requests = {0};
-    qr_load_result result = {0};
+    qr__queries queries = {0};
+    qr__requests requests = {0};
+    qr__load_result result = {0};
     qr_error error = {0};
     qr_buf out;
     int code = QR_EXIT_FAULT;
     qr_status status = QR_OK;
     qr_buf_init(&out, OUT_MAX_BYTES);
-    if (qr_requests_need_queries(target->route))
-        status = qr_queries_read(arguments->queries, &queries, &error);
+    if (qr__requests_need_queries(target->route))
+        status = qr__queries_read(arguments->queries, &queries, &error);
     if (status == QR_OK)
-        status = qr_requests_build(
-            &(qr_requests_options){target->authority, target->route, arguments->budget_ms},
+        status = qr__requests_build(
+            &(qr__requests_options){target->authority, target->route, arguments->budget_ms},
             &queries, &requests, &error);
-    const qr_load_options options = {.address = (const struct sockaddr *)&target->address,
-                                     .address_len = target->address_len,
-                                     .requests = requests.items,
-                                     .requests_len = requests.len,
-                                     .rate = arguments->rate,
-                                     .uniform = strcmp(arguments->arrival, "uniform") == 0,
-                                     .connections = arguments->rate > 0 ? arguments->connections
-                                                                        : arguments->concurrency,
-                                     .warmup_s = arguments->warmup,
-                                     .seconds = arguments->seconds,
-                                     .timeout_s = arguments->timeout,
-                                     .seed = arguments->seed};
+    const qr__load_options options = {.address = (const struct sockaddr *)&target->address,
+                                      .address_len = target->address_len,
+                                      .requests = requests.items,
+                                      .requests_len = requests.len,
+                                      .rate = arguments->rate,
+                                      .uniform = strcmp(arguments->arrival, "uniform") == 0,
+                                      .connections = arguments->rate > 0 ? arguments->connections
+                                                                         : arguments->concurrency,
+                                      .warmup_s = arguments->warmup,
+                                      .seconds = arguments->seconds,
+                                      .timeout_s = arguments->timeout,
+                                      .seed = arguments->seed};
     if (status == QR_OK)
-        status = qr_load_run(&options, &result, &error);
+        status = qr__load_run(&options, &result, &error);
     if (status != QR_OK) {
         fprintf(stderr, "querent bench http: %s\n", error.message);
     } else if (result.answered == 0) {
@@ -208,28 +211,29 @@ static int run(const bench_arguments *arguments, const bench_target *target) {
                 (unsigned long long)result.timed_out);
     } else {
         (arguments->json ? write_json : write_text)(arguments, target, &result, &out);
-        code = qr_cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
+        code = qr__cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
     }
-    qr_load_result_deinit(&result);
-    qr_requests_deinit(&requests);
-    qr_queries_deinit(&queries);
+    qr__load_result_deinit(&result);
+    qr__requests_deinit(&requests);
+    qr__queries_deinit(&queries);
     qr_buf_deinit(&out);
     return code;
 }
 
-static int check(const qr_command *command, const bench_arguments *arguments,
+/* What no single option can know. */
+static int check(const qr__command *command, const bench_arguments *arguments,
                  const bench_target *target) {
     if ((arguments->rate > 0) == (arguments->concurrency > 0))
-        return qr_flags_refuse(command,
-                               "give either --rate (open loop) or --concurrency (closed loop)");
+        return qr__flags_refuse(command,
+                                "give either --rate (open loop) or --concurrency (closed loop)");
     if (arguments->seconds <= 0 || arguments->timeout <= 0)
-        return qr_flags_refuse(command, "--seconds and --timeout must be above 0");
+        return qr__flags_refuse(command, "--seconds and --timeout must be above 0");
     if (strcmp(arguments->arrival, "poisson") != 0 && strcmp(arguments->arrival, "uniform") != 0)
-        return qr_flags_refuse(command, "--arrival %s: must be poisson or uniform",
-                               arguments->arrival);
-    if (qr_requests_need_queries(target->route) && arguments->queries == NULL)
-        return qr_flags_refuse(command, "--queries FILE is missing; %s takes one a request",
-                               target->route);
+        return qr__flags_refuse(command, "--arrival %s: must be poisson or uniform",
+                                arguments->arrival);
+    if (qr__requests_need_queries(target->route) && arguments->queries == NULL)
+        return qr__flags_refuse(command, "--queries FILE is missing; %s takes one a request",
+                                target->route);
     return QR_FLAGS_GO;
 }
 
@@ -240,7 +244,7 @@ int qr_cli_bench_http(int argc, char **argv) {
                                  .timeout = 10,
                                  .connections = 256,
                                  .seed = 1};
-    const qr_flag flags[] = {
+    const qr__flag flags[] = {
         {"url", QR_FLAG_TEXT, &arguments.url, .value = "URL", .help = "http://HOST:PORT[/ROUTE]",
          .required = true},
         {"queries", QR_FLAG_TEXT, &arguments.queries, .value = "FILE",
@@ -253,30 +257,31 @@ int qr_cli_bench_http(int argc, char **argv) {
         {"arrival", QR_FLAG_TEXT, &arguments.arrival, .value = "A",
          .help = "open loop: poisson (default) or uniform gaps"},
         {"connections", QR_FLAG_NUMBER, &arguments.connections, .min = 1, .max = 16384,
-         .value = "N", .help = "open loop: most connections (default 256)"},
+         .value = "N", .help = "open loop: most connections [default 256]"},
         {"concurrency", QR_FLAG_NUMBER, &arguments.concurrency, .max = 16384, .value = "N",
          .help = "closed loop: clients, each with one request at a time"},
         {"seconds", QR_FLAG_REAL, &arguments.seconds, .max = 3600, .value = "S",
-         .help = "how long to measure (default 10)"},
+         .help = "how long to measure [default 10]"},
         {"warmup", QR_FLAG_REAL, &arguments.warmup, .max = 600, .value = "S",
-         .help = "load before that, not counted (default 1)"},
+         .help = "load before that, not counted [default 1]"},
         {"timeout", QR_FLAG_REAL, &arguments.timeout, .max = 600, .value = "S",
-         .help = "patience with one answer (default 10)"},
+         .help = "patience with one answer [default 10]"},
         {"budget-ms", QR_FLAG_NUMBER, &arguments.budget_ms, .max = QR_LIMIT_BUDGET_MS,
          .value = "MS", .help = "send X-Request-Budget-Ms"},
         {"seed", QR_FLAG_NUMBER, &arguments.seed, .max = SIZE_MAX, .value = "N",
-         .help = "of the poisson gaps (default 1)"},
+         .help = "of the poisson gaps [default 1]"},
         {"allow-remote", QR_FLAG_BOOL, &arguments.allow_remote,
          .help = "allow a URL that is not this machine's"},
         {"json", QR_FLAG_BOOL, &arguments.json, .help = "print JSON"},
         {0}};
-    const qr_command command = {"bench http",
-                                "Loads a running server and reports latency percentiles. Open loop "
-                                "latencies count from the\n"
-                                "intended sending time; closed loop ones from the sending.",
-                                flags, NULL};
+    const qr__command command = {
+        "bench http",
+        "Loads a running server and reports latency percentiles. Open loop "
+        "latencies count from the\n"
+        "intended sending time; closed loop ones from the sending.",
+        flags, NULL};
     bench_target target = {0};
-    int code = qr_flags_parse(&command, argc, argv, NULL);
+    int code = qr__flags_parse(&command, argc, argv, NULL);
     if (code == QR_FLAGS_GO)
         code = resolve(&command, &arguments, &target);
     if (code == QR_FLAGS_GO)

@@ -21,11 +21,11 @@
 #define FAILURES_MAX 1000u               /* in a row, with no answer between: nobody is there */
 
 typedef struct loader {
-    const qr_load_options *options;
-    qr_load_result *result;
+    const qr__load_options *options;
+    qr__load_result *result;
     int epoll, timer;
-    qr_client *clients; /* [options->connections] */
-    size_t *idle;       /* a stack of client numbers: not busy, open or closed */
+    qr__client *clients; /* [options->connections] */
+    size_t *idle;        /* a stack of client numbers: not busy, open or closed */
     size_t idle_len, open;
     size_t next_request;
     uint64_t random;
@@ -43,27 +43,31 @@ static double uniform_random(loader *load) {
     return (double)((load->random * UINT64_C(0x2545F4914F6CDD1D)) >> 11) * 0x1p-53;
 }
 
+/* Time to the next request: exponential gaps make a Poisson process, which is how independent
+ * clients arrive. */
 static uint64_t gap_ns(loader *load) {
     double mean = 1e9 / load->options->rate;
     return (uint64_t)(load->options->uniform ? mean : -log1p(-uniform_random(load)) * mean);
 }
 
+/* A request counts by its intended time, whenever its answer comes: so warm-up and the end are cut
+ * off alike for fast and slow answers. */
 static bool measured(const loader *load, uint64_t start_ns) {
     return start_ns >= load->from_ns && start_ns < load->until_ns;
 }
 
-static void make_idle(loader *load, qr_client *client) {
+static void make_idle(loader *load, qr__client *client) {
     load->idle[load->idle_len++] = (size_t)(client - load->clients);
 }
 
-static void count_failure(loader *load, const qr_client *client, uint64_t *counter) {
+static void count_failure(loader *load, const qr__client *client, uint64_t *counter) {
     load->failures_in_row++;
     if (measured(load, client->start_ns))
         (*counter)++;
 }
 
-static void count_answer(loader *load, const qr_client *client, uint64_t now) {
-    qr_load_result *result = load->result;
+static void count_answer(loader *load, const qr__client *client, uint64_t now) {
+    qr__load_result *result = load->result;
     uint64_t latency = now - client->start_ns;
     bool good = client->code >= 200 && client->code < 300;
     load->failures_in_row = 0;
@@ -71,14 +75,14 @@ static void count_answer(loader *load, const qr_client *client, uint64_t now) {
         return;
     result->answered++;
     result->codes[client->code < 600 ? client->code : 599]++;
-    qr_hdr_record(good ? &result->succeeded : &result->refused, latency);
+    qr__hdr_record(good ? &result->succeeded : &result->refused, latency);
     result->in_time += good && now < load->until_ns;
 }
 
 /* Sees what an event, or a fresh request, leads to. */
-static void advance(loader *load, qr_client *client) {
+static void advance(loader *load, qr__client *client) {
     bool was_open = client->fd >= 0, was_busy = client->busy;
-    qr_client_state state = qr_client_advance(client);
+    qr__client_state state = qr__client_advance(client);
     if (was_open && client->fd < 0)
         load->open--; /* close() took it out of the epoll set */
     if (state == QR_CLIENT_ANSWERED)
@@ -91,13 +95,13 @@ static void advance(loader *load, qr_client *client) {
 
 /* Sends the next request on an idle client, which opens its connection if it has none. */
 static void start_request(loader *load, uint64_t start_ns) {
-    const qr_load_options *options = load->options;
-    qr_client *client = &load->clients[load->idle[--load->idle_len]];
-    if (client->fd < 0 && qr_client_open(client, options->address, options->address_len)) {
+    const qr__load_options *options = load->options;
+    qr__client *client = &load->clients[load->idle[--load->idle_len]];
+    if (client->fd < 0 && qr__client_open(client, options->address, options->address_len)) {
         struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET,
                                     .data = {.ptr = client}};
         if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event) != 0)
-            qr_client_close(client);
+            qr__client_close(client);
         else if (++load->open > load->result->connections)
             load->result->connections = load->open;
     }
@@ -109,7 +113,7 @@ static void start_request(loader *load, uint64_t start_ns) {
         make_idle(load, client);
         return;
     }
-    qr_client_send(client, options->requests[load->next_request]);
+    qr__client_send(client, options->requests[load->next_request]);
     load->next_request = (load->next_request + 1) % options->requests_len;
     advance(load, client);
 }
@@ -129,18 +133,21 @@ static void pump(loader *load) {
         start_request(load, qr_clock_ns());
 }
 
+/* A connection whose answer is late is closed: its late bytes would be taken for the next
+ * answer. */
 static void give_up_on_late(loader *load, uint64_t now) {
     for (size_t i = 0; i < load->options->connections; i++) {
-        qr_client *client = &load->clients[i];
+        qr__client *client = &load->clients[i];
         if (!client->busy || client->deadline_ns > now)
             continue;
-        qr_client_close(client);
+        qr__client_close(client);
         load->open--;
         count_failure(load, client, &load->result->timed_out);
         make_idle(load, client);
     }
 }
 
+/* A timer, because epoll_wait's timeout counts milliseconds. Time 0 would disarm it. */
 static void set_timer(const loader *load, uint64_t at_ns) {
     struct itimerspec when = {0};
     at_ns = at_ns == 0 ? 1 : at_ns;
@@ -153,6 +160,8 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
 
+/* Over when the last intended time has passed and all answers are there, when patience ends, or
+ * when nobody listens. */
 static bool finished(const loader *load, uint64_t now) {
     bool over =
         now >= load->until_ns && (load->options->rate <= 0 || load->next_ns >= load->until_ns);
@@ -160,6 +169,7 @@ static bool finished(const loader *load, uint64_t now) {
            (over && load->idle_len == load->options->connections);
 }
 
+/* Sends what is due, sleeps to the next intended time or event, takes what came. */
 static void loop(loader *load) {
     struct epoll_event events[EVENTS_MAX];
     uint64_t sweep_ns = load->begin_ns + SWEEP_NS;
@@ -173,7 +183,7 @@ static void loop(loader *load) {
         set_timer(load, wake);
         int n = epoll_wait(load->epoll, events, EVENTS_MAX, -1);
         for (int i = 0; i < n; i++) {
-            qr_client *client = events[i].data.ptr;
+            qr__client *client = events[i].data.ptr;
             uint64_t ticks;
             if (client == NULL) {
                 if (read(load->timer, &ticks, sizeof ticks) < 0)
@@ -200,21 +210,21 @@ static void count_rest(loader *load) {
     for (size_t i = 0; i < load->options->connections; i++) {
         if (load->clients[i].busy)
             count_failure(load, &load->clients[i], &load->result->timed_out);
-        qr_client_close(&load->clients[i]);
+        qr__client_close(&load->clients[i]);
     }
 }
 
 static qr_status prepare(loader *load, qr_error *error) {
-    const qr_load_options *options = load->options;
+    const qr__load_options *options = load->options;
     struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = NULL}};
     load->clients = calloc(options->connections, sizeof *load->clients);
     load->idle = calloc(options->connections, sizeof *load->idle);
-    if (load->clients == NULL || load->idle == NULL || !qr_hdr_init(&load->result->succeeded) ||
-        !qr_hdr_init(&load->result->refused))
+    if (load->clients == NULL || load->idle == NULL || !qr__hdr_init(&load->result->succeeded) ||
+        !qr__hdr_init(&load->result->refused))
         return qr_error_set(error, QR_NO_MEMORY, "no memory for %zu connections",
                             options->connections);
     for (size_t i = options->connections; i-- > 0;) {
-        qr_client_init(&load->clients[i]);
+        qr__client_init(&load->clients[i]);
         make_idle(load, &load->clients[i]);
     }
     load->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -226,10 +236,10 @@ static qr_status prepare(loader *load, qr_error *error) {
     return QR_OK;
 }
 
-qr_status qr_load_run(const qr_load_options *options, qr_load_result *out, qr_error *error) {
+qr_status qr__load_run(const qr__load_options *options, qr__load_result *out, qr_error *error) {
     loader load = {
         .options = options, .result = out, .epoll = -1, .timer = -1, .random = options->seed | 1};
-    *out = (qr_load_result){.seconds = options->seconds};
+    *out = (qr__load_result){.seconds = options->seconds};
     qr_status status = prepare(&load, error);
     if (status == QR_OK) {
         load.begin_ns = load.next_ns = qr_clock_ns();
@@ -248,9 +258,9 @@ qr_status qr_load_run(const qr_load_options *options, qr_load_result *out, qr_er
     return status;
 }
 
-void qr_load_result_deinit(qr_load_result *result) {
+void qr__load_result_deinit(qr__load_result *result) {
     if (result == NULL)
         return;
-    qr_hdr_deinit(&result->succeeded);
-    qr_hdr_deinit(&result->refused);
+    qr__hdr_deinit(&result->succeeded);
+    qr__hdr_deinit(&result->refused);
 }

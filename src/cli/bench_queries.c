@@ -12,7 +12,7 @@ static bool is_blank(qr_text line) {
     return true;
 }
 
-qr_status qr_queries_read(const char *path, qr_queries *out, qr_error *error) {
+qr_status qr__queries_read(const char *path, qr__queries *out, qr_error *error) {
     size_t bytes = 0, lines = 1;
     qr_status status = qr_file_read(path, FILE_MAX_BYTES, &out->data, &bytes, error);
     if (status != QR_OK)
@@ -38,10 +38,10 @@ qr_status qr_queries_read(const char *path, qr_queries *out, qr_error *error) {
     return QR_OK;
 }
 
-void qr_queries_deinit(qr_queries *queries) {
+void qr__queries_deinit(qr__queries *queries) {
     if (queries == NULL)
         return;
     free(queries->items);
     free(queries->data);
-    *queries = (qr_queries){0};
+    *queries = (qr__queries){0};
 }

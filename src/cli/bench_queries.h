@@ -5,15 +5,17 @@
 
 #include "base/base.h"
 
-typedef struct qr_queries {
+typedef struct qr__queries {
     char *data;     /* owned */
     qr_text *items; /* owned; they point into data */
     size_t len;
-} qr_queries;
+} qr__queries;
 
-/** At least one query, or an error that names the file. Zero-initialise `out`; deinit it also after
- * a failure. */
-QR_MUST_USE qr_status qr_queries_read(const char *path, qr_queries *out, qr_error *error);
-void qr_queries_deinit(qr_queries *queries);
+/** Reads at least one query, or fails with an error that names the file: QR_IO, QR_TOO_LARGE,
+ * QR_NO_MEMORY. Zero-initialise `out`; deinit it also after a failure. */
+QR_MUST_USE qr_status qr__queries_read(const char *path, qr__queries *out, qr_error *error);
+
+/** Frees the file's text and the list; NULL is allowed. */
+void qr__queries_deinit(qr__queries *queries);
 
 #endif

@@ -8,23 +8,24 @@
 #define TEXTS              4u /* of a rerank request */
 #define CONTEXT_LINES      8u /* of a span request's passage */
 
-static qr_text query_at(const qr_queries *queries, size_t i) {
+/* The file is a ring: what stands behind its last line is its first. */
+static qr_text query_at(const qr__queries *queries, size_t i) {
     return queries->items[i % queries->len];
 }
 
-static void write_inputs(const qr_queries *queries, size_t i, qr_buf *out) {
+static void write_inputs(const qr__queries *queries, size_t i, qr_buf *out) {
     qr_buf_literal(out, "{\"inputs\":");
     qr_json_text(out, query_at(queries, i));
     qr_buf_byte(out, '}');
 }
 
-static void write_openai(const qr_queries *queries, size_t i, qr_buf *out) {
+static void write_openai(const qr__queries *queries, size_t i, qr_buf *out) {
     qr_buf_literal(out, "{\"model\":\"querent\",\"input\":");
     qr_json_text(out, query_at(queries, i));
     qr_buf_byte(out, '}');
 }
 
-static void write_rerank(const qr_queries *queries, size_t i, qr_buf *out) {
+static void write_rerank(const qr__queries *queries, size_t i, qr_buf *out) {
     qr_buf_literal(out, "{\"query\":");
     qr_json_text(out, query_at(queries, i));
     qr_buf_literal(out, ",\"texts\":");
@@ -36,7 +37,7 @@ static void write_rerank(const qr_queries *queries, size_t i, qr_buf *out) {
 }
 
 /* The lines behind the question stand in for a passage; only its length matters here. */
-static void write_span(const qr_queries *queries, size_t i, qr_buf *out) {
+static void write_span(const qr__queries *queries, size_t i, qr_buf *out) {
     qr_buf context;
     qr_buf_init(&context, BODY_MAX_BYTES);
     for (size_t k = 1; k <= CONTEXT_LINES; k++) {
@@ -53,7 +54,7 @@ static void write_span(const qr_queries *queries, size_t i, qr_buf *out) {
 
 static const struct shape {
     const char *route;
-    void (*write)(const qr_queries *queries, size_t i, qr_buf *out);
+    void (*write)(const qr__queries *queries, size_t i, qr_buf *out);
 } shapes[] = {{"/embed", write_inputs},    {"/predict", write_inputs},
               {"/tokenize", write_inputs}, {"/v1/embeddings", write_openai},
               {"/rerank", write_rerank},   {"/span", write_span}};
@@ -65,11 +66,12 @@ static const struct shape *find_shape(const char *route) {
     return NULL;
 }
 
-bool qr_requests_need_queries(const char *route) {
+bool qr__requests_need_queries(const char *route) {
     return find_shape(route) != NULL;
 }
 
-static void write_request(const qr_requests_options *options, qr_text body, bool get, qr_buf *out) {
+static void write_request(const qr__requests_options *options, qr_text body, bool get,
+                          qr_buf *out) {
     qr_buf_printf(out, "%s %s HTTP/1.1\r\nHost: %s\r\n", get ? "GET" : "POST", options->route,
                   options->host);
     if (options->budget_ms > 0)
@@ -80,8 +82,8 @@ static void write_request(const qr_requests_options *options, qr_text body, bool
     qr_buf_text(out, body);
 }
 
-qr_status qr_requests_build(const qr_requests_options *options, const qr_queries *queries,
-                            qr_requests *out, qr_error *error) {
+qr_status qr__requests_build(const qr__requests_options *options, const qr__queries *queries,
+                             qr__requests *out, qr_error *error) {
     const struct shape *shape = find_shape(options->route);
     size_t len = shape == NULL ? 1 : queries->len;
     size_t *ends = calloc(len, sizeof *ends);
@@ -111,10 +113,10 @@ qr_status qr_requests_build(const qr_requests_options *options, const qr_queries
     return QR_OK;
 }
 
-void qr_requests_deinit(qr_requests *requests) {
+void qr__requests_deinit(qr__requests *requests) {
     if (requests == NULL)
         return;
     free(requests->items);
     qr_buf_deinit(&requests->bytes);
-    *requests = (qr_requests){0};
+    *requests = (qr__requests){0};
 }

@@ -5,25 +5,28 @@
 
 #include "cli/bench_queries.h"
 
-typedef struct qr_requests {
+typedef struct qr__requests {
     qr_buf bytes;   /* all requests end to end */
     qr_text *items; /* owned; they point into bytes */
     size_t len;
-} qr_requests;
+} qr__requests;
 
-typedef struct qr_requests_options {
+typedef struct qr__requests_options {
     const char *host;  /* for the Host header: "127.0.0.1:8080" */
     const char *route; /* "/embed"; a route that takes no body becomes one GET */
     size_t budget_ms;  /* X-Request-Budget-Ms; 0: no such header */
-} qr_requests_options;
+} qr__requests_options;
 
 /** True when requests to this route carry a query. */
-bool qr_requests_need_queries(const char *route);
+bool qr__requests_need_queries(const char *route);
 
-/** `queries` may be NULL for a route that needs none. Deinit `out` also after a failure. */
-QR_MUST_USE qr_status qr_requests_build(const qr_requests_options *options,
-                                        const qr_queries *queries, qr_requests *out,
-                                        qr_error *error);
-void qr_requests_deinit(qr_requests *requests);
+/** Builds all requests, before any clock runs. `queries` may be NULL for a route that needs none.
+ * QR_NO_MEMORY: they do not fit into 1 GiB, or one not into 1 MiB. Deinit `out` also then. */
+QR_MUST_USE qr_status qr__requests_build(const qr__requests_options *options,
+                                         const qr__queries *queries, qr__requests *out,
+                                         qr_error *error);
+
+/** Frees the bytes and the list; NULL is allowed. */
+void qr__requests_deinit(qr__requests *requests);
 
 #endif

@@ -16,6 +16,7 @@ static size_t bucket_of(uint64_t value) {
     return (size_t)shift * HALF + (size_t)(value >> shift);
 }
 
+/* The middle of a bucket, the inverse of bucket_of. */
 static double middle_of(size_t bucket) {
     if (bucket < 2 * HALF)
         return (double)bucket;
@@ -24,19 +25,19 @@ static double middle_of(size_t bucket) {
     return (double)low + (double)((UINT64_C(1) << shift) - 1) / 2;
 }
 
-bool qr_hdr_init(qr_hdr *hdr) {
-    *hdr = (qr_hdr){.counts = calloc(BUCKETS, sizeof *hdr->counts)};
+bool qr__hdr_init(qr__hdr *hdr) {
+    *hdr = (qr__hdr){.counts = calloc(BUCKETS, sizeof *hdr->counts)};
     return hdr->counts != NULL;
 }
 
-void qr_hdr_deinit(qr_hdr *hdr) {
+void qr__hdr_deinit(qr__hdr *hdr) {
     if (hdr == NULL)
         return;
     free(hdr->counts);
-    *hdr = (qr_hdr){0};
+    *hdr = (qr__hdr){0};
 }
 
-void qr_hdr_record(qr_hdr *hdr, uint64_t value) {
+void qr__hdr_record(qr__hdr *hdr, uint64_t value) {
     value = value > QR_HDR_MAX ? QR_HDR_MAX : value;
     hdr->counts[bucket_of(value)]++;
     if (hdr->total == 0 || value < hdr->min)
@@ -47,7 +48,7 @@ void qr_hdr_record(qr_hdr *hdr, uint64_t value) {
     hdr->sum += (double)value;
 }
 
-double qr_hdr_percentile(const qr_hdr *hdr, double percent) {
+double qr__hdr_percentile(const qr__hdr *hdr, double percent) {
     /* Less a hair: 99.9 % of 1000 is 999, not the 999.0000000000001 of binary fractions. */
     uint64_t rank = (uint64_t)ceil(percent / 100 * (double)hdr->total - 1e-6);
     uint64_t seen = 0;
@@ -62,6 +63,6 @@ double qr_hdr_percentile(const qr_hdr *hdr, double percent) {
     return (double)hdr->max;
 }
 
-double qr_hdr_mean(const qr_hdr *hdr) {
+double qr__hdr_mean(const qr__hdr *hdr) {
     return hdr->total == 0 ? 0 : hdr->sum / (double)hdr->total;
 }

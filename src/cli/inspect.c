@@ -61,8 +61,8 @@ static void print_text(const qr_pipeline *pipeline, qr_buf *out) {
                   tokenizer->lowercase ? "lower-cased" : "cased", tokenizer->vocab, model->vocab);
     qr_buf_printf(out, "longest     %zu tokens (%zu positions)\n", qr_pipeline_max_tokens(pipeline),
                   model->positions);
-    qr_buf_printf(out, "plan        %s on %s: %s\n", qr_precision_name(plan->precision), plan->isa,
-                  plan->reason);
+    qr_buf_printf(out, "plan        %s on %s: %s\n", qr_precision_name(plan->precision),
+                  plan->target, plan->reason);
     qr_buf_printf(out, "memory      %.1f MiB of packed weights\n", mib(plan->weight_bytes));
     qr_buf_printf(out, "operations  %.1f million a token; %.0f million for a query of 9 tokens\n",
                   operations(model, 1) / 1e6, operations(model, 9) / 1e6);
@@ -124,7 +124,7 @@ static void print_json(const qr_pipeline *pipeline, qr_buf *out) {
     qr_buf_printf(out, "\"handle_chinese_chars\":%s,\"model_max_length\":%zu},\"plan\":{",
                   bool_name(tokenizer->handle_chinese_chars), tokenizer->model_max_length);
     json_pair(out, "precision", qr_precision_name(plan->precision));
-    json_pair(out, "isa", plan->isa);
+    json_pair(out, "isa", plan->target);
     json_pair(out, "reason", plan->reason);
     qr_buf_printf(out, "\"fallbacks\":%zu,\"weight_bytes\":%zu,", plan->fallbacks,
                   plan->weight_bytes);
@@ -133,18 +133,19 @@ static void print_json(const qr_pipeline *pipeline, qr_buf *out) {
 }
 
 int qr_cli_inspect(int argc, char **argv) {
-    qr_cli_model model = QR_CLI_MODEL_DEFAULT;
+    qr__cli_model model = {0};
     bool json = false;
-    const qr_flag flags[] = {
-        {"json", QR_FLAG_BOOL, &json, .help = "as one JSON object"}, QR_CLI_PLAN_FLAGS(model), {0}};
-    const qr_command command = {"inspect",
-                                "Says what the model in the directory PATH is, what it costs, and "
-                                "how this machine would run it.",
-                                flags, "PATH"};
+    const qr__flag flags[] = {{"json", QR_FLAG_BOOL, &json, .help = "print one JSON object"},
+                              QR_CLI_PLAN_FLAGS(model),
+                              {0}};
+    const qr__command command = {"inspect",
+                                 "Says what the model in the directory PATH is, what it costs, and "
+                                 "how this machine would run it.",
+                                 flags, "PATH"};
     qr_pipeline *pipeline = NULL;
-    int code = qr_flags_parse(&command, argc, argv, &model.dir);
+    int code = qr__flags_parse(&command, argc, argv, &model.dir);
     if (code == QR_FLAGS_GO)
-        code = qr_cli_model_load(&command, &model, &pipeline);
+        code = qr__cli_model_load(&command, &model, &pipeline);
     if (code != QR_FLAGS_GO)
         return code;
     qr_buf out;
@@ -153,7 +154,7 @@ int qr_cli_inspect(int argc, char **argv) {
         print_json(pipeline, &out);
     else
         print_text(pipeline, &out);
-    code = qr_cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
+    code = qr__cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
     qr_buf_deinit(&out);
     qr_pipeline_destroy(pipeline);
     return code;

@@ -29,8 +29,8 @@ typedef struct reader {
 } reader;
 
 typedef struct block {
-    const qr_lines *work;
-    qr_line *lines; /* [groups * work->group] */
+    const qr__lines *work;
+    qr__line *lines; /* [groups * work->group] */
     size_t len;
     qr_buf *outs; /* [groups] */
     size_t groups;
@@ -65,7 +65,7 @@ static bool read_more(reader *in) {
 }
 
 /* The next line that is wholly there, or the last one. */
-static bool take_line(reader *in, qr_line *out) {
+static bool take_line(reader *in, qr__line *out) {
     const char *data = in->buf.data;
     size_t left = in->buf.len - in->scanned;
     const char *end = left == 0 ? NULL : memchr(data + in->scanned, '\n', left);
@@ -75,7 +75,7 @@ static bool take_line(reader *in, qr_line *out) {
             return false;
     }
     size_t stop = end == NULL ? in->buf.len : (size_t)(end - data);
-    *out = (qr_line){{data + in->at, stop - in->at}, ++in->number};
+    *out = (qr__line){{data + in->at, stop - in->at}, ++in->number};
     in->at = in->scanned = end == NULL ? stop : stop + 1;
     return true;
 }
@@ -98,6 +98,7 @@ static size_t groups_of(const block *b) {
     return (b->len + b->work->group - 1) / b->work->group;
 }
 
+/* Takes groups from the block until none is left. Whoever is fast takes more. */
 static void work_on(block *b, void *worker) {
     size_t groups = groups_of(b);
     for (;;) {
@@ -137,21 +138,21 @@ static bool run_block(block *b, helper *helpers) {
         if (helpers[i].started)
             pthread_join(helpers[i].thread, NULL);
     for (size_t group = 0; group < groups_of(b); group++) {
-        if (atomic_load(&b->failed) || !qr_cli_write(&b->outs[group]))
+        if (atomic_load(&b->failed) || !qr__cli_write(&b->outs[group]))
             return false;
         qr_buf_reset(&b->outs[group]);
     }
     return true;
 }
 
-void qr_line_refuse(const char *command, const qr_line *line, const char *message, qr_buf *out) {
+void qr__line_refuse(const char *command, const qr__line *line, const char *message, qr_buf *out) {
     fprintf(stderr, "querent %s: line %zu: %s\n", command, line->number, message);
     qr_buf_literal(out, "{\"error\":");
     qr_json_text(out, qr_text_of(message));
     qr_buf_literal(out, "}\n");
 }
 
-int qr_lines_map(const qr_lines *lines) {
+int qr__lines_map(const qr__lines *lines) {
     block b = {.work = lines, .groups = GROUPS_PER_THREAD * lines->threads};
     reader in = {0};
     bool good = false;

@@ -45,21 +45,21 @@ static int print_help(void) {
     qr_buf out;
     qr_buf_init(&out, HELP_MAX_BYTES);
     write_help(&out);
-    bool written = qr_cli_write(&out);
+    bool written = qr__cli_write(&out);
     qr_buf_deinit(&out);
     return written ? QR_EXIT_OK : QR_EXIT_FAULT;
 }
 
 int qr_cli_version(int argc, char **argv) {
-    static const qr_flag flags[] = {{0}};
-    static const qr_command about = {"version", "Prints querent's version.", flags, NULL};
-    int code = qr_flags_parse(&about, argc, argv, NULL);
+    static const qr__flag flags[] = {{0}};
+    static const qr__command about = {"version", "Prints querent's version.", flags, NULL};
+    int code = qr__flags_parse(&about, argc, argv, NULL);
     if (code != QR_FLAGS_GO)
         return code;
     qr_buf out;
     qr_buf_init(&out, HELP_MAX_BYTES);
     qr_buf_literal(&out, "querent " QR_VERSION "\n");
-    bool written = qr_cli_write(&out);
+    bool written = qr__cli_write(&out);
     qr_buf_deinit(&out);
     return written ? QR_EXIT_OK : QR_EXIT_FAULT;
 }

@@ -1,10 +1,14 @@
 /* cli/model_options.h: the options that every command with a model shares, and the load that
  * follows them.
  *
- *     qr_cli_model model = QR_CLI_MODEL_DEFAULT;
- *     const qr_flag flags[] = {QR_CLI_MODEL_FLAGS(model), {0}};
- *     ...qr_flags_parse...
- *     code = qr_cli_model_load(&command, &model, &pipeline);
+ *     qr__cli_model model = {0};
+ *     const qr__flag flags[] = {QR_CLI_MODEL_FLAGS(model), {0}};
+ *     ...qr__flags_parse...
+ *     code = qr__cli_model_load(&command, &model, &pipeline);
+ *
+ * Precision, device and threads are `querent serve`'s options with other defaults: a tool takes the
+ * model's own arithmetic on the CPU unless it is told otherwise, so that its numbers can be
+ * compared between machines.
  */
 #ifndef QR_CLI_MODEL_OPTIONS_H
 #define QR_CLI_MODEL_OPTIONS_H
@@ -12,24 +16,17 @@
 #include "cli/flags.h"
 #include "pipeline/pipeline.h"
 
-typedef struct qr_cli_model {
-    const char *dir;       /* NULL until it is given */
-    const char *precision; /* "auto", "f32", "bf16", "int8" */
-    const char *device;    /* "cpu", "cuda[:N]", "auto" */
-    size_t threads;        /* 0: one a core */
-} qr_cli_model;
+/** Zero-initialise; qr__flags_parse fills it. */
+typedef struct qr__cli_model {
+    const char *dir; /* NULL until it is given */
+    qr_option_value precision, device, threads;
+} qr__cli_model;
 
-#define QR_CLI_MODEL_DEFAULT ((qr_cli_model){.precision = "f32", .device = "cpu"})
+#define QR_CLI_THREADS_FLAG(model) qr__flag_option(QR_OPTION_THREADS, "0", &(model).threads)
 
 #define QR_CLI_PLAN_FLAGS(model)                                                                   \
-    {"precision", QR_FLAG_TEXT, &(model).precision, .value = "P",                                  \
-     .help = "auto, f32, bf16 or int8 (default f32)"},                                             \
-        {"device", QR_FLAG_TEXT, &(model).device, .value = "D",                                    \
-         .help = "cpu, cuda[:N] or auto (default cpu)"},                                           \
-    {                                                                                              \
-        "threads", QR_FLAG_NUMBER, &(model).threads, .max = QR_LIMIT_THREADS, .value = "N",        \
-                                                     .help = "threads; 0, the default: one a core" \
-    }
+    qr__flag_option(QR_OPTION_PRECISION, "f32", &(model).precision),                               \
+        qr__flag_option(QR_OPTION_DEVICE, "cpu", &(model).device), QR_CLI_THREADS_FLAG(model)
 
 #define QR_CLI_DIR_FLAG(model)                                                                     \
     {                                                                                              \
@@ -39,16 +36,13 @@ typedef struct qr_cli_model {
 
 #define QR_CLI_MODEL_FLAGS(model) QR_CLI_DIR_FLAG(model), QR_CLI_PLAN_FLAGS(model)
 
-/** The threads to use: as asked, else one a core. At least 1. */
-size_t qr_cli_model_threads(const qr_cli_model *model);
+/** Loads the model. QR_FLAGS_GO and *out (returns owned), or, after a message on stderr, the exit
+ * code. */
+QR_MUST_USE int qr__cli_model_load(const qr__command *command, const qr__cli_model *model,
+                                   qr_pipeline **out);
 
-/** Checks precision and device and loads the model. QR_FLAGS_GO and *out (owned by the caller), or,
- * after a message on stderr, the exit code. */
-QR_MUST_USE int qr_cli_model_load(const qr_command *command, const qr_cli_model *model,
-                                  qr_pipeline **out);
-
-/** As qr_cli_model_load for a model of `kind`; another one is refused. */
-QR_MUST_USE int qr_cli_model_load_kind(const qr_command *command, const qr_cli_model *model,
-                                       qr_kind kind, qr_pipeline **out);
+/** As qr__cli_model_load for a model of `kind`; another one is refused. */
+QR_MUST_USE int qr__cli_model_load_kind(const qr__command *command, const qr__cli_model *model,
+                                        qr_kind kind, qr_pipeline **out);
 
 #endif

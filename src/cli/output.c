@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-bool qr_cli_write(const qr_buf *out) {
+bool qr__cli_write(const qr_buf *out) {
     if (qr_buf_failed(out)) {
         fprintf(stderr, "querent: no memory for the output\n");
         return false;

@@ -7,6 +7,6 @@
 
 /** Writes all of `out` to stdout (unbuffered: do not mix with stdio). False, after a message on
  * stderr, when it cannot, or when the buffer itself had failed. */
-QR_MUST_USE bool qr_cli_write(const qr_buf *out);
+QR_MUST_USE bool qr__cli_write(const qr_buf *out);
 
 #endif

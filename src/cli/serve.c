@@ -19,7 +19,7 @@ static int print_help(void) {
                          "flags win over the environment, the environment over the file.\n\n");
     qr_config_help(&out);
     qr_buf_literal(&out, "  --help                             print this and exit\n");
-    bool written = qr_cli_write(&out);
+    bool written = qr__cli_write(&out);
     qr_buf_deinit(&out);
     return written ? QR_EXIT_OK : QR_EXIT_FAULT;
 }

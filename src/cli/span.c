@@ -44,7 +44,9 @@ static reader *reader_create(const qr_pipeline *pipeline, const qr_span_options 
     self->options = options;
     self->spans = calloc(options->top_k, sizeof *self->spans);
     if (self->spans == NULL ||
-        qr_context_create(qr_pipeline_engine(pipeline), NULL, qr_pipeline_max_tokens(pipeline), 1,
+        qr_context_create(qr_pipeline_engine(pipeline),
+                          &(qr_context_options){.tokens_max = qr_pipeline_max_tokens(pipeline),
+                                                .sequences_max = 1},
                           &self->context, error) != QR_OK) {
         reader_destroy(self);
         return NULL;
@@ -136,7 +138,8 @@ static const char *answer_line(reader *self, const json_t *line, qr_buf *out) {
     }
 }
 
-static bool span_lines(void *worker, const qr_line *lines, size_t len, qr_buf *out) {
+/* A line that is refused keeps its place in the output, and the rest of the group goes on. */
+static bool span_lines(void *worker, const qr__line *lines, size_t len, qr_buf *out) {
     reader *self = worker;
     for (size_t i = 0; i < len; i++) {
         json_error_t error;
@@ -149,7 +152,7 @@ static bool span_lines(void *worker, const qr_line *lines, size_t len, qr_buf *o
             fault = answer_line(self, line, out);
         json_decref(line);
         if (fault != NULL) {
-            qr_line_refuse("span", &lines[i], fault, out);
+            qr__line_refuse("span", &lines[i], fault, out);
             self->bad_line = true;
         }
     }
@@ -165,7 +168,7 @@ static int answer_all(const qr_pipeline *pipeline, const qr_span_options *option
            (workers[made] = reader_create(pipeline, options, &error)) != NULL)
         made++;
     if (made == threads)
-        code = qr_lines_map(&(qr_lines){workers, threads, GROUP_LINES, span_lines});
+        code = qr__lines_map(&(qr__lines){workers, threads, GROUP_LINES, span_lines});
     else
         fprintf(stderr, "querent span: %s\n", error.message);
     for (size_t i = 0; i < made; i++) {
@@ -178,40 +181,40 @@ static int answer_all(const qr_pipeline *pipeline, const qr_span_options *option
 }
 
 /* What holds for every line is said once, before any is read. */
-static int check(const qr_command *command, const qr_pipeline *pipeline,
+static int check(const qr__command *command, const qr_pipeline *pipeline,
                  const qr_span_options *options) {
     size_t longest = qr_pipeline_max_tokens(pipeline);
     if (options->max_seq_len > longest)
-        return qr_flags_refuse(command, "--max-seq-len %zu: the model takes %zu tokens at most",
-                               options->max_seq_len, longest);
+        return qr__flags_refuse(command, "--max-seq-len %zu: the model takes %zu tokens at most",
+                                options->max_seq_len, longest);
     size_t window =
         options->max_seq_len > 0 ? options->max_seq_len : qr_min(longest, QR_SPAN_DEFAULT_SEQ_LEN);
     if (options->doc_stride > window)
-        return qr_flags_refuse(command, "--doc-stride %zu: must not be above --max-seq-len (%zu)",
-                               options->doc_stride, window);
+        return qr__flags_refuse(command, "--doc-stride %zu: must not be above --max-seq-len (%zu)",
+                                options->doc_stride, window);
     return QR_FLAGS_GO;
 }
 
 int qr_cli_span(int argc, char **argv) {
-    qr_cli_model model = QR_CLI_MODEL_DEFAULT;
+    qr__cli_model model = {0};
     qr_span_options options = QR_SPAN_OPTIONS_DEFAULT;
     bool no_align = false;
-    const qr_flag flags[] = {
+    const qr__flag flags[] = {
         QR_CLI_MODEL_FLAGS(model),
-        {"top-k", QR_FLAG_NUMBER, &options.top_k, 1, QR_LIMIT_TOP_K, "N",
-         "most answers (default 1)", false},
-        {"max-answer-len", QR_FLAG_NUMBER, &options.max_answer_len, 1, QR_LIMIT_POSITIONS, "N",
-         "longest answer in tokens (default 15)", false},
-        {"doc-stride", QR_FLAG_NUMBER, &options.doc_stride, 1, QR_LIMIT_POSITIONS, "N",
-         "tokens that windows share (default half a window, at most 128)", false},
-        {"max-seq-len", QR_FLAG_NUMBER, &options.max_seq_len, 1, QR_LIMIT_POSITIONS, "N",
-         "longest window in tokens (default 384, or what the model takes)", false},
+        {"top-k", QR_FLAG_NUMBER, &options.top_k, .min = 1, .max = QR_LIMIT_TOP_K, .value = "N",
+         .help = "most answers [default 1]"},
+        {"max-answer-len", QR_FLAG_NUMBER, &options.max_answer_len, .min = 1,
+         .max = QR_LIMIT_POSITIONS, .value = "N", .help = "longest answer in tokens [default 15]"},
+        {"doc-stride", QR_FLAG_NUMBER, &options.doc_stride, .min = 1, .max = QR_LIMIT_POSITIONS,
+         .value = "N", .help = "tokens that windows share [default half a window, at most 128]"},
+        {"max-seq-len", QR_FLAG_NUMBER, &options.max_seq_len, .min = 1, .max = QR_LIMIT_POSITIONS,
+         .value = "N", .help = "longest window in tokens [default 384, or what the model takes]"},
         {"handle-impossible", QR_FLAG_BOOL, &options.handle_impossible,
          .help = "let \"no answer\" compete, as an empty one"},
         {"no-align-to-words", QR_FLAG_BOOL, &no_align,
          .help = "let answers begin and end in words"},
         {0}};
-    const qr_command command = {
+    const qr__command command = {
         "span",
         "Reads JSON lines {\"question\":...,\"context\":...} from stdin and prints the answer\n"
         "{\"score\",\"start\",\"end\",\"answer\"} of each (a list where there are none or "
@@ -219,14 +222,14 @@ int qr_cli_span(int argc, char **argv) {
         "A line that cannot be answered becomes {\"error\":...}; the exit code is then 1.",
         flags, NULL};
     qr_pipeline *pipeline = NULL;
-    int code = qr_flags_parse(&command, argc, argv, NULL);
+    int code = qr__flags_parse(&command, argc, argv, NULL);
     options.align_to_words = !no_align;
     if (code == QR_FLAGS_GO)
-        code = qr_cli_model_load_kind(&command, &model, QR_KIND_SPAN, &pipeline);
+        code = qr__cli_model_load_kind(&command, &model, QR_KIND_SPAN, &pipeline);
     if (code == QR_FLAGS_GO)
         code = check(&command, pipeline, &options);
     if (code == QR_FLAGS_GO)
-        code = answer_all(pipeline, &options, qr_cli_model_threads(&model));
+        code = answer_all(pipeline, &options, model.threads.number);
     qr_pipeline_destroy(pipeline);
     return code;
 }

@@ -58,7 +58,7 @@ static void print_encoding(const qr_tokenizer *tokenizer, const qr_encoding *enc
     qr_buf_literal(out, "]}\n");
 }
 
-static bool tokenize_lines(void *state, const qr_line *lines, size_t len, qr_buf *out) {
+static bool tokenize_lines(void *state, const qr__line *lines, size_t len, qr_buf *out) {
     worker *self = state;
     const qr_encode_options options = {.special = true};
     for (size_t i = 0; i < len; i++) {
@@ -68,7 +68,7 @@ static bool tokenize_lines(void *state, const qr_line *lines, size_t len, qr_buf
             print_encoding(self->tokenizer, &self->encoding, lines[i].text, out);
             continue;
         }
-        qr_line_refuse("tokenize", &lines[i], qr_status_sentence(status), out);
+        qr__line_refuse("tokenize", &lines[i], qr_status_sentence(status), out);
         self->bad_line = true;
     }
     return true;
@@ -83,7 +83,7 @@ static int tokenize(const qr_tokenizer *tokenizer, size_t threads) {
             all[i].tokenizer = tokenizer;
             workers[i] = &all[i];
         }
-        code = qr_lines_map(&(qr_lines){workers, threads, GROUP_LINES, tokenize_lines});
+        code = qr__lines_map(&(qr__lines){workers, threads, GROUP_LINES, tokenize_lines});
     } else {
         fprintf(stderr, "querent tokenize: no memory\n");
     }
@@ -98,12 +98,9 @@ static int tokenize(const qr_tokenizer *tokenizer, size_t threads) {
 }
 
 int qr_cli_tokenize(int argc, char **argv) {
-    qr_cli_model model = QR_CLI_MODEL_DEFAULT;
-    const qr_flag flags[] = {QR_CLI_DIR_FLAG(model),
-                             {"threads", QR_FLAG_NUMBER, &model.threads, .max = QR_LIMIT_THREADS,
-                              .value = "N", .help = "threads; 0, the default: one a core"},
-                             {0}};
-    const qr_command command = {
+    qr__cli_model model = {0};
+    const qr__flag flags[] = {QR_CLI_DIR_FLAG(model), QR_CLI_THREADS_FLAG(model), {0}};
+    const qr__command command = {
         "tokenize",
         "Reads lines from stdin and prints {\"ids\",\"tokens\",\"offsets\"} of each, one a line, "
         "in order.\n"
@@ -111,11 +108,11 @@ int qr_cli_tokenize(int argc, char **argv) {
         flags, NULL};
     qr_tokenizer *tokenizer = NULL;
     qr_error error = {0};
-    int code = qr_flags_parse(&command, argc, argv, NULL);
+    int code = qr__flags_parse(&command, argc, argv, NULL);
     if (code != QR_FLAGS_GO)
         return code;
     if (qr_tokenizer_load(model.dir, &tokenizer, &error) == QR_OK) {
-        code = tokenize(tokenizer, qr_cli_model_threads(&model));
+        code = tokenize(tokenizer, model.threads.number);
     } else {
         fprintf(stderr, "querent tokenize: %s\n", error.message);
         code = QR_EXIT_FAULT;

@@ -5,8 +5,11 @@
 
 #include "config/option.h"
 
-static const char flag_prefix[] = "--";
+#define FLAG_PREFIX     "--"
+#define FLAG_PREFIX_LEN (sizeof FLAG_PREFIX - 1)
 
+/* The lowest layer goes through the same door as the others, so a default that its own row would
+ * refuse cannot pass any test. */
 static qr_status load_defaults(qr_config *config, qr_error *error) {
     for (qr_option option = 0; option < QR_OPTION_COUNT; option++) {
         bool list = qr__option_rows[option].type == QR_OPTION_TYPE_LIST;
@@ -37,7 +40,7 @@ static size_t split(const char *value, qr_text *items, size_t items_max) {
 static qr_status load_variable(qr_config *config, qr_option option, qr_error *error) {
     char name[QR__OPTION_NAME_BYTES];
     qr_text items[LIST_ITEMS_MAX];
-    qr__option_variable(option, name);
+    qr__option_variable(qr_option_name(option), name);
     const char *value = getenv(name);
     if (value == NULL || *value == '\0') /* an empty variable is how shells say "not set" */
         return QR_OK;
@@ -49,19 +52,25 @@ static qr_status load_variable(qr_config *config, qr_option option, qr_error *er
                           error);
 }
 
+/* Variables that nothing knows are other programs' business, but one that was an option's is a
+ * setting that would be lost without a word. */
+static qr_status refuse_renamed_variables(qr_error *error) {
+    for (size_t i = 0; i < qr__option_renames_len; i++) {
+        char old[QR__OPTION_NAME_BYTES], now[QR__OPTION_NAME_BYTES];
+        qr__option_variable(qr__option_renames[i].old, old);
+        qr__option_variable(qr_option_name(qr__option_renames[i].now), now);
+        const char *value = getenv(old);
+        if (value != NULL && *value != '\0')
+            return qr_error_set(error, QR_BAD_OPTION, "%s: is now %s", old, now);
+    }
+    return QR_OK;
+}
+
 static qr_status load_environment(qr_config *config, qr_error *error) {
-    qr_status status = QR_OK;
+    qr_status status = refuse_renamed_variables(error);
     for (qr_option option = 0; option < QR_OPTION_COUNT && status == QR_OK; option++)
         status = load_variable(config, option, error);
     return status;
-}
-
-static qr_status refuse_unknown(qr_text word, qr_text name, qr_error *error) {
-    const char *nearest = qr__option_nearest(name);
-    return qr_error_set(error, QR_BAD_OPTION, "%.*s: unknown option%s%s%s",
-                        (int)qr_min(word.len, 200), word.data,
-                        nearest == NULL ? "" : "; did you mean `--", nearest == NULL ? "" : nearest,
-                        nearest == NULL ? "" : "`?");
 }
 
 /* One flag at argv[*at]: its option and value; *at moves behind it. */
@@ -69,13 +78,13 @@ static qr_status next_flag(int argc, char **argv, int *at, qr_option *option, qr
                            qr_error *error) {
     const char *word = argv[*at];
     size_t len = strcspn(word, "=");
-    if (strncmp(word, flag_prefix, sizeof flag_prefix - 1) != 0 || word[2] == '\0')
+    if (strncmp(word, FLAG_PREFIX, FLAG_PREFIX_LEN) != 0 || word[FLAG_PREFIX_LEN] == '\0')
         return qr_error_set(error, QR_BAD_OPTION,
                             "%.200s: unexpected argument; options begin with --", word);
-    qr_text name = {word + 2, len < 2 ? 0 : len - 2};
+    qr_text name = {word + FLAG_PREFIX_LEN, len - FLAG_PREFIX_LEN};
     *option = qr__option_find(name);
     if (*option == QR_OPTION_COUNT)
-        return refuse_unknown((qr_text){word, len}, name, error);
+        return qr__option_unknown("", FLAG_PREFIX, name, error);
     (*at)++;
     if (word[len] == '=')
         *value = qr_text_of(word + len + 1);
@@ -113,6 +122,8 @@ static qr_status load_flags(qr_config *config, int argc, char **argv, qr_option 
     return status;
 }
 
+/* Only what is certainly this machine. No name but localhost is taken for it: what another one
+ * resolves to may change tomorrow. */
 static bool is_loopback(const char *host) {
     struct in_addr v4;
     struct in6_addr v6;
@@ -173,23 +184,27 @@ void qr_config_destroy(qr_config *config) {
 }
 
 size_t qr_config_number(const qr_config *config, qr_option option) {
-    return config->values[option].number;
+    return config->settings[option].value.number;
 }
 
 bool qr_config_flag(const qr_config *config, qr_option option) {
-    return config->values[option].flag;
+    return config->settings[option].value.flag;
+}
+
+size_t qr_config_choice(const qr_config *config, qr_option option) {
+    return config->settings[option].value.choice;
 }
 
 const char *qr_config_text(const qr_config *config, qr_option option) {
-    const char *text = config->values[option].text;
-    return text == NULL || *text == '\0' ? NULL : text;
+    const char *text = config->settings[option].value.text;
+    return *text == '\0' ? NULL : text;
 }
 
 size_t qr_config_list(const qr_config *config, qr_option option, const char *const **items) {
-    *items = config->values[option].items;
-    return config->values[option].items_len;
+    *items = config->settings[option].items;
+    return config->settings[option].items_len;
 }
 
 const char *qr_config_source(const qr_config *config, qr_option option) {
-    return config->values[option].source;
+    return config->settings[option].source;
 }

@@ -7,7 +7,11 @@
  *
  * The same row gives `--port`, `QUERENT_PORT`, the YAML key `port` and the line of --help. A fault
  * names option and source:
- * "--port 99999: ...", "QUERENT_PORT=99999: ...", "querent.yaml:3: port: 99999: ...".
+ *
+ *     --port 99999: must be a whole number in 0..65535
+ *     QUERENT_PORT=99999: must be ...
+ *     querent.yaml:3: port: 99999: must be ...
+ *
  * docs/CONFIG.md has the rules. Threads: const after load.
  */
 #ifndef QR_CONFIG_H
@@ -25,16 +29,31 @@ typedef enum qr_option {
 
 typedef struct qr_config qr_config;
 
-/** argv without "querent serve". QR_BAD_OPTION: unknown option, bad value, unreadable file, a
- * --host that other machines can reach without --allow-remote. *out is owned: qr_config_destroy. */
+/** Reads all sources; argv is what stands behind "querent serve". QR_BAD_OPTION: unknown option,
+ * bad value, unreadable file, a --host that other machines can reach without --allow-remote;
+ * QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr_config_load(int argc, char **argv, qr_config **out, qr_error *error);
+
+/** Frees the config with all that its accessors returned; NULL is allowed. */
 void qr_config_destroy(qr_config *config);
 
-/* Each asks for an option of its own type (CHOICE is a text). What is returned lives as long as the
- * config. */
+/* Accessors, each for options of its own types; their values live as long as the config. */
+
+/** NUMBER; THREADS, which is never 0 here. */
 size_t qr_config_number(const qr_config *config, qr_option option);
+
+/** FLAG. */
 bool qr_config_flag(const qr_config *config, qr_option option);
-const char *qr_config_text(const qr_config *config, qr_option option); /* NULL when empty */
+
+/** CHOICE: the choice's place in the table's "a|b|c", which is the order of the enum that the user
+ * casts it to: qr_log_level, qr_log_format, qr_precision (tests hold them to the table). */
+size_t qr_config_choice(const qr_config *config, qr_option option);
+
+/** TEXT and DEVICE; NULL when empty. A DEVICE is well formed; whether this build and machine have
+ * it is the engine's to say. */
+const char *qr_config_text(const qr_config *config, qr_option option);
+
+/** LIST: points *items at them and returns how many they are. */
 size_t qr_config_list(const qr_config *config, qr_option option, const char *const **items);
 
 /** Where the value came from, for messages of those who find fault with it later: "--host",
@@ -43,5 +62,27 @@ const char *qr_config_source(const qr_config *config, qr_option option);
 
 /** Appends the help text of all options, from the table. */
 void qr_config_help(qr_buf *out);
+
+/* Single options, for commands that share some with `querent serve`. */
+
+/** A scalar option's value, in the member of its type. */
+typedef union qr_option_value {
+    size_t number;    /* NUMBER, THREADS */
+    bool flag;        /* FLAG */
+    size_t choice;    /* CHOICE */
+    const char *text; /* TEXT, DEVICE; borrowed */
+} qr_option_value;
+
+/** The option's name, without dashes. */
+const char *qr_option_name(qr_option option);
+
+/** The value that `text` (borrowed) gives a scalar option on a command line. QR_BAD_OPTION, with
+ * the message that qr_config_load gives for the flag. */
+QR_MUST_USE qr_status qr_option_parse(qr_option option, const char *text, qr_option_value *out,
+                                      qr_error *error);
+
+/** Appends one option's line of help: the flag, padded to `column` characters, what it means,
+ * bounds, and the default (`fallback`, or the table's when NULL). */
+void qr_option_help(qr_option option, const char *fallback, int column, qr_buf *out);
 
 #endif

@@ -7,12 +7,15 @@
 
 typedef enum qr__option_type {
     QR_OPTION_TYPE_NUMBER,
+    QR_OPTION_TYPE_THREADS,
     QR_OPTION_TYPE_FLAG,
     QR_OPTION_TYPE_TEXT,
     QR_OPTION_TYPE_CHOICE,
+    QR_OPTION_TYPE_DEVICE,
     QR_OPTION_TYPE_LIST
 } qr__option_type;
 
+/** A row of the table; config/options.h says what each type makes of the members. */
 typedef struct qr__option_row {
     const char *name;
     qr__option_type type;
@@ -24,19 +27,26 @@ typedef struct qr__option_row {
 
 extern const qr__option_row qr__option_rows[QR_OPTION_COUNT];
 
-/** An option's value. Only the members of its type mean something. */
-typedef struct qr__value {
-    size_t number;
-    bool flag;
-    const char *text;   /* in the config's arena */
-    const char **items; /* likewise */
+/** An old name, and the option that has another one now. */
+typedef struct qr__option_rename {
+    const char *old;
+    qr_option now;
+} qr__option_rename;
+
+extern const qr__option_rename qr__option_renames[];
+extern const size_t qr__option_renames_len;
+
+/** What one option is set to, and by which source. */
+typedef struct qr__option_setting {
+    qr_option_value value; /* of a scalar; its text lies in the config's arena */
+    const char **items;    /* of a list; in the arena */
     size_t items_len;
-    const char *source; /* likewise */
-} qr__value;
+    const char *source; /* in the arena, or "default" */
+} qr__option_setting;
 
 struct qr_config {
     qr_arena arena;
-    qr__value values[QR_OPTION_COUNT];
+    qr__option_setting settings[QR_OPTION_COUNT];
 };
 
 /** Where a value stands, for messages and for qr_config_source. */
@@ -51,19 +61,26 @@ typedef struct qr__origin {
 /** The option called `name`, or QR_OPTION_COUNT. */
 qr_option qr__option_find(qr_text name);
 
-/** The known name nearest to a mistyped one, or NULL when none is near. */
-const char *qr__option_nearest(qr_text name);
+/** Writes "QUERENT_" and the name in upper case, dashes as underscores. */
+void qr__option_variable(const char *name, char out[QR__OPTION_NAME_BYTES]);
 
-/** "QUERENT_" and the name in upper case, dashes as underscores. */
-void qr__option_variable(qr_option option, char out[QR__OPTION_NAME_BYTES]);
+/** The fault of a name that no option has: "PLACE--prot: unknown option; did you mean `--port`?",
+ * or what the option is called now. `place` begins the message ("querent.yaml:3: ", or "");
+ * `dashes` stands before each name ("--" for flags, or ""). Returns QR_BAD_OPTION. */
+qr_status qr__option_unknown(const char *place, const char *dashes, qr_text name, qr_error *error);
+
+/** Parses a scalar option's value. A TEXT or DEVICE is only checked: its member of *out is the
+ * caller's to set. QR_BAD_OPTION names option, origin, value and what it must be. */
+QR_MUST_USE qr_status qr__option_parse(qr_option option, qr_text text, qr__origin origin,
+                                       qr_option_value *out, qr_error *error);
 
 /** Gives an option its value; a list gets all of `items`, the others take the one item. Replaces
- * what an earlier layer had set. QR_BAD_OPTION names option, origin, value and what it must be. */
+ * what an earlier layer had set. QR_BAD_OPTION as qr__option_parse; QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr__option_set(qr_config *config, qr_option option, const qr_text *items,
                                      size_t items_len, qr__origin origin, qr_error *error);
 
-/** Reads a YAML file into the config. In config/option_file.c, the only file that knows libcyaml.
- */
+/** Reads a YAML file into the config. QR_BAD_OPTION names file, line and key; QR_NO_MEMORY. In
+ * config/option_file.c, the only file that knows libcyaml. */
 QR_MUST_USE qr_status qr__option_file_load(qr_config *config, const char *path, qr_error *error);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "config/option.h"
 
+/* What libcyaml fills; NULL where the file does not name the option. */
 typedef struct file_values {
     char *text[QR_OPTION_COUNT];
     char **items[QR_OPTION_COUNT];
@@ -26,14 +27,15 @@ typedef struct complaint {
 } complaint;
 
 typedef struct file_schema {
-    cyaml_schema_value_t item;
-    cyaml_schema_field_t
-        fields[QR_OPTION_COUNT + 1]; /* the rows' order less `config`, then an empty key */
+    cyaml_schema_value_t item; /* of a list */
+    /* In the rows' order, without `config`, then an empty key. */
+    cyaml_schema_field_t fields[QR_OPTION_COUNT + 1];
     cyaml_schema_value_t top;
 } file_schema;
 
 static const char past_label[] = "Load: ";
 
+/* libcyaml returns an error code only; what is wrong and where it tells its log. */
 static void hear(cyaml_log_t level, void *context, const char *format, va_list args) {
     complaint *heard = context;
     char line[sizeof heard->message];
@@ -53,6 +55,7 @@ static void hear(cyaml_log_t level, void *context, const char *format, va_list a
     }
 }
 
+/* `as_text`: lists that the file gives as one string. */
 static void schema_init(file_schema *schema, const bool as_text[QR_OPTION_COUNT]) {
     cyaml_schema_field_t *field = schema->fields;
     const cyaml_schema_value_t text = {.type = CYAML_STRING,
@@ -65,7 +68,7 @@ static void schema_init(file_schema *schema, const bool as_text[QR_OPTION_COUNT]
         if (option == QR_OPTION_CONFIG)
             continue;
         *field = (cyaml_schema_field_t){
-            .key = qr__option_rows[option].name,
+            .key = qr_option_name(option),
             .data_offset = (uint32_t)(offsetof(file_values, text) + option * sizeof(char *)),
             .value = text};
         if (qr__option_rows[option].type == QR_OPTION_TYPE_LIST && !as_text[option]) {
@@ -107,37 +110,36 @@ static size_t find_line(qr_text text, const char *key) {
     return 0;
 }
 
+/* libcyaml's complaint in the words of this house. */
 static qr_status explain(const char *path, qr_text text, const complaint *heard, cyaml_err_t fault,
                          qr_error *error) {
     static const char unexpected[] = "Unexpected key: ";
-    char place[24] = "";
+    char place[QR_PATH_BYTES + 32];
     if (fault == CYAML_ERR_OOM)
         return qr_error_set(error, QR_NO_MEMORY, "%s: no memory to read it", path);
     bool unknown = strncmp(heard->message, unexpected, sizeof unexpected - 1) == 0;
     const char *key = unknown ? heard->message + sizeof unexpected - 1 : heard->field;
     size_t line = unknown ? find_line(text, key) : heard->line;
     if (line > 0)
-        snprintf(place, sizeof place, ":%zu", line);
-    if (unknown && strcmp(key, qr__option_rows[QR_OPTION_CONFIG].name) == 0)
-        return qr_error_set(error, QR_BAD_OPTION, "%s%s: %s: a file cannot name another", path,
-                            place, key);
-    if (unknown) {
-        const char *nearest = qr__option_nearest(qr_text_of(key));
-        return qr_error_set(error, QR_BAD_OPTION, "%s%s: %s: unknown option%s%s%s", path, place,
-                            key, nearest == NULL ? "" : "; did you mean `",
-                            nearest == NULL ? "" : nearest, nearest == NULL ? "" : "`?");
-    }
+        snprintf(place, sizeof place, "%s:%zu: ", path, line);
+    else
+        snprintf(place, sizeof place, "%s: ", path);
+    if (unknown && strcmp(key, qr_option_name(QR_OPTION_CONFIG)) == 0)
+        return qr_error_set(error, QR_BAD_OPTION, "%s%s: a file cannot name another", place, key);
+    if (unknown)
+        return qr__option_unknown(place, "", qr_text_of(key), error);
     return qr_error_set(error, QR_BAD_OPTION,
-                        "%s%s: %s%s%s (the file must be one flat YAML mapping of option names)",
-                        path, place, key, key[0] == '\0' ? "" : ": ",
+                        "%s%s%s%s (the file must be one flat YAML mapping of option names)", place,
+                        key, key[0] == '\0' ? "" : ": ",
                         heard->message[0] == '\0' ? cyaml_strerror(fault) : heard->message);
 }
 
+/* Hands the file's values to their options. */
 static qr_status store(qr_config *config, const file_values *values,
                        const bool as_text[QR_OPTION_COUNT], const char *path, qr_text text,
                        qr_error *error) {
     for (qr_option option = 0; option < QR_OPTION_COUNT; option++) {
-        qr__origin origin = {QR_ORIGIN_FILE, path, find_line(text, qr__option_rows[option].name)};
+        qr__origin origin = {QR_ORIGIN_FILE, path, find_line(text, qr_option_name(option))};
         qr_status status = QR_OK;
         bool list = qr__option_rows[option].type == QR_OPTION_TYPE_LIST && !as_text[option];
         if (list && values->items[option] != NULL) {

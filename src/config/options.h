@@ -5,14 +5,19 @@
  *
  *   TYPE     min, max                 values
  *   NUMBER   bounds of the number     what help calls it ("N", "MS", "BYTES")
+ *   THREADS  bounds of the number     what help calls it; 0 becomes one a core
  *   FLAG     -                        -
  *   TEXT     -                        what help calls it ("FILE")
- *   CHOICE   -                        the choices: "a|b|c"
+ *   CHOICE   -                        the choices: "a|b|c"; an enum of the user has their order
+ *   DEVICE   -                        what help calls it
  *   LIST     bounds of the count      what help calls an item; the default is the empty list
+ *
+ * An option with a unit carries it: budget-ms, max-body-bytes.
  */
 #ifndef QR_CONFIG_OPTIONS_H
 #define QR_CONFIG_OPTIONS_H
 
+/* The default of max-body-bytes is the payload limit of text-embeddings-inference. */
 /* clang-format off */
 #define QR_OPTION_LIST(X) \
     X(CONFIG, "config", TEXT, "", 0, 0, "FILE", "read options from this YAML file") \
@@ -22,21 +27,25 @@
     X(PORT, "port", NUMBER, "8080", 0, 65535, "N", "port to listen on; 0 takes a free one") \
     X(OPS_PORT, "ops-port", NUMBER, "0", 0, 65535, "N", "port of health, metrics and admin alone; 0: on the main port") \
     X(PRECISION, "precision", CHOICE, "auto", 0, 0, "auto|f32|bf16|int8", "arithmetic of the plan") \
-    X(DEVICE, "device", TEXT, "auto", 0, 0, "cpu|cuda[:N]|auto", "where models run") \
-    X(THREADS, "threads", NUMBER, "0", 0, QR_LIMIT_THREADS, "N", "worker threads; 0: one a core") \
+    X(DEVICE, "device", DEVICE, "auto", 0, 0, "cpu[:ISA]|cuda[:N]|auto", "where models run") \
+    X(THREADS, "threads", THREADS, "0", 0, QR_LIMIT_THREADS, "N", "worker threads; 0: one a core") \
     X(BATCH_TOKENS, "batch-tokens", NUMBER, "512", 1, 65536, "N", "most tokens in one batch") \
     X(BUDGET_MS, "budget-ms", NUMBER, "1000", 1, QR_LIMIT_BUDGET_MS, "MS", "default latency budget of a request") \
     X(QUEUE_ITEMS, "queue-items", NUMBER, "4096", 1, QR_LIMIT_QUEUE_ITEMS, "N", "most sequences waiting or running; more get 429") \
     X(MAX_INPUTS, "max-inputs", NUMBER, "2048", 1, QR_LIMIT_INPUTS, "N", "most inputs in one request") \
     X(MAX_BODY_BYTES, "max-body-bytes", NUMBER, "2000000", 1024, QR_LIMIT_BODY_BYTES, "BYTES", "largest request body") \
     X(MAX_CONNECTIONS, "max-connections", NUMBER, "1024", 1, 65536, "N", "most open connections") \
-    X(DRAIN_DELAY_MS, "drain-delay", NUMBER, "0", 0, 600000, "MS", "how long to keep accepting after SIGTERM") \
-    X(DRAIN_TIMEOUT_MS, "drain-timeout", NUMBER, "10000", 0, 600000, "MS", "when open requests are given up after SIGTERM") \
-    X(CACHE_BYTES, "cache-bytes", NUMBER, "0", 0, 1073741824, "BYTES", "memory for remembered results (not yet used)") \
+    X(DRAIN_DELAY_MS, "drain-delay-ms", NUMBER, "0", 0, 600000, "MS", "how long to keep accepting after SIGTERM") \
+    X(DRAIN_TIMEOUT_MS, "drain-timeout-ms", NUMBER, "10000", 0, 600000, "MS", "when open requests are given up after SIGTERM") \
     X(LOG_LEVEL, "log-level", CHOICE, "info", 0, 0, "debug|info|warn|error", "lowest level that is logged") \
     X(LOG_FORMAT, "log-format", CHOICE, "text", 0, 0, "text|json", "form of the log lines") \
-    X(LOG_TEXT, "log-text", FLAG, "false", 0, 0, "", "allow users' text in the log") \
     X(SLOW_MS, "slow-ms", NUMBER, "500", 1, 600000, "MS", "requests slower than this get an info line")
+
+/* Names that options once had, X("old name", ID of today): refused, in every source, with the new
+ * name. An old variable that was silently ignored would change what a deployment does. */
+#define QR_OPTION_RENAMED_LIST(X) \
+    X("drain-delay", DRAIN_DELAY_MS) \
+    X("drain-timeout", DRAIN_TIMEOUT_MS)
 /* clang-format on */
 
 #endif

@@ -1,89 +1,108 @@
-/* engine/engine.c: from a model directory to a plan that runs: read, choose, pack, drop the
- * originals. */
+/* engine/engine.c: from an open model to a plan that runs. */
 #include "engine/engine.h"
-
-#include "engine/cpu/context.h"
-#include "engine/cpu/trial.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/backend.h"
+#include "engine/cpu/cpu.h"
+#include "engine/plan/plan.h"
+
+/* Every device kind of this build, the fastest first: "auto" takes the first that opens. */
+static const qr_backend *const backends[] = {&qr_backend_cpu};
+#define BACKENDS (sizeof backends / sizeof backends[0])
+
 struct qr_engine {
-    qr_bert *bert; /* info, norms, positions, segments; the matrices are gone once packed */
-    qr_weights *weights;
-    qr_words *words;
+    qr_bert *bert; /* info, and the weights that the packing reads where they are */
+    qr_device *device;
+    qr_packed *packed;
     qr_plan_info plan;
 };
 
-static const char *const precision_names[] = {"auto", "f32", "bf16", "int8"};
-
-const char *qr_precision_name(qr_precision precision) {
-    return precision_names[precision];
+/* "kind" or "kind:target"; *target is NULL without one. */
+static const qr_backend *find_backend(const char *device, const char **target) {
+    size_t len = strcspn(device, ":");
+    *target = device[len] == ':' ? device + len + 1 : NULL;
+    if (*target != NULL && **target == '\0')
+        return NULL;
+    for (size_t i = 0; i < BACKENDS; i++)
+        if (qr_text_is((qr_text){device, len}, backends[i]->name))
+            return backends[i];
+    return NULL;
 }
 
-bool qr_precision_parse(qr_text name, qr_precision *out) {
-    for (qr_precision p = QR_PRECISION_AUTO; p <= QR_PRECISION_INT8; p++) {
-        if (qr_text_is(name, precision_names[p])) {
-            *out = p;
-            return true;
-        }
-    }
-    return false;
+/* The fastest kind that is there. The last refusal is what the caller sees: the CPU is always
+ * the last, and always there. */
+static qr_status open_any(qr_device **out, qr_error *error) {
+    qr_status status = QR_BAD_OPTION;
+    for (size_t i = 0; i < BACKENDS && status != QR_OK; i++)
+        status = backends[i]->open(NULL, out, error);
+    return status;
 }
 
-double qr_model_operations(const qr_model_info *model, const uint32_t *starts, size_t sequences) {
-    double C = (double)model->hidden, F = (double)model->feed_forward, T = starts[sequences],
-           squares = 0;
-    for (size_t b = 0; b < sequences; b++)
-        squares += (double)(starts[b + 1] - starts[b]) * (double)(starts[b + 1] - starts[b]);
-    return (double)model->layers * ((8 * C * C + 4 * C * F) * T + 4 * C * squares);
+static qr_status open_device(const char *device, qr_device **out, qr_error *error) {
+    const char *target;
+    if (device == NULL || strcmp(device, "auto") == 0)
+        return open_any(out, error);
+    const qr_backend *backend = find_backend(device, &target);
+    if (backend != NULL)
+        return backend->open(target, out, error);
+    bool cuda = strncmp(device, "cuda", 4) == 0 && (device[4] == '\0' || device[4] == ':');
+    return qr_error_set(error, QR_BAD_OPTION, "device %.64s: %s; use cpu or auto", device,
+                        cuda ? "this build has no GPU part" : "there is no such device");
+}
+
+qr_status qr_device_check(const char *device, qr_error *error) {
+    qr_device *opened = NULL;
+    qr_status status = open_device(device, &opened, error);
+    if (status == QR_OK)
+        opened->backend->close(opened);
+    return status;
 }
 
 static double ms_since(uint64_t begin_ns) {
     return (double)(qr_clock_ns() - begin_ns) / (double)QR_NS_PER_MS;
 }
 
-static qr_status plan_and_pack(qr_engine *engine, const qr_engine_options *options, qr_isa isa,
+/* The originals are given back only now: until the plan is chosen, any candidate may still be
+ * packed from them. */
+static qr_status plan_and_pack(qr_engine *engine, const qr_engine_options *options,
                                qr_error *error) {
-    qr_trial trial = {.asked = options->precision,
-                      .isa = isa,
+    qr_trial trial = {.bert = engine->bert,
+                      .device = engine->device,
+                      .asked = options->precision,
                       .probes = options->probes,
-                      .threads = options->threads};
-    if (trial.threads <= 0)
-        trial.threads = qr_cores_available();
+                      .threads = options->threads > 0 ? options->threads : qr_cores_available()};
     qr_trial_result result;
-    qr_status status = qr_trial_run(engine->bert, &trial, &result, error);
+    qr_status status = qr_trial_run(&trial, &result, error);
     if (status != QR_OK)
         return status;
-    engine->weights = result.weights;
-    engine->words = result.words;
-    qr_weights_release_originals(engine->bert);
-    if (engine->words->half)
-        qr_bert_release(engine->bert, &engine->bert->word);
+    engine->packed = result.packed;
+    engine->device->backend->release(engine->packed, engine->bert);
     qr_plan_info *plan = &engine->plan;
     plan->precision = result.precision;
+    plan->fallbacks = result.fallbacks;
     plan->pack_ms = result.pack_ms;
     plan->gate_ms = result.gate_ms;
-    plan->fallbacks = engine->weights->fallbacks;
-    plan->weight_bytes = qr_weights_bytes(engine->weights);
-    snprintf(plan->isa, sizeof plan->isa, "%s", qr_isa_name(isa));
+    plan->weight_bytes = engine->packed->bytes;
+    snprintf(plan->device, sizeof plan->device, "%s", engine->device->backend->name);
+    snprintf(plan->target, sizeof plan->target, "%s", engine->device->target);
     snprintf(plan->reason, sizeof plan->reason, "%s", result.reason);
     return QR_OK;
 }
 
-qr_status qr_engine_load(const char *dir, const qr_engine_options *options, qr_engine **out,
-                         qr_error *error) {
+qr_status qr_engine_create(const qr_model *model, const qr_engine_options *options, qr_engine **out,
+                           qr_error *error) {
     uint64_t begin = qr_clock_ns();
-    qr_isa isa;
-    qr_status status = qr_isa_choose(options->isa, &isa, error);
-    if (status != QR_OK)
-        return status;
+    *out = NULL;
     qr_engine *engine = calloc(1, sizeof *engine);
     if (engine == NULL)
-        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory for an engine", dir);
-    status = qr_bert_load(dir, &engine->bert, error);
+        return qr_error_set(error, QR_NO_MEMORY, "no memory for an engine");
+    qr_status status = open_device(options->device, &engine->device, error);
     if (status == QR_OK)
-        status = plan_and_pack(engine, options, isa, error);
+        status = qr_bert_read(model, &engine->bert, error);
+    if (status == QR_OK)
+        status = plan_and_pack(engine, options, error);
     if (status != QR_OK) {
         qr_engine_destroy(engine);
         return status;
@@ -96,8 +115,10 @@ qr_status qr_engine_load(const char *dir, const qr_engine_options *options, qr_e
 void qr_engine_destroy(qr_engine *engine) {
     if (engine == NULL)
         return;
-    qr_weights_destroy(engine->weights);
-    qr_words_destroy(engine->words);
+    if (engine->packed != NULL)
+        engine->device->backend->packed_destroy(engine->packed);
+    if (engine->device != NULL)
+        engine->device->backend->close(engine->device);
     qr_bert_destroy(engine->bert);
     free(engine);
 }
@@ -105,11 +126,12 @@ void qr_engine_destroy(qr_engine *engine) {
 const qr_model_info *qr_engine_model(const qr_engine *engine) {
     return &engine->bert->info;
 }
+
 const qr_plan_info *qr_engine_plan(const qr_engine *engine) {
     return &engine->plan;
 }
 
-qr_status qr_context_create(const qr_engine *engine, qr_team *team, size_t tokens_max,
-                            size_t sequences_max, qr_context **out, qr_error *error) {
-    return qr__context_create(engine->weights, team, tokens_max, sequences_max, out, error);
+qr_status qr_context_create(const qr_engine *engine, const qr_context_options *options,
+                            qr_context **out, qr_error *error) {
+    return qr_packed_context(engine->packed, options, out, error);
 }

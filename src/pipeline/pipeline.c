@@ -27,6 +27,7 @@ const char *qr_kind_name(qr_kind kind) {
     return "unknown";
 }
 
+/* One label is a score of relevance, as cross-encoders have it; several are classes. */
 static qr_kind kind_of(const qr_model_info *model) {
     if (model->head == QR_HEAD_SPAN)
         return QR_KIND_SPAN;
@@ -35,6 +36,8 @@ static qr_kind kind_of(const qr_model_info *model) {
     return QR_KIND_EMBEDDING;
 }
 
+/* The model's own limit comes first: sentence-transformers trained with it, and longer inputs would
+ * be cut there too. */
 static size_t max_tokens_of(const qr_model_info *model, const qr_tokenizer_info *tokenizer) {
     size_t asked = model->max_seq_length;
     if (asked == 0)
@@ -65,23 +68,24 @@ static qr_status check_vocabulary(const char *dir, const qr_tokenizer_info *toke
 }
 
 /* The gate's texts are tokenized for this model before its weights are read. */
-static qr_status load_engine(const char *dir, const qr_pipeline_options *options,
-                             qr_pipeline *pipeline, const qr_model_info *model, qr_error *error) {
-    qr__probes probes = {0};
-    qr_engine_options engine_options = {.precision = options->precision,
-                                        .threads = options->threads};
+static qr_status create_engine(const qr_model *model, const char *dir,
+                               const qr_pipeline_options *options, qr_pipeline *pipeline,
+                               qr_error *error) {
+    qr_ragged probes = {0};
+    qr_engine_options engine_options = {
+        .precision = options->precision, .device = options->device, .threads = options->threads};
     qr_status status = QR_OK;
     if (options->precision != QR_PRECISION_F32) {
         status = qr__probes_init(pipeline->tokenizer, pipeline->kind, pipeline->max_tokens,
-                                 model->types > 1, &probes);
+                                 qr_model_get_info(model)->types > 1, &probes);
         engine_options.probes = &probes.batch;
     }
     if (status == QR_OK)
-        status = qr_engine_load(dir, &engine_options, &pipeline->engine, error);
+        status = qr_engine_create(model, &engine_options, &pipeline->engine, error);
     else
         qr_error_set(error, status, "%s: the built-in probe texts could not be tokenized: %s", dir,
                      qr_status_sentence(status));
-    qr__probes_deinit(&probes);
+    qr_ragged_deinit(&probes);
     return status;
 }
 
@@ -91,28 +95,30 @@ static qr_status load(const char *dir, const qr_pipeline_options *options, qr_pi
     if (status != QR_OK)
         return status;
     const qr_tokenizer_info *tokenizer = qr_tokenizer_get_info(pipeline->tokenizer);
-    qr_model_info model = {0};
-    status = qr_model_peek(dir, &model, error);
+    qr_model *model = NULL;
+    status = qr_model_open(dir, &model, error);
     if (status == QR_OK)
-        status = check_vocabulary(dir, tokenizer, &model, error);
+        status = check_vocabulary(dir, tokenizer, qr_model_get_info(model), error);
     if (status == QR_OK) {
-        pipeline->kind = kind_of(&model);
-        pipeline->max_tokens = max_tokens_of(&model, tokenizer);
-        status = load_engine(dir, options, pipeline, &model, error);
+        pipeline->kind = kind_of(qr_model_get_info(model));
+        pipeline->max_tokens = max_tokens_of(qr_model_get_info(model), tokenizer);
+        status = create_engine(model, dir, options, pipeline, error);
     }
-    qr_model_info_deinit(&model);
+    qr_model_close(model);
     return status;
 }
 
 qr_status qr_pipeline_load(const char *dir, const qr_pipeline_options *options, qr_pipeline **out,
                            qr_error *error) {
     *out = NULL;
+    qr_status status = qr_device_check(options->device, error);
+    if (status != QR_OK)
+        return status;
     qr_pipeline *pipeline = calloc(1, sizeof *pipeline);
     if (pipeline == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", dir);
     pipeline->name = options->name == NULL ? last_component(dir) : strdup(options->name);
     pipeline->dir = strdup(dir);
-    qr_status status = QR_OK;
     if (pipeline->name == NULL || pipeline->dir == NULL)
         status = qr_error_set(error, QR_NO_MEMORY, "%s: no memory", dir);
     if (status == QR_OK)

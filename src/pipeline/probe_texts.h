@@ -1,4 +1,4 @@
-/* pipeline/probe_texts.h: the texts of the accuracy gate. Private to pipeline/. */
+/* pipeline/probe_texts.h: private to pipeline/: the texts of the accuracy gate. */
 #ifndef QR_PIPELINE_PROBE_TEXTS_H
 #define QR_PIPELINE_PROBE_TEXTS_H
 

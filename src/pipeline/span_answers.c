@@ -72,6 +72,7 @@ static uint64_t hash_of(const qr_buf *text) {
     return hash ^ hash >> 32;
 }
 
+/* Only after the hashes agree: lowering a text again costs less than keeping all of them. */
 static bool same_text(qr__answers *answers, const answer *item) {
     lower_span(answers, item->begin_byte, item->end_byte, &answers->other);
     return qr_text_equal((qr_text){answers->other.data, answers->other.len},

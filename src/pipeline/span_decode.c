@@ -46,9 +46,10 @@ typedef struct decoder {
     qr__span_scratch scratch;
     qr__span_candidate *pairs; /* of one window */
     qr__answers *answers;
-    double null_score; /* the least over all windows */
+    double null_score; /* of no answer: the least over all windows */
 } decoder;
 
+/* Windows overlap, so the same span may come from two of them; the answers add up its scores. */
 static qr_status decode_window(decoder *work, size_t w, const float *logits, size_t context_len) {
     const qr_encoding *window = &work->windows->items[w];
     if (window->len == 0)
@@ -77,6 +78,7 @@ qr_status qr_span_decode(const qr_windows *windows, const float *const *logits, 
         return QR_BAD_REQUEST;
     if (windows->len > QR__SPAN_MAX_CANDIDATES / candidates)
         return QR_TOO_LONG;
+    /* Above every probability, so that the first window sets it; as in the oracle. */
     decoder work = {.windows = windows, .options = options, .null_score = 1000000};
     work.scratch.start = calloc(longest, sizeof(float));
     work.scratch.end = calloc(longest, sizeof(float));

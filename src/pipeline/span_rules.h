@@ -1,5 +1,13 @@
-/* pipeline/span_rules.h: the numbers of the span pipeline that its parts share (see
- * docs/PIPELINE.md). */
+/* pipeline/span_rules.h: private to pipeline/: what the steps of a span job share.
+ *
+ *     qr_span_decode (span_decode.c)
+ *         qr__span_select      the best pairs of tokens of one window        span_select.c
+ *         align                ... moved to the ends of words                span_decode.c
+ *         qr__answers_add      equal texts become one answer                 span_answers.c
+ *         qr__answers_best     ranked, with code points
+ *
+ * docs/PIPELINE.md has the rules that they follow.
+ */
 #ifndef QR_PIPELINE_SPAN_RULES_H
 #define QR_PIPELINE_SPAN_RULES_H
 
@@ -8,8 +16,8 @@
 /* Candidates of all windows of one question: bounds the memory of a decode (about 50 MiB). */
 #define QR__SPAN_MAX_CANDIDATES (1u << 20)
 
-/** How many candidates a window hands to the merge: some fall together when they are aligned to
- * words, so more are taken. */
+/** How many candidates a window hands to the merge. Aligned to words some become the same span, so
+ * more are taken than are asked for; the number is the question-answering pipeline's. */
 static inline size_t qr__span_candidates(const qr_span_options *options) {
     return options->align_to_words ? 2 * options->top_k + 10 : options->top_k;
 }
@@ -37,7 +45,10 @@ size_t qr__span_select(const qr_encoding *window, const float *logits,
  * sum of their scores. */
 typedef struct qr__answers qr__answers;
 
+/** Room for `capacity` spans of `context` (borrowed). *out: returns owned. QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr__answers_create(qr_text context, size_t capacity, qr__answers **out);
+
+/** NULL is allowed. */
 void qr__answers_destroy(qr__answers *answers);
 
 /** Adds to the answer of the same text or appends a new one; at most `capacity` calls.

@@ -9,6 +9,7 @@
 
 #include "pipeline/span_rules.h"
 
+/* What the oracle puts in place of the logit of a token that no answer may touch. */
 #define MASKED (-10000.0f)
 
 /* A softmax over every second float of `logits`; what is not allowed takes part with MASKED. */
@@ -55,6 +56,7 @@ static void sift_down(qr__span_candidate *heap, size_t len, size_t at) {
     }
 }
 
+/* Restores the heap above `at`, whose candidate was put there last. */
 static void sift_up(qr__span_candidate *heap, size_t at) {
     while (at > 0) {
         size_t parent = (at - 1) / 2;
@@ -115,6 +117,7 @@ static size_t fill(const float *start, const float *end, size_t len, size_t max_
     return held;
 }
 
+/* May an answer begin or end here? [CLS], at 0, stands for "no answer". */
 static bool in_context(const qr_encoding *window, size_t t) {
     return t == 0 || (window->types[t] == 1 && !window->special[t]);
 }

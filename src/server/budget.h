@@ -12,9 +12,9 @@
 
 #define QR__BUDGET_MUST "milliseconds, such as 250 or 0.25"
 
-/** Reads a decimal number of milliseconds, a fraction allowed (what is below a nanosecond is dropped),
- * at most QR_LIMIT_BUDGET_MS. NULL: *out is the budget in nanoseconds; else what is wrong with the
- * text, for a sentence of ours. */
+/** Reads a decimal number of milliseconds, a fraction allowed (what is below a nanosecond is
+ * dropped), at most QR_LIMIT_BUDGET_MS. NULL: *out is the budget in nanoseconds; else what is wrong
+ * with the text, for a sentence of ours. */
 const char *qr__budget_parse(qr_text text, uint64_t *out);
 
 #endif

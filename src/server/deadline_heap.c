@@ -4,17 +4,17 @@
 
 #include <stdlib.h>
 
-struct qr_deadline_heap {
+struct qr__deadline_heap {
     size_t len, max;
     qr_deadline *at[]; /* [1 + max] */
 };
 
-static void put(qr_deadline_heap *heap, size_t place, qr_deadline *deadline) {
+static void put(qr__deadline_heap *heap, size_t place, qr_deadline *deadline) {
     heap->at[place] = deadline;
     deadline->place = place;
 }
 
-static void sift_up(qr_deadline_heap *heap, size_t place, qr_deadline *deadline) {
+static void sift_up(qr__deadline_heap *heap, size_t place, qr_deadline *deadline) {
     while (place > 1 && heap->at[place / 2]->at_ns > deadline->at_ns) {
         put(heap, place, heap->at[place / 2]);
         place /= 2;
@@ -22,7 +22,7 @@ static void sift_up(qr_deadline_heap *heap, size_t place, qr_deadline *deadline)
     put(heap, place, deadline);
 }
 
-static void sift_down(qr_deadline_heap *heap, size_t place, qr_deadline *deadline) {
+static void sift_down(qr__deadline_heap *heap, size_t place, qr_deadline *deadline) {
     for (;;) {
         size_t child = 2 * place;
         if (child > heap->len)
@@ -37,8 +37,8 @@ static void sift_down(qr_deadline_heap *heap, size_t place, qr_deadline *deadlin
     put(heap, place, deadline);
 }
 
-qr_status qr_deadline_heap_create(size_t max, qr_deadline_heap **out) {
-    qr_deadline_heap *heap = calloc(1, sizeof *heap + (max + 1) * sizeof(qr_deadline *));
+qr_status qr__deadline_heap_create(size_t max, qr__deadline_heap **out) {
+    qr__deadline_heap *heap = calloc(1, sizeof *heap + (max + 1) * sizeof(qr_deadline *));
     *out = heap;
     if (heap == NULL)
         return QR_NO_MEMORY;
@@ -46,11 +46,11 @@ qr_status qr_deadline_heap_create(size_t max, qr_deadline_heap **out) {
     return QR_OK;
 }
 
-void qr_deadline_heap_destroy(qr_deadline_heap *heap) {
+void qr__deadline_heap_destroy(qr__deadline_heap *heap) {
     free(heap);
 }
 
-bool qr_deadline_heap_add(qr_deadline_heap *heap, qr_deadline *deadline) {
+bool qr__deadline_heap_add(qr__deadline_heap *heap, qr_deadline *deadline) {
     QR_ASSERT(deadline->place == 0);
     if (heap->len == heap->max)
         return false;
@@ -58,7 +58,7 @@ bool qr_deadline_heap_add(qr_deadline_heap *heap, qr_deadline *deadline) {
     return true;
 }
 
-void qr_deadline_heap_remove(qr_deadline_heap *heap, qr_deadline *deadline) {
+void qr__deadline_heap_remove(qr__deadline_heap *heap, qr_deadline *deadline) {
     size_t place = deadline->place;
     if (place == 0)
         return;
@@ -73,14 +73,14 @@ void qr_deadline_heap_remove(qr_deadline_heap *heap, qr_deadline *deadline) {
         sift_down(heap, place, last);
 }
 
-const qr_deadline *qr_deadline_heap_earliest(const qr_deadline_heap *heap) {
+const qr_deadline *qr__deadline_heap_earliest(const qr__deadline_heap *heap) {
     return heap->len == 0 ? NULL : heap->at[1];
 }
 
-qr_deadline *qr_deadline_heap_take(qr_deadline_heap *heap, uint64_t now_ns) {
+qr_deadline *qr__deadline_heap_take(qr__deadline_heap *heap, uint64_t now_ns) {
     qr_deadline *first = heap->len == 0 ? NULL : heap->at[1];
     if (first == NULL || first->at_ns > now_ns)
         return NULL;
-    qr_deadline_heap_remove(heap, first);
+    qr__deadline_heap_remove(heap, first);
     return first;
 }

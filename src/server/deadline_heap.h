@@ -2,14 +2,15 @@
  *
  *     typedef struct order { qr_deadline deadline; ... } order;
  *
- *     qr_deadline_heap_create(1024, &heap);
+ *     qr__deadline_heap_create(1024, &heap);
  *     order->deadline.at_ns = now_ns + budget_ns;
- *     qr_deadline_heap_add(heap, &order->deadline);
- *     qr_deadline_heap_remove(heap, &order->deadline);        // done in time
- *     while ((late = qr_deadline_heap_take(heap, now_ns)) != NULL)
+ *     qr__deadline_heap_add(heap, &order->deadline);
+ *     qr__deadline_heap_remove(heap, &order->deadline);        // done in time
+ *     while ((late = qr__deadline_heap_take(heap, now_ns)) != NULL)
  *         ...                                                 // QR_OWNER(late, order, deadline)
  *
- * A binary heap that never asks for the time: its callers say what time it is. Threads: one at a time.
+ * A binary heap that never asks for the time: its callers say what time it is. Threads: one at a
+ * time.
  */
 #ifndef QR_SERVER_DEADLINE_HEAP_H
 #define QR_SERVER_DEADLINE_HEAP_H
@@ -22,22 +23,22 @@ typedef struct qr_deadline {
     size_t place;   /* the heap's own; 0: in none */
 } qr_deadline;
 
-typedef struct qr_deadline_heap qr_deadline_heap;
+typedef struct qr__deadline_heap qr__deadline_heap;
 
 /** Room for `max` deadlines. QR_NO_MEMORY. *out: returns owned. */
-QR_MUST_USE qr_status qr_deadline_heap_create(size_t max, qr_deadline_heap **out);
-void qr_deadline_heap_destroy(qr_deadline_heap *heap);
+QR_MUST_USE qr_status qr__deadline_heap_create(size_t max, qr__deadline_heap **out);
+void qr__deadline_heap_destroy(qr__deadline_heap *heap);
 
 /** Borrows the deadline until it is removed or taken. False: the heap is full. */
-QR_MUST_USE bool qr_deadline_heap_add(qr_deadline_heap *heap, qr_deadline *deadline);
+QR_MUST_USE bool qr__deadline_heap_add(qr__deadline_heap *heap, qr_deadline *deadline);
 
 /** Nothing happens to one that is in no heap. */
-void qr_deadline_heap_remove(qr_deadline_heap *heap, qr_deadline *deadline);
+void qr__deadline_heap_remove(qr__deadline_heap *heap, qr_deadline *deadline);
 
 /** The earliest, still in the heap; NULL when it is empty. */
-const qr_deadline *qr_deadline_heap_earliest(const qr_deadline_heap *heap);
+const qr_deadline *qr__deadline_heap_earliest(const qr__deadline_heap *heap);
 
 /** Takes out the earliest if it has come; else NULL. */
-qr_deadline *qr_deadline_heap_take(qr_deadline_heap *heap, uint64_t now_ns);
+qr_deadline *qr__deadline_heap_take(qr__deadline_heap *heap, uint64_t now_ns);
 
 #endif

@@ -1,8 +1,8 @@
 /* server/deadlines.h: deadlines on the loop: a heap of them and the one timer that serves it.
  *
- *     qr_deadlines_create(loop, max, on_late, state, &deadlines);
- *     qr_deadlines_add(deadlines, &exchange->deadline);
- *     qr_deadlines_remove(deadlines, &exchange->deadline);    // answered in time
+ *     qr__deadlines_create(loop, max, on_late, state, &deadlines);
+ *     qr__deadlines_add(deadlines, &exchange->deadline);
+ *     qr__deadlines_remove(deadlines, &exchange->deadline);    // answered in time
  *
  * on_late is called on the loop within 2 ms of the deadline (never before it), with the deadline
  * already taken out. The timer is armed for the earliest deadline and not touched when that one is
@@ -15,18 +15,18 @@
 #include "server/deadline_heap.h"
 #include "server/loop.h"
 
-typedef struct qr_deadlines qr_deadlines;
+typedef struct qr__deadlines qr__deadlines;
 
 /** Room for `max` deadlines. QR_NO_MEMORY. *out: returns owned. */
-QR_MUST_USE qr_status qr_deadlines_create(qr_loop *loop, size_t max,
-                                          void (*on_late)(void *state, qr_deadline *late),
-                                          void *state, qr_deadlines **out);
-void qr_deadlines_destroy(qr_deadlines *deadlines);
+QR_MUST_USE qr_status qr__deadlines_create(qr_loop *loop, size_t max,
+                                           void (*on_late)(void *state, qr_deadline *late),
+                                           void *state, qr__deadlines **out);
+void qr__deadlines_destroy(qr__deadlines *deadlines);
 
 /** Borrows the deadline until it is removed or late. Callers never have more than `max` at once. */
-void qr_deadlines_add(qr_deadlines *deadlines, qr_deadline *deadline);
+void qr__deadlines_add(qr__deadlines *deadlines, qr_deadline *deadline);
 
 /** Nothing happens to one that is not in it. */
-void qr_deadlines_remove(qr_deadlines *deadlines, qr_deadline *deadline);
+void qr__deadlines_remove(qr__deadlines *deadlines, qr_deadline *deadline);
 
 #endif

@@ -1,5 +1,5 @@
-/* server/decision.h: what is decided when a request's head is there: the one place where a request is
- * admitted or refused before its body is read.
+/* server/decision.h: what is decided when a request's head is there: the one place where a request
+ * is admitted or refused before its body is read.
  *
  *     status = qr__decide(&rules, path, &facts, x);        // route, listener, method, type, budget
  *     if (status != QR_OK)

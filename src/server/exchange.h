@@ -1,7 +1,7 @@
 /* server/exchange.h: the work that a request makes: from its body to the body of its answer.
  *
- * The flow takes an exchange from its pool when a request's head arrives, and gives it back when the
- * request is done and no worker holds the exchange. Meanwhile api/ decodes the body into jobs,
+ * The flow takes an exchange from its pool when a request's head arrives, and gives it back when
+ * the request is done and no worker holds the exchange. Meanwhile api/ decodes the body into jobs,
  * schedule/ runs them, api/ encodes the answer. Whose turn it is decides who may touch what:
  *
  *   - what is written at the head is const from then on;
@@ -31,7 +31,7 @@
 
 struct qr_route;
 struct qr_http_request;
-struct qr_flow;
+struct qr__flow;
 
 typedef enum qr_exchange_phase {
     QR_EXCHANGE_FREE,
@@ -67,7 +67,7 @@ typedef struct qr_exchange {
     qr_task task; /* of DECODING */
 
     /* The loop's own. */
-    struct qr_flow *flow;
+    struct qr__flow *flow;
     struct qr_http_request *request; /* NULL: done, nobody waits for an answer */
     qr_exchange_phase phase;
     bool answered;        /* the request has an answer */

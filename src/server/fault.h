@@ -1,5 +1,5 @@
-/* server/fault.h: what an answer may say about a request's fault beyond its status: names and numbers
- * of our own, never anything that the client sent.
+/* server/fault.h: what an answer may say about a request's fault beyond its status: names and
+ * numbers of our own, never anything that the client sent.
  *
  *     x->fault = (qr_fault){.place = {.field = "inputs", .index = {3}, .depth = 1},
  *                           .must = "a text"};

@@ -7,7 +7,7 @@
 
 /* The pool of exchanges */
 
-qr_exchange *qr__exchange_take(qr_flow *flow) {
+qr_exchange *qr__exchange_take(qr__flow *flow) {
     qr_exchange *x = flow->free;
     if (x == NULL)
         return qr_exchange_create(flow->options.max_body_bytes);
@@ -17,9 +17,9 @@ qr_exchange *qr__exchange_take(qr_flow *flow) {
     return x;
 }
 
-void qr__exchange_release(qr_flow *flow, qr_exchange *x) {
+void qr__exchange_release(qr__flow *flow, qr_exchange *x) {
     QR_ASSERT(x->request == NULL);
-    qr_deadlines_remove(flow->deadlines, &x->deadline);
+    qr__deadlines_remove(flow->deadlines, &x->deadline);
     qr_exchange_reset(x);
     QR_ASSERT(qr_exchange_is_legal(x));
     if (flow->free_len == FREE_EXCHANGES_MAX) {
@@ -31,7 +31,7 @@ void qr__exchange_release(qr_flow *flow, qr_exchange *x) {
     flow->free_len++;
 }
 
-void qr__flow_pump(qr_flow *flow) {
+void qr__flow_pump(qr__flow *flow) {
     for (size_t i = 0; i < flow->listeners_len; i++)
         if (flow->listeners[i].http != NULL)
             qr_http_pump(flow->listeners[i].http);
@@ -41,7 +41,7 @@ void qr__flow_pump(qr_flow *flow) {
 
 static qr_status on_head(void *state, qr_http_request *request, const qr_http_facts *facts) {
     qr__listener *l = state;
-    qr_flow *flow = l->flow;
+    qr__flow *flow = l->flow;
     qr_exchange *x = qr__exchange_take(flow);
     if (x == NULL) {
         request->code = qr_status_http(QR_NO_MEMORY);
@@ -71,7 +71,7 @@ static qr_status on_head(void *state, qr_http_request *request, const qr_http_fa
 }
 
 static void on_request(void *state, qr_http_request *request) {
-    qr_flow *flow = ((qr__listener *)state)->flow;
+    qr__flow *flow = ((qr__listener *)state)->flow;
     qr_exchange *x = request->work;
     qr_buf_swap(&x->body, &request->body);
     qr__exchange_turn(x, QR_EXCHANGE_LOOP);
@@ -85,7 +85,7 @@ static void on_request(void *state, qr_http_request *request) {
 
 /* A request that left before its body was complete is not counted: it has asked for nothing yet. */
 static void on_done(void *state, qr_http_request *request) {
-    qr_flow *flow = ((qr__listener *)state)->flow;
+    qr__flow *flow = ((qr__listener *)state)->flow;
     qr_exchange *x = request->work;
     if (x == NULL)
         return;
@@ -100,7 +100,7 @@ static void on_done(void *state, qr_http_request *request) {
 }
 
 static void on_refused(void *state, qr_http_request *request, qr_status status) {
-    qr_flow *flow = ((qr__listener *)state)->flow;
+    qr__flow *flow = ((qr__listener *)state)->flow;
     request->code = qr_status_http(status);
     request->content_type = qr_api_fail(NULL, status, NULL, &request->out);
     qr_metrics_refused(flow->options.metrics, status);
@@ -111,7 +111,7 @@ static void on_malformed(void *state) {
 }
 
 static void on_connections(void *state) {
-    qr_flow *flow = ((qr__listener *)state)->flow;
+    qr__flow *flow = ((qr__listener *)state)->flow;
     size_t open = 0;
     for (size_t i = 0; i < flow->listeners_len; i++)
         if (flow->listeners[i].http != NULL)
@@ -121,24 +121,24 @@ static void on_connections(void *state) {
 
 /* The flow's own life */
 
-qr_status qr_flow_create(const qr_flow_options *options, qr_flow **out) {
+qr_status qr__flow_create(const qr__flow_options *options, qr__flow **out) {
     *out = NULL;
-    qr_flow *flow = calloc(1, sizeof *flow);
+    qr__flow *flow = calloc(1, sizeof *flow);
     if (flow == NULL)
         return QR_NO_MEMORY;
     flow->options = *options;
     flow->returned_watch = qr_watch_wakeup(options->loop, qr__flow_on_returned, flow);
     if (flow->returned_watch == NULL ||
-        qr_deadlines_create(options->loop, options->connections_max, qr__flow_on_late, flow,
-                            &flow->deadlines) != QR_OK) {
-        qr_flow_destroy(flow);
+        qr__deadlines_create(options->loop, options->connections_max, qr__flow_on_late, flow,
+                             &flow->deadlines) != QR_OK) {
+        qr__flow_destroy(flow);
         return QR_NO_MEMORY;
     }
     *out = flow;
     return QR_OK;
 }
 
-void qr_flow_destroy(qr_flow *flow) {
+void qr__flow_destroy(qr__flow *flow) {
     if (flow == NULL)
         return;
     for (qr_exchange *x = qr__flow_returned(flow), *next; x != NULL; x = next) {
@@ -151,11 +151,11 @@ void qr_flow_destroy(qr_flow *flow) {
     }
     qr_serving_unpin(flow->serving);
     qr_watch_close(flow->returned_watch);
-    qr_deadlines_destroy(flow->deadlines);
+    qr__deadlines_destroy(flow->deadlines);
     free(flow);
 }
 
-void qr_flow_connect(qr_flow *flow, unsigned listener_bits, qr_http_options *options) {
+void qr__flow_connect(qr__flow *flow, unsigned listener_bits, qr_http_options *options) {
     QR_ASSERT(flow->listeners_len < QR__LISTENERS_MAX);
     qr__listener *l = &flow->listeners[flow->listeners_len++];
     *l = (qr__listener){
@@ -170,22 +170,22 @@ void qr_flow_connect(qr_flow *flow, unsigned listener_bits, qr_http_options *opt
     options->on_connections = on_connections;
 }
 
-void qr_flow_listener(qr_flow *flow, unsigned listener_bits, qr_http *http) {
+void qr__flow_listener(qr__flow *flow, unsigned listener_bits, qr_http *http) {
     for (size_t i = 0; i < flow->listeners_len; i++)
         if (flow->listeners[i].rules.listener == listener_bits)
             flow->listeners[i].http = http;
 }
 
-void qr_flow_serve(qr_flow *flow, qr_serving *serving) {
+void qr__flow_serve(qr__flow *flow, qr_serving *serving) {
     qr_serving *before = flow->serving;
     flow->serving = serving;
     qr_serving_unpin(before);
 }
 
-qr_serving *qr_flow_serving(const qr_flow *flow) {
+qr_serving *qr__flow_serving(const qr__flow *flow) {
     return flow->serving;
 }
 
-size_t qr_flow_at_work(const qr_flow *flow) {
+size_t qr__flow_at_work(const qr__flow *flow) {
     return flow->at_work;
 }

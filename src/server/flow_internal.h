@@ -19,16 +19,16 @@
 
 /** A listener, as its callbacks know it. */
 typedef struct qr__listener {
-    qr_flow *flow;
+    qr__flow *flow;
     qr__rules rules;
     qr_http *http;
 } qr__listener;
 
-struct qr_flow {
-    qr_flow_options options;
+struct qr__flow {
+    qr__flow_options options;
     qr_watch *returned_watch;
     _Atomic(qr_exchange *) returned; /* by workers, last first */
-    qr_deadlines *deadlines;
+    qr__deadlines *deadlines;
     qr__listener listeners[QR__LISTENERS_MAX];
     size_t listeners_len;
     qr_serving *serving; /* the current generation; NULL while models are loading */
@@ -40,13 +40,13 @@ struct qr_flow {
 /* flow.c */
 
 /** An exchange out of the pool, or a new one; NULL: no memory. */
-qr_exchange *qr__exchange_take(qr_flow *flow);
+qr_exchange *qr__exchange_take(qr__flow *flow);
 
 /** Back into the pool: its request is done and no worker holds it. */
-void qr__exchange_release(qr_flow *flow, qr_exchange *exchange);
+void qr__exchange_release(qr__flow *flow, qr_exchange *exchange);
 
 /** Lets all listeners send what was answered. */
-void qr__flow_pump(qr_flow *flow);
+void qr__flow_pump(qr__flow *flow);
 
 /* turns.c */
 
@@ -54,23 +54,23 @@ void qr__flow_pump(qr_flow *flow);
 void qr__exchange_turn(qr_exchange *exchange, qr_exchange_phase phase);
 
 /** Gives the request its answer, encoded here if it is not yet. The loop has the turn. */
-void qr__exchange_answer(qr_flow *flow, qr_exchange *exchange);
+void qr__exchange_answer(qr__flow *flow, qr_exchange *exchange);
 
-/** The body of a request to a model is complete: decode it, here or on a worker, if it is still worth
- * it. */
-void qr__exchange_admit(qr_flow *flow, qr_exchange *exchange);
+/** The body of a request to a model is complete: decode it, here or on a worker, if it is still
+ * worth it. */
+void qr__exchange_admit(qr__flow *flow, qr_exchange *exchange);
 
 /** The body has become jobs, or an answer. */
-void qr__exchange_decoded(qr_flow *flow, qr_exchange *exchange);
+void qr__exchange_decoded(qr__flow *flow, qr_exchange *exchange);
 
 /** The client left while a worker had the turn: counted, and what has not begun is not computed. */
-void qr__exchange_gone(qr_flow *flow, qr_exchange *exchange);
+void qr__exchange_gone(qr__flow *flow, qr_exchange *exchange);
 
 /** Metrics and log of a request that ends. */
-void qr__exchange_report(const qr_flow *flow, const qr_exchange *exchange);
+void qr__exchange_report(const qr__flow *flow, const qr_exchange *exchange);
 
 /** Takes what workers gave back, the oldest first. */
-qr_exchange *qr__flow_returned(qr_flow *flow);
+qr_exchange *qr__flow_returned(qr__flow *flow);
 
 /** Workers gave exchanges back; a watch's callback. */
 void qr__flow_on_returned(void *flow);

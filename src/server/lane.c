@@ -1,57 +1,48 @@
 /* server/lane.c: batches assembled, run, and given back job by job. */
 #include "server/lane.h"
 
-#include <stdlib.h>
-
 #define WARM_RUNS_LEAST 3
 #define WARM_RUNS_MOST  50
 #define WARM_NS_MOST    (300 * QR_NS_PER_MS)
 #define WARM_TOKENS     12
 
-qr_status qr__lane_init(qr__lane *lane, const qr_pipeline *pipeline, qr_team *team,
+qr_status qr__lane_init(qr__lane *lane, const qr_pipeline *pipeline, qr_pool *pool,
                         size_t batch_tokens, qr_error *error) {
     size_t tokens = qr_max(batch_tokens, qr_pipeline_max_tokens(pipeline));
-    *lane = (qr__lane){.pipeline = pipeline,
-                       .ids = calloc(tokens, sizeof *lane->ids),
-                       .types = calloc(tokens, sizeof *lane->types),
-                       .starts = calloc(QR_BATCH_JOBS + 1, sizeof *lane->starts)};
-    if (lane->ids == NULL || lane->types == NULL || lane->starts == NULL)
+    const qr_context_options wanted = {
+        .tokens_max = tokens, .sequences_max = QR_BATCH_JOBS, .pool = pool};
+    *lane = (qr__lane){.pipeline = pipeline};
+    if (!qr_ragged_init(&lane->ragged, tokens, QR_BATCH_JOBS))
         return qr_error_set(error, QR_NO_MEMORY, "model %s: no memory for its batches",
                             qr_pipeline_name(pipeline));
-    return qr_context_create(qr_pipeline_engine(pipeline), team, tokens,
-                             qr_min(tokens, QR_BATCH_JOBS), &lane->context, error);
+    return qr_context_create(qr_pipeline_engine(pipeline), &wanted, &lane->context, error);
 }
 
 void qr__lane_deinit(qr__lane *lane) {
     qr_context_destroy(lane->context);
-    free(lane->ids);
-    free(lane->types);
-    free(lane->starts);
+    qr_ragged_deinit(&lane->ragged);
     *lane = (qr__lane){0};
 }
 
-/* Lays the jobs end to end. */
-static qr_batch assemble(qr__lane *lane, const qr_job *const *jobs, size_t len) {
-    uint32_t at = 0;
-    for (size_t i = 0; i < len; i++) {
-        const qr_job *job = jobs[i];
-        lane->starts[i] = at;
-        memcpy(lane->ids + at, job->ids, job->tokens * sizeof *job->ids);
-        if (job->types != NULL)
-            memcpy(lane->types + at, job->types, job->tokens);
-        else
-            memset(lane->types + at, 0, job->tokens);
-        at += (uint32_t)job->tokens;
-    }
-    lane->starts[len] = at;
-    return (qr_batch){lane->ids, lane->types, lane->starts, len};
+/* Lays the jobs end to end. The schedule gives no more than fit. */
+static qr_status assemble(qr__lane *lane, const qr_job *const *jobs, size_t len) {
+    qr_ragged_clear(&lane->ragged);
+    for (size_t i = 0; i < len; i++)
+        if (!qr_ragged_add(&lane->ragged, jobs[i]->ids, jobs[i]->types, jobs[i]->tokens))
+            return QR_TOO_LONG;
+    return QR_OK;
+}
+
+static qr_status forward(qr__lane *lane, const float **out) {
+    return qr_context_forward(lane->context, &lane->ragged.batch,
+                              qr_pipeline_output(lane->pipeline), out);
 }
 
 qr_status qr__lane_run(qr__lane *lane, const qr_job *const *jobs, size_t len) {
-    const qr_batch batch = assemble(lane, jobs, len);
     const float *out;
-    qr_status status =
-        qr_context_forward(lane->context, &batch, qr_pipeline_output(lane->pipeline), &out);
+    qr_status status = assemble(lane, jobs, len);
+    if (status == QR_OK)
+        status = forward(lane, &out);
     for (size_t i = 0; status == QR_OK && i < len; i++) {
         size_t floats = qr_pipeline_output_floats(lane->pipeline, jobs[i]->tokens);
         memcpy(jobs[i]->room, out, floats * sizeof *out);
@@ -67,13 +58,13 @@ qr_status qr__lane_warm(qr__lane *lane, qr_error *error) {
     for (size_t i = 0; i < tokens; i++)
         ids[i] = (int32_t)((i * 997) % vocab);
     const qr_job job = {.ids = ids, .tokens = tokens}, *const jobs[] = {&job};
-    const qr_batch batch = assemble(lane, jobs, 1);
+    qr_status status = assemble(lane, jobs, 1);
     uint64_t begin = qr_clock_ns(), fastest = UINT64_MAX;
     for (int run = 0; run < WARM_RUNS_MOST; run++) {
         const float *out;
         uint64_t start = qr_clock_ns();
-        qr_status status =
-            qr_context_forward(lane->context, &batch, qr_pipeline_output(lane->pipeline), &out);
+        if (status == QR_OK)
+            status = forward(lane, &out);
         if (status != QR_OK)
             return qr_error_set(error, status, "model %s: warm-up failed: %s",
                                 qr_pipeline_name(lane->pipeline), qr_status_sentence(status));

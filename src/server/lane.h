@@ -1,6 +1,7 @@
-/* server/lane.h: where one worker runs one model's batches: a context, and memory to lay a batch out.
+/* server/lane.h: where one worker runs one model's batches: a context, and memory to lay a batch
+ * out.
  *
- *     qr__lane_init(&lane, pipeline, team, batch_tokens, &error);
+ *     qr__lane_init(&lane, pipeline, pool, batch_tokens, &error);
  *     qr__lane_warm(&lane, &error);
  *     qr__lane_run(&lane, jobs, len);          // each job's floats are in its room
  *     qr__lane_deinit(&lane);
@@ -16,19 +17,17 @@
 typedef struct qr__lane {
     const qr_pipeline *pipeline; /* borrowed */
     qr_context *context;
-    int32_t *ids;     /* [tokens_max] */
-    uint8_t *types;   /* [tokens_max] */
-    uint32_t *starts; /* [QR_BATCH_JOBS + 1] */
+    qr_ragged ragged; /* the batch at hand */
 } qr__lane;
 
-/** For batches of at most `batch_tokens` tokens, or one longest sequence. `team` as in
- * qr_context_create. The lane is to be deinitialised also when this fails. */
-QR_MUST_USE qr_status qr__lane_init(qr__lane *lane, const qr_pipeline *pipeline, qr_team *team,
+/** For batches of at most `batch_tokens` tokens, or one longest sequence. `pool` as in
+ * qr_context_options. The lane is to be deinitialised also when this fails. */
+QR_MUST_USE qr_status qr__lane_init(qr__lane *lane, const qr_pipeline *pipeline, qr_pool *pool,
                                     size_t batch_tokens, qr_error *error);
 void qr__lane_deinit(qr__lane *lane);
 
-/** Runs a short query until a run takes no longer than one and a half of the fastest before it: pages
- * are touched and caches filled. */
+/** Runs a short query until a run takes no longer than one and a half of the fastest before it:
+ * pages are touched and caches filled. */
 QR_MUST_USE qr_status qr__lane_warm(qr__lane *lane, qr_error *error);
 
 /** Runs the jobs as one batch. Statuses as qr_context_forward. */

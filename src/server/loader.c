@@ -53,7 +53,7 @@ static void log_model(const qr_pipeline *pipeline, uint64_t took_ns) {
            "(%s); loaded in %.0f ms",
            qr_pipeline_name(pipeline), model->architecture,
            qr_kind_name(qr_pipeline_kind(pipeline)), model->layers, model->hidden,
-           qr_pipeline_max_tokens(pipeline), qr_precision_name(plan->precision), plan->isa,
+           qr_pipeline_max_tokens(pipeline), qr_precision_name(plan->precision), plan->target,
            (double)plan->weight_bytes / 1e6, plan->reason, (double)took_ns / 1e6);
 }
 
@@ -87,11 +87,10 @@ static qr_status load_model(const char *given, qr_pipeline_options *options, loa
 static qr_status load_models(const qr_config *config, loaded *models, qr_error *error) {
     const char *const *given;
     size_t len = qr_config_list(config, QR_OPTION_MODEL, &given);
-    qr_pipeline_options options = {.threads = (int)qr_config_number(config, QR_OPTION_THREADS)};
-    const char *precision = qr_config_text(config, QR_OPTION_PRECISION);
-    if (!qr_precision_parse(qr_text_of(precision), &options.precision))
-        return qr_error_set(error, QR_BAD_OPTION, "--precision %s: must be auto, f32, bf16 or int8",
-                            precision);
+    qr_pipeline_options options = {.precision =
+                                       (qr_precision)qr_config_choice(config, QR_OPTION_PRECISION),
+                                   .device = qr_config_text(config, QR_OPTION_DEVICE),
+                                   .threads = (int)qr_config_number(config, QR_OPTION_THREADS)};
     qr_status status = QR_OK;
     for (size_t i = 0; status == QR_OK && i < len && i < QR_LIMIT_MODELS; i++)
         status = load_model(given[i], &options, models, error);
@@ -173,7 +172,7 @@ static qr_status serve(const qr__loader_options *options, const loaded *models, 
             .models_len = models->len,
             .workers = options->workers,
             .batch_tokens = qr_config_number(options->config, QR_OPTION_BATCH_TOKENS),
-            .team = options->team,
+            .pool = options->pool,
             .schedule = options->schedule,
             .metrics = options->metrics,
         },

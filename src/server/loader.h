@@ -3,7 +3,7 @@
  *     const qr__loader_options options = {.config = config, .api = api, ...};
  *     qr__loader_check(config, &error);                    // before anything is opened
  *     qr__loader_load(&options, &serving, &error);         // seconds: on a thread of its own
- *     qr_flow_serve(flow, serving);                        // then, on the loop
+ *     qr__flow_serve(flow, serving);                        // then, on the loop
  */
 #ifndef QR_SERVER_LOADER_H
 #define QR_SERVER_LOADER_H
@@ -17,8 +17,8 @@ typedef struct qr__loader_options {
     const qr_config *config;
     const qr_api *api;
     qr_schedule *schedule;
-    int workers; /* of the schedule */
-    qr_team *team;
+    int workers;   /* of the schedule */
+    qr_pool *pool; /* in which they wait */
     qr_metrics *metrics;
 } qr__loader_options;
 

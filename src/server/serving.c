@@ -59,11 +59,11 @@ static qr_status add_model(qr_serving *serving, qr_pipeline *pipeline, qr_error 
         .name = qr_pipeline_name(pipeline),
         .kind = qr_kind_name(qr_pipeline_kind(pipeline)),
         .precision = qr_precision_name(plan->precision),
-        .isa = plan->isa,
+        .isa = plan->target,
     };
     qr_status status = QR_OK;
     for (int w = 0; status == QR_OK && w < options->workers; w++) {
-        status = qr__lane_init(&m->lanes[w], pipeline, options->team, options->batch_tokens, error);
+        status = qr__lane_init(&m->lanes[w], pipeline, options->pool, options->batch_tokens, error);
         if (status == QR_OK)
             status = qr__lane_warm(&m->lanes[w], error);
     }

@@ -9,12 +9,12 @@
  *     qr_serving_unpin(serving);                          // the last one ends it
  *
  * A generation holds its models, and for each of them a queue for the schedule and a lane a worker:
- * the context and the staging memory that a batch runs in. Every request pins the generation that is
- * current when its head arrives, and is answered by it, whatever becomes current meanwhile; a
+ * the context and the staging memory that a batch runs in. Every request pins the generation that
+ * is current when its head arrives, and is answered by it, whatever becomes current meanwhile; a
  * generation that nobody pins any more is destroyed, by a worker: that takes milliseconds, and no
- * step of the loop may take one. So replacing a generation under load needs no pause.
- * Threads: const after creation but for its pins and lanes; any may pin and unpin, a lane belongs to
- * its worker.
+ * step of the loop may take one. So replacing a generation under load needs no pause. Threads:
+ * const after creation but for its pins and lanes; any may pin and unpin, a lane belongs to its
+ * worker.
  */
 #ifndef QR_SERVER_SERVING_H
 #define QR_SERVER_SERVING_H
@@ -38,7 +38,7 @@ typedef struct qr_serving_options {
     size_t models_len;
     int workers;           /* of the schedule */
     size_t batch_tokens;   /* most tokens in a batch */
-    qr_team *team;         /* the workers' waiting room (borrowed); NULL: each works alone */
+    qr_pool *pool;         /* the workers' waiting room (borrowed); NULL: each works alone */
     qr_schedule *schedule; /* whose workers run its batches and, in the end, destroy it (borrowed);
                               NULL: whoever unpins it last does */
     qr_metrics *metrics;   /* borrowed; NULL: nothing is counted */

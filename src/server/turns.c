@@ -1,4 +1,5 @@
-/* server/turns.c: whose turn an exchange has: how it is answered, handed to a worker, and taken back. */
+/* server/turns.c: whose turn an exchange has: how it is answered, handed to a worker, and taken
+ * back. */
 #include <stdio.h>
 
 #include "server/flow_internal.h"
@@ -17,7 +18,7 @@ void qr__exchange_turn(qr_exchange *x, qr_exchange_phase phase) {
 }
 
 /* What OpenAI's clients look for before they try again: whether to, and when. */
-static void add_retry(qr_flow *flow, qr_http_request *request, qr_status status) {
+static void add_retry(qr__flow *flow, qr_http_request *request, qr_status status) {
     char text[24];
     if (status == QR_LATE) { /* the budget is spent: another try would come too late as well */
         qr_http_header_add(request, "x-should-retry", "false");
@@ -34,10 +35,10 @@ static void add_retry(qr_flow *flow, qr_http_request *request, qr_status status)
 }
 
 /* The request has its answer: `code`, `content_type` and `out` stand in it. */
-static void give_answer(qr_flow *flow, qr_exchange *x, qr_status status) {
+static void give_answer(qr__flow *flow, qr_exchange *x, qr_status status) {
     qr_http_request *request = x->request;
     bool at_head = x->phase == QR_EXCHANGE_RECEIVING; /* then http sends it behind the body */
-    qr_deadlines_remove(flow->deadlines, &x->deadline);
+    qr__deadlines_remove(flow->deadlines, &x->deadline);
     add_retry(flow, request, status);
     x->answered = true;
     x->record.status = status;
@@ -58,7 +59,7 @@ static void note_work(qr_exchange *x) {
 }
 
 /* The loop has the turn, and the exchange what its answer is made of. */
-void qr__exchange_answer(qr_flow *flow, qr_exchange *x) {
+void qr__exchange_answer(qr__flow *flow, qr_exchange *x) {
     qr_http_request *request = x->request;
     if (!x->encoded)
         qr_api_encode(flow->options.api, x);
@@ -71,14 +72,14 @@ void qr__exchange_answer(qr_flow *flow, qr_exchange *x) {
     give_answer(flow, x, x->status);
 }
 
-static void answer_status(qr_flow *flow, qr_exchange *x, qr_status status) {
+static void answer_status(qr__flow *flow, qr_exchange *x, qr_status status) {
     x->status = status;
     qr__exchange_answer(flow, x);
 }
 
-/* A worker has the turn, and the deadline has passed: the answer is made without a look at the work,
- * which ends unseen. */
-static void answer_late(qr_flow *flow, qr_exchange *x) {
+/* A worker has the turn, and the deadline has passed: the answer is made without a look at the
+ * work, which ends unseen. */
+static void answer_late(qr__flow *flow, qr_exchange *x) {
     qr_http_request *request = x->request;
     request->code = qr_status_http(QR_LATE);
     request->content_type = qr_api_fail(x->route, QR_LATE, NULL, &request->out);
@@ -89,9 +90,9 @@ static void answer_late(qr_flow *flow, qr_exchange *x) {
 
 /* To a worker and back */
 
-/* On a worker: gives the exchange back to the loop, and looks at it no more. The list hands over what
- * the worker wrote: its push releases, the loop's take of the whole list acquires. */
-static void give_back(qr_flow *flow, qr_exchange *x) {
+/* On a worker: gives the exchange back to the loop, and looks at it no more. The list hands over
+ * what the worker wrote: its push releases, the loop's take of the whole list acquires. */
+static void give_back(qr__flow *flow, qr_exchange *x) {
     qr_exchange *first = atomic_load_explicit(&flow->returned, memory_order_relaxed);
     do {
         x->next = first;
@@ -103,7 +104,7 @@ static void give_back(qr_flow *flow, qr_exchange *x) {
         qr_watch_wake(flow->returned_watch);
 }
 
-static void encode_on_worker(qr_flow *flow, qr_exchange *x) {
+static void encode_on_worker(qr__flow *flow, qr_exchange *x) {
     qr_api_encode(flow->options.api, x);
     x->encoded = true;
 }
@@ -127,7 +128,7 @@ static void on_decode_task(qr_task *task) {
 }
 
 /* On the loop: the body has become jobs, or an answer. */
-void qr__exchange_decoded(qr_flow *flow, qr_exchange *x) {
+void qr__exchange_decoded(qr__flow *flow, qr_exchange *x) {
     if (x->status != QR_OK || x->ticket.jobs_len == 0 || x->encoded) {
         qr__exchange_answer(flow, x);
         return;
@@ -143,7 +144,7 @@ void qr__exchange_decoded(qr_flow *flow, qr_exchange *x) {
     }
 }
 
-static void came_back(qr_flow *flow, qr_exchange *x) {
+static void came_back(qr__flow *flow, qr_exchange *x) {
     bool from_decoding = x->phase == QR_EXCHANGE_DECODING;
     QR_ASSERT(from_decoding || x->phase == QR_EXCHANGE_RUNNING);
     QR_ASSERT(qr_exchange_is_legal(x));
@@ -162,14 +163,14 @@ static void came_back(qr_flow *flow, qr_exchange *x) {
 }
 
 /* The body is here, and still worth reading. */
-void qr__exchange_admit(qr_flow *flow, qr_exchange *x) {
+void qr__exchange_admit(qr__flow *flow, qr_exchange *x) {
     qr_status outlook = qr_schedule_outlook(flow->options.schedule, x->deadline_ns);
     if (outlook != QR_OK) {
         answer_status(flow, x, outlook);
         return;
     }
     x->deadline.at_ns = x->deadline_ns;
-    qr_deadlines_add(flow->deadlines, &x->deadline);
+    qr__deadlines_add(flow->deadlines, &x->deadline);
     if (x->body.len > LOOP_BODY_BYTES) {
         x->task = (qr_task){.run = on_decode_task, .owner = x};
         qr__exchange_turn(x, QR_EXCHANGE_DECODING);
@@ -182,7 +183,7 @@ void qr__exchange_admit(qr_flow *flow, qr_exchange *x) {
 }
 
 /* Takes what workers gave back, the oldest first. */
-qr_exchange *qr__flow_returned(qr_flow *flow) {
+qr_exchange *qr__flow_returned(qr__flow *flow) {
     qr_exchange *last = atomic_exchange_explicit(&flow->returned, NULL, memory_order_acquire),
                 *first = NULL;
     while (last != NULL) {
@@ -196,7 +197,7 @@ qr_exchange *qr__flow_returned(qr_flow *flow) {
 
 /* On the loop: workers gave exchanges back. */
 void qr__flow_on_returned(void *state) {
-    qr_flow *flow = state;
+    qr__flow *flow = state;
     QR_CHAOS_DELAY();
     for (qr_exchange *x = qr__flow_returned(flow), *next; x != NULL; x = next) {
         next = x->next;
@@ -208,7 +209,7 @@ void qr__flow_on_returned(void *state) {
 
 /* The deadline passed before the answer was there. */
 void qr__flow_on_late(void *state, qr_deadline *late) {
-    qr_flow *flow = state;
+    qr__flow *flow = state;
     qr_exchange *x = QR_OWNER(late, qr_exchange, deadline);
     if (x->phase == QR_EXCHANGE_RUNNING &&
         qr_schedule_cancel(flow->options.schedule, &x->ticket, QR_LATE)) {
@@ -220,7 +221,7 @@ void qr__flow_on_late(void *state, qr_deadline *late) {
     qr__flow_pump(flow);
 }
 
-void qr__exchange_report(const qr_flow *flow, const qr_exchange *x) {
+void qr__exchange_report(const qr__flow *flow, const qr_exchange *x) {
     qr_record record = x->record;
     record.route = x->route == NULL ? NULL : qr_api_pattern(x->route);
     record.trace = x->trace.text;
@@ -232,13 +233,13 @@ void qr__exchange_report(const qr_flow *flow, const qr_exchange *x) {
 }
 
 /* The client left while a worker had the turn: what has not begun is not computed. */
-void qr__exchange_gone(qr_flow *flow, qr_exchange *x) {
+void qr__exchange_gone(qr__flow *flow, qr_exchange *x) {
     if (x->phase == QR_EXCHANGE_RUNNING)
         note_work(x);
     x->record.status = QR_GONE;
     x->record.code = qr_status_http(QR_GONE);
     qr__exchange_report(flow, x);
-    qr_deadlines_remove(flow->deadlines, &x->deadline);
+    qr__deadlines_remove(flow->deadlines, &x->deadline);
     if (x->phase == QR_EXCHANGE_RUNNING &&
         qr_schedule_cancel(flow->options.schedule, &x->ticket, QR_GONE)) {
         qr__exchange_turn(x, QR_EXCHANGE_LOOP);

@@ -44,6 +44,8 @@ bool qr__patterns_add(qr__patterns *patterns, qr_text text, int32_t id,
     return true;
 }
 
+/* Byte order, as the bisection needs it; of equal texts the one that was added first comes
+ * first. */
 static int by_text(const void *a, const void *b) {
     const qr__pattern *x = a, *y = b;
     int order = memcmp(x->text, y->text, qr_min(x->len, y->len));
@@ -117,6 +119,7 @@ static const qr__pattern *match_at(const qr__patterns *patterns, qr_text text, s
     return best;
 }
 
+/* The next byte with which a pattern begins. */
 static size_t next_candidate(const qr__patterns *patterns, qr_text text, size_t at) {
     if (at >= text.len)
         return text.len;
@@ -153,6 +156,7 @@ static bool has(uint32_t code, unsigned flag) {
     return (qr__unicode_flags(code) & flag) != 0;
 }
 
+/* single_word: no letter, digit or underscore may touch the match. */
 static bool stands_alone(qr_text text, size_t begin, size_t end) {
     size_t ignored;
     if (begin > 0 && has(char_before(text, begin, &ignored), QR__WORD))
@@ -174,7 +178,7 @@ static size_t skip_space_right(qr_text text, size_t end) {
     return end;
 }
 
-bool qr__search_next(qr__search *search, qr__match *out) {
+bool qr__pattern_search_next(qr__pattern_search *search, qr__match *out) {
     const qr__patterns *patterns = search->patterns;
     qr_text text = search->text;
     if (patterns->len == 0)

@@ -8,7 +8,7 @@
 
 #include "base/base.h"
 
-/* One added token as the model's files give it; the text is borrowed. */
+/** One added token as the model's files give it; the text is borrowed. */
 typedef struct qr__added_token {
     qr_text content;
     bool single_word, lstrip, rstrip, normalized, special;
@@ -18,7 +18,7 @@ typedef struct qr__pattern {
     char *text; /* owned */
     size_t len;
     int32_t id;
-    uint32_t order;
+    uint32_t order; /* of its adding: of equal texts the first one stays */
     bool single_word, lstrip, rstrip;
 } qr__pattern;
 
@@ -30,6 +30,7 @@ typedef struct qr__patterns {
     int only_first;         /* the byte that they all begin with; -1 when there are several */
 } qr__patterns;
 
+/** Frees all; of a zeroed set too. */
 void qr__patterns_deinit(qr__patterns *patterns);
 
 /** Adds a copy of `text` (not empty), to be matched as `token`'s flags say. False: no memory. */
@@ -44,15 +45,15 @@ typedef struct qr__match {
     int32_t id;
 } qr__match;
 
-/* A search through one text. `done` is where the last match ended, strips included. */
-typedef struct qr__search {
+/** A search through one text: patterns and text are borrowed, the rest begins as 0. */
+typedef struct qr__pattern_search {
     const qr__patterns *patterns;
     qr_text text;
-    size_t at;
-    size_t done;
-} qr__search;
+    size_t at;   /* where the search goes on */
+    size_t done; /* where the last match ended, white space that it took in included */
+} qr__pattern_search;
 
 /** The next match that counts; false when there is none. */
-bool qr__search_next(qr__search *search, qr__match *out);
+bool qr__pattern_search_next(qr__pattern_search *search, qr__match *out);
 
 #endif

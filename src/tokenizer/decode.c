@@ -1,5 +1,5 @@
 /* tokenizer/decode.c: ids back to text, as the WordPiece decoder writes it. */
-#include "tokenizer/parts.h"
+#include "tokenizer/tokenizer_internal.h"
 
 /* The package's clean-up, in its order; each row makes a token shorter, so it is done in place. */
 static const struct {
@@ -24,6 +24,7 @@ static void replace_all(qr_buf *out, size_t from, qr_text what, qr_text with) {
     out->len = to;
 }
 
+/* Only what this token brought: the package cleans each token by itself, not the whole text. */
 static void clean_up(qr_buf *out, size_t from) {
     for (size_t i = 0; i < sizeof clean_ups / sizeof *clean_ups; i++) {
         if (memchr(out->data + from, ' ', out->len - from) == NULL)

@@ -1,6 +1,6 @@
 /* tokenizer/encode.c: one text or a pair into an encoding: the post-processor's template, and
  * truncation. */
-#include "tokenizer/parts.h"
+#include "tokenizer/tokenizer_internal.h"
 
 /* How many tokens of each text stay. */
 typedef struct plan {
@@ -55,6 +55,7 @@ static size_t enough_of_first(const qr_encode_options *options, bool pair, size_
     return pair || options->truncate_left ? SIZE_MAX : room;
 }
 
+/* As enough_of_first, now that the first text's length is known. */
 static size_t enough_of_second(const qr_encode_options *options, size_t room, size_t first) {
     switch (options->truncation) {
     case QR_TRUNCATE_ONLY_FIRST:
@@ -72,6 +73,7 @@ typedef struct range {
     size_t from, to;
 } range;
 
+/* Takes out what is too much, from the side that options say. */
 static void cut(qr_encoding *out, range where, size_t kept, bool left) {
     size_t excess = where.to - where.from - kept;
     size_t from = left ? where.from : where.to - excess;

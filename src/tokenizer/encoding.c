@@ -2,7 +2,7 @@
  * one allocation. */
 #include <stdlib.h>
 
-#include "tokenizer/parts.h"
+#include "tokenizer/tokenizer_internal.h"
 
 #define FIRST_TOKENS 64u
 #define TOKEN_BYTES  (4 * sizeof(uint32_t) + 2)

@@ -1,11 +1,13 @@
-/* tokenizer/json_members.c: members of JSON objects with faults that say where. */
+/* tokenizer/json_members.c: jansson behind json_members.h. */
+#include "tokenizer/json_members.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tokenizer/loaders.h"
+#include "tokenizer/vocab.h"
 
-qr_status qr__json_fault(const qr__json *reader, const char *where, const char *reason,
+qr_status qr__json_fault(const qr__json_reader *reader, const char *where, const char *reason,
                          const char *hint) {
     return qr_error_set(reader->error, QR_BAD_MODEL, "%s: %s: %s (%s)", reader->path, where, reason,
                         hint);
@@ -22,8 +24,8 @@ void qr__text_line(qr_text text, size_t at, size_t *line, size_t *column) {
     *column = qr_min(at, text.len) - begin + 1;
 }
 
-qr_status qr__json_parse(const qr__json *reader, qr_text text, size_t from, size_t to, bool reals,
-                         json_t **out) {
+qr_status qr__json_parse(const qr__json_reader *reader, qr_text text, size_t from, size_t to,
+                         bool reals, json_t **out) {
     json_error_t fault;
     qr_buf rest;
     qr_buf_init(&rest, QR_LIMIT_JSON_FILE_BYTES);
@@ -32,6 +34,7 @@ qr_status qr__json_parse(const qr__json *reader, qr_text text, size_t from, size
     *out = NULL;
     if (!qr_buf_failed(&rest))
         *out = json_loadb(rest.data, rest.len, reals ? JSON_DECODE_INT_AS_REAL : 0, &fault);
+    /* jansson leaves its fault's text empty when memory ends. */
     bool full = qr_buf_failed(&rest) || (*out == NULL && fault.text[0] == '\0');
     qr_buf_deinit(&rest);
     if (full)
@@ -50,7 +53,7 @@ qr_status qr__json_parse(const qr__json *reader, qr_text text, size_t from, size
                         line, column, fault.text);
 }
 
-qr_status qr__json_read(const qr__json *reader, bool reals, json_t **out) {
+qr_status qr__json_read(const qr__json_reader *reader, bool reals, json_t **out) {
     char *data;
     size_t len;
     *out = NULL;
@@ -62,7 +65,7 @@ qr_status qr__json_read(const qr__json *reader, bool reals, json_t **out) {
     return status;
 }
 
-static qr_status member_fault(const qr__json *reader, const char *where, const char *key,
+static qr_status member_fault(const qr__json_reader *reader, const char *where, const char *key,
                               const json_t *value, const char *wanted) {
     char reason[128];
     snprintf(reason, sizeof reason, "\"%s\" is %s", key,
@@ -72,7 +75,7 @@ static qr_status member_fault(const qr__json *reader, const char *where, const c
     return qr__json_fault(reader, where, reason, hint);
 }
 
-qr_status qr__json_get_bool(const qr__json *reader, const json_t *object, const char *where,
+qr_status qr__json_get_bool(const qr__json_reader *reader, const json_t *object, const char *where,
                             const char *key, bool *out) {
     const json_t *value = json_object_get(object, key);
     if (!json_is_boolean(value))
@@ -81,7 +84,7 @@ qr_status qr__json_get_bool(const qr__json *reader, const json_t *object, const 
     return QR_OK;
 }
 
-qr_status qr__json_get_size(const qr__json *reader, const json_t *object, const char *where,
+qr_status qr__json_get_size(const qr__json_reader *reader, const json_t *object, const char *where,
                             const char *key, size_t max, size_t *out) {
     const json_t *value = json_object_get(object, key);
     char wanted[64];
@@ -93,7 +96,7 @@ qr_status qr__json_get_size(const qr__json *reader, const json_t *object, const 
     return QR_OK;
 }
 
-qr_status qr__json_get_text(const qr__json *reader, const json_t *object, const char *where,
+qr_status qr__json_get_text(const qr__json_reader *reader, const json_t *object, const char *where,
                             const char *key, qr_text *out) {
     const json_t *value = json_object_get(object, key);
     if (!json_is_string(value))
@@ -102,8 +105,8 @@ qr_status qr__json_get_text(const qr__json *reader, const json_t *object, const 
     return QR_OK;
 }
 
-qr_status qr__json_added_token(const qr__json *reader, const json_t *object, const char *where,
-                               qr__added_token *out) {
+qr_status qr__json_added_token(const qr__json_reader *reader, const json_t *object,
+                               const char *where, qr__added_token *out) {
     if (!json_is_object(object))
         return qr__json_fault(reader, where, "not an object", "expected {\"content\": ..., ...}");
     qr_status status = qr__json_get_text(reader, object, where, "content", &out->content);

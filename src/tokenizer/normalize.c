@@ -71,6 +71,7 @@ static bool is_stripped(uint32_t code) {
     return (qr__unicode_flags(code) & QR__MARK) != 0;
 }
 
+/* The run's state at its begin: behind the starters of the character that leads it. */
 static qr__run run_begin(const qr__normalizer *stream) {
     qr__run run = {.cursor = stream->run_from};
     if (stream->lead.end > 0) {

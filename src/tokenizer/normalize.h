@@ -57,10 +57,12 @@ typedef struct qr__normalizer {
     qr__char replaced;
 } qr__normalizer;
 
+/** A stream over bytes [from, to) of `text` (borrowed; offsets count from its begin). `from` must
+ * lie at a character's begin. */
 void qr__normalizer_init(qr__normalizer *stream, const qr__normalizer_options *options,
                          qr_text text, size_t from, size_t to);
 
-/** False at the end. */
+/** The next normalized character; false at the end. */
 bool qr__normalizer_next(qr__normalizer *stream, qr__char *out);
 
 #endif

@@ -33,10 +33,14 @@ typedef struct qr_tokenizer_info {
 } qr_tokenizer_info;
 
 /** Loads `dir`/tokenizer.json, or vocab.txt with tokenizer_config.json and special_tokens_map.json.
- *  Padding and truncation stored in tokenizer.json are ignored. QR_BAD_MODEL names file, place and
- * hint. */
+ * Padding and truncation stored in tokenizer.json are ignored. QR_BAD_MODEL names file, place and
+ * hint; QR_IO, QR_TOO_LARGE, QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr_tokenizer_load(const char *dir, qr_tokenizer **out, qr_error *error);
+
+/** Nobody may be encoding with it any more. NULL is allowed. */
 void qr_tokenizer_destroy(qr_tokenizer *tokenizer);
+
+/** What was loaded; lives as long as the tokenizer. */
 const qr_tokenizer_info *qr_tokenizer_get_info(const qr_tokenizer *tokenizer);
 
 /** The token's text in the vocabulary ("##ing"), or an empty text for an unknown id. Borrowed. */
@@ -52,7 +56,7 @@ typedef struct qr_encoding {
     uint8_t *special; /* 1: [CLS] or [SEP] put there by the post-processor */
     uint32_t *begin;  /* byte offsets into the original text (of the first or second text); */
     uint32_t *end;    /*   both 0 for specials */
-    uint32_t *word; /* index of the pre-tokenizer's word within its text; QR_NO_WORD for specials */
+    uint32_t *word;   /* the pre-tokenizer's word within its text; QR_NO_WORD for specials */
     size_t len;
     size_t capacity;
     bool truncated;
@@ -79,6 +83,7 @@ QR_MUST_USE qr_status qr_tokenizer_encode(const qr_tokenizer *tokenizer, qr_text
                                           const qr_text *pair, const qr_encode_options *options,
                                           qr_encoding *out);
 
+/** Frees the arrays and zeroes the encoding; NULL is allowed. */
 void qr_encoding_deinit(qr_encoding *encoding);
 
 /** A passage cut into overlapping windows beside its question: [CLS] question [SEP] part [SEP]. */
@@ -96,6 +101,8 @@ typedef struct qr_windows {
 QR_MUST_USE qr_status qr_tokenizer_encode_windows(const qr_tokenizer *tokenizer, qr_text question,
                                                   qr_text context, size_t max_tokens, size_t stride,
                                                   qr_windows *out);
+
+/** Frees all windows and zeroes the struct; NULL is allowed. */
 void qr_windows_deinit(qr_windows *windows);
 
 /** Appends the text that the ids stand for, as `tokenizers`' WordPiece decoder with clean-up: "##"

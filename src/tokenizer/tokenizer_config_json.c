@@ -20,17 +20,18 @@ static const struct {
     [QR__SPECIAL_MASK] = {"mask_token", "[MASK]"},
 };
 
-static qr_status no_memory(const qr__json *reader) {
+static qr_status no_memory(const qr__json_reader *reader) {
     return qr_error_set(reader->error, QR_NO_MEMORY, "%s: no memory", reader->path);
 }
 
-static qr_status keep(const qr__json *reader, qr_arena *arena, qr_text text, qr_text *out) {
+/* The JSON tree goes before the config does, so texts are copied. */
+static qr_status keep(const qr__json_reader *reader, qr_arena *arena, qr_text text, qr_text *out) {
     *out = qr_arena_text(arena, text);
     return out->data == NULL ? no_memory(reader) : QR_OK;
 }
 
 /* A token is a string, or an object with "content". */
-static qr_status read_specials(const qr__json *reader, const json_t *root,
+static qr_status read_specials(const qr__json_reader *reader, const json_t *root,
                                qr__tokenizer_config *config) {
     for (size_t i = 0; i < QR__SPECIAL_COUNT; i++) {
         const char *key = special_defaults[i].key;
@@ -49,14 +50,16 @@ static qr_status read_specials(const qr__json *reader, const json_t *root,
     return QR_OK;
 }
 
-static qr_status read_flag(const qr__json *reader, const json_t *root, const char *key, bool *out) {
+/* A flag that is missing or null keeps its default. */
+static qr_status read_flag(const qr__json_reader *reader, const json_t *root, const char *key,
+                           bool *out) {
     const json_t *value = json_object_get(root, key);
     if (value == NULL || json_is_null(value))
         return QR_OK;
     return qr__json_get_bool(reader, root, "top level", key, out);
 }
 
-static qr_status read_max_length(const qr__json *reader, const json_t *root, size_t *out) {
+static qr_status read_max_length(const qr__json_reader *reader, const json_t *root, size_t *out) {
     const json_t *value = json_object_get(root, "model_max_length");
     if (value == NULL || json_is_null(value))
         return QR_OK;
@@ -77,7 +80,7 @@ static int by_id(const void *a, const void *b) {
     return (x->id > y->id) - (x->id < y->id);
 }
 
-static qr_status keep_added(const qr__json *reader, qr__tokenizer_config *config,
+static qr_status keep_added(const qr__json_reader *reader, qr__tokenizer_config *config,
                             const added_row *rows, size_t count) {
     config->added = qr_arena_array(&config->arena, count, sizeof *config->added);
     config->added_ids = qr_arena_array(&config->arena, count, sizeof *config->added_ids);
@@ -99,7 +102,10 @@ static qr_status keep_added(const qr__json *reader, qr__tokenizer_config *config
     return QR_OK;
 }
 
-static qr_status read_added(const qr__json *reader, json_t *root, qr__tokenizer_config *config) {
+/* added_tokens_decoder is an object with ids as keys, which JSON does not order: tokens get their
+ * ids in the order of these numbers. */
+static qr_status read_added(const qr__json_reader *reader, json_t *root,
+                            qr__tokenizer_config *config) {
     json_t *map = json_object_get(root, "added_tokens_decoder"), *token;
     size_t count = json_object_size(map), at = 0;
     const char *key;
@@ -128,7 +134,9 @@ static qr_status read_added(const qr__json *reader, json_t *root, qr__tokenizer_
     return status;
 }
 
-static qr_status read_config(const qr__json *reader, json_t *root, qr__tokenizer_config *config) {
+/* strip_accents follows do_lower_case unless the file says more, as in the package. */
+static qr_status read_config(const qr__json_reader *reader, json_t *root,
+                             qr__tokenizer_config *config) {
     qr_status status = read_flag(reader, root, "do_lower_case", &config->lowercase);
     config->strip_accents = config->lowercase;
     if (status == QR_OK)
@@ -162,7 +170,7 @@ qr_status qr__load_tokenizer_config(qr__tokenizer_config *config, const char *di
             continue;
         if (!qr_file_join(dir, names[i], config->path, sizeof config->path))
             return qr_error_set(error, QR_BAD_MODEL, "%s: the path is too long", dir);
-        const qr__json reader = {config->path, error};
+        const qr__json_reader reader = {config->path, error};
         json_t *root = NULL;
         status = qr__json_read(&reader, true, &root);
         if (status == QR_OK)

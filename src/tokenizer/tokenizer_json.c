@@ -15,7 +15,7 @@ static bool type_is(const json_t *object, const char *type) {
 }
 
 /* "expected X, found Y" for a section of another kind. */
-static qr_status wrong_type(const qr__json *reader, const char *where, const json_t *object,
+static qr_status wrong_type(const qr__json_reader *reader, const char *where, const json_t *object,
                             const char *wanted) {
     const char *found = json_string_value(json_object_get(object, "type"));
     char reason[160];
@@ -32,7 +32,9 @@ typedef struct document {
     json_t *root;                /* the rest of it */
 } document;
 
-static qr_status read_vocab(const qr__json *reader, const document *file, qr__vocab *vocab,
+/* The vocabulary was cut out of the text that jansson parsed: a second one in the rest would be a
+ * second answer to the same question. */
+static qr_status read_vocab(const qr__json_reader *reader, const document *file, qr__vocab *vocab,
                             qr_text prefix) {
     if (file->vocab_from == file->vocab_to)
         return qr__json_fault(reader, "model.vocab", "missing or no object",
@@ -49,7 +51,8 @@ static qr_status read_vocab(const qr__json *reader, const document *file, qr__vo
     return qr__vocab_json_read(reader, file->text, file->vocab_from, vocab);
 }
 
-static qr_status read_model(const qr__json *reader, const document *file, qr_tokenizer *tokenizer) {
+static qr_status read_model(const qr__json_reader *reader, const document *file,
+                            qr_tokenizer *tokenizer) {
     const json_t *model = json_object_get(file->root, "model");
     qr_text unknown = {0}, prefix = {0};
     if (!json_is_object(model))
@@ -74,7 +77,7 @@ static qr_status read_model(const qr__json *reader, const document *file, qr_tok
     return QR_OK;
 }
 
-static qr_status read_normalizer(const qr__json *reader, const json_t *root,
+static qr_status read_normalizer(const qr__json_reader *reader, const json_t *root,
                                  qr__normalizer_options *options) {
     const json_t *normalizer = json_object_get(root, "normalizer");
     if (normalizer == NULL || json_is_null(normalizer))
@@ -97,14 +100,15 @@ static qr_status read_normalizer(const qr__json *reader, const json_t *root,
     return status;
 }
 
-static qr_status read_pre_tokenizer(const qr__json *reader, const json_t *root) {
+static qr_status read_pre_tokenizer(const qr__json_reader *reader, const json_t *root) {
     const json_t *pre_tokenizer = json_object_get(root, "pre_tokenizer");
     if (type_is(pre_tokenizer, "BertPreTokenizer"))
         return QR_OK;
     return wrong_type(reader, "pre_tokenizer", pre_tokenizer, "BertPreTokenizer");
 }
 
-static qr_status read_decoder(const qr__json *reader, const json_t *root, qr_tokenizer *tokenizer) {
+static qr_status read_decoder(const qr__json_reader *reader, const json_t *root,
+                              qr_tokenizer *tokenizer) {
     const json_t *decoder = json_object_get(root, "decoder");
     qr_text prefix;
     if (decoder == NULL || json_is_null(decoder))
@@ -125,22 +129,18 @@ static qr_status read_decoder(const qr__json *reader, const json_t *root, qr_tok
     return QR_OK;
 }
 
-static qr_status put_piece(const qr__json *reader, const char *where, qr__template *layout,
+static qr_status put_piece(const qr__json_reader *reader, const char *where, qr__template *layout,
                            int32_t what, size_t type) {
-    if (layout->len == QR__TEMPLATE_PIECES)
-        return qr__json_fault(reader, where, "more than 32 pieces",
-                              "expected [CLS] A [SEP] or the like");
-    layout->pieces[layout->len].what = what;
-    layout->pieces[layout->len++].type = (uint8_t)type;
-    if (what >= 0)
-        layout->specials++;
-    return QR_OK;
+    if (qr__template_put(layout, what, (uint8_t)type))
+        return QR_OK;
+    return qr__json_fault(reader, where, "more than 32 pieces",
+                          "expected [CLS] A [SEP] or the like");
 }
 
 /* The ids that a special token of the template stands for. */
-static qr_status put_special(const qr__json *reader, const char *where, const json_t *specials,
-                             qr_text name, size_t type, qr_tokenizer *tokenizer,
-                             qr__template *layout) {
+static qr_status put_special(const qr__json_reader *reader, const char *where,
+                             const json_t *specials, qr_text name, size_t type,
+                             qr_tokenizer *tokenizer, qr__template *layout) {
     const json_t *ids = json_object_get(json_object_get(specials, name.data), "ids"), *id;
     size_t i;
     if (!json_is_array(ids))
@@ -159,7 +159,7 @@ static qr_status put_special(const qr__json *reader, const char *where, const js
     return QR_OK;
 }
 
-static qr_status read_piece(const qr__json *reader, const char *where, const json_t *piece,
+static qr_status read_piece(const qr__json_reader *reader, const char *where, const json_t *piece,
                             const json_t *specials, qr_tokenizer *tokenizer, qr__template *layout) {
     const json_t *sequence = json_object_get(piece, "Sequence");
     const json_t *special = json_object_get(piece, "SpecialToken");
@@ -195,7 +195,7 @@ static bool is_complete(const qr__template *layout, bool pair) {
     return first == 1 && second == (pair ? 1 : 0);
 }
 
-static qr_status read_template(const qr__json *reader, const json_t *post, const char *key,
+static qr_status read_template(const qr__json_reader *reader, const json_t *post, const char *key,
                                bool pair, qr_tokenizer *tokenizer, qr__template *layout) {
     char where[64];
     snprintf(where, sizeof where, "post_processor.%s", key);
@@ -214,8 +214,8 @@ static qr_status read_template(const qr__json *reader, const json_t *post, const
 }
 
 /* ["[SEP]", 102] of BertProcessing. */
-static qr_status read_bert_special(const qr__json *reader, const json_t *post, const char *key,
-                                   const qr_tokenizer *tokenizer, int32_t *out) {
+static qr_status read_bert_special(const qr__json_reader *reader, const json_t *post,
+                                   const char *key, const qr_tokenizer *tokenizer, int32_t *out) {
     const json_t *id = json_array_get(json_object_get(post, key), 1);
     json_int_t number = json_is_integer(id) ? json_integer_value(id) : -1;
     if (number < 0 || number >= (json_int_t)QR_LIMIT_VOCAB ||
@@ -227,7 +227,7 @@ static qr_status read_bert_special(const qr__json *reader, const json_t *post, c
     return QR_OK;
 }
 
-static qr_status read_post_processor(const qr__json *reader, const json_t *root,
+static qr_status read_post_processor(const qr__json_reader *reader, const json_t *root,
                                      qr_tokenizer *tokenizer) {
     const json_t *post = json_object_get(root, "post_processor");
     if (post == NULL || json_is_null(post)) {
@@ -253,7 +253,7 @@ static qr_status read_post_processor(const qr__json *reader, const json_t *root,
     return status;
 }
 
-static qr_status read_added_tokens(const qr__json *reader, const json_t *root,
+static qr_status read_added_tokens(const qr__json_reader *reader, const json_t *root,
                                    qr_tokenizer *tokenizer) {
     const json_t *list = json_object_get(root, "added_tokens"), *row;
     size_t count = json_array_size(list), i;
@@ -285,7 +285,9 @@ static qr_status read_added_tokens(const qr__json *reader, const json_t *root,
     return status;
 }
 
-static qr_status read_sections(const qr__json *reader, const document *file,
+/* In this order: added tokens need the vocabulary and the normalizer, templates need the added
+ * tokens' ids. */
+static qr_status read_sections(const qr__json_reader *reader, const document *file,
                                qr_tokenizer *tokenizer) {
     qr_status status = read_model(reader, file, tokenizer);
     if (status == QR_OK)
@@ -307,7 +309,7 @@ qr_status qr__load_tokenizer_json(qr_tokenizer *tokenizer, const char *dir, qr_e
     size_t len;
     if (!qr_file_join(dir, "tokenizer.json", path, sizeof path))
         return qr_error_set(error, QR_BAD_MODEL, "%s: the path is too long", dir);
-    const qr__json reader = {path, error};
+    const qr__json_reader reader = {path, error};
     snprintf(tokenizer->info.source, sizeof tokenizer->info.source, "tokenizer.json");
     qr_status status = qr_file_read(path, QR_LIMIT_JSON_FILE_BYTES, &data, &len, error);
     if (status != QR_OK)

@@ -36,6 +36,7 @@ size_t qr__unicode_to_lower(uint32_t code, uint32_t out[2]) {
     return 1;
 }
 
+/* Unicode 15, 3.12: syllables are numbered by lead, vowel and tail. */
 static size_t decompose_hangul(uint32_t syllable, uint32_t out[QR__DECOMPOSITION_MAX]) {
     out[0] = HANGUL_LEAD + syllable / HANGUL_PER_LEAD;
     out[1] = HANGUL_VOWEL + syllable % HANGUL_PER_LEAD / HANGUL_PER_VOWEL;

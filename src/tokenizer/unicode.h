@@ -9,7 +9,7 @@
 
 #include "base/base.h"
 
-/* Bits of a record; the generator has the same list. */
+/* Bits of a record; tools/make_unicode_tables.py has the same list. */
 #define QR__REMOVED     0x001u /* clean_text drops it */
 #define QR__BLANK       0x002u /* clean_text turns it into a space */
 #define QR__SPACE       0x004u /* the pre-tokenizer splits at it and drops it */
@@ -25,10 +25,11 @@ typedef struct qr__unicode_record {
     uint8_t combining_class; /* canonical; 0: a starter */
 } qr__unicode_record;
 
+/** Code points with QR__LOWER from `first` on, up to the next row, have their lower case `delta`
+ * away. */
 typedef struct qr__unicode_lower {
-    uint32_t first, last;
+    uint32_t first;
     int32_t delta;
-    uint32_t step;
 } qr__unicode_lower;
 
 typedef struct qr__unicode_decomposition {
@@ -52,6 +53,7 @@ static inline qr__unicode_record qr__unicode_of(uint32_t code) {
                                                      (code & 127)]];
 }
 
+/** The QR__* bits of a code point. */
 static inline unsigned qr__unicode_flags(uint32_t code) {
     return qr__unicode_of(code).flags;
 }

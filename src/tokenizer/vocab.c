@@ -11,6 +11,8 @@ static uint64_t hash_of(uint64_t hash, const char *bytes, size_t len) {
     return hash;
 }
 
+/* A power of two of slots, at most half of them taken: a miss, which is what most lookups of
+ * prefixes are, then ends after one or two. */
 static bool make_slots(qr__vocab *vocab, size_t entries) {
     size_t count = 1024;
     unsigned bits = 10;
@@ -22,7 +24,7 @@ static bool make_slots(qr__vocab *vocab, size_t entries) {
     if (vocab->slots == NULL)
         return false;
     for (size_t i = 0; i < count; i++)
-        vocab->slots[i] = (qr__slot){0, QR__NO_ID};
+        vocab->slots[i] = (qr__vocab_slot){0, QR__NO_ID};
     vocab->mask = count - 1;
     vocab->shift = 64 - bits;
     return true;
@@ -48,9 +50,9 @@ void qr__vocab_deinit(qr__vocab *vocab) {
 }
 
 /* The slot that holds the text, or the free one where it belongs. */
-static qr__slot *slot_of(const qr__vocab *vocab, uint64_t hash, qr_text text) {
+static qr__vocab_slot *slot_of(const qr__vocab *vocab, uint64_t hash, qr_text text) {
     for (size_t at = (size_t)(hash >> vocab->shift);; at = (at + 1) & vocab->mask) {
-        qr__slot *slot = &vocab->slots[at];
+        qr__vocab_slot *slot = &vocab->slots[at];
         if (slot->id == QR__NO_ID ||
             (slot->tag == TAG(hash) && qr_text_equal(qr__vocab_text(vocab, slot->id), text)))
             return slot;
@@ -60,7 +62,7 @@ static qr__slot *slot_of(const qr__vocab *vocab, uint64_t hash, qr_text text) {
 static bool grow_slots(qr__vocab *vocab) {
     if (vocab->entries * 2 <= vocab->mask)
         return true;
-    qr__slot *old = vocab->slots;
+    qr__vocab_slot *old = vocab->slots;
     size_t old_count = vocab->mask + 1;
     if (!make_slots(vocab, old_count)) {
         vocab->slots = old;
@@ -89,6 +91,8 @@ static bool grow_tokens(qr__vocab *vocab, size_t id) {
     return true;
 }
 
+/* Lengths by first byte bound how far WordPiece must look; ids that are given again only raise
+ * them. */
 static void note_length(qr__vocab *vocab, qr_text text, bool continues) {
     uint16_t *whole = &vocab->longest[0][(uint8_t)text.data[0]];
     *whole = (uint16_t)qr_max(*whole, text.len);
@@ -106,7 +110,7 @@ qr_status qr__vocab_add(qr__vocab *vocab, qr_text text, size_t id) {
     if (!grow_slots(vocab) || !grow_tokens(vocab, id))
         return QR_NO_MEMORY;
     uint64_t hash = hash_of(QR__HASH_SEED, text.data, text.len);
-    qr__slot *slot = slot_of(vocab, hash, text);
+    qr__vocab_slot *slot = slot_of(vocab, hash, text);
     size_t at = vocab->pool.len;
     bool continues =
         text.len >= vocab->prefix_len && memcmp(text.data, vocab->prefix, vocab->prefix_len) == 0;
@@ -122,7 +126,7 @@ qr_status qr__vocab_add(qr__vocab *vocab, qr_text text, size_t id) {
     vocab->tokens[id] =
         (qr__token){.at = (uint32_t)at, .len = (uint16_t)text.len, .continues = continues};
     vocab->len = qr_max(vocab->len, id + 1);
-    *slot = (qr__slot){TAG(hash), (int32_t)id};
+    *slot = (qr__vocab_slot){TAG(hash), (int32_t)id};
     note_length(vocab, text, continues);
     return QR_OK;
 }
@@ -131,7 +135,7 @@ int32_t qr__vocab_find_piece(const qr__vocab *vocab, uint64_t hash, const char *
                              bool continues) {
     size_t skip = continues ? vocab->prefix_len : 0;
     for (size_t at = (size_t)(hash >> vocab->shift);; at = (at + 1) & vocab->mask) {
-        qr__slot slot = vocab->slots[at];
+        qr__vocab_slot slot = vocab->slots[at];
         if (slot.id == QR__NO_ID)
             return QR__NO_ID;
         if (slot.tag != TAG(hash))

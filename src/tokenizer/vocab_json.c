@@ -48,6 +48,7 @@ static bool skip_string(place *p) {
     return false;
 }
 
+/* Goes behind any value by counting brackets; whether it was JSON its reader says later. */
 static bool skip_value(place *p) {
     size_t depth = 0;
     skip_blanks(p);
@@ -189,7 +190,7 @@ static bool read_id(place *p, size_t *out) {
     return true;
 }
 
-static qr_status fault_at(const qr__json *reader, const place *p, const char *reason,
+static qr_status fault_at(const qr__json_reader *reader, const place *p, const char *reason,
                           const char *hint) {
     size_t line, column;
     qr__text_line(p->text, p->at, &line, &column);
@@ -198,7 +199,8 @@ static qr_status fault_at(const qr__json *reader, const place *p, const char *re
     return qr__json_fault(reader, where, reason, hint);
 }
 
-qr_status qr__vocab_json_read(const qr__json *reader, qr_text text, size_t from, qr__vocab *vocab) {
+qr_status qr__vocab_json_read(const qr__json_reader *reader, qr_text text, size_t from,
+                              qr__vocab *vocab) {
     place p = {text, from};
     char buffer[QR__TOKEN_BYTES];
     take(&p, '{');

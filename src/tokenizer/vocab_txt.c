@@ -100,6 +100,7 @@ static qr_status add_tokens(qr_tokenizer *tokenizer, const char *path,
     return status;
 }
 
+/* BERT cannot do without [UNK], [CLS] and [SEP]. */
 static qr_status find_special(const qr_tokenizer *tokenizer, const char *path,
                               const qr__tokenizer_config *config, size_t which, int32_t *out,
                               qr_error *error) {

@@ -1,7 +1,7 @@
 /* tokenizer/windows.c: a context cut into overlapping parts, each beside the question. */
 #include <stdlib.h>
 
-#include "tokenizer/parts.h"
+#include "tokenizer/tokenizer_internal.h"
 
 static qr_status grow(qr_windows *windows) {
     if (windows->len >= QR_LIMIT_WINDOWS)
@@ -41,6 +41,7 @@ static qr_status add_window(const qr__template *layout, qr_windows *windows, siz
     return status;
 }
 
+/* The context is tokenized once and cut by tokens; windows share `stride` of them. */
 static qr_status encode_windows(const qr_tokenizer *tokenizer, qr_text question, qr_text context,
                                 size_t max_tokens, size_t stride, qr_windows *out) {
     const qr__template *layout = &tokenizer->pair;

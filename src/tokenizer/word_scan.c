@@ -8,7 +8,7 @@
  */
 #include <stdlib.h>
 
-#include "tokenizer/parts.h"
+#include "tokenizer/tokenizer_internal.h"
 
 typedef struct scan {
     const qr_tokenizer *tokenizer;
@@ -31,6 +31,7 @@ static qr_status add_token(scan *s, int32_t id, uint32_t begin, uint32_t end) {
     return status;
 }
 
+/* An empty word in the scratch memory. */
 static void word_reset(scan *s) {
     s->word = (qr__word){.bytes = s->scratch->word,
                          .hash = QR__HASH_SEED,
@@ -55,6 +56,7 @@ static void word_put(scan *s, const qr__char *c) {
     }
 }
 
+/* What is gathered becomes pieces, and a new word begins. */
 static qr_status word_end(scan *s) {
     if (s->word.chars == 0)
         return QR_OK;
@@ -141,6 +143,7 @@ static qr_status scan_plain(scan *s, size_t from, size_t to) {
     return status;
 }
 
+/* The text's normalized form into the scratch memory, with the origin of every byte. */
 static qr_status normalize_whole(scan *s, size_t from, size_t to) {
     struct qr__scratch *scratch = s->scratch;
     qr__normalizer stream;
@@ -180,11 +183,11 @@ static qr_status scan_normalized(scan *s, size_t from, size_t to) {
 static qr_status scan_with_normalized_tokens(scan *s, size_t from, size_t to) {
     qr_status status = normalize_whole(s, from, to);
     const struct qr__scratch *scratch = s->scratch;
-    qr__search search = {.patterns = &s->tokenizer->normalized,
-                         .text = {scratch->text, scratch->text_len}};
+    qr__pattern_search search = {.patterns = &s->tokenizer->normalized,
+                                 .text = {scratch->text, scratch->text_len}};
     qr__match match;
     size_t at = 0;
-    while (status == QR_OK && !has_enough(s) && qr__search_next(&search, &match)) {
+    while (status == QR_OK && !has_enough(s) && qr__pattern_search_next(&search, &match)) {
         if (at < match.begin)
             status = scan_normalized(s, at, match.begin);
         if (status == QR_OK)
@@ -214,10 +217,10 @@ qr_status qr__encode_text(const qr_tokenizer *tokenizer, qr_text text, size_t en
     scan s = {.tokenizer = tokenizer, .text = text, .out = out, .scratch = out->scratch};
     if (!qr_checked_add(out->len, enough, &s.stop_len))
         s.stop_len = SIZE_MAX;
-    qr__search search = {.patterns = &tokenizer->raw, .text = text};
+    qr__pattern_search search = {.patterns = &tokenizer->raw, .text = text};
     qr__match match;
     size_t at = 0;
-    while (status == QR_OK && !has_enough(&s) && qr__search_next(&search, &match)) {
+    while (status == QR_OK && !has_enough(&s) && qr__pattern_search_next(&search, &match)) {
         if (at < match.begin)
             status = scan_segment(&s, at, match.begin);
         if (status == QR_OK && !has_enough(&s))

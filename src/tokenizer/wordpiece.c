@@ -4,8 +4,9 @@
  * already has. Otherwise the hashes of all prefixes come from one pass over at most the longest
  * token that begins with that byte, and are tried from the longest down.
  */
-#include "tokenizer/parts.h"
+#include "tokenizer/tokenizer_internal.h"
 
+/* Pieces end where characters do, not within their bytes. */
 static bool is_boundary(const qr__word *word, size_t at) {
     return at == word->len || ((uint8_t)word->bytes[at] & 0xC0) != 0x80;
 }

@@ -79,12 +79,27 @@ def test_a_gpu_is_refused_clearly(squad, command, device):
     model = [squad] if command == "inspect" else ["--model", squad]
     done = querent(command, *model, "--device", device)
     assert done.returncode == 1
-    assert f"--device {device}" in done.stderr.decode() and "GPU" in done.stderr.decode()
+    assert f"device {device}" in done.stderr.decode() and "GPU" in done.stderr.decode()
 
 
 @pytest.mark.parametrize("device", ["cpu", "auto"])
 def test_a_cpu_is_taken(squad, device):
     assert querent("span", f"--model={squad}", f"--device={device}").returncode == 0
+
+
+def test_shared_options_are_those_of_serve():
+    """Same words, same bounds, same refusal; only the defaults are the command's own."""
+    serve, embed = (querent(command, "--help").stdout.decode() for command in ("serve", "embed"))
+    for option, of_serve, of_embed in [
+        ("--precision auto|f32|bf16|int8", "[default auto]", "[default f32]"),
+        ("--device cpu[:ISA]|cuda[:N]|auto", "[default auto]", "[default cpu]"),
+        ("--threads N", "[0..256, default 0]", "[0..256, default 0]"),
+    ]:
+        lines = [next(line for line in text.splitlines() if line.startswith(f"  {option} ")) for text in (serve, embed)]
+        assert lines[0].endswith(of_serve) and lines[1].endswith(of_embed)
+        assert lines[0].split()[:-2] == lines[1].split()[:-2]
+    refusals = [querent(*command, "--device", "cuda:x").stderr.decode() for command in (["serve"], ["embed", "--model", "x"])]
+    assert all("--device cuda:x: must be one of cpu[:ISA]|cuda[:N]|auto" in text for text in refusals)
 
 
 def test_a_missing_model_is_named():

@@ -1,12 +1,19 @@
-"""The rules of the house on the real tree. What each rule is: house_rules.py."""
+"""The rules of the house on the real tree. What each rule is: house_rules.py, name_rules.py, text_rules.py."""
 
 import shutil
 import subprocess
 
 import house_rules
+import name_rules
 import pytest
+import text_rules
 
-RULES = [value for name, value in vars(house_rules).items() if name.startswith("check_")]
+RULES = {
+    name.removeprefix("check_"): value
+    for module in (house_rules, name_rules, text_rules)
+    for name, value in vars(module).items()
+    if name.startswith("check_")
+}
 
 
 @pytest.fixture(scope="session")
@@ -16,9 +23,9 @@ def tree():
     return found
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__.removeprefix("check_"))
+@pytest.mark.parametrize("rule", RULES)
 def test_rule(tree, rule):
-    faults = rule(tree)
+    faults = RULES[rule](tree)
     assert not faults, f"{len(faults)} faults\n" + "\n".join(faults)
 
 

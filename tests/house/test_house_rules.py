@@ -4,28 +4,56 @@ import shutil
 import subprocess
 
 import house_rules
+import name_rules
 import pytest
 from house_rules import code_only, functions
+from test_house import RULES
+from text_rules import comments
 
 HEAD = "/* what it is for */\n"
+EXAMPLE = """/* what it is for
+ *
+ *     f(&a);      // ends
+ *     f(&b);
+ *
+ *   KEY     means
+ *   a       b
+ *
+ * Threads: one.
+ */
+#ifndef QR_X_H
+#define QR_X_H
+
+/** Its contract. */
+int qr_x(int a);
+"""
 GOOD = {
-    "src/base/base.h": HEAD + "#ifndef QR_BASE_H\n#define QR_BASE_H\n#include <stdint.h>\n#endif\n",
+    "src/base/base.h": HEAD + "#ifndef QR_BASE_H\n#define QR_BASE_H\n#include <stdint.h>\n" + "".join(
+        f'#include "base/{name}.h"\n' for name in ("example", "hook", "status")) + "#endif\n",
+    "src/base/example.h": EXAMPLE + "\n/* A group.\n * Of two. */\n\n/** The next\n * one. */\nstatic inline int qr_y(void) {\n    return 0;\n}\n#endif\n",
+    "src/base/hook.h": HEAD + "#ifndef QR_HOOK_H\n#define QR_HOOK_H\n#define QR_HOOK(x) \\\n    qr__hook(x)\n/** For QR_HOOK. */\nvoid qr__hook(int x) __attribute__((format(printf, 1, 2)));\n#endif\n",
     "src/base/status.h": HEAD + "#ifndef QR_S_H\n#define QR_S_H\n#define L(X) \\\n    X(OK, 200, \"ok\") \\\n    X(LATE, 504, \"late\")\n#endif\n",
     "src/config/config.h": HEAD + "#ifndef QR_CONFIG_H\n#define QR_CONFIG_H\n#include \"base/base.h\"\n#endif\n",
     "src/tokenizer/tokenizer.h": HEAD + "#ifndef QR_T_H\n#define QR_T_H\n#include \"base/base.h\"\n#endif\n",
-    "src/tokenizer/vocab.h": HEAD + "#ifndef QR_V_H\n#define QR_V_H\n#endif\n",
+    "src/tokenizer/vocab.h": HEAD + "#ifndef QR_V_H\n#define QR_V_H\ntypedef struct qr__vocab {\n    int a;\n} qr__vocab;\nstruct qr__slot;\n#endif\n",
+    "src/tokenizer/words.h": HEAD + "#ifndef QR_W_H\n#define QR_W_H\ntypedef struct qr__words qr__words;\n/** Its contract. */\nint qr__words_find(const qr__words *words);\n#endif\n",
+    "src/tokenizer/words.c": HEAD + "struct qr__words {\n    int a;\n};\nstruct local {\n    int b;\n};\n",
+    "src/pipeline/local.c": HEAD + "struct local {\n    int b;\n};\n",
+    "src/engine/cpu/kernels/dot_body.h": HEAD + "static inline int dot(int a) {\n    return a;\n}\n",
     "src/tokenizer/vocab_json.c": HEAD + "#include <jansson.h>\n#include \"tokenizer/vocab.h\"\n",
     "src/engine/engine.h": HEAD + "#ifndef QR_E_H\n#define QR_E_H\n#include \"base/base.h\"\n#endif\n",
     "src/engine/cpu/kernels/dot__avx2.c": HEAD + "#include <immintrin.h>\n",
     "src/pipeline/pipeline.h": HEAD + "#ifndef QR_P_H\n#define QR_P_H\n#include \"engine/engine.h\"\n#include \"tokenizer/tokenizer.h\"\n#endif\n",
     "src/server/loop.c": HEAD + "#include <uv.h>\n",
     "src/server/http/http.h": HEAD + "#ifndef QR_H_H\n#define QR_H_H\n#endif\n",
-    "src/server/api/api.h": HEAD + "#ifndef QR_A_H\n#define QR_A_H\n#include \"server/http/http.h\"\n#include \"config/config.h\"\n#endif\n",
+    "src/server/api/api.h": HEAD + "#ifndef QR_A_H\n#define QR_A_H\n#include \"server/exchange.h\"\n#endif\n",
+    "src/server/exchange.h": HEAD + "#ifndef QR_EX_H\n#define QR_EX_H\n#endif\n",
     "src/server/api/call.h": HEAD + "#ifndef QR_C_H\n#define QR_C_H\n#endif\n",
     "src/cli/main.c": HEAD + "#include \"pipeline/pipeline.h\"\nint main(void) {\n    return 0;\n}\n",
     "tests/unit/tokenizer/test_vocab.c": "#include <criterion/criterion.h>\n#include \"tokenizer/vocab.h\"\n",
     "docs/DESIGN.md": "".join(f"| `{room}/` | x |\n" for room in house_rules.DOORS if not room.startswith("server/")),
     "docs/ERRORS.md": "| `ok` | 200 | ok | - |\n| `late` | 504 | late | - |\n",
+    "docs/A.md": "| " + "wide " * 30 + "|\n\n    " + "wide " * 30 + "\n\n```\n" + "wide " * 30 + "\n```\n",
     "README.md": "[a](docs/DESIGN.md#b) [c](src/base) [d](https://example.com)\n\n    [e](nothing)\n",
     "CMakeLists.txt": "# no -march=native here\nadd_compile_options(-O3)\n",
 }  # fmt: skip
@@ -38,6 +66,10 @@ BREAKS = [
     ("doors", "src/engine/cpu/a.c", HEAD + '#include "tokenizer/tokenizer.h"\n', "engine/cpu/ may not include"),
     ("doors", "src/pipeline/a.c", HEAD + '#include "tokenizer/vocab.h"\n', 'pipeline/ may not include "tokenizer/vocab.h"'),
     ("doors", "src/server/ops/a.c", HEAD + '#include "server/api/call.h"\n', "server/ops/ may not include"),
+    ("doors", "src/server/ops/a.c", HEAD + '#include "server/exchange.h"\n', "server/ops/ may not include"),
+    ("doors", "src/server/http/a.c", HEAD + '#include "server/exchange.h"\n', "server/http/ may not include"),
+    ("doors", "src/server/schedule/a.c", HEAD + '#include "server/exchange.h"\n', "server/schedule/ may not include"),
+    ("doors", "src/server/api/a.c", HEAD + '#include "server/http/http.h"\n', "server/api/ may not include"),
     ("doors", "src/cli/a.c", HEAD + '#include "server/api/api.h"\n', "cli/ may not include"),
     ("doors", "src/cli/a.c", HEAD + '#include "nowhere.h"\n', "is not a file below src/"),
     ("doors", "src/garage/a.c", HEAD, "lies in no room"),
@@ -72,18 +104,37 @@ BREAKS = [
     ("status_docs", "docs/ERRORS.md", GOOD["docs/ERRORS.md"].replace("504", "500"), "no row `| `late` | 504 | late |`"),
     ("status_docs", "docs/ERRORS.md", GOOD["docs/ERRORS.md"] + "| `odd` | 200 | x | - |\n", "there is no status `odd`"),
     ("status_docs", "src/base/status.h", HEAD, "no table of statuses"),
+    ("comments", "src/base/a.h", EXAMPLE.replace(" *     f(&b);\n", " * f(&b);\n"), "a.h:4: text flush behind an indented line"),
+    ("comments", "src/base/a.h", EXAMPLE.replace("// ends", "// ends with\n * its line"), "a.h:4: text flush"),
+    ("comments", "src/base/a.h", EXAMPLE.replace(" * Threads", " *  Threads"), "a.h:9: indented by 2"),
+    ("comments", "src/base/a.h", "/* " + "word " * 20 + "*/\n", "a.h:1: 105 columns"),
+    ("comments", "bench/a.c", "int a; // " + "word " * 20 + "\n", "a.c:1: 110 columns"),
+    ("prose", "README.md", "word " * 21 + "\n", "README.md:1: 105 columns of prose"),
+    ("prose", "docs/A.md", "```\ncode\n```\n- " + "word " * 20 + "[to](" + "x" * 90 + ")\n", "docs/A.md:4: 106 columns of prose"),
+    ("prefixes", "src/tokenizer/vocab.h", HEAD + "#ifndef A\n#define A\nint qr_vocab_find(int a);\n#endif\n", "vocab.h:4: qr_vocab_find stands in a header of the room's own"),
+    ("prefixes", "src/tokenizer/vocab.h", HEAD + "static inline qr_id qr_vocab_of(int a,\n    int b) {\n    return a;\n}\n", "vocab.h:2: qr_vocab_of stands"),
+    ("prefixes", "src/tokenizer/tokenizer.h", HEAD + "QR_MUST_USE int qr__tokenizer_load(int a);\n", "qr__tokenizer_load stands in a public header"),
+    ("prefixes", "src/base/status.h", HEAD + "int status_of(int a);\n", "status.h:2: status_of stands in a public header"),
+    ("types", "src/config/config.h", HEAD + "typedef struct qr__vocab {\n    int a;\n} qr__vocab;\n", "config.h: a second typedef qr__vocab"),
+    ("types", "src/config/config.h", HEAD + "typedef struct qr__vocab qr__vocab;\n", "config.h: a second typedef qr__vocab"),
+    ("types", "src/config/a.c", HEAD + "struct qr__vocab {\n    int a;\n};\n", "a.c: a second body of qr__vocab"),
+    ("types", "src/config/config.h", HEAD + "typedef enum { A } qr__vocab;\n", "config.h: a second typedef qr__vocab"),
+    ("types", "src/config/config.h", HEAD + "typedef int (*qr__vocab)(int a);\n", "config.h: a second typedef qr__vocab"),
+    ("contracts", "src/base/a.h", EXAMPLE + "void qr_a_deinit(int a);\n", "a.h:16: qr_a_deinit has no contract"),
+    ("contracts", "src/base/a.h", EXAMPLE + "int b; /* of a */\nQR_MUST_USE qr_status qr_a(int a,\n    int b);\n", "a.h:17: qr_a has no contract"),
+    ("contracts", "src/base/a.h", EXAMPLE + "static inline int qr_a(int a) {\n    return a;\n}\n", "a.h:16: qr_a has no contract"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [name for name in vars(house_rules) if name.startswith("check_")])
-def test_a_good_tree_passes_and_every_rule_has_a_break(name):
-    assert getattr(house_rules, name)(GOOD) == []
-    assert name.removeprefix("check_") in {entry[0] for entry in BREAKS}
+@pytest.mark.parametrize("rule", RULES)
+def test_a_good_tree_passes_and_every_rule_has_a_break(rule):
+    assert RULES[rule](GOOD) == []
+    assert rule in {entry[0] for entry in BREAKS}
 
 
 @pytest.mark.parametrize("rule,path,text,part", BREAKS)
 def test_a_break_is_seen(rule, path, text, part):
-    faults = getattr(house_rules, "check_" + rule)({**GOOD, path: text})
+    faults = RULES[rule]({**GOOD, path: text})
     assert any(part in fault for fault in faults), faults
 
 
@@ -93,6 +144,20 @@ def test_comments_and_strings_are_no_code():
     assert bare.count("\n") == text.count("\n")
     assert [found[1] for found in house_rules.BANNED.finditer(bare)] == ["rand"]
     assert house_rules.check_banned({"src/base/a.c": "void f(void) { qr_system(1); x.system(2); p->rand(3); operand(4); }"}) == []
+
+
+def test_comments_are_found():
+    text = 'char *s = "/* none */"; /* one */\nint a; // two /* three\n/* four\n * five */ int b; char c = \'"\'; /* six */\n'
+    assert comments(text) == [(1, "/* one */"), (2, "// two /* three"), (3, "/* four\n * five */"), (4, "/* six */")]
+
+
+def test_declarations_are_found():
+    text = (
+        "#define QR_CALL(x) \\\n    qr_called(x)\n/* int none(void); */\ntypedef int (*qr_hook)(int a);\nextern const int qr_table[2];\n"
+        "struct qr_s {\n    void (*member)(int a);\n};\nQR_MUST_USE qr_status qr_one(const char *a,\n    size_t b);\n"
+        "static inline bool two(int a) {\n    return three(a);\n}\nvoid qr_four(const char *format, ...)\n    __attribute__((format(printf, 1, 2)));\n"
+    )
+    assert name_rules.declarations(text) == [(9, "qr_one", False), (11, "two", True), (14, "qr_four", False)]
 
 
 def test_functions_are_found():

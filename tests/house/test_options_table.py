@@ -28,16 +28,16 @@ def test_help_has_every_row_of_the_source(help_text):
 
 def test_a_changed_help_is_seen():
     text = (
-        "usage: x\n\n  --port N      port to listen on [0..65535, default 8080]\n  --log-text    text in the log [default false]\n"
+        "usage: x\n\n  --port N      port to listen on [0..65535, default 8080]\n  --far-away    from afar [default false]\n"
         "  --kind a|b    one of two [default a]\n  --help        print this\n"
     )
     options = options_table.parse_help(text)
     assert options[0] == ("port", "N", "port to listen on", "0..65535, default 8080")
-    assert options[1] == ("log-text", "", "text in the log", "default false")
+    assert options[1] == ("far-away", "", "from afar", "default false")
     page = f"a\n{options_table.BEGIN}old\n{options_table.END}\nb\n"
     fresh = options_table.replace(page, options_table.render(options))
     assert fresh.startswith("a\n") and fresh.endswith("\nb\n") and "old" not in fresh
-    assert "| `log-text` | `QUERENT_LOG_TEXT` | default false | text in the log |" in fresh
+    assert "| `far-away` | `QUERENT_FAR_AWAY` | default false | from afar |" in fresh
     assert "`a\\|b` default a" in fresh
     changed = options_table.render(options_table.parse_help(text.replace("8080", "8081")))
     assert options_table.replace(fresh, changed) != fresh

@@ -97,7 +97,7 @@ def test_idle_server_stops_at_once(start_server, tiny_embed):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_drain_delay(start_server, tiny_embed, number):
     """Not ready at once, but alive and serving for the delay, telling clients to go elsewhere."""
-    server = start_server("--drain-delay", 700, models=[tiny_embed])
+    server = start_server("--drain-delay-ms", 700, models=[tiny_embed])
     kept = server.connect()
     server.signal(number)
     wait_for(lambda: ask(server, "/v2/health/ready").status == 503, 1, "not ready")
@@ -112,7 +112,7 @@ def test_drain_delay(start_server, tiny_embed, number):
 
 @pytest.mark.parametrize("delay", [0, 200])
 def test_drain_under_load_loses_nothing(start_server, tiny_embed, delay):
-    server = start_server("--drain-delay", delay, models=[tiny_embed])
+    server = start_server("--drain-delay-ms", delay, models=[tiny_embed])
     lost, answered, errors = [], [], []
     small = make_request("/embed", {"inputs": "one"})
     large = make_request("/embed", {"inputs": ["many words in each of them"] * 300}, headers=LONG_BUDGET)
@@ -165,7 +165,7 @@ def test_second_signal(start_server, minilm):
 
 
 def test_drain_timeout(start_server, minilm):
-    server = start_server("--drain-timeout", 300, models=[minilm])
+    server = start_server("--drain-timeout-ms", 300, models=[minilm])
     connection = send_heavy(server)
     time.sleep(0.3)
     begun = time.monotonic()
@@ -217,8 +217,8 @@ def test_port_in_use(start_server, tiny_embed):
         (["--host", "0.0.0.0"], "--allow-remote"),
         (["--host", "::"], "--allow-remote"),
         (["--host", "no.such.name", "--allow-remote"], "--host"),
-        (["--device", "cuda"], "--device cuda"),
-        (["--device", "cuda:1"], "--device cuda:1"),
+        (["--device", "cuda"], "device cuda"),
+        (["--device", "cuda:1"], "device cuda:1"),
         (["--device", "tpu"], "--device tpu"),
     ],
 )

@@ -1,27 +1,33 @@
-/* engine/cpu/head.c: from hidden states to what was asked for: pooled vectors, span logits, label
- * logits. Always f32, by the leader. */
-#include "engine/cpu/context.h"
+/* engine/cpu/head.c: from hidden states to what was asked for: pooled vectors, span logits,
+ * label logits. Always f32, by the leader. */
+#include "engine/cpu/forward.h"
 
 /* [rows][C] through a small f32 matrix. */
-static void linear(qr_context *c, const qr_matrix *matrix, const float *x, size_t rows, float *y) {
-    qr_matrix_operand(matrix, x, qr_matrix_in(matrix), 0, rows, c->operand);
-    qr_matrix_multiply(matrix, c->operand, rows, QR_EPILOGUE_BIAS, y, qr_matrix_out(matrix), 0,
-                       qr_matrix_panels(matrix));
+static void linear(qr__context *c, const qr__matrix *matrix, const float *x, size_t rows,
+                   float *y) {
+    qr__matrix_operand(matrix, x, qr__matrix_in(matrix), 0, rows, c->operand);
+    qr__matrix_multiply(matrix, c->operand, rows, QR_EPILOGUE_BIAS, y, qr__matrix_out(matrix), 0,
+                        qr__matrix_panels(matrix));
+}
+
+static size_t hidden_size(const qr__context *c) {
+    return c->weights->base.bert->info.hidden;
 }
 
 /* The first token's row of each sequence: [B][C]. */
-static const float *first_rows(qr_context *c, const float *hidden) {
-    size_t C = c->weights->bert->info.hidden;
+static const float *first_rows(qr__context *c, const float *hidden) {
+    size_t C = hidden_size(c);
     if (c->first_only)
         return hidden;
     for (size_t b = 0; b < c->batch->sequences; b++)
-        memcpy(c->first + b * C, hidden + c->batch->starts[b] * C, C * sizeof(float));
+        memcpy(c->first + b * C, hidden + c->batch->starts[b] * C, C * sizeof *hidden);
     return c->first;
 }
 
-static const float *pooled(qr_context *c, const float *hidden) {
-    size_t C = c->weights->bert->info.hidden;
-    if (c->weights->bert->info.pooling == QR_POOLING_CLS)
+/* The mean over each sequence's tokens, or its first token. */
+static const float *pooled(qr__context *c, const float *hidden) {
+    size_t C = hidden_size(c);
+    if (c->weights->base.bert->info.pooling == QR_POOLING_CLS)
         return first_rows(c, hidden);
     for (size_t b = 0; b < c->batch->sequences; b++) {
         size_t start = c->batch->starts[b], S = c->batch->starts[b + 1] - start;
@@ -31,12 +37,12 @@ static const float *pooled(qr_context *c, const float *hidden) {
 }
 
 /* activation(first * Wp + b) * Wc + b */
-static const float *labels(qr_context *c, const float *hidden) {
-    const qr_weights *w = c->weights;
-    size_t B = c->batch->sequences, C = w->bert->info.hidden;
+static const float *labels(qr__context *c, const float *hidden) {
+    const qr__weights *w = c->weights;
+    size_t B = c->batch->sequences, C = hidden_size(c);
     float *inner = c->partial[0]; /* the encoder is done with it */
     linear(c, w->pooler, first_rows(c, hidden), B, inner);
-    if (w->bert->pooler_activation == QR_POOLER_TANH)
+    if (w->base.bert->pooler_activation == QR_POOLER_TANH)
         w->kernels.tanh(inner, B * C);
     else
         w->kernels.relu(inner, B * C);
@@ -44,7 +50,7 @@ static const float *labels(qr_context *c, const float *hidden) {
     return c->result;
 }
 
-const float *qr__head(qr_context *context, const float *hidden, qr_output wanted) {
+const float *qr__head(qr__context *context, const float *hidden, qr_output wanted) {
     switch (wanted) {
     case QR_OUTPUT_HIDDEN:
         break;

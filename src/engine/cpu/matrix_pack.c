@@ -1,14 +1,19 @@
-/* engine/cpu/matrix_pack.c: weights into panels: convert a block of each column, then transpose it
- * into place.
+/* engine/cpu/matrix_pack.c: weights into panels: convert a block of each column, then transpose
+ * it into place.
  *
- * int8 is symmetric per output column: scale = max |w| / 127, q = round(w / scale) to nearest even.
- * bf16 rounds to nearest even. Plain C that compilers vectorise for any machine: 10.6 million
+ *     int8   symmetric: scale = max |w| / 127 of the column, q = round(w / scale) to nearest even
+ *     bf16   rounded to nearest even
+ *
+ * A column of a panel is a row of W. The source's rows are read where they lie: only a block of
+ * one column is ever copied. Plain C that compilers vectorise for any machine: 10.6 million
  * weights take well under the 150 ms they may. */
 #include "engine/cpu/matrix_pack.h"
 
 #include <math.h>
 
-#define BLOCK 64 /* steps: a block of 32 columns fits in L1 beside its place */
+#define BLOCK       64 /* steps: a block of 32 columns fits in L1 beside its place */
+#define STEP_MAX    4  /* values of k in a step */
+#define COLUMNS_MAX 96
 
 /* Rounds |x| < 2^22 to the nearest even integer, leaving it in the low bits. */
 #define MAGIC 12582912.0f
@@ -21,8 +26,8 @@ static uint32_t bits_of(float f) {
 
 static uint16_t bf16_of(float f) {
     const uint32_t bits = bits_of(f);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >>
-                      16); /* weights are finite: the loader saw to it */
+    /* No NaN to keep apart: the loader refuses weights that are not finite. */
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 static float greatest(const float *w, size_t K) {
@@ -30,6 +35,22 @@ static float greatest(const float *w, size_t K) {
     for (size_t k = 0; k < K; k++)
         most = fabsf(w[k]) > most ? fabsf(w[k]) : most;
     return most;
+}
+
+/* One column of the panels: a row of W. */
+typedef struct column {
+    const float *weights; /* [K] */
+    float factor;         /* of the block's rows */
+    float inverse;        /* 1 / scale; 0: a column of zeros, or so small that it counts as one */
+} column;
+
+/* Row n of W, and its bias in *bias. */
+static column find_column(const qr__matrix_source *source, size_t n, float *bias) {
+    const qr__matrix_rows *block = source->blocks;
+    for (; n >= block->rows; block++)
+        n -= block->rows;
+    *bias = block->bias == NULL ? 0 : block->bias[n] * block->scale;
+    return (column){.weights = block->weights + n * block->stride, .factor = block->scale};
 }
 
 /* q[n] = w[n] / scale as s8; returns their sum. */
@@ -43,11 +64,18 @@ static int32_t quantize(const float *w, float inverse, size_t n, int8_t *q) {
     return sum;
 }
 
-/* One column's next `n` weights, in the form that the panel holds. */
-static int32_t convert(const qr_gemm_kernel *kernel, const float *w, float inverse, size_t n,
+/* A column's weights [k, k + n) in the form that the panel holds; returns int8's sum. */
+static int32_t convert(const qr__gemm_kernel *kernel, const column *from, size_t k, size_t n,
                        void *out) {
+    float scaled[BLOCK * STEP_MAX];
+    const float *w = from->weights + k;
+    if (from->factor != 1) {
+        for (size_t i = 0; i < n; i++)
+            scaled[i] = w[i] * from->factor;
+        w = scaled;
+    }
     if (kernel->precision == QR_PRECISION_INT8)
-        return quantize(w, inverse, n, out);
+        return quantize(w, from->inverse, n, out);
     if (kernel->weight_bytes == 2) {
         uint16_t *half = out;
         for (size_t i = 0; i < n; i++)
@@ -74,23 +102,21 @@ static void transpose(const block *blocks, size_t columns, size_t steps, bool na
     }
 }
 
-#define COLUMNS_MAX 96
-
-static void pack_panel(const qr_gemm_kernel *kernel, const qr_gemm_shape *shape,
-                       const qr_matrix_source *source, char *panel, size_t first, size_t columns) {
+static void pack_panel(const qr__gemm_kernel *kernel, const qr__gemm_shape *shape,
+                       const qr__matrix_source *source, char *panel, size_t first, size_t columns) {
     const size_t K = shape->K, width = kernel->columns, unit = kernel->step * kernel->weight_bytes;
     const bool scaled = kernel->precision == QR_PRECISION_INT8;
     float *bias = (float *)(void *)(panel + shape->constants_at);
-    float inverse[COLUMNS_MAX] = {0};
+    float *scales = bias + width, *weighted_sums = bias + 2 * width; /* int8 only */
+    column from[COLUMNS_MAX];
     int32_t sums[COLUMNS_MAX] = {0};
     block blocks[COLUMNS_MAX];
     for (size_t n = 0; n < columns; n++) {
-        if (source->bias != NULL)
-            bias[n] = source->bias[first + n];
+        from[n] = find_column(source, first + n, &bias[n]);
         if (scaled) {
-            const float scale = greatest(source->weights + (first + n) * K, K) / 127.0f;
-            bias[width + n] = scale;
-            inverse[n] = scale > 1e-35f ? 1.0f / scale : 0.0f;
+            const float most = greatest(from[n].weights, K) * fabsf(from[n].factor);
+            scales[n] = most / 127.0f;
+            from[n].inverse = scales[n] > 1e-35f ? 1.0f / scales[n] : 0.0f;
         }
     }
     for (size_t s = 0; s < shape->steps; s += BLOCK) {
@@ -98,18 +124,16 @@ static void pack_panel(const qr_gemm_kernel *kernel, const qr_gemm_shape *shape,
         const size_t k = s * kernel->step, count = qr_min(steps * kernel->step, K - k);
         memset(blocks, 0, width * sizeof *blocks);
         for (size_t n = 0; n < columns; n++)
-            sums[n] += convert(kernel, source->weights + (first + n) * K + k, inverse[n], count,
-                               blocks[n].unit);
+            sums[n] += convert(kernel, &from[n], k, count, blocks[n].unit);
         transpose(blocks, width, steps, unit == 2, panel + s * width * unit);
     }
-    if (scaled)
-        for (size_t n = 0; n < columns; n++)
-            bias[2 * width + n] = bias[width + n] * (float)sums[n];
+    for (size_t n = 0; scaled && n < columns; n++)
+        weighted_sums[n] = scales[n] * (float)sums[n];
 }
 
-void qr_matrix_pack_panels(const qr_gemm_kernel *kernel, const qr_gemm_shape *shape,
-                           const qr_matrix_source *source, void *panels, size_t begin, size_t end) {
-    for (size_t p = begin; p < end; p++) {
+void qr__matrix_pack_panels(const qr__gemm_kernel *kernel, const qr__gemm_shape *shape,
+                            const qr__matrix_source *source, void *panels) {
+    for (size_t p = 0; p < shape->panels; p++) {
         const size_t first = p * kernel->columns;
         pack_panel(kernel, shape, source, (char *)panels + p * shape->panel_bytes, first,
                    qr_min(kernel->columns, shape->N - first));

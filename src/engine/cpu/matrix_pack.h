@@ -2,11 +2,10 @@
 #ifndef QR_ENGINE_CPU_MATRIX_PACK_H
 #define QR_ENGINE_CPU_MATRIX_PACK_H
 
-#include "engine/cpu/kernels/gemm.h"
+#include "engine/cpu/matrix.h"
 
-/** Fills panels [begin, end) of `panels` (zeroed memory of shape->panels * shape->panel_bytes).
- * Disjoint ranges may be packed by different threads. */
-void qr_matrix_pack_panels(const qr_gemm_kernel *kernel, const qr_gemm_shape *shape,
-                           const qr_matrix_source *source, void *panels, size_t begin, size_t end);
+/** Fills all panels, zeroed memory of shape->panels * shape->panel_bytes. */
+void qr__matrix_pack_panels(const qr__gemm_kernel *kernel, const qr__gemm_shape *shape,
+                            const qr__matrix_source *source, void *panels);
 
 #endif

@@ -18,14 +18,14 @@ typedef struct mapping {
     size_t bytes, used;
 } mapping;
 
-struct qr_memory_huge {
+struct qr__memory_huge {
     pthread_mutex_t lock;
     mapping *mappings; /* newest first */
     size_t used;
 };
 
-qr_status qr_memory_huge_create(qr_memory_huge **out, qr_error *error) {
-    qr_memory_huge *memory = calloc(1, sizeof *memory);
+qr_status qr__memory_huge_create(qr__memory_huge **out, qr_error *error) {
+    qr__memory_huge *memory = calloc(1, sizeof *memory);
     if (memory == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "no memory for packed weights");
     pthread_mutex_init(&memory->lock, NULL);
@@ -48,7 +48,7 @@ static char *map_aligned(size_t bytes) {
     return base;
 }
 
-static mapping *add_mapping(qr_memory_huge *memory, size_t bytes) {
+static mapping *add_mapping(qr__memory_huge *memory, size_t bytes) {
     mapping *m = calloc(1, sizeof *m);
     if (m == NULL)
         return NULL;
@@ -63,7 +63,7 @@ static mapping *add_mapping(qr_memory_huge *memory, size_t bytes) {
     return m;
 }
 
-void *qr_memory_huge_alloc(qr_memory_huge *memory, size_t bytes) {
+void *qr__memory_huge_alloc(qr__memory_huge *memory, size_t bytes) {
     if (bytes > SIZE_MAX / 4)
         return NULL;
     bytes = qr_round_up(bytes, 64);
@@ -81,11 +81,11 @@ void *qr_memory_huge_alloc(qr_memory_huge *memory, size_t bytes) {
     return out;
 }
 
-size_t qr_memory_huge_used(const qr_memory_huge *memory) {
+size_t qr__memory_huge_used(const qr__memory_huge *memory) {
     return memory->used;
 }
 
-void qr_memory_huge_destroy(qr_memory_huge *memory) {
+void qr__memory_huge_destroy(qr__memory_huge *memory) {
     if (memory == NULL)
         return;
     while (memory->mappings != NULL) {

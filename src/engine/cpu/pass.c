@@ -1,111 +1,132 @@
 /* engine/cpu/pass.c: shares of a step. */
 #include "engine/cpu/pass.h"
 
-static void share(size_t count, const qr_seat *seat, size_t *begin, size_t *end) {
-    *begin = count * (size_t)seat->rank / (size_t)seat->ranks;
-    *end = count * ((size_t)seat->rank + 1) / (size_t)seat->ranks;
+/* This rank's part of `count` things in a row: parts differ by one at most, and which is whose
+ * depends on nothing else, so no two members need to agree on anything. */
+static void share(size_t count, const qr__rank *me, size_t *begin, size_t *end) {
+    *begin = count * (size_t)me->rank / (size_t)me->ranks;
+    *end = count * ((size_t)me->rank + 1) / (size_t)me->ranks;
 }
 
-void qr_pass_share(qr_pass *p, size_t rows) {
-    size_t halves = p->weights->halves;
+/* Whole shards want ranks that divide the shards: with 1 rank it has both, with 2 each has
+ * one. */
+void qr__pass_set_rows(qr__pass *p, size_t rows) {
+    size_t shards = p->weights->shards;
     p->rows = rows;
-    share(rows, &p->seat, &p->begin, &p->end);
-    p->half_begin = 0;
-    p->half_end = halves;
-    p->apart = halves % (size_t)p->seat.ranks == 0;
-    if (p->apart)
-        share(halves, &p->seat, &p->half_begin, &p->half_end);
+    share(rows, &p->me, &p->begin, &p->end);
+    p->whole_shards = shards % (size_t)p->me.ranks == 0;
+    p->shard_begin = 0;
+    p->shard_end = shards;
+    if (p->whole_shards)
+        share(shards, &p->me, &p->shard_begin, &p->shard_end);
 }
 
-void qr_pass_meet_halves(const qr_pass *p) {
-    if (!p->apart)
-        qr_gang_barrier(p->gang, &p->seat);
+void qr__pass_meet(const qr__pass *p) {
+    qr__team_barrier(p->team, &p->me);
 }
 
-void qr_pass_operand(const qr_pass *p, const qr_matrix *matrix, const float *x, void *operand) {
-    qr_matrix_operand(matrix, x, qr_matrix_in(matrix), p->begin, p->end, operand);
-    qr_gang_barrier(p->gang, &p->seat);
+/* Ends a step whose result only this member reads, if it has whole shards. */
+static void meet_unless_whole(const qr__pass *p) {
+    if (!p->whole_shards)
+        qr__pass_meet(p);
 }
 
-void qr_pass_multiply(const qr_pass *p, qr_matrix *const matrices[QR_HALVES],
-                      void *const in[QR_HALVES], qr_epilogue epilogue, float *const y[QR_HALVES]) {
-    size_t total = 0, begin, end;
-    for (size_t h = p->half_begin; h < p->half_end; h++)
-        total += qr_matrix_panels(matrices[h]);
-    share(total, &p->seat, &begin, &end);
-    if (p->apart) {
-        begin = 0;
-        end = total;
-    }
-    for (size_t h = p->half_begin, before = 0; h < p->half_end; h++) {
-        size_t panels = qr_matrix_panels(matrices[h]);
+/* Shards of these widths, one behind the other. */
+static qr__split split(const qr__pass *p, float *memory, size_t first, size_t second) {
+    return (qr__split){.at = {memory, memory + p->rows * first}, .width = {first, second}};
+}
+
+qr__split qr__pass_split_heads(const qr__pass *p, float *memory, size_t per_head) {
+    const qr__shard *shard = p->weights->shard;
+    return split(p, memory, shard[0].heads * p->D * per_head, shard[1].heads * p->D * per_head);
+}
+
+qr__split qr__pass_split_features(const qr__pass *p, float *memory) {
+    const qr__shard *shard = p->weights->shard;
+    return split(p, memory, shard[0].features, shard[1].features);
+}
+
+/* y[s] = epilogue(in[s] * W[s] + b) for this member's shards, or its panels of all shards. */
+static void multiply(const qr__pass *p, qr__matrix *const *W, void *const *in,
+                     qr__epilogue epilogue, float *const *y) {
+    size_t total = 0, begin = 0, end;
+    for (size_t s = p->shard_begin; s < p->shard_end; s++)
+        total += qr__matrix_panels(W[s]);
+    end = total;
+    if (!p->whole_shards)
+        share(total, &p->me, &begin, &end);
+    for (size_t s = p->shard_begin, before = 0; s < p->shard_end; s++) {
+        size_t panels = qr__matrix_panels(W[s]);
         size_t from = qr_max(begin, before), to = qr_min(end, before + panels);
         if (from < to)
-            qr_matrix_multiply(matrices[h], in[h], p->rows, epilogue, y[h],
-                               qr_matrix_out(matrices[h]), from - before, to - before);
+            qr__matrix_multiply(W[s], in[s], p->rows, epilogue, y[s], qr__matrix_out(W[s]),
+                                from - before, to - before);
         before += panels;
     }
-    qr_pass_meet_halves(p);
 }
 
-void qr_pass_operand_halves(const qr_pass *p, qr_matrix *const matrices[QR_HALVES],
-                            float *const x[QR_HALVES]) {
+/* Two meetings at most: all rows of the operand are there before anybody multiplies, and all
+ * columns of y before anybody reads across shards. */
+void qr__pass_columns(const qr__pass *p, qr__matrix *const *W, const float *x, void *operand,
+                      qr__epilogue epilogue, const qr__split *y) {
+    void *const in[QR__SHARDS] = {operand, operand};
+    qr__matrix_operand(W[0], x, p->C, p->begin, p->end, operand);
+    qr__pass_meet(p); /* every shard reads all rows */
+    multiply(p, W, in, epilogue, y->at);
+    meet_unless_whole(p);
+}
+
+/* A member with whole shards converts and multiplies what it wrote itself, and meets nobody. */
+void qr__pass_rows(const qr__pass *p, qr__matrix *const *W, const qr__split *x) {
     size_t begin = 0, end = p->rows;
-    if (!p->apart)
-        share(p->rows, &p->seat, &begin, &end);
-    for (size_t h = p->half_begin; h < p->half_end; h++)
-        qr_matrix_operand(matrices[h], x[h], qr_matrix_in(matrices[h]), begin, end,
-                          p->context->operand_half[h]);
-    qr_pass_meet_halves(p);
+    if (!p->whole_shards)
+        share(p->rows, &p->me, &begin, &end);
+    for (size_t s = p->shard_begin; s < p->shard_end; s++)
+        qr__matrix_operand(W[s], x->at[s], x->width[s], begin, end, p->context->operand_shard[s]);
+    meet_unless_whole(p);
+    multiply(p, W, p->context->operand_shard, QR_EPILOGUE_BIAS, p->context->partial);
+    meet_unless_whole(p);
 }
 
-void qr_pass_cut(float *base, size_t rows, const size_t widths[QR_HALVES],
-                 float *parts[QR_HALVES]) {
-    parts[0] = base;
-    parts[1] = base + rows * widths[0];
-}
-
-/* What attention over S tokens costs, in some unit: products, and the packing of keys and values.
- */
+/* What attention over S tokens costs, in some unit: products, and the packing of keys and
+ * values. */
 static size_t attention_cost(size_t S) {
     return S * (S + 32);
 }
 
-static void attend(const qr_pass *p, const qr_pass_heads *heads, size_t h, size_t b, size_t head) {
+/* (sequence, head) pairs are dealt out by their cost, not by their number: one of 384 tokens
+ * costs as much as forty of 32. */
+void qr__pass_attention(const qr__pass *p, const qr__split *q, const qr__split *kv,
+                        const qr__split *out, bool first_only) {
     const qr_batch *batch = p->context->batch;
-    size_t start = batch->starts[b], S = batch->starts[b + 1] - start,
-           row = heads->first_only ? b : start;
-    size_t width = heads->half[h].heads * p->D, at = head * p->D;
-    const float *k = heads->kv[h] + start * heads->ld_kv[h] + at;
-    qr_attention task = {
-        .out = heads->out[h] + row * width + at,
-        .q = heads->q[h] + row * heads->ld_q[h] + at,
-        .k = k,
-        .v = k + width,
-        .ld_out = width,
-        .ld_q = heads->ld_q[h],
-        .ld_kv = heads->ld_kv[h],
-        .queries = heads->first_only ? 1 : S,
-        .keys = S,
-        .D = p->D,
-        .scratch = p->context->scratch[p->seat.rank],
-    };
-    p->weights->kernels.attention(&task);
-}
-
-void qr_pass_attention(const qr_pass *p, const qr_pass_heads *heads) {
-    const qr_batch *batch = p->context->batch;
-    size_t total = 0, before = 0, ranks = (size_t)p->seat.ranks, rank = (size_t)p->seat.rank;
-    for (size_t b = 0; b < batch->sequences && !p->apart; b++)
-        total +=
-            p->weights->bert->info.heads * attention_cost(batch->starts[b + 1] - batch->starts[b]);
-    for (size_t h = p->half_begin; h < p->half_end; h++) {
+    size_t total = 0, before = 0, ranks = (size_t)p->me.ranks, rank = (size_t)p->me.rank;
+    for (size_t b = 0; b < batch->sequences; b++)
+        total += p->weights->base.bert->info.heads *
+                 attention_cost(batch->starts[b + 1] - batch->starts[b]);
+    for (size_t s = p->shard_begin; s < p->shard_end; s++) {
+        size_t width = out->width[s];
         for (size_t b = 0; b < batch->sequences; b++) {
-            size_t cost = attention_cost(batch->starts[b + 1] - batch->starts[b]);
-            for (size_t head = 0; head < heads->half[h].heads; head++, before += cost)
-                if (p->apart || before * ranks / total == rank)
-                    attend(p, heads, h, b, head);
+            size_t start = batch->starts[b], S = batch->starts[b + 1] - start;
+            size_t row = first_only ? b : start;
+            for (size_t head = 0; head < width / p->D; head++, before += attention_cost(S)) {
+                if (!p->whole_shards && before * ranks / total != rank)
+                    continue; /* another member's: pairs go by where their cost begins */
+                const float *k = kv->at[s] + start * kv->width[s] + head * p->D;
+                p->weights->kernels.attention(&(qr__attention){
+                    .out = out->at[s] + row * width + head * p->D,
+                    .q = q->at[s] + row * q->width[s] + head * p->D,
+                    .k = k,
+                    .v = k + width,
+                    .ld_out = width,
+                    .ld_q = q->width[s],
+                    .ld_kv = kv->width[s],
+                    .queries = first_only ? 1 : S,
+                    .keys = S,
+                    .D = p->D,
+                    .scratch = p->context->scratch[rank],
+                });
+            }
         }
     }
-    qr_pass_meet_halves(p);
+    meet_unless_whole(p);
 }

@@ -1,59 +1,64 @@
 /* engine/cpu/pass.h: one member's view of a forward pass, and how the work of a step is shared.
  *
- * Where there are as many members as halves (or one), each takes whole halves of every layer
- * ("apart"): it multiplies what it attended, and projects down what it projected up, without
- * waiting for anybody. With other numbers of members each takes its share of columns, (sequence,
- * head) pairs or rows of both halves, and they meet after each step. Of the
- * residual stream each does its share of the rows; a barrier for that is cheaper than all rows done by
- * everybody, already for four tokens.
+ * Every member of the team runs forward.c's code; what a step does with it is decided here:
+ *
+ *     rows      layer norms and conversions: each member does its rows of x
+ *     shards    where ranks divide the shards (1 or 2 members), each member takes whole shards:
+ *               it attends with what it multiplied, and projects what it attended, without
+ *               waiting for anybody
+ *     columns   with other numbers of members each takes its columns, (sequence, head) pairs or
+ *               rows of all shards, and they meet after every step
+ *
+ * The numbers are the same either way: sums have one order, shard by shard.
  */
 #ifndef QR_ENGINE_CPU_PASS_H
 #define QR_ENGINE_CPU_PASS_H
 
 #include "engine/cpu/context.h"
 
-typedef struct qr_pass {
-    qr_context *context;
-    const qr_weights *weights;
-    qr_gang *gang;
-    qr_seat seat;
+typedef struct qr__pass {
+    qr__context *context;
+    const qr__weights *weights;
+    qr__team *team;
+    qr__rank me;
     size_t C, D;
-    size_t rows;       /* T, or B once only first tokens are left */
-    size_t begin, end; /* rows of the residual stream that this member does */
-    bool apart;
-    size_t half_begin, half_end; /* halves that this member takes part in */
-} qr_pass;
+    size_t rows;       /* of x: T, or B once only first tokens are left */
+    size_t begin, end; /* those that this member does */
+    bool whole_shards;
+    size_t shard_begin, shard_end; /* shards that this member takes part in */
+} qr__pass;
 
-/** After a change of the seat or of the number of rows. */
-void qr_pass_share(qr_pass *p, size_t rows);
+/** A tensor whose columns are cut in shards: at[s] is [rows][width[s]]. */
+typedef struct qr__split {
+    float *at[QR__SHARDS];
+    size_t width[QR__SHARDS];
+} qr__split;
 
-/** Ends a step whose result only those who worked apart need not wait for. */
-void qr_pass_meet_halves(const qr_pass *p);
+/** From now on x has `rows` rows; also after a change of the number of ranks. */
+void qr__pass_set_rows(qr__pass *p, size_t rows);
 
-/** Converts this member's rows of x[rows][C] into `operand` and ends the step. */
-void qr_pass_operand(const qr_pass *p, const qr_matrix *matrix, const float *x, void *operand);
+/** Meets the other members. */
+void qr__pass_meet(const qr__pass *p);
 
-/** For each half h: y[h] = epilogue(in[h] * matrices[h]), where in[h] and y[h] have p->rows rows.
- */
-void qr_pass_multiply(const qr_pass *p, qr_matrix *const matrices[QR_HALVES],
-                      void *const in[QR_HALVES], qr_epilogue epilogue, float *const y[QR_HALVES]);
+/** Cuts memory for p->rows rows into shards of `per_head` * D columns a head. */
+qr__split qr__pass_split_heads(const qr__pass *p, float *memory, size_t per_head);
 
-/** For each half: converts x[h] into context->operand_half[h] for matrices[h]. */
-void qr_pass_operand_halves(const qr_pass *p, qr_matrix *const matrices[QR_HALVES],
-                            float *const x[QR_HALVES]);
+/** Cuts memory for p->rows rows into shards of inner features. */
+qr__split qr__pass_split_features(const qr__pass *p, float *memory);
 
-/** Cuts `base` into the halves' parts: [rows][widths[0]] and [rows][widths[1]], one behind the
- * other. */
-void qr_pass_cut(float *base, size_t rows, const size_t widths[QR_HALVES], float *parts[QR_HALVES]);
+/** Column-parallel: y = epilogue(x * W + b), x [rows][C] whole, y in shards. `operand` holds x as
+ * the kernel reads it. Ends with a meeting, or with each member having finished its own shards. */
+void qr__pass_columns(const qr__pass *p, qr__matrix *const *W, const float *x, void *operand,
+                      qr__epilogue epilogue, const qr__split *y);
 
-/** Attention of all sequences: q[h] [T or B][ld_q[h]], k at kv[h], v behind it by the half's width,
- * both [T][ld_kv[h]]; into out[h][T or B][width]. With `first_only` one query a sequence. */
-typedef struct qr_pass_heads {
-    const qr_weights_half *half; /* of the layer */
-    float *q[QR_HALVES], *kv[QR_HALVES], *out[QR_HALVES];
-    size_t ld_q[QR_HALVES], ld_kv[QR_HALVES];
-    bool first_only;
-} qr_pass_heads;
-void qr_pass_attention(const qr_pass *p, const qr_pass_heads *heads);
+/** Row-parallel: partial[s] = x[s] * W[s] (+ b for the first shard), x in shards; the sum over s
+ * is y [rows][C]. Ends as qr__pass_columns. */
+void qr__pass_rows(const qr__pass *p, qr__matrix *const *W, const qr__split *x);
+
+/** Attention of all sequences and heads: `out` gets softmax(q * k^T) * v; k stands at kv, v
+ * behind it by the shard's heads. With `first_only` q and out have a row a sequence, not a
+ * token. Ends as qr__pass_columns. */
+void qr__pass_attention(const qr__pass *p, const qr__split *q, const qr__split *kv,
+                        const qr__split *out, bool first_only);
 
 #endif

@@ -16,39 +16,39 @@
 #define READ_BYTES ((size_t)64 << 20) /* a burst, all threads: 1 to 3 ms */
 #define UNIT       ((size_t)1024)     /* of the read loops */
 
-static const qr_peak table[] = {
-    {QR_ISA_REF, QR_PRECISION_F32, 2.0 * 4 * QR_PEAK_SUMS, qr_peak_f32__ref},
+static const qr__peak table[] = {
+    {QR_ISA_REF, QR_PRECISION_F32, 2.0 * 4 * QR_PEAK_SUMS, qr__peak_f32__ref},
 #if defined(__x86_64__)
-    {QR_ISA_AVX2, QR_PRECISION_F32, 2.0 * 8 * QR_PEAK_SUMS, qr_peak_f32__avx2},
-    {QR_ISA_AVX512F, QR_PRECISION_F32, 2.0 * 16 * QR_PEAK_SUMS, qr_peak_f32__avx512f},
-    {QR_ISA_AVX512BF16, QR_PRECISION_BF16, 2.0 * 32 * QR_PEAK_SUMS, qr_peak_bf16__avx512bf16},
-    {QR_ISA_AVX2VNNI, QR_PRECISION_INT8, 2.0 * 32 * QR_PEAK_SUMS, qr_peak_int8__avx2vnni},
-    {QR_ISA_AVX512VNNI, QR_PRECISION_INT8, 2.0 * 64 * QR_PEAK_SUMS, qr_peak_int8__avx512vnni},
+    {QR_ISA_AVX2, QR_PRECISION_F32, 2.0 * 8 * QR_PEAK_SUMS, qr__peak_f32__avx2},
+    {QR_ISA_AVX512F, QR_PRECISION_F32, 2.0 * 16 * QR_PEAK_SUMS, qr__peak_f32__avx512f},
+    {QR_ISA_AVX512BF16, QR_PRECISION_BF16, 2.0 * 32 * QR_PEAK_SUMS, qr__peak_bf16__avx512bf16},
+    {QR_ISA_AVX2VNNI, QR_PRECISION_INT8, 2.0 * 32 * QR_PEAK_SUMS, qr__peak_int8__avx2vnni},
+    {QR_ISA_AVX512VNNI, QR_PRECISION_INT8, 2.0 * 64 * QR_PEAK_SUMS, qr__peak_int8__avx512vnni},
 #endif
 };
 
-static const qr_peak *best_peak(qr_precision precision) {
-    const qr_peak *best = NULL;
+static const qr__peak *best_peak(qr_precision precision) {
+    const qr__peak *best = NULL;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (table[i].precision == precision && qr_isa_available(table[i].isa))
+        if (table[i].precision == precision && qr__isa_available(table[i].isa))
             best = &table[i]; /* later rows are wider */
     return best;
 }
 
-static qr_peak_read *best_read(void) {
+static qr__peak_read *best_read(void) {
 #if defined(__x86_64__)
-    if (qr_isa_available(QR_ISA_AVX512F))
-        return qr_peak_read__avx512f;
-    if (qr_isa_available(QR_ISA_AVX2))
-        return qr_peak_read__avx2;
+    if (qr__isa_available(QR_ISA_AVX512F))
+        return qr__peak_read__avx512f;
+    if (qr__isa_available(QR_ISA_AVX2))
+        return qr__peak_read__avx2;
 #endif
-    return qr_peak_read__ref;
+    return qr__peak_read__ref;
 }
 
 /* One kind of burst: arithmetic where `peak` is given, else reading. */
 typedef struct measure {
-    const qr_peak *peak;
-    qr_peak_read *read;
+    const qr__peak *peak;
+    qr__peak_read *read;
     const char *buffer;
     size_t bytes; /* of the buffer */
     size_t repeats;
@@ -67,10 +67,12 @@ typedef struct member {
 
 static uint64_t sink; /* what no compiler may drop */
 
+/* Where this rank's part of the buffer begins, in whole units of the read loops. */
 static size_t share_at(const measure *m, int rank) {
     return m->bytes / UNIT * (size_t)rank / (size_t)m->threads * UNIT;
 }
 
+/* One thread's part of one burst. Results go into a sink, or the compiler would drop the loop. */
 static void burst(measure *m, int rank) {
     if (m->peak != NULL) {
         __atomic_fetch_xor(&sink, m->peak->loop(TURNS) > 0, __ATOMIC_RELAXED);
@@ -81,6 +83,7 @@ static void burst(measure *m, int rank) {
         __atomic_fetch_xor(&sink, m->read(m->buffer + at, bytes), __ATOMIC_RELAXED);
 }
 
+/* Keeps the best burst so far: anything slower is the machine doing something else as well. */
 static void judge(measure *m) {
     uint64_t begin = m->begin[0], end = m->end[0];
     for (int i = 1; i < m->threads; i++) {
@@ -158,15 +161,15 @@ static qr_status measure_arithmetic(int threads, qr_precision precision, double 
 }
 
 static qr_status measure_read(int threads, size_t bytes, double *rate) {
-    qr_memory_huge *memory;
+    qr__memory_huge *memory;
     *rate = 0;
-    qr_status status = qr_memory_huge_create(&memory, NULL);
+    qr_status status = qr__memory_huge_create(&memory, NULL);
     if (status != QR_OK)
         return status;
     measure m = {.read = best_read(), .threads = threads};
     m.bytes = qr_round_up(qr_max(bytes, UNIT * (size_t)threads), UNIT);
     m.repeats = qr_max(READ_BYTES / m.bytes, 1);
-    char *buffer = qr_memory_huge_alloc(memory, m.bytes);
+    char *buffer = qr__memory_huge_alloc(memory, m.bytes);
     if (buffer == NULL) {
         status = QR_NO_MEMORY;
     } else {
@@ -175,7 +178,7 @@ static qr_status measure_read(int threads, size_t bytes, double *rate) {
         status = run(&m);
         *rate = m.rate;
     }
-    qr_memory_huge_destroy(memory);
+    qr__memory_huge_destroy(memory);
     return status;
 }
 

@@ -1,7 +1,7 @@
 /* engine/cpu/peaks_f32__avx2.c: AVX2's rate of f32 multiply-adds, and of reading. */
 #include <immintrin.h>
 
-#define QR_PEAK_NAME           qr_peak_f32__avx2
+#define QR_PEAK_NAME           qr__peak_f32__avx2
 #define QR_PEAK_VECTOR         __m256
 #define QR_PEAK_START          _mm256_set1_ps(0.5f)
 #define QR_PEAK_MAC(sum, a, b) _mm256_fmadd_ps(a, b, sum)
@@ -9,7 +9,7 @@
 #define QR_PEAK_FLOAT(sum)     _mm256_cvtss_f32(sum)
 #include "engine/cpu/peaks_loop.h"
 
-uint64_t qr_peak_read__avx2(const void *from, size_t bytes) {
+uint64_t qr__peak_read__avx2(const void *from, size_t bytes) {
     __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
     const __m256i *p = from;
     for (const __m256i *end = p + bytes / sizeof *p; p < end; p += 4) {

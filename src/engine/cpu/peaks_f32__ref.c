@@ -11,14 +11,14 @@ typedef float four __attribute__((vector_size(16)));
 #else
 #define QR_PEAK_REGISTER(v) "+m"(v)
 #endif
-#define QR_PEAK_NAME           qr_peak_f32__ref
+#define QR_PEAK_NAME           qr__peak_f32__ref
 #define QR_PEAK_VECTOR         four
 #define QR_PEAK_START          ((four){0.5f, 0.5f, 0.5f, 0.5f})
 #define QR_PEAK_MAC(sum, a, b) ((sum) + (a) * (b))
 #define QR_PEAK_FLOAT(sum)     ((sum)[0])
 #include "engine/cpu/peaks_loop.h"
 
-uint64_t qr_peak_read__ref(const void *from, size_t bytes) {
+uint64_t qr__peak_read__ref(const void *from, size_t bytes) {
     uint64_t sums[8] = {0};
     for (const char *p = from, *end = p + bytes; p < end; p += sizeof sums) {
         uint64_t line[8];

@@ -1,7 +1,7 @@
 /* engine/cpu/peaks_int8__avx2vnni.c: the rate of VPDPBUSD on 32 bytes. */
 #include <immintrin.h>
 
-#define QR_PEAK_NAME           qr_peak_int8__avx2vnni
+#define QR_PEAK_NAME           qr__peak_int8__avx2vnni
 #define QR_PEAK_VECTOR         __m256i
 #define QR_PEAK_START          _mm256_set1_epi8(3)
 #define QR_PEAK_MAC(sum, a, b) _mm256_dpbusd_avx_epi32(sum, a, b)

@@ -1,63 +1,63 @@
-/* engine/cpu/team.h: how a forward pass uses a team (engine.h has what others see).
+/* engine/cpu/team.h: the threads that work on one batch together, and how they keep step.
  *
- *     qr_gang gang;
- *     qr_gang_open(&gang, team, 2, work, argument);       // calls for help; does not wait for it
- *     work(argument, &gang, (qr_seat){.rank = 0, .ranks = 1, .stage = 0});
- *     qr_gang_close(&gang);                                // nobody is in `work` any more
+ *     qr__team_run(&team, pool, 2, work, argument);      // on the leader; until all are done
  *
- * The work is a sequence of stages (layers). A recruit may be asleep, so the leader starts alone
- * and lets it in at the end of a stage; it then runs the same function from the next stage on.
- * Inside a stage the members meet at barriers. Invariants: a gang never waits for a recruit that
- * has not come; a member that came always leaves, at the latest when the gang closes; ranks change
- * only in qr_gang_admit.
+ *     static void work(void *argument, qr__team *team, qr__rank me) {     // on every member
+ *         for (size_t stage = me.stage; stage < STAGES; stage++) {
+ *             ... share me.rank of me.ranks ...
+ *             qr__team_barrier(team, &me);
+ *             ...
+ *             qr__team_admit(team, &me, stage + 1);
+ *         }
+ *     }
+ *
+ * The work is a sequence of stages (layers). Whoever is called from the pool may be asleep, so
+ * the leader, rank 0, starts alone and lets the others in at the end of a stage; they run the
+ * same function from the next stage on. Inside a stage the members meet at barriers.
+ *
+ * Invariants: a team never waits for a member that has not come; one that came leaves, at the
+ * latest when the team ends; ranks change only in qr__team_admit, for all members at once.
+ * Threads: a team belongs to its leader; pool.h has the protocol by which members come and go.
  */
 #ifndef QR_ENGINE_CPU_TEAM_H
 #define QR_ENGINE_CPU_TEAM_H
 
-#include "engine/engine.h"
+#include "base/base.h"
 
-#include <stdatomic.h>
-
-typedef struct qr_gang qr_gang;
-
-/** A member's place in a gang: 0 leads. `stage`: where it begins. */
-typedef struct qr_seat {
+/** A member's place: 0 <= rank < ranks. `stage`: where it begins. */
+typedef struct qr__rank {
     int rank, ranks;
     size_t stage;
-} qr_seat;
+} qr__rank;
 
-typedef void qr_gang_work(void *argument, qr_gang *gang, qr_seat seat);
+typedef struct qr__team qr__team;
+typedef void qr__team_work(void *argument, qr__team *team, qr__rank me);
 
-/** Visible only to live in a context; all fields are team.c's. */
-struct qr_gang {
-    qr_team *team;
-    qr_gang_work *work;
+/** Visible only to live in a context, zeroed; all fields are team.c's. */
+struct qr__team {
+    qr_calls calls;
+    qr__team_work *work;
     void *argument;
-    int recruits; /* called for: slots recruited[0..recruits) */
-    uint8_t recruited[QR_LIMIT_THREADS];
-    int ranks_next; /* written by the leader before the last barrier of a stage */
+    int ranks_next; /* both written by the leader before the barrier of qr__team_admit */
     size_t stage_next;
     _Alignas(64) atomic_uint arrived; /* at the barrier */
-    atomic_uint round;                /* barriers passed; waiters watch it */
-    atomic_uint sleepers;             /* in futex wait for `round` */
-    _Alignas(64) atomic_int came;     /* recruits that have come, admitted or not */
-    atomic_int admitted;              /* recruits with a ticket below it may work; -1: closed */
-    atomic_int left;
+    atomic_uint round;                /* barriers passed; who waits watches it */
+    atomic_uint sleepers;             /* in the kernel, waiting for `round` */
+    _Alignas(64) atomic_int
+        admitted; /* those who came with a lower ticket may work; CLOSED: nobody any more */
 };
 
-/** `wanted` members at most, the caller included. team may be NULL. */
-void qr_gang_open(qr_gang *gang, qr_team *team, int wanted, qr_gang_work *work, void *argument);
-void qr_gang_close(qr_gang *gang);
+/** Runs `work` on the caller, as rank 0 from stage 0 on, with up to `most` members in all. `pool`
+ * may be NULL. */
+void qr__team_run(qr__team *team, qr_pool *pool, int most, qr__team_work *work, void *argument);
 
-/** Returns once all of the stage's members came. */
-void qr_gang_barrier(qr_gang *gang, const qr_seat *seat);
+/** Returns once every member of the stage is here: what they wrote before it is seen by all
+ * behind it. */
+void qr__team_barrier(qr__team *team, const qr__rank *me);
 
-/** A barrier before `stage`: recruits that came meanwhile are let in and begin there; seat gets the
- * new number of members. There must be another barrier before the next call and before the gang
- * closes. */
-void qr_gang_admit(qr_gang *gang, qr_seat *seat, size_t stage);
-
-/** Members that a team has; 1 for NULL. */
-int qr__team_members(const qr_team *team);
+/** A barrier before `stage` that also lets in who has come meanwhile, to begin there; *me gets
+ * the new number of ranks. There must be another barrier before the next call and before the
+ * work returns: the newcomers read what the leader wrote for them up to that one. */
+void qr__team_admit(qr__team *team, qr__rank *me, size_t stage);
 
 #endif

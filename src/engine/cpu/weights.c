@@ -4,152 +4,153 @@
 #include <math.h>
 #include <stdlib.h>
 
-bool qr_weights_first_token_only(const qr_model_info *info) {
+/* Where a layer's matrices are and which bit of a plan's fallback is theirs. */
+static const struct {
+    size_t offset;
+    unsigned bit;
+} layer_matrices[] = {
+    {offsetof(qr__layer, qkv), QR_MATRIX_QKV}, {offsetof(qr__layer, q), QR_MATRIX_QKV},
+    {offsetof(qr__layer, kv), QR_MATRIX_QKV},  {offsetof(qr__layer, output), QR_MATRIX_OUTPUT},
+    {offsetof(qr__layer, up), QR_MATRIX_UP},   {offsetof(qr__layer, down), QR_MATRIX_DOWN},
+};
+#define LAYER_MATRICES (sizeof layer_matrices / sizeof layer_matrices[0])
+
+/* The slot of layer matrix i, shard s: pack, mix, count and destroy all walk the one table
+ * above. */
+static qr__matrix **layer_matrix(const qr__layer *layer, size_t i, size_t shard) {
+    return (qr__matrix **)(void *)((char *)(uintptr_t)layer + layer_matrices[i].offset) + shard;
+}
+
+/* What a plan's matrices are made of and where they go. */
+typedef struct packer {
+    const qr_plan *plan;
+    const qr_bert *bert;
+    qr__isa isa;
+    qr__memory_huge *memory;
+    qr_error *error;
+} packer;
+
+/* Rows [row, row + rows) of a linear, columns from `column` on. */
+static qr__matrix_rows rows_of(const qr_bert_linear *linear, size_t row, size_t rows, size_t column,
+                               bool bias) {
+    return (qr__matrix_rows){.weights = linear->weight + row * linear->in + column,
+                             .stride = linear->in,
+                             .rows = rows,
+                             .bias = bias ? linear->bias + row : NULL,
+                             .scale = 1};
+}
+
+static qr_status pack_rows(const packer *k, const qr__matrix_rows *blocks, size_t count, size_t in,
+                           qr_precision precision, qr__matrix **out) {
+    const qr__matrix_source source = {
+        .blocks = blocks, .blocks_len = count, .in = in, .memory = k->memory};
+    return qr__matrix_pack(&source, precision, k->isa, out, k->error);
+}
+
+static qr_status pack_whole(const packer *k, const qr_bert_linear *linear, qr__matrix **out) {
+    qr__matrix_rows all = rows_of(linear, 0, linear->out, 0, true);
+    return pack_rows(k, &all, 1, linear->in, QR_PRECISION_F32, out);
+}
+
+/* True when the model's own output reads only the first token of each sequence. */
+static bool reads_first_tokens(const qr_model_info *info) {
     return info->head == QR_HEAD_LABELS ||
            (info->head == QR_HEAD_NONE && info->pooling == QR_POOLING_CLS);
 }
 
-/* Where a plan's matrices go. */
-typedef struct packer {
-    const qr_weights_plan *plan;
-    const qr_bert *bert;
-    qr_memory_huge *memory;
-    qr_error *error;
-} packer;
-
-/* A block of a linear: rows [row, row + rows) and columns [column, column + columns), times
- * `scale`. */
-typedef struct block {
-    const qr_bert_linear *linear;
-    size_t row, rows, column, columns;
-    float scale;
-    bool bias;
-} block;
-
-static void copy_block(const block *from, float *weights, float *bias) {
-    for (size_t r = 0; r < from->rows; r++) {
-        const float *row = from->linear->weight + (from->row + r) * from->linear->in + from->column;
-        for (size_t c = 0; c < from->columns; c++)
-            weights[r * from->columns + c] = row[c] * from->scale;
-        bias[r] = from->bias ? from->linear->bias[from->row + r] * from->scale : 0;
-    }
+/* Queries, keys and values of a shard's heads; queries apart in a last layer whose queries are
+ * first tokens' only. */
+static qr_status pack_qkv(const packer *k, size_t l, const qr__shard *shard, size_t s,
+                          qr_precision precision, qr__layer *to) {
+    const qr_bert_layer *from = &k->bert->layers[l];
+    const qr_model_info *info = &k->bert->info;
+    size_t C = info->hidden, D = C / info->heads, row = shard->head * D, rows = shard->heads * D;
+    qr__matrix_rows qkv[] = {rows_of(&from->query, row, rows, 0, true),
+                             rows_of(&from->key, row, rows, 0, true),
+                             rows_of(&from->value, row, rows, 0, true)};
+    qkv[0].scale = (float)(M_LOG2E / sqrt((double)D)); /* attention takes powers of 2 */
+    if (l + 1 < info->layers || !reads_first_tokens(info))
+        return pack_rows(k, qkv, 3, C, precision, &to->qkv[s]);
+    qr_status status = pack_rows(k, qkv, 1, C, precision, &to->q[s]);
+    return status == QR_OK ? pack_rows(k, qkv + 1, 2, C, precision, &to->kv[s]) : status;
 }
 
-/* Blocks of equal width, one below the other, as one matrix. */
-static qr_status pack_blocks(const packer *k, const block *blocks, size_t count,
-                             qr_precision precision, qr_matrix **out) {
-    size_t columns = blocks[0].columns, rows = 0;
-    for (size_t b = 0; b < count; b++)
-        rows += blocks[b].rows;
-    float *weights = malloc(rows * columns * sizeof *weights);
-    float *bias = malloc(rows * sizeof *bias);
-    qr_status status = QR_OK;
-    if (weights == NULL || bias == NULL) {
-        status = qr_error_set(k->error, QR_NO_MEMORY, "no memory to pack a matrix of %zu x %zu",
-                              rows, columns);
-    } else {
-        for (size_t b = 0, row = 0; b < count; row += blocks[b].rows, b++)
-            copy_block(&blocks[b], weights + row * columns, bias + row);
-        qr_matrix_source source = {
-            .weights = weights, .bias = bias, .in = columns, .out = rows, .memory = k->memory};
-        status = qr_matrix_pack(&source, precision, qr_isa_name(k->plan->isa), out, k->error);
-    }
-    free(weights);
-    free(bias);
+/* A fallback bit keeps all shards of that matrix of that layer in bf16. */
+static qr_precision precision_of(const packer *k, size_t l, unsigned matrix) {
+    bool falls_back = k->plan->fallback != NULL && (k->plan->fallback[l] & matrix) != 0;
+    return falls_back ? QR_PRECISION_BF16 : k->plan->precision;
+}
+
+/* In the order in which a pass reads them, so that the weights of a whole pass stream as one
+ * region. The bias of a row-parallel matrix belongs to the first shard alone: partial sums are
+ * added up, and it must count once. */
+static qr_status pack_shard(const packer *k, size_t l, const qr__shard *shard, size_t s,
+                            qr__layer *to) {
+    const qr_bert_layer *from = &k->bert->layers[l];
+    size_t C = k->bert->info.hidden, D = C / k->bert->info.heads;
+    qr__matrix_rows output = rows_of(&from->attention_output, 0, C, shard->head * D, s == 0);
+    qr__matrix_rows up = rows_of(&from->intermediate, shard->feature, shard->features, 0, true);
+    qr__matrix_rows down = rows_of(&from->output, 0, C, shard->feature, s == 0);
+    qr_status status = pack_qkv(k, l, shard, s, precision_of(k, l, QR_MATRIX_QKV), to);
+    if (status == QR_OK)
+        status = pack_rows(k, &output, 1, shard->heads * D, precision_of(k, l, QR_MATRIX_OUTPUT),
+                           &to->output[s]);
+    if (status == QR_OK)
+        status = pack_rows(k, &up, 1, C, precision_of(k, l, QR_MATRIX_UP), &to->up[s]);
+    if (status == QR_OK)
+        status = pack_rows(k, &down, 1, shard->features, precision_of(k, l, QR_MATRIX_DOWN),
+                           &to->down[s]);
     return status;
 }
 
-static qr_status pack_one(const packer *k, const qr_bert_linear *linear, qr_precision precision,
-                          qr_matrix **out) {
-    block whole = {linear, 0, linear->out, 0, linear->in, 1, true};
-    return pack_blocks(k, &whole, 1, precision, out);
+static qr_status pack_layers(const packer *k, qr__weights *w) {
+    qr_status status = QR_OK;
+    for (size_t l = 0; l < k->bert->info.layers; l++) {
+        w->layers[l].attention_norm = k->bert->layers[l].attention_norm;
+        w->layers[l].output_norm = k->bert->layers[l].output_norm;
+        for (size_t s = 0; s < w->shards && status == QR_OK; s++)
+            status = pack_shard(k, l, &w->shard[s], s, &w->layers[l]);
+    }
+    return status;
 }
 
-/* Queries, keys and values of `heads` heads from `first` on. */
-static qr_status pack_qkv(const packer *k, const struct qr_bert_layer *from, size_t first,
-                          bool split, qr_precision precision, qr_weights_half *to) {
-    size_t C = k->bert->info.hidden, D = C / k->bert->info.heads, row = first * D,
-           rows = to->heads * D;
-    float scale = (float)(M_LOG2E / sqrt((double)D)); /* attention takes powers of 2 */
-    block qkv[] = {{&from->query, row, rows, 0, C, scale, true},
-                   {&from->key, row, rows, 0, C, 1, true},
-                   {&from->value, row, rows, 0, C, 1, true}};
-    if (!split)
-        return pack_blocks(k, qkv, 3, precision, &to->qkv);
-    qr_status status = pack_blocks(k, qkv, 1, precision, &to->q);
-    return status == QR_OK ? pack_blocks(k, qkv + 1, 2, precision, &to->kv) : status;
+static qr_status pack_head(const packer *k, qr__weights *w) {
+    qr_status status = QR_OK;
+    if (k->bert->info.head == QR_HEAD_SPAN)
+        status = pack_whole(k, &k->bert->span, &w->span);
+    if (k->bert->info.head == QR_HEAD_LABELS) {
+        status = pack_whole(k, &k->bert->pooler, &w->pooler);
+        if (status == QR_OK)
+            status = pack_whole(k, &k->bert->classifier, &w->classifier);
+    }
+    return status;
 }
 
-/* The inner features of the first half: as near to a half as whole panels of any kernel allow. */
+/* The inner features of the first shard: as near to half as whole panels of any kernel allow. */
 static size_t first_features(size_t F) {
     return F > 128 ? (F / 2 + 32) / 64 * 64 : (F + 1) / 2;
 }
 
-static qr_status pack_half(const packer *k, size_t l, size_t h, size_t halves,
-                           qr_weights_half *to) {
-    const qr_model_info *info = &k->bert->info;
-    const struct qr_bert_layer *from = &k->bert->layers[l];
-    size_t C = info->hidden, D = C / info->heads, F = info->feed_forward;
-    size_t heads[] = {halves == 1 ? info->heads : (info->heads + 1) / 2, info->heads / 2};
-    size_t features[] = {halves == 1 ? F : first_features(F), F - first_features(F)};
-    size_t head = h * heads[0], feature = h * features[0];
-    unsigned fallback = k->plan->fallback == NULL ? 0 : k->plan->fallback[l];
-    qr_precision p[4];
-    for (int i = 0; i < 4; i++)
-        p[i] = (fallback >> i & 1) != 0 ? QR_PRECISION_BF16 : k->plan->precision;
-    to->heads = heads[h];
-    to->features = features[h];
-    bool split = l + 1 == info->layers && qr_weights_first_token_only(info);
-    block output = {&from->attention_output, 0, C, head * D, heads[h] * D, 1, h == 0};
-    block up = {&from->intermediate, feature, features[h], 0, C, 1, true};
-    block down = {&from->output, 0, C, feature, features[h], 1, h == 0};
-    qr_status status = pack_qkv(k, from, head, split, p[0], to);
-    if (status == QR_OK)
-        status = pack_blocks(k, &output, 1, p[1], &to->output);
-    if (status == QR_OK)
-        status = pack_blocks(k, &up, 1, p[2], &to->up);
-    if (status == QR_OK)
-        status = pack_blocks(k, &down, 1, p[3], &to->down);
-    return status;
+/* Heads are whole; with an odd number of them the first shard has one more. */
+static void cut_shards(const qr_model_info *info, qr__weights *w) {
+    size_t H = info->heads, F = info->feed_forward;
+    w->shards = H > 1 && F > 1 ? QR__SHARDS : 1;
+    size_t heads = w->shards == 1 ? H : (H + 1) / 2;
+    size_t features = w->shards == 1 ? F : first_features(F);
+    w->shard[0] = (qr__shard){.heads = heads, .features = features};
+    w->shard[1] = (qr__shard){
+        .head = heads, .heads = H - heads, .feature = features, .features = F - features};
 }
 
-static qr_status pack_layer(const packer *k, size_t l, size_t halves, qr_weights_layer *to) {
-    qr_status status = QR_OK;
-    to->attention_norm = k->bert->layers[l].attention_norm;
-    to->output_norm = k->bert->layers[l].output_norm;
-    for (size_t h = 0; h < halves && status == QR_OK; h++)
-        status = pack_half(k, l, h, halves, &to->half[h]);
-    return status;
-}
-
-static qr_status pack_head(const packer *k, qr_weights *w) {
-    qr_status status = QR_OK;
-    if (k->bert->info.head == QR_HEAD_SPAN)
-        status = pack_one(k, &k->bert->span, QR_PRECISION_F32, &w->span);
-    if (k->bert->info.head == QR_HEAD_LABELS) {
-        status = pack_one(k, &k->bert->pooler, QR_PRECISION_F32, &w->pooler);
-        if (status == QR_OK)
-            status = pack_one(k, &k->bert->classifier, QR_PRECISION_F32, &w->classifier);
-    }
-    return status;
-}
-
-static const qr_epilogue epilogues[] = {
-    [QR_GELU] = QR_EPILOGUE_BIAS_GELU,
-    [QR_GELU_NEW] = QR_EPILOGUE_BIAS_GELU_NEW,
-    [QR_RELU] = QR_EPILOGUE_BIAS_RELU,
-};
-
-static size_t count_bits(const uint8_t *fallback, size_t layers) {
-    size_t count = 0;
-    for (size_t l = 0; fallback != NULL && l < layers; l++)
-        count += (size_t)__builtin_popcount(fallback[l]);
-    return count;
-}
-
-/* All but the matrices. */
-static qr_weights *create(const qr_bert *bert, const qr_weights_plan *plan, qr_error *error) {
-    qr_weights *w = calloc(1, sizeof *w);
+/* All but the matrices and the word embeddings. */
+static qr__weights *create(const qr__cpu *cpu, const qr_bert *bert, qr_precision precision,
+                           qr_error *error) {
+    static const qr__epilogue epilogues[] = {
+        [QR_GELU] = QR_EPILOGUE_BIAS_GELU,
+        [QR_GELU_NEW] = QR_EPILOGUE_BIAS_GELU_NEW,
+        [QR_RELU] = QR_EPILOGUE_BIAS_RELU,
+    };
+    qr__weights *w = calloc(1, sizeof *w);
     if (w != NULL)
         w->layers = calloc(bert->info.layers, sizeof *w->layers);
     if (w == NULL || w->layers == NULL) {
@@ -157,74 +158,87 @@ static qr_weights *create(const qr_bert *bert, const qr_weights_plan *plan, qr_e
         qr_error_set(error, QR_NO_MEMORY, "no memory for a plan of %zu layers", bert->info.layers);
         return NULL;
     }
-    w->bert = bert;
-    w->precision = plan->precision;
-    w->isa = plan->isa;
+    w->base.device = &cpu->base;
+    w->base.bert = bert;
+    w->precision = precision;
     w->activation = epilogues[bert->info.activation];
-    w->halves = bert->info.heads > 1 && bert->info.feed_forward > 1 ? QR_HALVES : 1;
-    w->words = plan->words;
-    w->fallbacks = count_bits(plan->fallback, bert->info.layers);
-    qr_kernels_choose(plan->isa, plan->precision, &w->kernels);
+    cut_shards(&bert->info, w);
+    qr__kernels_choose(cpu->isa, precision, &w->kernels);
     return w;
 }
 
-qr_status qr_weights_pack(const qr_bert *bert, const qr_weights_plan *plan, qr_weights **out,
-                          qr_error *error) {
-    qr_weights *w = create(bert, plan, error);
+/* Plans that may round share one table; f32 has its own. */
+static qr_status take_words(const qr__cpu *cpu, const qr_bert *bert, const qr__weights *like,
+                            qr__weights *w, qr_error *error) {
+    bool may_round = w->precision != QR_PRECISION_F32;
+    if (like != NULL && may_round == (like->precision != QR_PRECISION_F32)) {
+        w->words = qr__word_embeddings_share(like->words);
+        return QR_OK;
+    }
+    return qr__word_embeddings_pack(bert, cpu->isa, may_round, &w->words, error);
+}
+
+static size_t count_bytes(const qr__weights *w) {
+    const qr_model_info *info = &w->base.bert->info;
+    size_t bytes = w->words->bytes + (info->positions + info->types) * info->hidden * sizeof(float);
+    bytes +=
+        qr__matrix_bytes(w->span) + qr__matrix_bytes(w->pooler) + qr__matrix_bytes(w->classifier);
+    for (size_t l = 0; l < info->layers; l++)
+        for (size_t i = 0; i < LAYER_MATRICES; i++)
+            for (size_t s = 0; s < w->shards; s++)
+                bytes += qr__matrix_bytes(*layer_matrix(&w->layers[l], i, s));
+    return bytes;
+}
+
+qr_status qr__weights_pack(const qr__cpu *cpu, const qr_bert *bert, const qr_plan *plan,
+                           const qr__weights *like, qr__weights **out, qr_error *error) {
+    qr__weights *w = create(cpu, bert, plan->precision, error);
     if (w == NULL)
         return QR_NO_MEMORY;
-    qr_status status = qr_memory_huge_create(&w->memory, error);
-    packer k = {.plan = plan, .bert = bert, .memory = w->memory, .error = error};
-    for (size_t l = 0; l < bert->info.layers && status == QR_OK; l++)
-        status = pack_layer(&k, l, w->halves, &w->layers[l]);
+    qr_status status = take_words(cpu, bert, like, w, error);
+    if (status == QR_OK)
+        status = qr__memory_huge_create(&w->memory, error);
+    packer k = {.plan = plan, .bert = bert, .isa = cpu->isa, .memory = w->memory, .error = error};
+    if (status == QR_OK)
+        status = pack_layers(&k, w);
     if (status == QR_OK)
         status = pack_head(&k, w);
     if (status != QR_OK) {
-        qr_weights_destroy(w);
+        qr__weights_destroy(w);
         return status;
     }
+    w->base.bytes = count_bytes(w);
     *out = w;
     return QR_OK;
 }
 
-static void mix_half(qr_weights_half *to, const qr_weights_half *other, unsigned fallback) {
-    if ((fallback & QR_MATRIX_QKV) != 0) {
-        to->qkv = other->qkv;
-        to->q = other->q;
-        to->kv = other->kv;
-    }
-    if ((fallback & QR_MATRIX_OUTPUT) != 0)
-        to->output = other->output;
-    if ((fallback & QR_MATRIX_UP) != 0)
-        to->up = other->up;
-    if ((fallback & QR_MATRIX_DOWN) != 0)
-        to->down = other->down;
-}
-
-qr_status qr_weights_mix(const qr_weights *int8, const qr_weights *bf16, const uint8_t *fallback,
-                         qr_weights **out, qr_error *error) {
-    qr_weights_plan plan = {.precision = QR_PRECISION_INT8,
-                            .isa = int8->isa,
-                            .fallback = fallback,
-                            .words = int8->words};
-    qr_weights *w = create(int8->bert, &plan, error);
+qr_status qr__weights_mix(const qr__weights *int8, const qr__weights *bf16, const uint8_t *fallback,
+                          qr__weights **out, qr_error *error) {
+    const qr_bert *bert = int8->base.bert;
+    qr__weights *w = create((const qr__cpu *)int8->base.device, bert, QR_PRECISION_INT8, error);
     if (w == NULL)
         return QR_NO_MEMORY;
-    for (size_t l = 0; l < int8->bert->info.layers; l++) {
+    w->words = qr__word_embeddings_share(int8->words);
+    for (size_t l = 0; l < bert->info.layers; l++) {
         w->layers[l] = int8->layers[l];
-        for (size_t h = 0; h < w->halves; h++)
-            mix_half(&w->layers[l].half[h], &bf16->layers[l].half[h], fallback[l]);
+        for (size_t i = 0; i < LAYER_MATRICES; i++)
+            for (size_t s = 0; s < w->shards; s++)
+                if ((fallback[l] & layer_matrices[i].bit) != 0)
+                    *layer_matrix(&w->layers[l], i, s) = *layer_matrix(&bf16->layers[l], i, s);
     }
     w->span = int8->span;
     w->pooler = int8->pooler;
     w->classifier = int8->classifier;
+    w->base.bytes = count_bytes(w);
     *out = w;
     return QR_OK;
 }
 
-void qr_weights_release_originals(qr_bert *bert) {
+/* What stays: norms, positions, segments, and the word embeddings where the plan reads them as
+ * they are. */
+void qr__weights_release_originals(const qr__weights *weights, qr_bert *bert) {
     for (size_t l = 0; l < bert->info.layers; l++) {
-        struct qr_bert_layer *layer = &bert->layers[l];
+        qr_bert_layer *layer = &bert->layers[l];
         qr_bert_linear *all[] = {&layer->query,        &layer->key,
                                  &layer->value,        &layer->attention_output,
                                  &layer->intermediate, &layer->output};
@@ -233,40 +247,25 @@ void qr_weights_release_originals(qr_bert *bert) {
     }
     if (bert->info.head == QR_HEAD_LABELS)
         qr_bert_release(bert, &bert->pooler.weight);
+    if (weights->words->f16)
+        qr_bert_release(bert, &bert->word);
 }
 
-/* Calls `visit` for every matrix slot; slots may hold NULL. */
-static size_t sum_matrices(const qr_weights *w, size_t (*visit)(qr_matrix *)) {
-    size_t sum = visit(w->span) + visit(w->pooler) + visit(w->classifier);
-    for (size_t i = 0; i < w->bert->info.layers * QR_HALVES; i++) {
-        const qr_weights_half *half = &w->layers[i / QR_HALVES].half[i % QR_HALVES];
-        sum += visit(half->qkv) + visit(half->q) + visit(half->kv) + visit(half->output) +
-               visit(half->up) + visit(half->down);
-    }
-    return sum;
-}
-
-static size_t bytes_of(qr_matrix *matrix) {
-    return matrix == NULL ? 0 : qr_matrix_bytes(matrix);
-}
-
-static size_t destroy_one(qr_matrix *matrix) {
-    qr_matrix_destroy(matrix);
-    return 0;
-}
-
-void qr_weights_destroy(qr_weights *weights) {
+/* Mixed weights borrow their matrices from two others, which outlive them. */
+void qr__weights_destroy(qr__weights *weights) {
     if (weights == NULL)
         return;
-    if (weights->memory != NULL)
-        sum_matrices(weights, destroy_one);
-    qr_memory_huge_destroy(weights->memory);
+    if (weights->memory != NULL) { /* else the matrices are others' */
+        for (size_t l = 0; l < weights->base.bert->info.layers; l++)
+            for (size_t i = 0; i < LAYER_MATRICES; i++)
+                for (size_t s = 0; s < weights->shards; s++)
+                    qr__matrix_destroy(*layer_matrix(&weights->layers[l], i, s));
+        qr__matrix_destroy(weights->span);
+        qr__matrix_destroy(weights->pooler);
+        qr__matrix_destroy(weights->classifier);
+    }
+    qr__memory_huge_destroy(weights->memory);
+    qr__word_embeddings_release(weights->words);
     free(weights->layers);
     free(weights);
-}
-
-size_t qr_weights_bytes(const qr_weights *weights) {
-    const qr_model_info *info = &weights->bert->info;
-    return sum_matrices(weights, bytes_of) + weights->words->bytes +
-           (info->positions + info->types) * info->hidden * sizeof(float);
 }

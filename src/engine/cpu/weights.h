@@ -1,100 +1,85 @@
 /* engine/cpu/weights.h: a model's weights as the CPU's forward pass reads them: matrices packed,
  * the rest as loaded.
  *
- *     qr_words_pack(bert, isa, true, &words, &error);
- *     qr_weights_pack(bert, &(qr_weights_plan){.precision = QR_PRECISION_INT8, .isa = isa, .words =
- * words}, &w, &error); qr_weights_release_originals(bert);        // once no other plan will be
- * packed from this bert
+ *     const qr_plan plan = {.precision = QR_PRECISION_INT8};
+ *     status = qr__weights_pack(cpu, bert, &plan, NULL, &w, &error);
+ *     qr__matrix *up = w->layers[0].up[s];      // shard s of layer 0's first feed-forward matrix
+ *     qr__weights_destroy(w);
+ *
+ * Shards. Each layer is cut in two that can be computed apart up to a sum of [T][C]
+ * (Megatron-LM's tensor parallelism, Shoeybi et al. 2019, between cores instead of GPUs): half
+ * of the heads, and half of the inner features. Matrices whose outputs are cut (QKV, up) are
+ * column-parallel: each shard gives some columns of y. Those whose inputs are cut (attention
+ * output, down) are row-parallel: each shard gives a partial sum of all of y. The shards are
+ * always there, whoever computes them, so that sums have one order. A model with one head or one
+ * inner feature has one shard.
  *
  * Q, K and V are one matrix with the query's scale log2(e)/sqrt(D) folded in (attention takes
- * powers of 2); heads stay f32. Norms, positions and segments are borrowed from the bert, which
- * must outlive this. Threads: const after packing.
+ * powers of 2); heads of the model stay f32. Norms, positions and segments are borrowed from the
+ * bert, which must outlive this. Threads: const after packing.
  */
 #ifndef QR_ENGINE_CPU_WEIGHTS_H
 #define QR_ENGINE_CPU_WEIGHTS_H
 
+#include "engine/backend.h"
 #include "engine/cpu/kernels/kernels.h"
 #include "engine/cpu/matrix.h"
-#include "engine/model/model.h"
+#include "engine/cpu/word_embeddings.h"
 
-/** The word embeddings, [V][C]: the one table that is read by row. f32 stays where the bert has it.
- */
-typedef struct qr_words {
-    const void *rows;
-    bool half; /* IEEE f16, `rows` is our own */
-    size_t bytes;
-} qr_words;
+/** The CPU as a device: one instruction set. */
+typedef struct qr__cpu {
+    qr_device base;
+    qr__isa isa;
+} qr__cpu;
 
-/** In 16 bits where that loses nothing (a model stored in f16) or where it may be rounded (error
- * 2^-11). */
-QR_MUST_USE qr_status qr_words_pack(const qr_bert *bert, qr_isa isa, bool may_round, qr_words **out,
-                                    qr_error *error);
-void qr_words_destroy(qr_words *words);
+#define QR__SHARDS 2
 
-/** A layer is held in two halves that can be computed apart up to a sum of [T][C]: half of the
- * heads with their rows of Wqkv and columns of Wo, and half of the inner features with their rows
- * of Wup and columns of Wdown. Two threads then meet twice a layer, not five times, and exchange
- * partial sums only. The halves are always there, whoever computes them, so that sums have one
- *  order; a model with one head or one feature has a single half. */
-#define QR_HALVES 2
+/** A matrix in shards; NULL behind the last. */
+typedef qr__matrix *qr__sharded[QR__SHARDS];
 
-typedef struct qr_weights_half {
-    size_t heads;    /* of this half, ceil(H / 2) or floor */
-    size_t features; /* of the inner layer */
-    qr_matrix *qkv; /* [3 * heads * D][C]; NULL in the last layer of a model that reads first tokens
-                       only, which has */
-    qr_matrix *q, *kv; /* [heads * D][C] and [2 * heads * D][C] */
-    qr_matrix *output; /* [C][heads * D]; the first half has the bias */
-    qr_matrix *up;     /* [features][C] */
-    qr_matrix *down;   /* [C][features]; the first half has the bias */
-} qr_weights_half;
-
-typedef struct qr_weights_layer {
-    qr_weights_half half[QR_HALVES];
+typedef struct qr__layer {
+    qr__sharded qkv;    /* [3*heads*D][C], column-parallel; NULL in a last layer of which only first
+                        tokens are read, which has: */
+    qr__sharded q, kv;  /* [heads*D][C] and [2*heads*D][C] */
+    qr__sharded output; /* [C][heads*D], row-parallel; the first shard has the bias */
+    qr__sharded up;     /* [features][C], column-parallel */
+    qr__sharded down;   /* [C][features], row-parallel; the first shard has the bias */
     qr_bert_norm attention_norm, output_norm;
-} qr_weights_layer;
+} qr__layer;
 
-typedef struct qr_weights {
-    const qr_bert *bert; /* borrowed: info, norms, positions, segments */
+/** What a shard has of every layer. */
+typedef struct qr__shard {
+    size_t head, heads;       /* first, how many */
+    size_t feature, features; /* of the inner layer */
+} qr__shard;
+
+typedef struct qr__weights {
+    qr_packed base;
     qr_precision precision;
-    qr_isa isa;
-    qr_kernels kernels;
-    qr_epilogue activation;
-    const qr_words *words;
-    size_t halves;                         /* of every layer: 2, or 1 */
-    qr_weights_layer *layers;              /* [L] */
-    qr_matrix *span, *pooler, *classifier; /* of the head, or NULL */
-    size_t fallbacks;                      /* matrices in bf16 within an int8 plan */
-    qr_memory_huge *memory;                /* of the matrices; NULL: they belong to other weights */
-} qr_weights;
+    qr__kernels kernels;
+    qr__epilogue activation;
+    qr__word_embeddings *words;
+    size_t shards; /* QR__SHARDS, or 1 */
+    qr__shard shard[QR__SHARDS];
+    qr__layer *layers;                      /* [L] */
+    qr__matrix *span, *pooler, *classifier; /* of the head, or NULL */
+    qr__memory_huge *memory; /* of the matrices; NULL: they belong to other weights */
+} qr__weights;
 
-/** The four matrices of a layer, as bits of qr_weights_plan.fallback. */
-enum { QR_MATRIX_QKV = 1, QR_MATRIX_OUTPUT = 2, QR_MATRIX_UP = 4, QR_MATRIX_DOWN = 8 };
+/** As qr_backend.pack; `like` (or NULL): weights of the same bert whose word embeddings may be
+ * shared. */
+QR_MUST_USE qr_status qr__weights_pack(const qr__cpu *cpu, const qr_bert *bert, const qr_plan *plan,
+                                       const qr__weights *like, qr__weights **out, qr_error *error);
 
-typedef struct qr_weights_plan {
-    qr_precision precision; /* F32, BF16 or INT8 */
-    qr_isa isa;
-    const uint8_t *fallback; /* [L] bits: matrices that an int8 plan keeps in bf16; NULL: none */
-    const qr_words *words;   /* borrowed */
-} qr_weights_plan;
+/** As qr_backend.mix. */
+QR_MUST_USE qr_status qr__weights_mix(const qr__weights *int8, const qr__weights *bf16,
+                                      const uint8_t *fallback, qr__weights **out, qr_error *error);
 
-QR_MUST_USE qr_status qr_weights_pack(const qr_bert *bert, const qr_weights_plan *plan,
-                                      qr_weights **out, qr_error *error);
+/** Gives the matrices that are packed, and the word embeddings where they were copied, back to
+ * the system. */
+void qr__weights_release_originals(const qr__weights *weights, qr_bert *bert);
 
-/** int8 weights with the matrices of `fallback` taken from bf16 weights of the same bert, for a
- * trial: borrows both. */
-QR_MUST_USE qr_status qr_weights_mix(const qr_weights *int8, const qr_weights *bf16,
-                                     const uint8_t *fallback, qr_weights **out, qr_error *error);
-
-/** Gives the bert's matrices back to the system. Its word embeddings stay. */
-void qr_weights_release_originals(qr_bert *bert);
-
-void qr_weights_destroy(qr_weights *weights);
-
-/** Packed bytes, embeddings included. */
-size_t qr_weights_bytes(const qr_weights *weights);
-
-/** True when the model's own output reads only the first token of each sequence. */
-bool qr_weights_first_token_only(const qr_model_info *info);
+/** NULL is allowed. */
+void qr__weights_destroy(qr__weights *weights);
 
 #endif

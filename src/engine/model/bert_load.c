@@ -1,8 +1,8 @@
-/* model/bert_load.c: a model directory -> qr_bert.
+/* engine/model/bert_load.c: a model directory -> qr_model -> qr_bert.
  *
- * config.json says which tensors there must be (bert_slots.c); the file's header says which there
- * are; only when all of them match is memory taken and the data read. So memory is bounded by the
- * file's own size.
+ * Opening: config.json says which tensors there must be (bert_slots.c), the weights file's
+ * header says which there are, and all of them must match. Reading: only then is memory taken
+ * and the data read. So memory is bounded by the file's own size.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +15,17 @@
 #include "engine/model/tensor_data.h"
 
 /* An open model.safetensors. */
-struct weights {
+typedef struct weights_file {
     char path[QR_PATH_BYTES];
     int fd;
     size_t data_at; /* of the first tensor's bytes */
-    struct qr__tensors tensors;
+    qr__tensors tensors;
+} weights_file;
+
+struct qr_model {
+    qr_model_info info;
+    qr__family family;
+    weights_file weights;
 };
 
 static qr_status refuse_absent(const char *dir, qr_error *error) {
@@ -44,7 +50,9 @@ static qr_status refuse_absent(const char *dir, qr_error *error) {
     return qr_error_set(error, QR_BAD_MODEL, "%s/model.safetensors: missing (%s)", dir, hint);
 }
 
-static qr_status read_header(struct weights *weights, size_t file_bytes, qr_error *error) {
+/* The length field is the first thing a hostile file lies about: it is held against the file's
+ * size and our maximum before memory is taken for it. */
+static qr_status read_header(weights_file *weights, size_t file_bytes, qr_error *error) {
     uint64_t length = 0; /* little-endian, as the machine is */
     if (file_bytes < 8 || qr_file_read_at(weights->fd, 0, &length, 8) != QR_OK)
         return qr_error_set(
@@ -75,7 +83,9 @@ static qr_status read_header(struct weights *weights, size_t file_bytes, qr_erro
     return status;
 }
 
-static qr_status weights_open(const char *dir, struct weights *weights, qr_error *error) {
+/* The file stays open from here to the last tensor, so that what was checked and what is read
+ * is one file. */
+static qr_status weights_open(const char *dir, weights_file *weights, qr_error *error) {
     size_t bytes = 0;
     if (!qr_file_exists(dir, "model.safetensors"))
         return refuse_absent(dir, error);
@@ -86,16 +96,17 @@ static qr_status weights_open(const char *dir, struct weights *weights, qr_error
     return status == QR_OK ? read_header(weights, bytes, error) : status;
 }
 
-static const struct qr__tensor *find(const struct weights *weights, const struct qr__slot *slot) {
-    const struct qr__tensor *tensor = qr__tensors_find(&weights->tensors, slot->name);
+/* Early checkpoints call a norm's weight gamma and its bias beta. */
+static const qr__tensor *find(const weights_file *weights, const qr__bert_slot *slot) {
+    const qr__tensor *tensor = qr__tensors_find(&weights->tensors, slot->name);
     if (tensor == NULL && slot->old_name[0] != '\0')
         tensor = qr__tensors_find(&weights->tensors, slot->old_name);
     return tensor;
 }
 
-static qr_status check_slot(const struct weights *weights, const struct qr__slot *slot,
+static qr_status check_slot(const weights_file *weights, const qr__bert_slot *slot,
                             qr_error *error) {
-    const struct qr__tensor *tensor = find(weights, slot);
+    const qr__tensor *tensor = find(weights, slot);
     if (tensor == NULL)
         return qr_error_set(
             error, QR_BAD_MODEL,
@@ -105,8 +116,8 @@ static qr_status check_slot(const struct weights *weights, const struct qr__slot
         return qr_error_set(error, QR_BAD_MODEL,
                             "%s: tensor `%s` is stored as %s (F32, F16 and BF16 are supported)",
                             weights->path, tensor->name, tensor->dtype_name);
-    struct qr__tensor wanted = {.rank = slot->rows == 0 ? 1 : 2,
-                                .shape = {slot->rows == 0 ? slot->cols : slot->rows, slot->cols}};
+    qr__tensor wanted = {.rank = slot->rows == 0 ? 1 : 2,
+                         .shape = {slot->rows == 0 ? slot->cols : slot->rows, slot->cols}};
     bool same = tensor->rank == wanted.rank && tensor->shape[0] == wanted.shape[0] &&
                 (wanted.rank == 1 || tensor->shape[1] == wanted.shape[1]);
     if (same)
@@ -121,10 +132,11 @@ static qr_status check_slot(const struct weights *weights, const struct qr__slot
         weights->path, tensor->name, has, needs);
 }
 
-static qr_status read_slots(const struct weights *weights, qr_bert *bert, qr_error *error) {
+/* Numbers are checked as they are read: a NaN in the weights would come out of every answer. */
+static qr_status read_slots(const weights_file *weights, qr_bert *bert, qr_error *error) {
     for (size_t i = 0; i < bert->store->count; i++) {
-        const struct qr__slot *slot = &bert->store->slots[i];
-        const struct qr__tensor *tensor = find(weights, slot);
+        const qr__bert_slot *slot = &bert->store->slots[i];
+        const qr__tensor *tensor = find(weights, slot);
         float *to = (float *)(void *)(bert->store->base + slot->at);
         bool finite = false;
         if (qr__tensor_read(weights->fd, weights->data_at, tensor, to, &finite) != QR_OK)
@@ -137,62 +149,98 @@ static qr_status read_slots(const struct weights *weights, qr_bert *bert, qr_err
                                 "%s: tensor `%s` holds NaN or infinity (the weights are damaged)",
                                 weights->path, tensor->name);
         *slot->to = to;
-        bert->info.parameters += qr__slot_elements(slot);
     }
     return QR_OK;
 }
 
-static void note_dtype(const struct weights *weights, const struct qr__slot *word,
-                       qr_model_info *info) {
-    static const char *const names[] = {[QR__F32] = "f32", [QR__F16] = "f16", [QR__BF16] = "bf16"};
-    snprintf(info->dtype, sizeof info->dtype, "%s", names[find(weights, word)->dtype]);
+/* The table of tensors that the model is made of, each of them there and of the right shape.
+ * *slots: returns owned, also after a fault. */
+static qr_status match_slots(const qr_model *model, qr_bert *bert, qr__bert_slot **slots,
+                             size_t *count, qr_error *error) {
+    const weights_file *weights = &model->weights;
+    qr_status status =
+        qr__bert_slots(bert, model->family, &weights->tensors, weights->path, slots, count, error);
+    for (size_t i = 0; status == QR_OK && i < *count; i++)
+        status = check_slot(weights, &(*slots)[i], error);
+    return status;
 }
 
-static qr_status load_weights(const struct weights *weights, qr__family family, qr_bert *bert,
-                              qr_error *error) {
-    struct qr__slot *slots = NULL;
+/* Checks the weights' table against config.json on a bert that is made for this only, and
+ * completes the info. */
+static qr_status check_weights(qr_model *model, qr_error *error) {
+    static const char *const dtypes[] = {[QR__F32] = "f32", [QR__F16] = "f16", [QR__BF16] = "bf16"};
+    qr_bert bert = {.info = model->info};
+    qr__bert_slot *slots = NULL;
     size_t count = 0;
-    qr_status status =
-        qr__bert_slots(bert, family, &weights->tensors, weights->path, &slots, &count, error);
-    for (size_t i = 0; status == QR_OK && i < count; i++)
-        status = check_slot(weights, &slots[i], error);
+    qr_status status = match_slots(model, &bert, &slots, &count, error);
+    if (status == QR_OK) {
+        qr_model_info *info = &model->info;
+        const qr__tensor *word = find(&model->weights, &slots[0]);
+        snprintf(info->dtype, sizeof info->dtype, "%s", dtypes[word->dtype]);
+        for (size_t i = 0; i < count; i++)
+            info->parameters += qr__bert_slot_elements(&slots[i]);
+        if (model->weights.tensors.count > count)
+            qr_log(QR_LOG_DEBUG, "%s: %zu tensors that the model does not need are skipped",
+                   model->weights.path, model->weights.tensors.count - count);
+    }
+    free(slots);
+    free(bert.layers);
+    return status;
+}
+
+qr_status qr_model_open(const char *dir, qr_model **out, qr_error *error) {
+    *out = NULL;
+    qr_model *model = calloc(1, sizeof *model);
+    if (model == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory for a model", dir);
+    model->weights.fd = -1;
+    qr_status status = qr__config_read(dir, &model->info, &model->family, error);
+    if (status == QR_OK)
+        status = qr__sentence_read(dir, &model->info, error);
+    if (status == QR_OK)
+        status = weights_open(dir, &model->weights, error);
+    if (status == QR_OK)
+        status = check_weights(model, error);
     if (status != QR_OK) {
-        free(slots);
+        qr_model_close(model);
         return status;
     }
-    note_dtype(weights, &slots[0], &bert->info);
-    if (weights->tensors.count > count)
-        qr_log(QR_LOG_DEBUG, "%s: %zu tensors that the model does not need are skipped",
-               weights->path, weights->tensors.count - count);
-    bert->store = qr__bert_store_create(slots, count);
-    if (bert->store == NULL)
-        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory for the weights", weights->path);
-    return read_slots(weights, bert, error);
+    *out = model;
+    return QR_OK;
 }
 
-qr_status qr_model_peek(const char *dir, qr_model_info *out, qr_error *error) {
-    qr__family family;
-    qr_status status = qr__config_read(dir, out, &family, error);
-    return status == QR_OK ? qr__sentence_read(dir, out, error) : status;
+const qr_model_info *qr_model_get_info(const qr_model *model) {
+    return &model->info;
 }
 
-qr_status qr_bert_load(const char *dir, qr_bert **out, qr_error *error) {
-    qr__family family = QR__FAMILY_BERT;
-    struct weights weights = {.fd = -1};
+void qr_model_close(qr_model *model) {
+    if (model == NULL)
+        return;
+    qr__tensors_deinit(&model->weights.tensors);
+    if (model->weights.fd >= 0)
+        close(model->weights.fd);
+    qr__model_info_deinit(&model->info);
+    free(model);
+}
+
+qr_status qr_bert_read(const qr_model *model, qr_bert **out, qr_error *error) {
+    qr__bert_slot *slots = NULL;
+    size_t count = 0;
     *out = NULL;
     qr_bert *bert = calloc(1, sizeof *bert);
-    if (bert == NULL)
-        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory for a model", dir);
-    qr_status status = qr__config_read(dir, &bert->info, &family, error);
-    if (status == QR_OK)
-        status = qr__sentence_read(dir, &bert->info, error);
-    if (status == QR_OK)
-        status = weights_open(dir, &weights, error);
-    if (status == QR_OK)
-        status = load_weights(&weights, family, bert, error);
-    qr__tensors_deinit(&weights.tensors);
-    if (weights.fd >= 0)
-        close(weights.fd);
+    if (bert == NULL || !qr__model_info_copy(&model->info, &bert->info)) {
+        free(bert);
+        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory for a model", model->weights.path);
+    }
+    qr_status status = match_slots(model, bert, &slots, &count, error);
+    if (status != QR_OK) {
+        free(slots);
+    } else if ((bert->store = qr__bert_store_create(slots, count)) == NULL) { /* takes the slots */
+        status =
+            qr_error_set(error, QR_NO_MEMORY, "%s: no memory for the weights", model->weights.path);
+    } else {
+        status = read_slots(&model->weights, bert, error);
+    }
     if (status != QR_OK) {
         qr_bert_destroy(bert);
         return status;
@@ -205,7 +253,7 @@ void qr_bert_destroy(qr_bert *bert) {
     if (bert == NULL)
         return;
     qr__bert_store_destroy(bert->store);
-    qr_model_info_deinit(&bert->info);
+    qr__model_info_deinit(&bert->info);
     free(bert->layers);
     free(bert);
 }

@@ -1,47 +1,35 @@
-/* model/bert_slots.c: the tensor names of the BERT family, in tables that docs/MODELS.md shows. */
+/* engine/model/bert_slots.c: the tensor names of the BERT family, in tables that docs/MODELS.md
+ * shows. */
 #include "engine/model/bert_slots.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 /* Sizes by their letters. */
-enum size_letter { SIZE_C, SIZE_F };
+typedef enum size_letter { SIZE_C, SIZE_F } size_letter;
 
 static const struct {
     const char *names[2]; /* by qr__family, after "...layer.N." */
     size_t offset;        /* of the qr_bert_linear in qr_bert_layer */
-    enum size_letter out, in;
+    size_letter out, in;
 } layer_linears[] = {
-    {{"attention.self.query", "attention.q_lin"},
-     offsetof(struct qr_bert_layer, query),
-     SIZE_C,
-     SIZE_C},
-    {{"attention.self.key", "attention.k_lin"},
-     offsetof(struct qr_bert_layer, key),
-     SIZE_C,
-     SIZE_C},
-    {{"attention.self.value", "attention.v_lin"},
-     offsetof(struct qr_bert_layer, value),
-     SIZE_C,
-     SIZE_C},
+    {{"attention.self.query", "attention.q_lin"}, offsetof(qr_bert_layer, query), SIZE_C, SIZE_C},
+    {{"attention.self.key", "attention.k_lin"}, offsetof(qr_bert_layer, key), SIZE_C, SIZE_C},
+    {{"attention.self.value", "attention.v_lin"}, offsetof(qr_bert_layer, value), SIZE_C, SIZE_C},
     {{"attention.output.dense", "attention.out_lin"},
-     offsetof(struct qr_bert_layer, attention_output),
+     offsetof(qr_bert_layer, attention_output),
      SIZE_C,
      SIZE_C},
-    {{"intermediate.dense", "ffn.lin1"},
-     offsetof(struct qr_bert_layer, intermediate),
-     SIZE_F,
-     SIZE_C},
-    {{"output.dense", "ffn.lin2"}, offsetof(struct qr_bert_layer, output), SIZE_C, SIZE_F},
+    {{"intermediate.dense", "ffn.lin1"}, offsetof(qr_bert_layer, intermediate), SIZE_F, SIZE_C},
+    {{"output.dense", "ffn.lin2"}, offsetof(qr_bert_layer, output), SIZE_C, SIZE_F},
 };
 
 static const struct {
     const char *names[2];
     size_t offset; /* of the qr_bert_norm in qr_bert_layer */
 } layer_norms[] = {
-    {{"attention.output.LayerNorm", "sa_layer_norm"},
-     offsetof(struct qr_bert_layer, attention_norm)},
-    {{"output.LayerNorm", "output_layer_norm"}, offsetof(struct qr_bert_layer, output_norm)},
+    {{"attention.output.LayerNorm", "sa_layer_norm"}, offsetof(qr_bert_layer, attention_norm)},
+    {{"output.LayerNorm", "output_layer_norm"}, offsetof(qr_bert_layer, output_norm)},
 };
 
 static const char *const layer_prefixes[2] = {"encoder.layer", "transformer.layer"};
@@ -51,14 +39,14 @@ static const char *const name_prefixes[2] = {"bert.", "distilbert."};
 #define SLOTS_A_LAYER       16
 #define SLOTS_OF_HEADS      4
 
-struct table {
-    struct qr__slot *slots;
+typedef struct slot_table {
+    qr__bert_slot *slots;
     size_t count;
-};
+} slot_table;
 
-static void add(struct table *table, const char *prefix, const char *name, const char *suffix,
+static void add(slot_table *table, const char *prefix, const char *name, const char *suffix,
                 const char *old_suffix, size_t rows, size_t cols, const float **to) {
-    struct qr__slot *slot = &table->slots[table->count++];
+    qr__bert_slot *slot = &table->slots[table->count++];
     slot->rows = rows;
     slot->cols = cols;
     slot->to = to;
@@ -67,7 +55,7 @@ static void add(struct table *table, const char *prefix, const char *name, const
         snprintf(slot->old_name, sizeof slot->old_name, "%s%s%s", prefix, name, old_suffix);
 }
 
-static void add_linear(struct table *table, const char *prefix, const char *name, size_t out,
+static void add_linear(slot_table *table, const char *prefix, const char *name, size_t out,
                        size_t in, qr_bert_linear *to) {
     to->out = out;
     to->in = in;
@@ -75,13 +63,13 @@ static void add_linear(struct table *table, const char *prefix, const char *name
     add(table, prefix, name, ".bias", NULL, 0, out, &to->bias);
 }
 
-static void add_norm(struct table *table, const char *prefix, const char *name, size_t size,
+static void add_norm(slot_table *table, const char *prefix, const char *name, size_t size,
                      qr_bert_norm *to) {
     add(table, prefix, name, ".weight", ".gamma", 0, size, &to->gamma);
     add(table, prefix, name, ".bias", ".beta", 0, size, &to->beta);
 }
 
-static void add_embeddings(struct table *table, const char *prefix, qr_bert *bert) {
+static void add_embeddings(slot_table *table, const char *prefix, qr_bert *bert) {
     const qr_model_info *info = &bert->info;
     add(table, prefix, "embeddings.word_embeddings", ".weight", NULL, info->vocab, info->hidden,
         &bert->word);
@@ -93,7 +81,7 @@ static void add_embeddings(struct table *table, const char *prefix, qr_bert *ber
     add_norm(table, prefix, "embeddings.LayerNorm", info->hidden, &bert->embedding_norm);
 }
 
-static void add_layer(struct table *table, const char *prefix, qr__family family, size_t number,
+static void add_layer(slot_table *table, const char *prefix, qr__family family, size_t number,
                       qr_bert *bert) {
     const size_t sizes[] = {[SIZE_C] = bert->info.hidden, [SIZE_F] = bert->info.feed_forward};
     char *layer = (char *)&bert->layers[number];
@@ -109,7 +97,7 @@ static void add_layer(struct table *table, const char *prefix, qr__family family
 }
 
 /* Heads stand outside the encoder's prefix, but BERT's pooler stands in it. */
-static void add_head(struct table *table, const char *prefix, qr__family family, qr_bert *bert) {
+static void add_head(slot_table *table, const char *prefix, qr__family family, qr_bert *bert) {
     const qr_model_info *info = &bert->info;
     if (info->head == QR_HEAD_SPAN)
         add_linear(table, "", "qa_outputs", 2, info->hidden, &bert->span);
@@ -123,7 +111,7 @@ static void add_head(struct table *table, const char *prefix, qr__family family,
 }
 
 /* The prefix under which the file has the word embeddings; NULL: under none. */
-static const char *find_prefix(qr__family family, const struct qr__tensors *tensors) {
+static const char *find_prefix(qr__family family, const qr__tensors *tensors) {
     const char *const candidates[] = {name_prefixes[family], ""};
     for (size_t i = 0; i < 2; i++) {
         char name[64];
@@ -134,9 +122,8 @@ static const char *find_prefix(qr__family family, const struct qr__tensors *tens
     return NULL;
 }
 
-qr_status qr__bert_slots(qr_bert *bert, qr__family family, const struct qr__tensors *tensors,
-                         const char *path, struct qr__slot **slots, size_t *count,
-                         qr_error *error) {
+qr_status qr__bert_slots(qr_bert *bert, qr__family family, const qr__tensors *tensors,
+                         const char *path, qr__bert_slot **slots, size_t *count, qr_error *error) {
     const char *prefix = find_prefix(family, tensors);
     if (prefix == NULL)
         return qr_error_set(error, QR_BAD_MODEL,
@@ -145,7 +132,7 @@ qr_status qr__bert_slots(qr_bert *bert, qr__family family, const struct qr__tens
                             "it (are these the weights of a %s?)",
                             path, name_prefixes[family], bert->info.architecture);
     size_t most = SLOTS_BEFORE_LAYERS + SLOTS_A_LAYER * bert->info.layers + SLOTS_OF_HEADS;
-    struct table table = {calloc(most, sizeof *table.slots), 0};
+    slot_table table = {calloc(most, sizeof *table.slots), 0};
     bert->layers = calloc(bert->info.layers, sizeof *bert->layers);
     *slots = table.slots;
     if (table.slots == NULL || bert->layers == NULL)

@@ -1,6 +1,6 @@
-/* model/bert_store.c: weights live in one anonymous mapping, so that dropping them gives the memory
- * back at once (malloc's heap would keep it). Large tensors start on a page of their own: each can
- * go alone.
+/* engine/model/bert_store.c: weights live in one anonymous mapping, so that dropping them gives
+ * the memory back at once (malloc's heap would keep it). Large tensors start on a page of their
+ * own: each can go alone.
  */
 #include "engine/model/bert_store.h"
 
@@ -10,16 +10,18 @@
 #define PAGE_BYTES  4096u
 #define LARGE_BYTES 65536u /* from here on a tensor has its own pages */
 
-size_t qr__slot_elements(const struct qr__slot *slot) {
+size_t qr__bert_slot_elements(const qr__bert_slot *slot) {
     return (slot->rows == 0 ? 1 : slot->rows) * slot->cols;
 }
 
-static size_t slot_bytes(const struct qr__slot *slot) {
-    return qr__slot_elements(slot) * sizeof(float);
+static size_t slot_bytes(const qr__bert_slot *slot) {
+    return qr__bert_slot_elements(slot) * sizeof(float);
 }
 
-struct qr_bert_store *qr__bert_store_create(struct qr__slot *slots, size_t count) {
-    struct qr_bert_store *store = calloc(1, sizeof *store);
+/* Large tensors begin on a page of their own, so that each can be given back alone; small ones
+ * share. */
+qr__bert_store *qr__bert_store_create(qr__bert_slot *slots, size_t count) {
+    qr__bert_store *store = calloc(1, sizeof *store);
     if (store == NULL) {
         free(slots);
         return NULL;
@@ -32,7 +34,7 @@ struct qr_bert_store *qr__bert_store_create(struct qr__slot *slots, size_t count
         if (large)
             at = qr_round_up(at, PAGE_BYTES);
     }
-    *store = (struct qr_bert_store){NULL, at, slots, count};
+    *store = (qr__bert_store){NULL, at, slots, count};
     void *base = mmap(NULL, at, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) {
         qr__bert_store_destroy(store);
@@ -43,7 +45,7 @@ struct qr_bert_store *qr__bert_store_create(struct qr__slot *slots, size_t count
     return store;
 }
 
-void qr__bert_store_destroy(struct qr_bert_store *store) {
+void qr__bert_store_destroy(qr__bert_store *store) {
     if (store == NULL)
         return;
     if (store->base != NULL)
@@ -52,23 +54,16 @@ void qr__bert_store_destroy(struct qr_bert_store *store) {
     free(store);
 }
 
+/* MADV_DONTNEED gives the pages back at once; the address range stays and reads as zeros, but
+ * nobody has its address any more. */
 void qr_bert_release(qr_bert *bert, const float **tensor) {
-    struct qr_bert_store *store = bert->store;
+    qr__bert_store *store = bert->store;
     for (size_t i = 0; i < store->count; i++) {
-        const struct qr__slot *slot = &store->slots[i];
+        const qr__bert_slot *slot = &store->slots[i];
         if (slot->to != tensor || *tensor == NULL)
             continue;
         *tensor = NULL;
         if (slot_bytes(slot) >= LARGE_BYTES)
             madvise(store->base + slot->at, slot_bytes(slot), MADV_DONTNEED);
     }
-}
-
-void qr_bert_release_weights(qr_bert *bert) {
-    struct qr_bert_store *store = bert->store;
-    for (size_t i = 0; i < store->count; i++)
-        *store->slots[i].to = NULL;
-    if (store->base != NULL)
-        munmap(store->base, store->bytes);
-    store->base = NULL;
 }

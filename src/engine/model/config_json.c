@@ -1,4 +1,4 @@
-/* model/config_json.c: config.json -> qr_model_info.
+/* engine/model/config_json.c: config.json -> qr_model_info.
  *
  * Only what changes a number of the forward pass is read. What would change one in a way that the
  * engine does not follow (relative positions, decoders, other activations) is refused rather than
@@ -39,12 +39,12 @@ static const struct {
 };
 
 /* The families' names for the same sizes; each row is one member of qr_model_info. */
-struct size_row {
+typedef struct size_row {
     const char *names[2]; /* by qr__family; NULL: not a key of that family */
     size_t offset, max;
     size_t fallback; /* 0: the key is required */
-};
-static const struct size_row sizes[] = {
+} size_row;
+static const size_row sizes[] = {
     {{"num_hidden_layers", "n_layers"}, offsetof(qr_model_info, layers), QR_LIMIT_LAYERS, 0},
     {{"hidden_size", "dim"}, offsetof(qr_model_info, hidden), QR_LIMIT_HIDDEN, 0},
     {{"num_attention_heads", "n_heads"}, offsetof(qr_model_info, heads), QR_LIMIT_HIDDEN, 0},
@@ -60,7 +60,7 @@ static const struct size_row sizes[] = {
     {{"type_vocab_size", NULL}, offsetof(qr_model_info, types), 256, 2},
 };
 
-static qr_status read_family(const struct qr__json *file, qr__family *family, qr_error *error) {
+static qr_status read_family(const qr__model_json *file, qr__family *family, qr_error *error) {
     const char *type;
     qr_status status = qr__json_text(file, "model_type", NULL, &type, error);
     if (status != QR_OK)
@@ -78,7 +78,7 @@ static qr_status read_family(const struct qr__json *file, qr__family *family, qr
     return QR_OK;
 }
 
-static qr_status read_architecture(const struct qr__json *file, qr__family family,
+static qr_status read_architecture(const qr__model_json *file, qr__family family,
                                    qr_model_info *info, qr_error *error) {
     const json_t *list = json_object_get(file->root, "architectures");
     const char *name = json_string_value(json_array_get(list, 0));
@@ -101,10 +101,11 @@ static qr_status read_architecture(const struct qr__json *file, qr__family famil
         file->path, name);
 }
 
-static qr_status read_sizes(const struct qr__json *file, qr__family family, qr_model_info *info,
+/* Every size has a maximum here (base/limits.h); what follows may multiply them without fear. */
+static qr_status read_sizes(const qr__model_json *file, qr__family family, qr_model_info *info,
                             qr_error *error) {
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        const struct size_row *row = &sizes[i];
+        const size_row *row = &sizes[i];
         const char *key = row->names[family];
         if (key == NULL)
             continue;
@@ -123,8 +124,9 @@ static qr_status read_sizes(const struct qr__json *file, qr__family family, qr_m
     return QR_OK;
 }
 
-static qr_status read_activation(const struct qr__json *file, qr__family family,
-                                 qr_model_info *info, qr_error *error) {
+/* Both families default to gelu when the key is missing, as transformers does. */
+static qr_status read_activation(const qr__model_json *file, qr__family family, qr_model_info *info,
+                                 qr_error *error) {
     const char *key = family == QR__FAMILY_BERT ? "hidden_act" : "activation";
     const char *name;
     qr_status status = qr__json_text(file, key, "gelu", &name, error);
@@ -142,7 +144,7 @@ static qr_status read_activation(const struct qr__json *file, qr__family family,
                         file->path, key, name);
 }
 
-static qr_status read_norm_and_positions(const struct qr__json *file, qr__family family,
+static qr_status read_norm_and_positions(const qr__model_json *file, qr__family family,
                                          qr_model_info *info, qr_error *error) {
     info->layer_norm_eps = 1e-12f; /* both families' default; DistilBERT has no key for it */
     const json_t *eps = json_object_get(file->root, "layer_norm_eps");
@@ -173,7 +175,7 @@ static qr_status read_norm_and_positions(const struct qr__json *file, qr__family
 
 /* Names of `info->labels` labels: `id2label` where the file has it, else LABEL_0, LABEL_1, ... as
  * transformers does. */
-static qr_status read_label_names(const struct qr__json *file, const json_t *names,
+static qr_status read_label_names(const qr__model_json *file, const json_t *names,
                                   qr_model_info *info, qr_error *error) {
     info->label_names = calloc(info->labels, sizeof *info->label_names);
     if (info->label_names == NULL)
@@ -196,7 +198,7 @@ static qr_status read_label_names(const struct qr__json *file, const json_t *nam
     return QR_OK;
 }
 
-static qr_status read_labels(const struct qr__json *file, qr_model_info *info, qr_error *error) {
+static qr_status read_labels(const qr__model_json *file, qr_model_info *info, qr_error *error) {
     const size_t two = 2; /* transformers' default */
     const json_t *names = json_object_get(file->root, "id2label");
     if (info->head != QR_HEAD_LABELS)
@@ -219,7 +221,7 @@ static qr_status read_labels(const struct qr__json *file, qr_model_info *info, q
 
 qr_status qr__config_read(const char *dir, qr_model_info *info, qr__family *family,
                           qr_error *error) {
-    struct qr__json file;
+    qr__model_json file;
     if (!qr_file_exists(dir, "config.json"))
         return qr_error_set(error, QR_BAD_MODEL,
                             "%s/config.json: missing (give the directory of a Hugging Face model)",
@@ -245,7 +247,20 @@ qr_status qr__config_read(const char *dir, qr_model_info *info, qr__family *fami
     return status;
 }
 
-void qr_model_info_deinit(qr_model_info *info) {
+bool qr__model_info_copy(const qr_model_info *from, qr_model_info *to) {
+    *to = *from;
+    if (from->label_names == NULL)
+        return true;
+    to->label_names = calloc(from->labels, sizeof *to->label_names);
+    bool copied = to->label_names != NULL;
+    for (size_t i = 0; copied && i < from->labels; i++)
+        copied = (to->label_names[i] = strdup(from->label_names[i])) != NULL;
+    if (!copied)
+        qr__model_info_deinit(to);
+    return copied;
+}
+
+void qr__model_info_deinit(qr_model_info *info) {
     for (size_t i = 0; info->label_names != NULL && i < info->labels; i++)
         free(info->label_names[i]);
     free(info->label_names);

@@ -1,30 +1,30 @@
-/* engine/model/model.h: one canonical BERT: named f32 weights, whatever files and names they came
- * from.
+/* engine/model/model.h: one canonical BERT: named f32 weights, whatever files and names they
+ * came from.
  *
  *     qr_bert *bert;
- *     if (qr_bert_load("models/minilm", &bert, &error) != QR_OK) ...
- *     const struct qr_bert_layer *layer = &bert->layers[0];
+ *     if (qr_bert_read(model, &bert, &error) != QR_OK) ...
+ *     const qr_bert_layer *layer = &bert->layers[0];
  *     pack(layer->query.weight, layer->query.bias, layer->query.out, layer->query.in);
- *     qr_bert_release(bert, &bert->layers[0].query.weight);     // packed: the pages go back to the
- * OS qr_bert_release_weights(bert);                            // all of them; info and label names
- * stay qr_bert_destroy(bert);
+ *     qr_bert_release(bert, &bert->layers[0].query.weight);   // packed: the pages go back
+ *     qr_bert_destroy(bert);
  *
  * Reads Hugging Face directories of the BERT family (bert, distilbert): config.json,
- * model.safetensors and sentence-transformers' files. The weights are copied while they are read: a
- * later change of the files is not seen. DistilBERT differs only in names, in having no segment
- * embeddings and in its head's activation. Shapes: V words, P positions, C hidden, F feed-forward,
- * K labels, L layers, H heads; linear weights are [N][K] as nn.Linear holds them (out, in). Numbers
- * are finite; every size is within base/limits.h; H divides C. Threads: const after load, but for
- * the release functions, which need the only user.
+ * model.safetensors and sentence-transformers' files. The weights are copied while they are
+ * read: a later change of the files is not seen. DistilBERT differs only in names, in having no
+ * segment embeddings and in its head's activation.
+ *
+ * Shapes: V words, P positions, C hidden, F feed-forward, K labels, L layers, H heads; linear
+ * weights are [N][K] as nn.Linear holds them (out, in). Numbers are finite; every size is within
+ * base/limits.h; H divides C. Threads: const after load, but for the release function, which
+ * needs the only user.
  */
 #ifndef QR_ENGINE_MODEL_H
 #define QR_ENGINE_MODEL_H
 
-#include "engine/engine.h"
+#include "engine/model_info.h"
 
 typedef struct qr_bert_linear {
-    const float *weight; /* [out][in], page-aligned when large; NULL: the model has none, or it was
-                            released */
+    const float *weight; /* [out][in], page-aligned when large; NULL: none, or released */
     const float *bias;   /* [out] */
     size_t in, out;
 } qr_bert_linear;
@@ -33,16 +33,16 @@ typedef struct qr_bert_norm {
     const float *gamma, *beta; /* [C] */
 } qr_bert_norm;
 
-struct qr_bert_layer {
+typedef struct qr_bert_layer {
     qr_bert_linear query, key, value; /* [C][C] */
     qr_bert_linear attention_output;  /* [C][C] */
     qr_bert_norm attention_norm;
     qr_bert_linear intermediate; /* [F][C] */
     qr_bert_linear output;       /* [C][F] */
     qr_bert_norm output_norm;
-};
+} qr_bert_layer;
 
-/* What stands between the dense layer of a classification head and its classifier. */
+/** What stands between the dense layer of a classification head and its classifier. */
 typedef enum qr_pooler_activation { QR_POOLER_TANH, QR_POOLER_RELU } qr_pooler_activation;
 
 typedef struct qr_bert {
@@ -52,30 +52,27 @@ typedef struct qr_bert {
     const float *
         type; /* [types][C]; NULL for DistilBERT: info.types is 0 and a batch's types are ignored */
     qr_bert_norm embedding_norm;
-    struct qr_bert_layer *layers; /* [L] */
+    qr_bert_layer *layers; /* [L] */
 
     qr_bert_linear span;   /* [2][C]: rows start, end; head SPAN only */
     qr_bert_linear pooler; /* [C][C] on the hidden state of [CLS]; head LABELS only */
     qr_pooler_activation pooler_activation;
     qr_bert_linear classifier; /* [K][C]; head LABELS only */
 
-    struct qr_bert_store *store; /* private: the memory behind all of the above */
+    struct qr__bert_store *store; /* private: the memory behind all of the above */
 } qr_bert;
 
-/** Loads a model directory. *out is owned by the caller. QR_BAD_MODEL (or QR_IO, QR_NO_MEMORY) with
- * the file, the tensor where there is one, the reason and a hint. */
-QR_MUST_USE qr_status qr_bert_load(const char *dir, qr_bert **out, qr_error *error);
+/** Reads the weights of an open model; may be done again. *out: returns owned. QR_BAD_MODEL: a
+ * tensor is not finite, or the file changed since it was opened; QR_NO_MEMORY. Messages as
+ * qr_model_open's. */
+QR_MUST_USE qr_status qr_bert_read(const qr_model *model, qr_bert **out, qr_error *error);
 
 /** Frees the model, its info and label names. Accepts NULL. */
 void qr_bert_destroy(qr_bert *bert);
 
-/** Gives the pages of one tensor back to the OS and sets *tensor to NULL. `tensor` points into
- * `bert`
- *  (&bert->word, &layer->query.weight, ...). Tensors under 64 KiB share pages: they are only
- * forgotten. */
+/** Gives the pages of one tensor back to the system and sets *tensor to NULL. `tensor` points
+ * into `bert` (&bert->word, &layer->query.weight, ...). Tensors under 64 KiB share pages: they
+ * are only forgotten. */
 void qr_bert_release(qr_bert *bert, const float **tensor);
-
-/** Releases every weight; all tensors are NULL afterwards, `info` stays. */
-void qr_bert_release_weights(qr_bert *bert);
 
 #endif

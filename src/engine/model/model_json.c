@@ -1,9 +1,9 @@
-/* model/model_json.c: loading a JSON file and reading typed members of its root. */
+/* engine/model/model_json.c: loading a JSON file and reading typed members of its root. */
 #include "engine/model/model_json.h"
 
 #include <stdlib.h>
 
-qr_status qr__json_load(const char *dir, const char *name, struct qr__json *out, qr_error *error) {
+qr_status qr__json_load(const char *dir, const char *name, qr__model_json *out, qr_error *error) {
     char *data = NULL;
     size_t len = 0;
     out->root = NULL;
@@ -21,12 +21,12 @@ qr_status qr__json_load(const char *dir, const char *name, struct qr__json *out,
     return QR_OK;
 }
 
-void qr__json_deinit(struct qr__json *file) {
+void qr__json_deinit(qr__model_json *file) {
     json_decref(file->root);
     file->root = NULL;
 }
 
-qr_status qr__json_size(const struct qr__json *file, const char *key, size_t min, size_t max,
+qr_status qr__json_size(const qr__model_json *file, const char *key, size_t min, size_t max,
                         const size_t *fallback, size_t *out, qr_error *error) {
     const json_t *value = json_object_get(file->root, key);
     if (value == NULL || json_is_null(value)) {
@@ -43,7 +43,7 @@ qr_status qr__json_size(const struct qr__json *file, const char *key, size_t min
     return QR_OK;
 }
 
-qr_status qr__json_text(const struct qr__json *file, const char *key, const char *fallback,
+qr_status qr__json_text(const qr__model_json *file, const char *key, const char *fallback,
                         const char **out, qr_error *error) {
     const json_t *value = json_object_get(file->root, key);
     *out = fallback;
@@ -55,7 +55,7 @@ qr_status qr__json_text(const struct qr__json *file, const char *key, const char
     return QR_OK;
 }
 
-qr_status qr__json_bool(const struct qr__json *file, const char *key, bool *out, qr_error *error) {
+qr_status qr__json_bool(const qr__model_json *file, const char *key, bool *out, qr_error *error) {
     const json_t *value = json_object_get(file->root, key);
     *out = json_is_true(value);
     if (value == NULL || json_is_null(value) || json_is_boolean(value))

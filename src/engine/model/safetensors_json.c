@@ -1,5 +1,5 @@
-/* model/safetensors_json.c: the header's rules, one function a rule or two (RELIABILITY.md B4,
- * docs/MODELS.md).
+/* engine/model/safetensors_json.c: the header's rules, one function a rule or two
+ * (RELIABILITY.md B4, docs/MODELS.md).
  *
  * Everything in the header comes from outside: every number is range-checked before it is used,
  * every sum and product is checked, and the message names the file, the tensor and the rule that
@@ -34,16 +34,17 @@ static const struct {
 };
 
 /* One tensor's entry and where it stands, for messages. */
-struct entry {
+typedef struct entry {
     const char *path;
     const json_t *json;
-    struct qr__tensor *tensor;
+    qr__tensor *tensor;
     qr_error *error;
-};
+} entry;
 
-static qr_status refuse(const struct entry *entry, const char *reason) {
-    return qr_error_set(entry->error, QR_BAD_MODEL, "%s: tensor `%s`: %s", entry->path,
-                        entry->tensor->name, reason);
+/* The one form of a complaint about a tensor: file, name, reason. */
+static qr_status refuse(const entry *e, const char *reason) {
+    return qr_error_set(e->error, QR_BAD_MODEL, "%s: tensor `%s`: %s", e->path, e->tensor->name,
+                        reason);
 }
 
 static bool size_of_json(const json_t *value, size_t max, size_t *out) {
@@ -64,76 +65,79 @@ static bool name_is_plain(const char *name) {
     return true;
 }
 
-static qr_status read_dtype(const struct entry *entry, size_t *element_bytes) {
-    const char *name = json_string_value(json_object_get(entry->json, "dtype"));
+static qr_status read_dtype(const entry *e, size_t *element_bytes) {
+    const char *name = json_string_value(json_object_get(e->json, "dtype"));
     for (size_t i = 0; name != NULL && i < sizeof dtypes / sizeof dtypes[0]; i++) {
         if (strcmp(name, dtypes[i].name) == 0) {
-            entry->tensor->dtype = dtypes[i].dtype;
-            entry->tensor->dtype_name = dtypes[i].name;
+            e->tensor->dtype = dtypes[i].dtype;
+            e->tensor->dtype_name = dtypes[i].name;
             *element_bytes = dtypes[i].bytes;
             return QR_OK;
         }
     }
-    return refuse(entry, "`dtype` is missing or none of safetensors' types");
+    return refuse(e, "`dtype` is missing or none of safetensors' types");
 }
 
-static qr_status read_shape(const struct entry *entry, size_t *elements) {
-    const json_t *shape = json_object_get(entry->json, "shape");
-    struct qr__tensor *tensor = entry->tensor;
+static qr_status read_shape(const entry *e, size_t *elements) {
+    const json_t *shape = json_object_get(e->json, "shape");
+    qr__tensor *tensor = e->tensor;
     tensor->rank = json_array_size(shape);
     if (!json_is_array(shape) || tensor->rank > QR__TENSOR_RANK_MAX)
-        return refuse(entry, "`shape` is not a list of at most 4 sizes");
+        return refuse(e, "`shape` is not a list of at most 4 sizes");
     *elements = 1;
     for (size_t i = 0; i < tensor->rank; i++) {
         if (!size_of_json(json_array_get(shape, i), (size_t)1 << 31, &tensor->shape[i]))
-            return refuse(entry, "a size of `shape` is not an integer from 0 to 2^31");
+            return refuse(e, "a size of `shape` is not an integer from 0 to 2^31");
         if (!qr_checked_mul(*elements, tensor->shape[i], elements))
-            return refuse(entry, "the product of `shape` overflows");
+            return refuse(e, "the product of `shape` overflows");
     }
     return QR_OK;
 }
 
-static qr_status read_offsets(const struct entry *entry, size_t data_bytes) {
-    const json_t *offsets = json_object_get(entry->json, "data_offsets");
-    struct qr__tensor *tensor = entry->tensor;
+static qr_status read_offsets(const entry *e, size_t data_bytes) {
+    const json_t *offsets = json_object_get(e->json, "data_offsets");
+    qr__tensor *tensor = e->tensor;
     size_t end = 0;
     if (!json_is_array(offsets) || json_array_size(offsets) != 2 ||
         !size_of_json(json_array_get(offsets, 0), SIZE_MAX / 2, &tensor->begin) ||
         !size_of_json(json_array_get(offsets, 1), SIZE_MAX / 2, &end))
-        return refuse(entry, "`data_offsets` is not a pair of byte offsets");
+        return refuse(e, "`data_offsets` is not a pair of byte offsets");
     if (end < tensor->begin)
-        return refuse(entry, "`data_offsets` ends before it begins");
+        return refuse(e, "`data_offsets` ends before it begins");
     if (end > data_bytes)
-        return refuse(entry, "`data_offsets` leads outside the file (is it truncated?)");
+        return refuse(e, "`data_offsets` leads outside the file (is it truncated?)");
     tensor->bytes = end - tensor->begin;
     return QR_OK;
 }
 
-static qr_status read_entry(const struct entry *entry, size_t data_bytes) {
+/* In an order in which each check makes the next one safe: name, types, shape, offsets, and
+ * then that they agree. */
+static qr_status read_entry(const entry *e, size_t data_bytes) {
     size_t element_bytes = 0;
     size_t elements = 0;
     size_t bytes = 0;
-    if (!name_is_plain(entry->tensor->name)) {
-        entry->tensor->name = "(not printable)";
-        return refuse(entry, "its name is empty, too long or has control characters");
+    if (!name_is_plain(e->tensor->name)) {
+        e->tensor->name = "(not printable)";
+        return refuse(e, "its name is empty, too long or has control characters");
     }
-    if (!json_is_object(entry->json))
-        return refuse(entry, "its entry is not an object of `dtype`, `shape` and `data_offsets`");
-    qr_status status = read_dtype(entry, &element_bytes);
+    if (!json_is_object(e->json))
+        return refuse(e, "its entry is not an object of `dtype`, `shape` and `data_offsets`");
+    qr_status status = read_dtype(e, &element_bytes);
     if (status == QR_OK)
-        status = read_shape(entry, &elements);
+        status = read_shape(e, &elements);
     if (status == QR_OK)
-        status = read_offsets(entry, data_bytes);
+        status = read_offsets(e, data_bytes);
     if (status != QR_OK)
         return status;
     if (!qr_checked_mul(elements, element_bytes, &bytes))
-        return refuse(entry, "the product of `shape` overflows");
-    if (bytes != entry->tensor->bytes)
-        return refuse(entry,
-                      "`data_offsets` does not span the bytes that `shape` and `dtype` need");
+        return refuse(e, "the product of `shape` overflows");
+    if (bytes != e->tensor->bytes)
+        return refuse(e, "`data_offsets` does not span the bytes that `shape` and `dtype` need");
     return QR_OK;
 }
 
+/* We need nothing of it, but the format says texts only, and a reader that lets more pass
+ * would hide a damaged file. */
 static qr_status check_metadata(const char *path, const json_t *metadata, qr_error *error) {
     const char *key;
     json_t *value;
@@ -146,28 +150,28 @@ static qr_status check_metadata(const char *path, const json_t *metadata, qr_err
 }
 
 static int by_begin(const void *a, const void *b) {
-    const struct qr__tensor *x = a;
-    const struct qr__tensor *y = b;
+    const qr__tensor *x = a;
+    const qr__tensor *y = b;
     if (x->begin != y->begin)
         return x->begin < y->begin ? -1 : 1;
     return x->bytes < y->bytes ? -1 : x->bytes > y->bytes; /* empty tensors first */
 }
 
 static int by_name(const void *a, const void *b) {
-    return strcmp(((const struct qr__tensor *)a)->name, ((const struct qr__tensor *)b)->name);
+    return strcmp(((const qr__tensor *)a)->name, ((const qr__tensor *)b)->name);
 }
 
 /* Offsets are contiguous from 0 to the file's end: no byte belongs to two tensors or to none. */
-static qr_status check_coverage(const char *path, struct qr__tensors *tensors, size_t data_bytes,
+static qr_status check_coverage(const char *path, qr__tensors *tensors, size_t data_bytes,
                                 qr_error *error) {
     size_t at = 0;
     qsort(tensors->items, tensors->count, sizeof *tensors->items, by_begin);
     for (size_t i = 0; i < tensors->count; i++) {
-        struct entry entry = {path, NULL, &tensors->items[i], error};
+        entry e = {path, NULL, &tensors->items[i], error};
         if (tensors->items[i].begin < at)
-            return refuse(&entry, "its data overlaps another tensor's");
+            return refuse(&e, "its data overlaps another tensor's");
         if (tensors->items[i].begin > at)
-            return refuse(&entry, "there is a hole before its data");
+            return refuse(&e, "there is a hole before its data");
         at += tensors->items[i].bytes;
     }
     if (at != data_bytes)
@@ -178,8 +182,8 @@ static qr_status check_coverage(const char *path, struct qr__tensors *tensors, s
     return QR_OK;
 }
 
-static qr_status read_entries(const char *path, json_t *root, size_t data_bytes,
-                              struct qr__tensors *out, qr_error *error) {
+static qr_status read_entries(const char *path, json_t *root, size_t data_bytes, qr__tensors *out,
+                              qr_error *error) {
     const char *key;
     json_t *value;
     json_object_foreach(root, key, value) {
@@ -187,9 +191,9 @@ static qr_status read_entries(const char *path, json_t *root, size_t data_bytes,
         if (strcmp(key, "__metadata__") == 0) {
             status = check_metadata(path, value, error);
         } else {
-            struct entry entry = {path, value, &out->items[out->count++], error};
-            entry.tensor->name = key;
-            status = read_entry(&entry, data_bytes);
+            entry e = {path, value, &out->items[out->count++], error};
+            e.tensor->name = key;
+            status = read_entry(&e, data_bytes);
         }
         if (status != QR_OK)
             return status;
@@ -213,10 +217,12 @@ static qr_status refuse_json(const char *path, const char *header, size_t header
                         at->text, end, before);
 }
 
+/* The parser is told nothing but the header, and the header was bounded before; duplicates are
+ * refused by it. */
 qr_status qr__tensors_parse(const char *path, const char *header, size_t header_bytes,
-                            size_t data_bytes, struct qr__tensors *out, qr_error *error) {
+                            size_t data_bytes, qr__tensors *out, qr_error *error) {
     json_error_t at;
-    *out = (struct qr__tensors){0};
+    *out = (qr__tensors){0};
     if (header_bytes == 0 || header[0] != '{' || !qr_utf8_valid((qr_text){header, header_bytes}))
         return qr_error_set(
             error, QR_BAD_MODEL,
@@ -238,18 +244,18 @@ qr_status qr__tensors_parse(const char *path, const char *header, size_t header_
     return QR_OK;
 }
 
-const struct qr__tensor *qr__tensors_find(const struct qr__tensors *tensors, const char *name) {
-    struct qr__tensor wanted = {.name = name};
+const qr__tensor *qr__tensors_find(const qr__tensors *tensors, const char *name) {
+    qr__tensor wanted = {.name = name};
     return bsearch(&wanted, tensors->items, tensors->count, sizeof *tensors->items, by_name);
 }
 
-void qr__tensors_deinit(struct qr__tensors *tensors) {
+void qr__tensors_deinit(qr__tensors *tensors) {
     free(tensors->items);
     json_decref(tensors->json);
-    *tensors = (struct qr__tensors){0};
+    *tensors = (qr__tensors){0};
 }
 
-void qr__tensor_shape_text(const struct qr__tensor *tensor, char out[96]) {
+void qr__tensor_shape_text(const qr__tensor *tensor, char out[96]) {
     size_t at = 0;
     out[at++] = '[';
     for (size_t i = 0; i < tensor->rank; i++)

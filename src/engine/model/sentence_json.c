@@ -1,4 +1,4 @@
-/* model/sentence_json.c: sentence-transformers' files: how hidden states become one vector.
+/* engine/model/sentence_json.c: sentence-transformers' files: how hidden states become one vector.
  *
  * Rules (docs/MODELS.md): without modules.json vectors are normalised, with it only where it lists
  * Normalize; without a pooling module the mean is taken. A module that would change the vector in a
@@ -14,7 +14,7 @@ static const char *const pooling_unsupported[] = {
     "pooling_mode_weightedmean_tokens", "pooling_mode_lasttoken"};
 
 /* Newer files say "pooling_mode": "mean" instead of one boolean a mode. */
-static qr_status read_pooling_mode(const struct qr__json *file, const char *mode,
+static qr_status read_pooling_mode(const qr__model_json *file, const char *mode,
                                    qr_model_info *info, qr_error *error) {
     if (strcmp(mode, "mean") != 0 && strcmp(mode, "cls") != 0)
         return qr_error_set(error, QR_BAD_MODEL,
@@ -24,7 +24,7 @@ static qr_status read_pooling_mode(const struct qr__json *file, const char *mode
     return QR_OK;
 }
 
-static qr_status read_pooling_flags(const struct qr__json *file, qr_model_info *info,
+static qr_status read_pooling_flags(const qr__model_json *file, qr_model_info *info,
                                     qr_error *error) {
     bool on;
     for (size_t i = 0; i < sizeof pooling_unsupported / sizeof pooling_unsupported[0]; i++) {
@@ -55,7 +55,7 @@ static qr_status read_pooling_flags(const struct qr__json *file, qr_model_info *
 
 static qr_status read_pooling(const char *dir, const char *folder, qr_model_info *info,
                               qr_error *error) {
-    struct qr__json file;
+    qr__model_json file;
     char name[300];
     snprintf(name, sizeof name, "%s%sconfig.json", folder, folder[0] == '\0' ? "" : "/");
     qr_status status = qr__json_load(dir, name, &file, error);
@@ -89,7 +89,9 @@ static bool folder_is_plain(const char *path) {
            strcmp(path, "..") != 0;
 }
 
-static qr_status read_module(const char *dir, const struct qr__json *file, const json_t *module,
+/* Transformer, Pooling and Normalize are what we compute; anything else (Dense, CLIP...) would
+ * make the vector something that we do not. */
+static qr_status read_module(const char *dir, const qr__model_json *file, const json_t *module,
                              qr_model_info *info, qr_error *error) {
     const char *type = json_string_value(json_object_get(module, "type"));
     const char *path = json_string_value(json_object_get(module, "path"));
@@ -121,8 +123,9 @@ static qr_status read_module(const char *dir, const struct qr__json *file, const
         file->path, type);
 }
 
+/* With modules.json the list says it all: no Normalize in it means no normalisation. */
 static qr_status read_modules(const char *dir, qr_model_info *info, qr_error *error) {
-    struct qr__json file;
+    qr__model_json file;
     qr_status status = qr__json_load(dir, "modules.json", &file, error);
     if (status != QR_OK)
         return status;
@@ -136,7 +139,7 @@ static qr_status read_modules(const char *dir, qr_model_info *info, qr_error *er
 }
 
 static qr_status read_max_seq_length(const char *dir, qr_model_info *info, qr_error *error) {
-    struct qr__json file;
+    qr__model_json file;
     const size_t absent = 0;
     qr_status status = qr__json_load(dir, "sentence_bert_config.json", &file, error);
     if (status != QR_OK)

@@ -1,5 +1,5 @@
-/* model/tensor_data.c: reading, widening and checking weights in one pass, a cache-sized piece at a
- * time.
+/* engine/model/tensor_data.c: reading, widening and checking weights in one pass, a cache-sized
+ * piece at a time.
  *
  * Plain loops that compilers vectorise: the exponent test is an OR over all numbers, never a
  * branch. Files are little-endian, as is every machine that querent runs on.
@@ -20,6 +20,8 @@ bool qr__f32_check(const float *in, size_t count) {
     return bad == 0;
 }
 
+/* The exponent is moved as an integer and its bias corrected by one exact multiplication,
+ * which also makes subnormals right. */
 bool qr__f16_to_f32(const uint16_t *in, size_t count, float *out) {
     uint32_t bad = 0;
     for (size_t i = 0; i < count; i++) {
@@ -62,7 +64,8 @@ static qr_status read_16(int fd, size_t at, size_t count, qr__dtype dtype, float
     return status;
 }
 
-qr_status qr__tensor_read(int fd, size_t data_at, const struct qr__tensor *tensor, float *out,
+/* A piece at a time, so that widening and checking find it in the cache. */
+qr_status qr__tensor_read(int fd, size_t data_at, const qr__tensor *tensor, float *out,
                           bool *finite) {
     size_t element_bytes = tensor->dtype == QR__F32 ? 4 : 2;
     size_t elements = tensor->bytes / element_bytes;

@@ -1,38 +1,38 @@
-/* plan/choose.c: the search for the fastest plan that passes the gate.
+/* engine/plan/choose.c: the search for the fastest plan that passes the gate.
  *
  * When int8 as a whole fails, single matrices are to blame more often than all: each is put back to
  * bf16 alone, the distance to f32 that this saves ranks them, and the worst go to bf16 in growing
  * numbers until the gate passes. Above half of them int8 is hardly faster than bf16, which is tried
  * next.
  */
-#include "engine/plan/plan.h"
+#include "engine/plan/choose.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-struct ranked {
-    size_t matrix; /* QR_MATRICES_A_LAYER * layer + bit */
+#define MATRICES_A_LAYER 4u
+
+typedef struct ranked {
+    size_t matrix; /* MATRICES_A_LAYER * layer + bit */
     size_t order;  /* of its trial */
     double distance;
-};
+} ranked;
 
-struct chooser {
-    const qr_plan_search *search;
+typedef struct chooser {
+    const qr__search *search;
     float *expected;  /* f32's outputs */
     uint8_t *current; /* [L] the fallback bits of the last build */
     uint8_t *none;    /* [L] zeros */
     uint8_t *built;   /* [L] and the precision of the plan that is built; AUTO: none yet */
     qr_precision built_precision;
-    struct ranked *ranking;
+    ranked *ranking;
     size_t matrices;
-    uint64_t begin_ns;
-    qr_gate_verdict plain; /* of int8 without fallbacks, for the story */
+    qr__gate_verdict plain; /* of int8 without fallbacks, for the story */
     qr_error *error;
-};
+} chooser;
 
 /* Makes a plan the current one, unless it is. */
-static qr_status build(struct chooser *c, qr_precision precision) {
+static qr_status build(chooser *c, qr_precision precision) {
     const uint8_t *fallback = precision == QR_PRECISION_INT8 ? c->current : c->none;
     if (c->built_precision == precision && memcmp(c->built, fallback, c->search->layers) == 0)
         return QR_OK;
@@ -41,83 +41,86 @@ static qr_status build(struct chooser *c, qr_precision precision) {
     return c->search->build(c->search->user, precision, fallback, c->error);
 }
 
+size_t qr__choose_ranking_probes(size_t sequences) {
+    return qr_max(qr_min(sequences, 4), sequences / 4);
+}
+
 /* The probes, or the first of them: enough for a ranking. */
-static qr_gate_probes probes_of(const struct chooser *c, bool ranking, qr_batch *part) {
-    qr_gate_probes probes = c->search->probes;
+static qr__gate_probes probes_of(const chooser *c, bool ranking, qr_batch *part) {
+    qr__gate_probes probes = c->search->probes;
     *part = *probes.batch;
     if (ranking)
-        part->sequences = qr_max(qr_min(part->sequences, 4), part->sequences / 4);
+        part->sequences = qr__choose_ranking_probes(part->sequences);
     probes.batch = part;
     return probes;
 }
 
 /* Builds and runs a plan, and judges it on all probes or (`ranking`) on some. */
-static qr_status try_plan(struct chooser *c, qr_precision precision, bool ranking,
-                          qr_gate_verdict *verdict) {
+static qr_status try_plan(chooser *c, qr_precision precision, bool ranking,
+                          qr__gate_verdict *verdict) {
     const float *actual = NULL;
     qr_batch part;
-    qr_gate_probes probes = probes_of(c, ranking, &part);
+    qr__gate_probes probes = probes_of(c, ranking, &part);
     qr_status status = build(c, precision);
     if (status == QR_OK)
         status = c->search->run(c->search->user, part.sequences, &actual, c->error);
     if (status == QR_OK)
-        *verdict = qr_gate_judge(&probes, c->expected, actual);
+        *verdict = qr__gate_judge(&probes, c->expected, actual);
     return status;
 }
 
-static qr_status run_reference(struct chooser *c) {
+/* f32's outputs are copied: the context they stand in belongs to the next candidate. */
+static qr_status run_reference(chooser *c) {
     const float *actual = NULL;
     qr_status status = build(c, QR_PRECISION_F32);
     if (status == QR_OK)
         status =
             c->search->run(c->search->user, c->search->probes.batch->sequences, &actual, c->error);
     if (status == QR_OK)
-        memcpy(c->expected, actual, qr_gate_floats(&c->search->probes) * sizeof(float));
+        memcpy(c->expected, actual, qr__gate_floats(&c->search->probes) * sizeof(float));
     return status;
 }
 
-static void set_bit(struct chooser *c, size_t matrix) {
-    uint8_t *bits = &c->current[matrix / QR_MATRICES_A_LAYER];
-    *bits = (uint8_t)(*bits | 1u << matrix % QR_MATRICES_A_LAYER);
+static void set_bit(chooser *c, size_t matrix) {
+    uint8_t *bits = &c->current[matrix / MATRICES_A_LAYER];
+    *bits = (uint8_t)(*bits | 1u << matrix % MATRICES_A_LAYER);
 }
 
+/* Ties go by the order of trials, so that the ranking is the same on every machine. */
 static int by_distance(const void *a, const void *b) {
-    const struct ranked *x = a;
-    const struct ranked *y = b;
+    const ranked *x = a, *y = b;
     if (x->distance != y->distance)
         return x->distance < y->distance ? -1 : 1;
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* The order of trials when there may be no time for all: the second matrix of the feed-forward,
+/* The order of trials when not all may be made: the second matrix of the feed-forward,
  * whose inputs have outliers, is the usual culprit, in the last layers more than in the first. */
-static size_t trial(const struct chooser *c, size_t i) {
-    size_t kind = QR_MATRICES_A_LAYER - 1 - i / c->search->layers;
+static size_t trial(const chooser *c, size_t i) {
+    size_t kind = MATRICES_A_LAYER - 1 - i / c->search->layers;
     size_t layer = c->search->layers - 1 - i % c->search->layers;
-    return layer * QR_MATRICES_A_LAYER + kind;
+    return layer * MATRICES_A_LAYER + kind;
 }
 
-/* Matrices that nobody had time to try rank behind every one that helps. */
-static qr_status rank_matrices(struct chooser *c) {
-    double limit_ns = c->search->budget_ms * (double)QR_NS_PER_MS;
-    qr_gate_verdict plain;
+/* Matrices that were not tried rank behind every one that helps. */
+static qr_status rank_matrices(chooser *c) {
+    qr__gate_verdict plain;
     memset(c->current, 0, c->search->layers);
     qr_status status = try_plan(c, QR_PRECISION_INT8, true, &plain);
     for (size_t i = 0; status == QR_OK && i < c->matrices; i++) {
-        bool late = limit_ns > 0 && (double)(qr_clock_ns() - c->begin_ns) > limit_ns;
-        qr_gate_verdict verdict = plain;
-        if (!late) {
+        qr__gate_verdict verdict = plain;
+        if (i < c->search->trials_max) {
             memset(c->current, 0, c->search->layers);
             set_bit(c, trial(c, i));
             status = try_plan(c, QR_PRECISION_INT8, true, &verdict);
         }
-        c->ranking[i] = (struct ranked){trial(c, i), i, verdict.distance};
+        c->ranking[i] = (ranked){trial(c, i), i, verdict.distance};
     }
     qsort(c->ranking, c->matrices, sizeof *c->ranking, by_distance);
     return status;
 }
 
-static qr_status try_worst(struct chooser *c, size_t count, qr_gate_verdict *verdict) {
+static qr_status try_worst(chooser *c, size_t count, qr__gate_verdict *verdict) {
     memset(c->current, 0, c->search->layers);
     for (size_t i = 0; i < count; i++)
         set_bit(c, c->ranking[i].matrix);
@@ -126,14 +129,12 @@ static qr_status try_worst(struct chooser *c, size_t count, qr_gate_verdict *ver
 
 /* int8 with the fewest fallbacks of the ranking that pass: doubled until it passes, then halved
  * back. *count: 0 when none does. */
-static qr_status search_fallbacks(struct chooser *c, size_t *count, qr_gate_verdict *verdict) {
-    size_t most = c->matrices / 2;
-    size_t failing = 0;
-    size_t passing = 0;
+static qr_status search_fallbacks(chooser *c, size_t *count, qr__gate_verdict *verdict) {
+    size_t most = c->matrices / 2, failing = 0, passing = 0;
     *count = 0;
     qr_status status = rank_matrices(c);
     for (size_t n = 1; status == QR_OK && passing == 0 && failing < most; n = qr_min(n * 2, most)) {
-        qr_gate_verdict now;
+        qr__gate_verdict now;
         status = try_worst(c, n, &now);
         if (status == QR_OK && now.passed) {
             passing = n;
@@ -144,7 +145,7 @@ static qr_status search_fallbacks(struct chooser *c, size_t *count, qr_gate_verd
     }
     while (status == QR_OK && passing > failing + 1) {
         size_t middle = (passing + failing) / 2;
-        qr_gate_verdict now;
+        qr__gate_verdict now;
         status = try_worst(c, middle, &now);
         if (status == QR_OK && now.passed) {
             passing = middle;
@@ -157,8 +158,10 @@ static qr_status search_fallbacks(struct chooser *c, size_t *count, qr_gate_verd
     return status;
 }
 
-static qr_status finish(struct chooser *c, qr_precision precision, size_t fallbacks,
-                        const qr_gate_verdict *verdict, qr_plan_choice *out) {
+/* Builds the choice once more unless it is what was tried last: search ends on a failing
+ * candidate as often as not. */
+static qr_status finish(chooser *c, qr_precision precision, size_t fallbacks,
+                        const qr__gate_verdict *verdict, qr__choice *out) {
     out->precision = precision;
     out->fallbacks = fallbacks;
     out->verdict = *verdict;
@@ -178,9 +181,9 @@ static qr_status finish(struct chooser *c, qr_precision precision, size_t fallba
 }
 
 /* f32 is the measure itself; `why` says what was tried before. */
-static qr_status finish_f32(struct chooser *c, const char *why, qr_plan_choice *out) {
-    *out = (qr_plan_choice){.precision = QR_PRECISION_F32, .passed = true};
-    out->verdict = (qr_gate_verdict){.passed = true, .mean = 1, .worst = 1};
+static qr_status finish_f32(chooser *c, const char *why, qr__choice *out) {
+    *out = (qr__choice){.precision = QR_PRECISION_F32, .passed = true};
+    out->verdict = (qr__gate_verdict){.passed = true, .mean = 1, .worst = 1};
     if (c->search->probes.head == QR_HEAD_LABELS)
         out->verdict.worst = 0;
     memset(c->current, 0, c->search->layers);
@@ -189,16 +192,16 @@ static qr_status finish_f32(struct chooser *c, const char *why, qr_plan_choice *
 }
 
 /* int8 as it is or with fallbacks; *found is false when neither passes. */
-static qr_status choose_int8(struct chooser *c, bool *found, qr_plan_choice *out) {
+static qr_status choose_int8(chooser *c, bool *found, qr__choice *out) {
     size_t fallbacks = 0;
-    qr_gate_verdict verdict;
+    qr__gate_verdict verdict;
     *found = false;
     memset(c->current, 0, c->search->layers);
     qr_status status = try_plan(c, QR_PRECISION_INT8, false, &c->plain);
     if (status != QR_OK)
         return status;
     verdict = c->plain;
-    if (!verdict.passed) {
+    if (!verdict.passed && c->search->has_fallback) {
         status = search_fallbacks(c, &fallbacks, &verdict);
         if (status != QR_OK)
             return status;
@@ -210,10 +213,12 @@ static qr_status choose_int8(struct chooser *c, bool *found, qr_plan_choice *out
     return QR_OK;
 }
 
-static qr_status choose(struct chooser *c, qr_precision asked, qr_plan_choice *out) {
+/* From the fastest to the safest; what was asked for by name ends the search whether it passes
+ * or not. */
+static qr_status choose(chooser *c, qr_precision asked, qr__choice *out) {
     bool automatic = asked == QR_PRECISION_AUTO;
     bool found = false;
-    qr_gate_verdict verdict = {0};
+    qr__gate_verdict verdict = {0};
     char why[160] = "int8 and bf16 are not faster on this machine";
     qr_status status = run_reference(c);
     if (status == QR_OK && (asked == QR_PRECISION_INT8 || (automatic && c->search->has_int8))) {
@@ -235,17 +240,16 @@ static qr_status choose(struct chooser *c, qr_precision asked, qr_plan_choice *o
     return status == QR_OK ? finish_f32(c, why, out) : status;
 }
 
-qr_status qr_plan_choose(const qr_plan_search *search, qr_precision asked, uint8_t *fallback,
-                         qr_plan_choice *out, qr_error *error) {
-    struct chooser c = {.search = search,
-                        .current = fallback,
-                        .error = error,
-                        .built_precision = QR_PRECISION_AUTO};
+qr_status qr__choose(const qr__search *search, qr_precision asked, uint8_t *fallback,
+                     qr__choice *out, qr_error *error) {
+    chooser c = {.search = search,
+                 .current = fallback,
+                 .error = error,
+                 .built_precision = QR_PRECISION_AUTO};
     qr_status status;
-    *out = (qr_plan_choice){0};
-    c.matrices = search->layers * QR_MATRICES_A_LAYER;
-    c.begin_ns = qr_clock_ns();
-    c.expected = calloc(qr_gate_floats(&search->probes) + 1, sizeof *c.expected);
+    *out = (qr__choice){0};
+    c.matrices = search->layers * MATRICES_A_LAYER;
+    c.expected = calloc(qr__gate_floats(&search->probes) + 1, sizeof *c.expected);
     c.none = calloc(search->layers + 1, 1);
     c.built = calloc(search->layers + 1, 1);
     c.ranking = calloc(c.matrices + 1, sizeof *c.ranking);

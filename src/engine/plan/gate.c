@@ -1,11 +1,11 @@
-/* plan/gate.c: how far a candidate's outputs are from f32's, by the measure that users of the
- * output care about. */
-#include "engine/plan/plan.h"
+/* engine/plan/gate.c: how far a candidate's outputs are from f32's, by the measure that users of
+ * the output care about. */
+#include "engine/plan/gate.h"
 
 #include <math.h>
 #include <stdio.h>
 
-size_t qr_gate_floats(const qr_gate_probes *probes) {
+size_t qr__gate_floats(const qr__gate_probes *probes) {
     return probes->head == QR_HEAD_SPAN
                ? (size_t)probes->batch->starts[probes->batch->sequences] * 2
                : probes->batch->sequences * probes->width;
@@ -18,6 +18,7 @@ static double mean_square(const float *a, const float *b, size_t count) {
     return count == 0 ? 0 : sum / (double)count;
 }
 
+/* In double: the gate's limits lie a few 1e-4 below 1, and rounding must not decide. */
 static double cosine(const float *a, const float *b, size_t width) {
     double ab = 0;
     double aa = 0;
@@ -32,8 +33,8 @@ static double cosine(const float *a, const float *b, size_t width) {
     return ab / sqrt(aa * bb);
 }
 
-static void judge_vectors(const qr_gate_probes *probes, const float *expected, const float *actual,
-                          qr_gate_verdict *out) {
+static void judge_vectors(const qr__gate_probes *probes, const float *expected, const float *actual,
+                          qr__gate_verdict *out) {
     size_t texts = probes->batch->sequences;
     out->mean = 0;
     out->worst = 1;
@@ -43,19 +44,19 @@ static void judge_vectors(const qr_gate_probes *probes, const float *expected, c
         out->worst = fmin(out->worst, c);
     }
     out->distance = 1 - out->mean;
-    out->passed = out->mean >= QR_GATE_COSINE_MEAN && out->worst >= QR_GATE_COSINE_WORST;
+    out->passed = out->mean >= QR__GATE_COSINE_MEAN && out->worst >= QR__GATE_COSINE_WORST;
     snprintf(out->reason, sizeof out->reason, "mean cosine %.5f, worst %.5f", out->mean,
              out->worst);
 }
 
 /* The best answer [first, last] among tokens [begin, end): the largest start + end, at most
- * QR_GATE_ANSWER_MAX tokens. */
+ * QR__GATE_ANSWER_MAX tokens. */
 static void best_answer(const float *logits, size_t begin, size_t end, size_t *first,
                         size_t *last) {
     float best = -INFINITY;
     *first = *last = begin;
     for (size_t s = begin; s < end; s++) {
-        for (size_t e = s; e < end && e < s + QR_GATE_ANSWER_MAX; e++) {
+        for (size_t e = s; e < end && e < s + QR__GATE_ANSWER_MAX; e++) {
             float score = logits[s * 2] + logits[e * 2 + 1];
             if (score > best) {
                 best = score;
@@ -66,6 +67,7 @@ static void best_answer(const float *logits, size_t begin, size_t end, size_t *f
     }
 }
 
+/* SQuAD's F1 over token positions instead of words: common tokens against both lengths. */
 static double answer_f1(const float *expected, const float *actual, size_t begin, size_t end) {
     size_t a[2];
     size_t b[2];
@@ -85,8 +87,8 @@ static void find_context(const qr_batch *batch, size_t sequence, size_t *begin, 
         (*begin)++;
 }
 
-static void judge_spans(const qr_gate_probes *probes, const float *expected, const float *actual,
-                        qr_gate_verdict *out) {
+static void judge_spans(const qr__gate_probes *probes, const float *expected, const float *actual,
+                        qr__gate_verdict *out) {
     size_t texts = 0;
     double sum = 0;
     out->worst = 1;
@@ -102,8 +104,8 @@ static void judge_spans(const qr_gate_probes *probes, const float *expected, con
         texts++;
     }
     out->mean = texts == 0 ? 1 : sum / (double)texts;
-    out->distance = mean_square(expected, actual, qr_gate_floats(probes));
-    out->passed = out->mean >= QR_GATE_SPAN_F1;
+    out->distance = mean_square(expected, actual, qr__gate_floats(probes));
+    out->passed = out->mean >= QR__GATE_SPAN_F1;
     snprintf(out->reason, sizeof out->reason, "mean answer F1 %.4f, worst %.4f", out->mean,
              out->worst);
 }
@@ -125,8 +127,10 @@ static size_t best_label(const float *logits, size_t labels) {
     return best;
 }
 
-static void judge_labels(const qr_gate_probes *probes, const float *expected, const float *actual,
-                         qr_gate_verdict *out) {
+/* The same label is what users see; the probability bound catches a model whose labels happen
+ * to stay while its scores drift. */
+static void judge_labels(const qr__gate_probes *probes, const float *expected, const float *actual,
+                         qr__gate_verdict *out) {
     size_t texts = probes->batch->sequences;
     size_t labels = probes->width;
     size_t same = 0;
@@ -141,15 +145,17 @@ static void judge_labels(const qr_gate_probes *probes, const float *expected, co
     }
     out->mean = texts == 0 ? 1 : (double)same / (double)texts;
     out->distance = mean_square(expected, actual, texts * labels);
-    out->passed = out->mean >= QR_GATE_SAME_LABEL && out->worst <= QR_GATE_PROBABILITY;
+    out->passed = out->mean >= QR__GATE_SAME_LABEL && out->worst <= QR__GATE_PROBABILITY;
     snprintf(out->reason, sizeof out->reason, "same label on %.1f %%, probabilities within %.4f",
              100 * out->mean, out->worst);
 }
 
-qr_gate_verdict qr_gate_judge(const qr_gate_probes *probes, const float *expected,
-                              const float *actual) {
-    qr_gate_verdict out = {.distance = INFINITY};
-    for (size_t i = 0; i < qr_gate_floats(probes); i++) {
+/* A NaN compares false with everything, so it is looked for first instead of trusting each
+ * rule to fail on it. */
+qr__gate_verdict qr__gate_judge(const qr__gate_probes *probes, const float *expected,
+                                const float *actual) {
+    qr__gate_verdict out = {.distance = INFINITY};
+    for (size_t i = 0; i < qr__gate_floats(probes); i++) {
         if (!isfinite(actual[i]) || !isfinite(expected[i])) {
             snprintf(out.reason, sizeof out.reason, "an output is not finite");
             return out;

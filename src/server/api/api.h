@@ -6,14 +6,15 @@
  *     qr_api_encode(api, exchange);          // results, or the fault, -> exchange->out
  *
  * One table of routes (routes.c) joined of one array a file: tei_*.c, openai.c, api_span.c, info.c,
- * health.c. A file holds both halves of its routes side by side, decode and encode. route.h says what
- * a row is, call.h what the dialects share, json_in.h is the door that all JSON comes in by.
+ * health.c. A file holds both halves of its routes side by side, decode and encode. route.h says
+ * what a row is, call.h what the dialects share, json_in.h is the door that all JSON comes in by.
  * Threads: qr_api is const after creation; decode and encode run on the loop or on a worker.
  */
 #ifndef QR_SERVER_API_H
 #define QR_SERVER_API_H
 
 #include "server/exchange.h"
+#include "server/serving.h"
 
 typedef struct qr_api qr_api;
 typedef struct qr_route qr_route;

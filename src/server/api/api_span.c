@@ -9,7 +9,7 @@
 #include "server/api/call.h"
 
 typedef struct span_request {
-    qr__request head;
+    qr__decoded head;
     qr_text question; /* borrowed from the body, for the call */
     qr_text context;
     qr_span_options options;

@@ -78,8 +78,8 @@ static void log_unknown_model(const qr_served *served) {
                qr_pipeline_name(served->pipeline), dropped);
 }
 
-/* A name that is known is meant: another model's answer would be a wrong one. A name that is not may
- * be what a client is configured to send whatever serves it. */
+/* A name that is known is meant: another model's answer would be a wrong one. A name that is not
+ * may be what a client is configured to send whatever serves it. */
 qr_status qr__call_model(qr__call *call, unsigned kinds, qr__unknown_model unknown) {
     qr_serving *serving = call->exchange->serving;
     qr_served *model = qr_serving_first(serving, kinds);

@@ -1,5 +1,5 @@
-/* server/api/call.h: one decode in progress, and what the dialects share for it: fields, the choice of
- * a model, texts and ids into jobs, faults.
+/* server/api/call.h: one decode in progress, and what the dialects share for it: fields, the choice
+ * of a model, texts and ids into jobs, faults.
  *
  *     static qr_status decode(qr__call *call) {                 // fields are read before it
  *         my_request *request = (my_request *)call->request;
@@ -22,14 +22,14 @@ struct qr_api {
 };
 
 /** The head of every dialect's request. */
-typedef struct qr__request {
+typedef struct qr__decoded {
     qr_text model;     /* the name that the body gives; data is NULL without one */
     size_t inputs_len; /* texts or lists of ids */
     bool single;       /* one input, not in a list: some answers then lose a level */
     size_t tokens;     /* of all jobs, for usage */
-} qr__request;
+} qr__decoded;
 
-#define QR__MODEL_FIELD QR__TEXT("model", qr__request, model, false)
+#define QR__MODEL_FIELD QR__TEXT("model", qr__decoded, model, false)
 
 /** How inputs are cut to the model's maximum. */
 typedef struct qr__cut {
@@ -51,7 +51,7 @@ typedef struct qr__call {
     const qr_api *api;
     qr_exchange *exchange;
     const qr__value *body; /* an object; NULL for routes without a body */
-    qr__request *request;  /* what the route's row decodes into; its fields are read */
+    qr__decoded *request;  /* what the route's row decodes into; its fields are read */
     qr_encoding scratch;   /* for the tokenizer; its memory is reused from input to input */
     qr_windows windows;    /* as scratch, of span requests */
 } qr__call;

@@ -1,5 +1,6 @@
-/* server/api/fault_text.c: error bodies. Sentences come from tables; numbers and our own field names
- * are all that is added, so that nothing of a request, a path or a key can leave through an error. */
+/* server/api/fault_text.c: error bodies. Sentences come from tables; numbers and our own field
+ * names are all that is added, so that nothing of a request, a path or a key can leave through an
+ * error. */
 #include "server/api/route.h"
 
 /* text-embeddings-inference's error types. */
@@ -53,7 +54,8 @@ static void put_must(qr_buf *out, const qr_fault *fault) {
         qr_buf_printf(out, "; %s", fault->why);
 }
 
-/* Sentences that clients of text-embeddings-inference may compare; the status table's for all else. */
+/* Sentences that clients of text-embeddings-inference may compare; the status table's for all
+ * else. */
 static void put_sentence(qr_buf *out, qr_status status, const qr_fault *fault) {
     bool placed = fault->place.field != NULL || fault->must != NULL;
     if (status == QR_EMPTY_INPUT) {

@@ -71,7 +71,7 @@ static void put_model(qr_buf *out, const qr_pipeline *model) {
     put_key_number(out, "max_input_length", qr_pipeline_max_tokens(model));
     qr_buf_literal(out, "\"plan\":{");
     put_key_text(out, "precision", qr_precision_name(plan->precision));
-    put_key_text(out, "isa", plan->isa);
+    put_key_text(out, "isa", plan->target);
     put_key_text(out, "reason", plan->reason);
     put_key_number(out, "fallbacks", plan->fallbacks);
     qr_buf_printf(out, "\"weight_bytes\":%zu}}", plan->weight_bytes);

@@ -289,15 +289,12 @@ static bool scan(scanner *s) {
 }
 
 static void locate(qr_text text, qr__json_fault *out) {
-    size_t line_begin = 0;
-    out->line = 1;
-    for (size_t i = 0; i < out->byte; i++) {
-        if (text.data[i] == '\n') {
-            out->line++;
-            line_begin = i + 1;
-        }
+    out->line = out->column = 1;
+    for (size_t at = 0, bytes; at < out->byte; at += bytes) {
+        bool line_end = qr_utf8_decode(text, at, &bytes) == '\n';
+        out->line += line_end;
+        out->column = line_end ? 1 : out->column + 1;
     }
-    out->column = 1 + qr_utf8_count((qr_text){text.data + line_begin, out->byte - line_begin});
 }
 
 bool qr__json_fault_find(qr_text text, qr__json_fault *out) {

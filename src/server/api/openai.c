@@ -13,7 +13,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "base64 embeddings are little-endian floats");
 
 typedef struct openai_request {
-    qr__request head;
+    qr__decoded head;
     size_t dimensions; /* 0: all */
     size_t format;     /* FORMAT_BASE64, or 0 for floats */
 } openai_request;

@@ -1,5 +1,5 @@
-/* server/api/route.h: what a route is: one row of a table, from which requests are read, answers made,
- * and errors worded.
+/* server/api/route.h: what a route is: one row of a table, from which requests are read, answers
+ * made, and errors worded.
  *
  *     static const qr__field fields[] = {
  *         QR__OTHER("inputs", "a text or a list of texts"),
@@ -88,7 +88,7 @@ struct qr_route {
     const char *method, *pattern;
     unsigned flags;
     const char *accepts;  /* the body's content type; NULL: the route has no body */
-    size_t request_bytes; /* of what `decode` fills; begins with a qr__request. 0: nothing */
+    size_t request_bytes; /* of what `decode` fills; begins with a qr__decoded. 0: nothing */
     const qr__field *fields;
     size_t fields_len;
     qr_status (*decode)(struct qr__call *call); /* NULL: nothing to decode */

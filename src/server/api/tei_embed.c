@@ -6,7 +6,7 @@
 #include "server/api/call.h"
 
 typedef struct embed_request {
-    qr__request head;
+    qr__decoded head;
     qr__cut cut;
     size_t dimensions; /* 0: all */
     bool normalize;

@@ -7,13 +7,13 @@
 #include "server/api/call.h"
 
 typedef struct predict_request {
-    qr__request head;
+    qr__decoded head;
     qr__cut cut;
     bool raw_scores;
 } predict_request;
 
 typedef struct rerank_request {
-    qr__request head;
+    qr__decoded head;
     qr__cut cut;
     bool raw_scores, return_text;
     qr_text query;

@@ -20,7 +20,7 @@ typedef struct tokenized {
 } tokenized;
 
 typedef struct tokenize_request {
-    qr__request head;
+    qr__decoded head;
     bool special; /* with [CLS] and [SEP] */
     tokenized *items;
 } tokenize_request;

@@ -25,7 +25,7 @@ typedef struct qr__request qr__request;
 #define QR__WRITE_NS            (5 * QR_NS_PER_S)
 #define QR__IDLE_NS             (75 * QR_NS_PER_S) /* longer than pooling proxies keep theirs */
 #define QR__DRAIN_IDLE_NS       (200 * QR_NS_PER_MS)
-#define QR__DRAIN_FRESH_NS      QR_NS_PER_S /* accepted, but its first request is still on its way */
+#define QR__DRAIN_FRESH_NS      QR_NS_PER_S /* accepted, its first request still on its way */
 #define QR__CONNECTION_AGE_NS   (600 * QR_NS_PER_S) /* plus up to a fifth, at random */
 #define QR__CONNECTION_REQUESTS 1000
 #define QR__SWEEP_MS            100

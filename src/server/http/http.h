@@ -3,7 +3,7 @@
  *     qr_http_open(&options, &http, &error);      // binds; nobody can connect yet
  *     qr_http_listen(http, &error);
  *     // for each request, on the loop's thread:
- *     //     on_head(request, facts)              its head has passed the guard: go on, or refuse it
+ *     //     on_head(request, facts)              its head passed the guard: go on, or refuse it
  *     //     on_request(request)                  its body is there too: answer it now or later
  *     //     on_done(request)                     its answer is sent, or its client is gone
  *     qr_http_answer(request);                    // what stands in request->code, headers and out
@@ -73,8 +73,8 @@ typedef struct qr_http_options {
     size_t max_body_bytes;
     struct qr_loop *loop; /* borrowed */
 
-    /** The head is there. OK: its body is read, and on_request comes. Anything else: the callback has
-     * written the answer; the body is read and dropped, and then the answer is sent. Either way
+    /** The head is there. OK: its body is read, and on_request comes. Anything else: the callback
+     * has written the answer; the body is read and dropped, and then the answer is sent. Either way
      * exactly one on_done follows. */
     qr_status (*on_head)(void *state, qr_http_request *request, const qr_http_facts *facts);
     /** The request is complete: it is to be given to qr_http_answer, within this call or later. */
@@ -82,10 +82,11 @@ typedef struct qr_http_options {
     /** The last call on the request: its answer was sent, or its client has left. One that was not
      * answered yet must not be any more. */
     void (*on_done)(void *state, qr_http_request *request);
-    /** The guard refuses the request, and will close its connection: the callback writes the answer.
-     * No other call comes for it. */
+    /** The guard refuses the request, and will close its connection: the callback writes the
+     * answer. No other call comes for it. */
     void (*on_refused)(void *state, qr_http_request *request, qr_status status);
-    /** libmicrohttpd refused a request before its head was complete, or it never became complete. */
+    /** libmicrohttpd refused a request before its head was complete, or it never became
+     * complete. */
     void (*on_malformed)(void *state);
     /** The number of open connections has changed. */
     void (*on_connections)(void *state);

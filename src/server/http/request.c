@@ -2,7 +2,8 @@
  *
  * Per request libmicrohttpd calls: the request line (target as sent), then access for the head, for
  * each piece of body, and for the end. The end hands the request out; when the answer is not there
- * at once the connection is suspended, and access is called again after its resumption to send it. */
+ * at once the connection is suspended, and access is called again after its resumption to send
+ * it. */
 #include <stdlib.h>
 
 #include "server/http/http_internal.h"
@@ -159,7 +160,8 @@ static enum MHD_Result take_body(qr__connection *c, qr__request *r, const char *
     return MHD_NO;
 }
 
-/* The request is complete. Whoever gets it may answer at once, or later, the connection suspended. */
+/* The request is complete. Whoever gets it may answer at once, or later, the connection
+ * suspended. */
 static enum MHD_Result hand_out(qr__connection *c, qr__request *r) {
     qr_http *http = c->http;
     if (r->stage == QR__REQUEST_DROP)

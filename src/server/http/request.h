@@ -33,8 +33,8 @@ struct qr__request {
 /** The request line was read. */
 void *qr__request_line(void *http, const char *uri, struct MHD_Connection *mhd);
 
-/** The head is there; then for each piece of body; then for the end of the request; then, when it was
- * suspended, to send the answer. */
+/** The head is there; then for each piece of body; then for the end of the request; then, when it
+ * was suspended, to send the answer. */
 enum MHD_Result qr__request_access(void *http, struct MHD_Connection *mhd, const char *url,
                                    const char *method, const char *version, const char *upload,
                                    size_t *upload_bytes, void **context);

@@ -8,9 +8,9 @@
  *     qr_ops_log_request(&record, slow_ns);
  *
  * Metrics are counted where they happen, live as long as the process, and are rendered on demand;
- * docs/METRICS.md is the contract. Label values come from tables (routes, model names, status codes),
- * never from requests, so that the number of series is bounded.
- * Threads: all calls from any thread, but for creation and destruction.
+ * docs/METRICS.md is the contract. Label values come from tables (routes, model names, status
+ * codes), never from requests, so that the number of series is bounded. Threads: all calls from any
+ * thread, but for creation and destruction.
  */
 #ifndef QR_SERVER_OPS_H
 #define QR_SERVER_OPS_H
@@ -52,8 +52,8 @@ typedef struct qr_metrics_options {
 QR_MUST_USE qr_status qr_metrics_create(const qr_metrics_options *options, qr_metrics **out);
 void qr_metrics_destroy(qr_metrics *metrics);
 
-/** The slot of the model's name, the same for the same name whenever it is asked: counters go on when
- * a model is replaced by another of its name. Beyond 32 names all share one slot, "other". */
+/** The slot of the model's name, the same for the same name whenever it is asked: counters go on
+ * when a model is replaced by another of its name. Beyond 32 names all share one slot, "other". */
 size_t qr_metrics_model(qr_metrics *metrics, const char *name);
 
 /** Counts a request: duration by route, model and code; stages; rejections; deadline misses. */

@@ -14,8 +14,9 @@ static uint64_t busy_ns(const qr_schedule *schedule, size_t more) {
     return tokens * atomic_load(&schedule->token_ns) / (uint64_t)schedule->options.workers;
 }
 
-/* With half as much again for what the measure misses (batch mates behind, encoding, other programs):
- * an answer that comes late was work for nothing, and a queue of such answers serves nobody. */
+/* With half as much again for what the measure misses (batch mates behind, encoding, other
+ * programs): an answer that comes late was work for nothing, and a queue of such answers serves
+ * nobody. */
 static bool too_busy_for(const qr_schedule *schedule, size_t more, uint64_t left_ns) {
     uint64_t busy = busy_ns(schedule, more);
     return busy + busy / 2 > left_ns;

@@ -10,10 +10,10 @@
  *     ...
  *     done(&ticket);              // on a worker, exactly once for each ticket that was admitted
  *
- * A queue holds the jobs that can share a batch: those of one model. Workers take queues in turn, and
- * from a queue its tickets' jobs first come first served, as many as the token budget allows. A job
- * whose deadline has passed or whose ticket was cancelled is never run: its ticket ends LATE or GONE.
- * The schedule knows nothing of models, only queues; docs/SCHEDULE.md tells the rest.
+ * A queue holds the jobs that can share a batch: those of one model. Workers take queues in turn,
+ * and from a queue its tickets' jobs first come first served, as many as the token budget allows. A
+ * job whose deadline has passed or whose ticket was cancelled is never run: its ticket ends LATE or
+ * GONE. The schedule knows nothing of models, only queues; docs/SCHEDULE.md tells the rest.
  * Threads: any may submit, cancel and call; run(), finished() and tasks are called on workers.
  */
 #ifndef QR_SERVER_SCHEDULE_H
@@ -34,8 +34,8 @@ typedef struct qr_job {
 
 typedef struct qr_queue qr_queue;
 
-/** Runs jobs as one batch on the calling worker, and writes each one's floats into its room. Anything
- * but OK: nothing that was written counts. */
+/** Runs jobs as one batch on the calling worker, and writes each one's floats into its room.
+ * Anything but OK: nothing that was written counts. */
 typedef qr_status qr_queue_run(qr_queue *queue, int worker, const qr_job *const *jobs, size_t len);
 
 /** Embedded in its owner, who may free it when no ticket that names it is submitted. */
@@ -93,8 +93,8 @@ typedef struct qr_schedule_options {
     size_t queue_items; /* most jobs admitted and unfinished, of all queues */
     qr_waiting_room room;
     const qr_clock *clock; /* borrowed; NULL: the system's */
-    /* What a worker may do when nothing at all is admitted and unfinished, before it parks: one short
-     * piece of work, or false when there is none. NULL: nothing. */
+    /* What a worker may do when nothing at all is admitted and unfinished, before it parks: one
+     * short piece of work, or false when there is none. NULL: nothing. */
     bool (*idle)(void *state, int worker);
     void *idle_state;
 } qr_schedule_options;
@@ -114,9 +114,9 @@ void qr_schedule_destroy(qr_schedule *schedule);
  * take longer; QR_LATE. */
 QR_MUST_USE qr_status qr_schedule_outlook(const qr_schedule *schedule, uint64_t deadline_ns);
 
-/** QR_OVERLOADED: too many jobs, or too much work ahead for this deadline; QR_LATE: the deadline has
- * passed; QR_TOO_LONG: a job is empty or longer than its queue takes; QR_DRAINING; QR_INTERNAL: no
- * jobs. Anything but OK: nothing was taken, and finished() is not called. */
+/** QR_OVERLOADED: too many jobs, or too much work ahead for this deadline; QR_LATE: the deadline
+ * has passed; QR_TOO_LONG: a job is empty or longer than its queue takes; QR_DRAINING; QR_INTERNAL:
+ * no jobs. Anything but OK: nothing was taken, and finished() is not called. */
 QR_MUST_USE qr_status qr_schedule_submit(qr_schedule *schedule, qr_ticket *ticket);
 
 /** Ends a submitted ticket early, with QR_LATE or QR_GONE: jobs not yet started will not run. True:

@@ -67,8 +67,8 @@ void qr__queue_append(qr_schedule *schedule, qr_ticket *ticket);
 /** Gives up those jobs of the ticket that no batch took. */
 void qr__ticket_drop(qr_schedule *schedule, qr_ticket *ticket);
 
-/** Fills the worker's batch. False: there is nothing to run. Tickets that turn out late are dropped;
- * those of them that no batch holds are appended to *ended. */
+/** Fills the worker's batch. False: there is nothing to run. Tickets that turn out late are
+ * dropped; those of them that no batch holds are appended to *ended. */
 bool qr__batch_fill(qr__worker *worker, uint64_t now_ns, qr_link *ended);
 
 /** Whether there are tasks or jobs that nobody took yet. */

@@ -49,7 +49,8 @@ static void let_go(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
     atomic_fetch_sub(&schedule->tokens, worker->tokens);
 }
 
-/* Smoothed over about eight batches. Two workers at once may lose one's measure: it is one of many. */
+/* Smoothed over about eight batches. Two workers at once may lose one's measure: it is one of
+ * many. */
 static void measure(const qr__worker *worker, uint64_t took_ns) {
     qr_schedule *schedule = worker->schedule;
     uint64_t token = took_ns / worker->tokens, old = atomic_load(&schedule->token_ns);

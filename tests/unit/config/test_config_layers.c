@@ -5,7 +5,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "config/option.h"
 #include "config_fixture.h"
+
+/* The n-th of a CHOICE row's "a|b|c". */
+static const char *choice_name(qr_option option, size_t n) {
+    static char name[QR__OPTION_NAME_BYTES];
+    const char *at = qr__option_rows[option].values;
+    for (; n > 0 && *at != '\0'; n--) {
+        at += strcspn(at, "|");
+        at += *at == '|';
+    }
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(at, "|"), at);
+    return name;
+}
 
 Test(config, defaults_are_the_tables) {
     qr_config *config = load_config(NULL, (const char *[]){NULL});
@@ -15,15 +28,18 @@ Test(config, defaults_are_the_tables) {
 #define CHECK_FLAG(c, o, f)   cr_expect_eq(qr_config_flag(c, o), strcmp(f, "true") == 0)
 #define CHECK_TEXT(c, o, f)                                                                        \
     cr_expect_str_eq(qr_config_text(c, o) == NULL ? "" : qr_config_text(c, o), f)
-#define CHECK_CHOICE        CHECK_TEXT
-#define CHECK_LIST(c, o, f) cr_expect_eq(qr_config_list(c, o, &(const char *const *){NULL}), 0)
+#define CHECK_DEVICE CHECK_TEXT
+#define CHECK_CHOICE(c, o, f)                                                                      \
+    cr_expect_str_eq(choice_name(o, qr_config_choice(c, o)), f, "%s", qr_option_name(o))
+#define CHECK_THREADS(c, o, f) cr_expect_eq(qr_config_number(c, o), (size_t)qr_cores_available())
+#define CHECK_LIST(c, o, f)    cr_expect_eq(qr_config_list(c, o, &(const char *const *){NULL}), 0)
     QR_OPTION_LIST(QR_X)
 #undef QR_X
     qr_config_destroy(config);
 }
 
 Test(config, each_layer_wins_over_the_one_below) {
-    const char *yaml = "port: 11\nslow-ms: 11\nbudget-ms: 11\nlog-text: true\n";
+    const char *yaml = "port: 11\nslow-ms: 11\nbudget-ms: 11\nallow-remote: true\n";
     setenv("QUERENT_SLOW_MS", "22", 1);
     setenv("QUERENT_BUDGET_MS", "22", 1);
     qr_config *config = load_config(yaml, (const char *[]){"--budget-ms", "33", NULL});
@@ -31,7 +47,7 @@ Test(config, each_layer_wins_over_the_one_below) {
     cr_expect_eq(qr_config_number(config, QR_OPTION_PORT), 11);
     cr_expect_eq(qr_config_number(config, QR_OPTION_SLOW_MS), 22);
     cr_expect_eq(qr_config_number(config, QR_OPTION_BUDGET_MS), 33);
-    cr_expect(qr_config_flag(config, QR_OPTION_LOG_TEXT));
+    cr_expect(qr_config_flag(config, QR_OPTION_ALLOW_REMOTE));
     cr_expect_str_eq(qr_config_source(config, QR_OPTION_MAX_INPUTS), "default");
     cr_expect(strstr(qr_config_source(config, QR_OPTION_PORT), ": port") != NULL);
     cr_expect_str_eq(qr_config_source(config, QR_OPTION_SLOW_MS), "QUERENT_SLOW_MS");
@@ -40,17 +56,18 @@ Test(config, each_layer_wins_over_the_one_below) {
 }
 
 Test(config, both_forms_of_a_flag_and_the_last_one_wins) {
-    qr_config *config = load_config(
-        NULL, (const char *[]){"--port=1", "--log-text", "--port", "2", "--precision=f32", NULL});
+    qr_config *config = load_config(NULL, (const char *[]){"--port=1", "--allow-remote", "--port",
+                                                           "2", "--precision=f32", NULL});
     cr_expect_eq(qr_config_number(config, QR_OPTION_PORT), 2);
-    cr_expect(qr_config_flag(config, QR_OPTION_LOG_TEXT));
-    cr_expect_str_eq(qr_config_text(config, QR_OPTION_PRECISION), "f32");
+    cr_expect(qr_config_flag(config, QR_OPTION_ALLOW_REMOTE));
+    cr_expect_eq(qr_config_choice(config, QR_OPTION_PRECISION), 1);
     qr_config_destroy(config);
 }
 
 Test(config, a_flag_may_be_switched_off) {
-    qr_config *config = load_config("log-text: true\n", (const char *[]){"--log-text=false", NULL});
-    cr_expect_not(qr_config_flag(config, QR_OPTION_LOG_TEXT));
+    qr_config *config =
+        load_config("allow-remote: true\n", (const char *[]){"--allow-remote=false", NULL});
+    cr_expect_not(qr_config_flag(config, QR_OPTION_ALLOW_REMOTE));
     qr_config_destroy(config);
 }
 
@@ -109,7 +126,7 @@ Test(config, faults_in_flags_name_flag_value_and_bounds) {
                    (const char *[]){"--precision", "f3", NULL});
     expect_refusal(NULL, "must be one of auto|f32|bf16|int8",
                    (const char *[]){"--precision", "auto|f32", NULL});
-    expect_refusal(NULL, "must be true or false", (const char *[]){"--log-text=yes", NULL});
+    expect_refusal(NULL, "must be true or false", (const char *[]){"--allow-remote=yes", NULL});
     expect_refusal(NULL, "--port: needs a value", (const char *[]){"--port", NULL});
     expect_refusal(NULL, "stray: unexpected argument", (const char *[]){"stray", NULL});
     expect_refusal(NULL, "-p: unexpected argument", (const char *[]){"-p", "1", NULL});
@@ -129,6 +146,59 @@ Test(config, faults_in_the_environment_name_the_variable) {
     setenv("QUERENT_OPS_PORT", "tcp://10.0.0.1:80", 1);
     expect_refusal(NULL, "QUERENT_OPS_PORT=tcp://10.0.0.1:80: must be a whole number",
                    (const char *[]){NULL});
+}
+
+Test(config, an_old_name_is_refused_with_the_new_one) {
+    expect_refusal(NULL, "--drain-delay: is now --drain-delay-ms",
+                   (const char *[]){"--drain-delay", "5", NULL});
+    expect_refusal(NULL, "--drain-timeout: is now --drain-timeout-ms",
+                   (const char *[]){"--drain-timeout=5", NULL});
+    expect_refusal("port: 1\ndrain-timeout: 5\n", ":2: drain-timeout: is now drain-timeout-ms",
+                   (const char *[]){NULL});
+    setenv("QUERENT_DRAIN_DELAY", "", 1);
+    qr_config_destroy(load_config(NULL, (const char *[]){NULL}));
+    setenv("QUERENT_DRAIN_DELAY", "5", 1);
+    expect_refusal(NULL, "QUERENT_DRAIN_DELAY: is now QUERENT_DRAIN_DELAY_MS",
+                   (const char *[]){NULL});
+}
+
+/* The users of a choice cast its place to their enum. */
+Test(config, choices_have_the_order_of_the_logs_enums) {
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    static const qr_log_level expected[] = {QR_LOG_DEBUG, QR_LOG_INFO, QR_LOG_WARN, QR_LOG_ERROR};
+    qr_option_value value;
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        cr_assert_eq(qr_option_parse(QR_OPTION_LOG_LEVEL, levels[i], &value, NULL), QR_OK);
+        cr_expect_eq(value.choice, expected[i]);
+    }
+    cr_assert_eq(qr_option_parse(QR_OPTION_LOG_FORMAT, "text", &value, NULL), QR_OK);
+    cr_expect_eq(value.choice, QR_LOG_AS_TEXT);
+    cr_assert_eq(qr_option_parse(QR_OPTION_LOG_FORMAT, "json", &value, NULL), QR_OK);
+    cr_expect_eq(value.choice, QR_LOG_AS_JSON);
+}
+
+Test(config, devices_are_well_formed) {
+    static const char *const good[] = {"auto",   "cpu",    "cpu:avx2", "cuda",
+                                       "cuda:0", "cuda:7", "cuda:255"};
+    static const char *const bad[] = {
+        "", "gpu", "CPU", "cpu:", "cuda:", "cuda:x", "cuda:-1", "cuda:256", "cuda0", "auto "};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        qr_config *config = load_config(NULL, (const char *[]){"--device", good[i], NULL});
+        cr_expect_str_eq(qr_config_text(config, QR_OPTION_DEVICE), good[i]);
+        qr_config_destroy(config);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        expect_refusal(NULL, ": must be one of cpu[:ISA]|cuda[:N]|auto",
+                       (const char *[]){"--device", bad[i], NULL});
+}
+
+Test(config, no_threads_asked_for_are_one_a_core) {
+    qr_config *config = load_config("threads: 3\n", (const char *[]){NULL});
+    cr_expect_eq(qr_config_number(config, QR_OPTION_THREADS), 3);
+    qr_config_destroy(config);
+    config = load_config("threads: 3\n", (const char *[]){"--threads=0", NULL});
+    cr_expect_eq(qr_config_number(config, QR_OPTION_THREADS), (size_t)qr_cores_available());
+    qr_config_destroy(config);
 }
 
 Test(config, a_list_has_a_bound) {

@@ -19,7 +19,7 @@ Test(config_yaml, styles_of_yaml) {
     qr_config *config = load_config("{port: \"7\", 'slow-ms': 8,\n log-level: debug}", no_flags);
     cr_expect_eq(qr_config_number(config, QR_OPTION_PORT), 7);
     cr_expect_eq(qr_config_number(config, QR_OPTION_SLOW_MS), 8);
-    cr_expect_str_eq(qr_config_text(config, QR_OPTION_LOG_LEVEL), "debug");
+    cr_expect_eq(qr_config_choice(config, QR_OPTION_LOG_LEVEL), QR_LOG_DEBUG);
     qr_config_destroy(config);
 }
 
@@ -51,7 +51,8 @@ Test(config_yaml, faults_name_file_line_and_key) {
     expect_refusal("port: 1\n---\nport: 2\n", "more than one YAML document", no_flags);
     expect_refusal("config: other.yaml\n", ":1: config: a file cannot name another", no_flags);
     expect_refusal("port: &p 1\nops-port: *p\n", "ops-port", no_flags);
-    expect_refusal("log-text: maybe\n", ":1: log-text: maybe: must be true or false", no_flags);
+    expect_refusal("allow-remote: maybe\n", ":1: allow-remote: maybe: must be true or false",
+                   no_flags);
     expect_refusal("port:\n", ":1: port: : must be a whole number", no_flags);
 }
 
@@ -106,10 +107,10 @@ Test(config_yaml, random_bytes) {
 
 Test(config_yaml, random_pieces_of_yaml) {
     static const char *const pieces[] = {
-        "port", "model", "host",   ": ",    "\n",       "- ",   "[",      "]",
-        "{",    "}",     "\"",     "'",     "8080",     "a",    ",",      "#",
-        "&x",   "*x",    "!!int ", "---\n", "? ",       "|\n",  ">",      "  ",
-        "~",    "%",     "\\x00",  "\t",    "log-text", "true", "x: y\n", "port: 1\n"};
+        "port", "model", "host",   ": ",    "\n",           "- ",   "[",      "]",
+        "{",    "}",     "\"",     "'",     "8080",         "a",    ",",      "#",
+        "&x",   "*x",    "!!int ", "---\n", "? ",           "|\n",  ">",      "  ",
+        "~",    "%",     "\\x00",  "\t",    "allow-remote", "true", "x: y\n", "port: 1\n"};
     uint64_t state = 0x9E3779B97F4A7C15;
     size_t taken = 0;
     for (int round = 0; round < 6000; round++) {
@@ -125,7 +126,7 @@ Test(config_yaml, random_pieces_of_yaml) {
 
 Test(config_yaml, mutated_files) {
     static const char base[] = "# a good file\nmodel:\n  - minilm=/models/minilm\n  - "
-                               "/models/squad\nport: 9090\nlog-text: false\n"
+                               "/models/squad\nport: 9090\nallow-remote: false\n"
                                "precision: int8\nhost: 127.0.0.1\n";
     uint64_t state = 0xD1B54A32D192ED03;
     size_t taken = 0;

@@ -2,6 +2,7 @@
 #include "forward_fixture.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "engine/cpu/kernels/gemm.h"
 #include "engine/cpu/kernels/isa.h"
@@ -9,41 +10,53 @@
 const char *const *forward_isas(void) {
     static const char *names[QR_ISA_COUNT + 1];
     size_t count = 0;
-    for (qr_isa isa = QR_ISA_REF; isa < QR_ISA_COUNT; isa++)
-        if (qr_isa_available(isa))
-            names[count++] = qr_isa_name(isa);
+    for (qr__isa isa = QR_ISA_REF; isa < QR_ISA_COUNT; isa++)
+        if (qr__isa_available(isa))
+            names[count++] = qr__isa_name(isa);
     names[count] = NULL;
     return names;
 }
 
 bool forward_has(const char *isa, qr_precision precision) {
-    qr_isa chosen;
-    cr_assert_eq(qr_isa_choose(isa, &chosen, NULL), QR_OK);
-    return qr_gemm_find(precision, chosen) != NULL;
+    qr__isa chosen;
+    cr_assert_eq(qr__isa_choose(isa, &chosen, NULL), QR_OK);
+    return qr__gemm_find(precision, chosen) != NULL;
+}
+
+qr_status forward_create(const char *dir, const qr_engine_options *options, qr_engine **out,
+                         qr_error *error) {
+    qr_model *model = NULL;
+    qr_status status = qr_model_open(dir, &model, error);
+    if (status == QR_OK)
+        status = qr_engine_create(model, options, out, error);
+    qr_model_close(model);
+    return status;
 }
 
 qr_engine *forward_load(const char *dir, qr_precision precision, const char *isa) {
     qr_engine *engine = NULL;
     qr_error error = {0};
-    qr_engine_options options = {.precision = precision, .isa = isa};
-    cr_assert_eq(qr_engine_load(dir, &options, &engine, &error), QR_OK, "%s", error.message);
+    char device[64];
+    snprintf(device, sizeof device, "cpu:%s", isa == NULL ? "" : isa);
+    qr_engine_options options = {.precision = precision, .device = isa == NULL ? NULL : device};
+    cr_assert_eq(forward_create(dir, &options, &engine, &error), QR_OK, "%s", error.message);
     return engine;
 }
 
-qr_team *forward_team(int members) {
-    qr_team *team = NULL;
+qr_pool *forward_pool(int members) {
+    qr_pool *pool = NULL;
     if (members > 1) {
-        cr_assert_eq(qr_team_create(members, &team), QR_OK);
-        cr_assert_eq(qr_team_start_helpers(team), QR_OK);
+        cr_assert_eq(qr_pool_create(members, &pool), QR_OK);
+        cr_assert_eq(qr_pool_start_helpers(pool), QR_OK);
     }
-    return team;
+    return pool;
 }
 
-qr_context *forward_context(const qr_engine *engine, qr_team *team) {
+qr_context *forward_context(const qr_engine *engine, qr_pool *pool) {
     qr_context *context = NULL;
     qr_error error = {0};
-    cr_assert_eq(qr_context_create(engine, team, 512, 64, &context, &error), QR_OK, "%s",
-                 error.message);
+    const qr_context_options options = {.tokens_max = 512, .sequences_max = 64, .pool = pool};
+    cr_assert_eq(qr_context_create(engine, &options, &context, &error), QR_OK, "%s", error.message);
     return context;
 }
 

@@ -1,4 +1,4 @@
-/* tests: engines over the random models of model_maker.h, teams, and ragged batches. */
+/* tests: engines over the random models of model_maker.h, pools, and ragged batches. */
 #ifndef QR_TESTS_FORWARD_FIXTURE_H
 #define QR_TESTS_FORWARD_FIXTURE_H
 
@@ -11,14 +11,18 @@ const char *const *forward_isas(void);
 /** False where `isa` has no kernel for `precision`. */
 bool forward_has(const char *isa, qr_precision precision);
 
-/** Loads or fails the test. */
+/** Opens the model in `dir` and makes an engine of it. */
+qr_status forward_create(const char *dir, const qr_engine_options *options, qr_engine **out,
+                         qr_error *error);
+
+/** The same for one precision and instruction set (NULL: the best), or the test fails. */
 qr_engine *forward_load(const char *dir, qr_precision precision, const char *isa);
 
 /** `members` - 1 helpers; NULL for one member. */
-qr_team *forward_team(int members);
+qr_pool *forward_pool(int members);
 
 /** A context for 512 tokens and 64 sequences. */
-qr_context *forward_context(const qr_engine *engine, qr_team *team);
+qr_context *forward_context(const qr_engine *engine, qr_pool *pool);
 
 struct forward_batch {
     int32_t ids[512];

@@ -246,3 +246,12 @@ void make_model(const char *dir, const struct model_options *options) {
     qr_buf_deinit(&m.header);
     qr_buf_deinit(&m.data);
 }
+
+qr_status read_model(const char *dir, qr_bert **out, qr_error *error) {
+    qr_model *model = NULL;
+    qr_status status = qr_model_open(dir, &model, error);
+    if (status == QR_OK)
+        status = qr_bert_read(model, out, error);
+    qr_model_close(model);
+    return status;
+}

@@ -3,7 +3,7 @@
 #ifndef QR_TESTS_MODEL_MAKER_H
 #define QR_TESTS_MODEL_MAKER_H
 
-#include "base/base.h"
+#include "engine/model/model.h"
 
 struct model_options {
     bool distilbert;
@@ -29,6 +29,9 @@ void temp_dir_remove(const char *dir);
 /** Writes config.json, model.safetensors and, with pooling, modules.json and 1_Pooling/config.json.
  */
 void make_model(const char *dir, const struct model_options *options);
+
+/** Opens the model in `dir` and reads its weights. */
+qr_status read_model(const char *dir, qr_bert **out, qr_error *error);
 
 /** Writes dir/name. */
 void write_file(const char *dir, const char *name, const void *data, size_t len);

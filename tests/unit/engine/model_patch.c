@@ -69,14 +69,14 @@ char *read_header(const char *dir, size_t *header_bytes, size_t *data_bytes) {
 qr_bert *load_good(const char *dir) {
     qr_bert *bert = NULL;
     qr_error error = {0};
-    cr_assert_eq(qr_bert_load(dir, &bert, &error), QR_OK, "%s", error.message);
+    cr_assert_eq(read_model(dir, &bert, &error), QR_OK, "%s", error.message);
     return bert;
 }
 
 void load_refused(const char *dir, const char *const texts[3]) {
     qr_bert *bert = NULL;
     qr_error error = {0};
-    qr_status status = qr_bert_load(dir, &bert, &error);
+    qr_status status = read_model(dir, &bert, &error);
     cr_assert(status == QR_BAD_MODEL || status == QR_IO || status == QR_TOO_LARGE, "status %s: %s",
               qr_status_name(status), error.message);
     cr_assert_eq(error.status, status);

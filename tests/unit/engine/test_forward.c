@@ -34,11 +34,11 @@ static void compare(const struct golden_model *model, const char *path, const ch
     struct golden golden;
     golden_load(model->name, &golden);
     qr_engine *engine = forward_load(path, QR_PRECISION_F32, isa);
-    qr_team *team = forward_team(members);
+    qr_pool *pool = forward_pool(members);
     qr_context *context = NULL;
-    cr_assert_eq(
-        qr_context_create(engine, team, golden.tokens, golden.batch.sequences, &context, NULL),
-        QR_OK);
+    const qr_context_options options = {
+        .tokens_max = golden.tokens, .sequences_max = golden.batch.sequences, .pool = pool};
+    cr_assert_eq(qr_context_create(engine, &options, &context, NULL), QR_OK);
     for (int i = 0; i < 4; i++) {
         const float *out = NULL;
         if (golden.outputs[i].numbers == NULL)
@@ -49,7 +49,7 @@ static void compare(const struct golden_model *model, const char *path, const ch
                       members, difference);
     }
     qr_context_destroy(context);
-    qr_team_destroy(team);
+    qr_pool_destroy(pool);
     qr_engine_destroy(engine);
     golden_deinit(&golden);
 }
@@ -82,11 +82,11 @@ Test(forward, bf16_and_int8_are_near_the_reference) {
     static const double least[] = {[QR_PRECISION_BF16] = 0.9999, [QR_PRECISION_INT8] = 0.999};
     make_model(dir, &embedder);
     qr_bert *bert = NULL;
-    cr_assert_eq(qr_bert_load(dir, &bert, NULL), QR_OK);
+    cr_assert_eq(read_model(dir, &bert, NULL), QR_OK);
     struct forward_batch batch;
     forward_draw(&batch, &bert->info, (size_t[]){9, 1, 33, 128, 2, 0}, 3);
     float expected[5 * 64];
-    cr_assert_eq(qr_ref_forward(bert, &batch.batch, QR_OUTPUT_POOLED, expected, NULL), QR_OK);
+    cr_assert_eq(qr__ref_forward(bert, &batch.batch, QR_OUTPUT_POOLED, expected, NULL), QR_OK);
     for (qr_precision p = QR_PRECISION_BF16; p <= QR_PRECISION_INT8; p++) {
         for (const char *const *isa = forward_isas(); *isa != NULL; isa++) {
             if (!forward_has(*isa, p))
@@ -119,8 +119,8 @@ Test(forward, the_cls_shortcut_changes_no_bit) {
                 continue;
             for (int members = 1; members <= 2; members++) {
                 qr_engine *engine = forward_load(dir, p, *isa);
-                qr_team *team = forward_team(members);
-                qr_context *context = forward_context(engine, team);
+                qr_pool *pool = forward_pool(members);
+                qr_context *context = forward_context(engine, pool);
                 struct forward_batch batch;
                 forward_draw(&batch, qr_engine_model(engine), (size_t[]){7, 1, 40, 16, 0}, 4);
                 const float *out = NULL;
@@ -134,7 +134,7 @@ Test(forward, the_cls_shortcut_changes_no_bit) {
                 cr_assert(memcmp(first, out, sizeof first) == 0, "%s on %s", qr_precision_name(p),
                           *isa);
                 qr_context_destroy(context);
-                qr_team_destroy(team);
+                qr_pool_destroy(pool);
                 qr_engine_destroy(engine);
             }
         }
@@ -149,8 +149,8 @@ Test(forward, allocates_nothing) {
         if (!forward_has(NULL, p))
             continue;
         qr_engine *engine = forward_load(dir, p, NULL);
-        qr_team *team = forward_team(3);
-        qr_context *context = forward_context(engine, team);
+        qr_pool *pool = forward_pool(3);
+        qr_context *context = forward_context(engine, pool);
         struct forward_batch batch;
         const float *out = NULL;
         malloc_trap_start();
@@ -164,7 +164,7 @@ Test(forward, allocates_nothing) {
             cr_assert_eq(malloc_trap_stop(), 0, "%s, %zu tokens", qr_precision_name(p), S);
         }
         qr_context_destroy(context);
-        qr_team_destroy(team);
+        qr_pool_destroy(pool);
         qr_engine_destroy(engine);
     }
 }
@@ -173,9 +173,12 @@ Test(forward, refuses_what_it_cannot_run) {
     make_model(dir, &embedder);
     qr_engine *engine = forward_load(dir, QR_PRECISION_F32, NULL);
     qr_context *context = NULL;
-    cr_assert_eq(qr_context_create(engine, NULL, 0, 1, &context, NULL), QR_BAD_OPTION);
-    cr_assert_eq(qr_context_create(engine, NULL, 1, 0, &context, NULL), QR_BAD_OPTION);
-    cr_assert_eq(qr_context_create(engine, NULL, 200, 2, &context, NULL), QR_OK);
+    qr_context_options options = {.sequences_max = 1};
+    cr_assert_eq(qr_context_create(engine, &options, &context, NULL), QR_BAD_OPTION);
+    options = (qr_context_options){.tokens_max = 1};
+    cr_assert_eq(qr_context_create(engine, &options, &context, NULL), QR_BAD_OPTION);
+    options = (qr_context_options){.tokens_max = 200, .sequences_max = 2};
+    cr_assert_eq(qr_context_create(engine, &options, &context, NULL), QR_OK);
     const float *out = NULL;
     int32_t ids[256] = {0};
     uint8_t types[256] = {0};
@@ -224,17 +227,34 @@ Test(forward, an_isa_by_name) {
     make_model(dir, &embedder);
     qr_engine *engine = NULL;
     qr_error error = {0};
-    qr_engine_options options = {.precision = QR_PRECISION_F32, .isa = "sse9"};
-    cr_assert_eq(qr_engine_load(dir, &options, &engine, &error), QR_BAD_OPTION);
+    qr_engine_options options = {.precision = QR_PRECISION_F32, .device = "cpu:sse9"};
+    cr_assert_eq(forward_create(dir, &options, &engine, &error), QR_BAD_OPTION);
     cr_assert(strstr(error.message, "sse9") != NULL && strstr(error.message, "avx2") != NULL);
-    options.isa = NULL;
+    options.device = "cpu";
     cr_assert_eq(setenv("QUERENT_ISA", "ref", 1), 0);
-    cr_assert_eq(qr_engine_load(dir, &options, &engine, &error), QR_OK);
-    cr_assert_str_eq(qr_engine_plan(engine)->isa, "ref");
+    cr_assert_eq(forward_create(dir, &options, &engine, &error), QR_OK);
+    cr_assert_str_eq(qr_engine_plan(engine)->device, "cpu");
+    cr_assert_str_eq(qr_engine_plan(engine)->target, "ref");
     qr_engine_destroy(engine);
     options.precision = QR_PRECISION_INT8;
-    cr_assert_eq(qr_engine_load(dir, &options, &engine, &error), QR_BAD_OPTION);
+    cr_assert_eq(forward_create(dir, &options, &engine, &error), QR_BAD_OPTION);
     cr_assert(strstr(error.message, "int8") != NULL, "%s", error.message);
+}
+
+Test(forward, devices_by_name) {
+    static const char *const good[] = {"auto", "cpu", "cpu:ref"};
+    static const struct {
+        const char *name, *part; /* of the message */
+    } bad[] = {{"", "no such device"},      {"gpu", "no such device"}, {"cpu:", "no such device"},
+               {"cpu:sse9", "cpu:sse9"},    {"cuda", "no GPU part"},   {"cuda:0", "no GPU part"},
+               {"cudax", "no such device"}, {"CPU", "no such device"}};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        cr_expect_eq(qr_device_check(good[i], NULL), QR_OK, "%s", good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        qr_error error = {0};
+        cr_expect_eq(qr_device_check(bad[i].name, &error), QR_BAD_OPTION, "%s", bad[i].name);
+        cr_expect(strstr(error.message, bad[i].part) != NULL, "%s: %s", bad[i].name, error.message);
+    }
 }
 
 Test(forward, precisions_have_names) {

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/plan/plan.h"
+#include "engine/backend.h"
+#include "engine/plan/choose.h"
 
 enum { LAYERS = 6, MATRICES = LAYERS * QR_MATRICES_A_LAYER, TEXTS = 12, WIDTH = MATRICES + 2 };
 
@@ -52,9 +53,9 @@ static qr_status run(void *user, size_t sequences, const float **out, qr_error *
 static uint32_t starts[TEXTS + 1];
 static qr_batch batch;
 static struct fake fake;
-static qr_plan_search search;
+static qr__search search;
 static uint8_t fallback[LAYERS];
-static qr_plan_choice choice;
+static qr__choice choice;
 static qr_error error;
 
 static void set_up(double int8_error) {
@@ -66,13 +67,15 @@ static void set_up(double int8_error) {
         fake.int8[m] = int8_error;
         fake.bf16[m] = 1e-4;
     }
-    search = (qr_plan_search){.probes = {&batch, QR_HEAD_NONE, WIDTH},
-                              .layers = LAYERS,
-                              .has_int8 = true,
-                              .has_bf16 = true,
-                              .user = &fake,
-                              .build = build,
-                              .run = run};
+    search = (qr__search){.probes = {&batch, QR_HEAD_NONE, WIDTH},
+                          .layers = LAYERS,
+                          .has_int8 = true,
+                          .has_bf16 = true,
+                          .has_fallback = true,
+                          .trials_max = MATRICES,
+                          .user = &fake,
+                          .build = build,
+                          .run = run};
     memset(fallback, 0xff, sizeof fallback);
 }
 
@@ -89,7 +92,7 @@ static void check_choice(qr_precision precision, size_t fallbacks) {
 }
 
 static void choose(qr_precision asked) {
-    cr_assert_eq(qr_plan_choose(&search, asked, fallback, &choice, &error), QR_OK);
+    cr_assert_eq(qr__choose(&search, asked, fallback, &choice, &error), QR_OK);
 }
 
 Test(gate_choose, auto_takes_int8_when_it_passes) {
@@ -183,15 +186,41 @@ Test(gate_choose, what_is_asked_for_by_name_is_taken_and_judged) {
     cr_assert_eq(fake.runs, 0);
 }
 
-Test(gate_choose, without_time_the_usual_culprit_is_found_still) {
+Test(gate_choose, without_trials_the_usual_culprit_is_found_still) {
     set_up(.002);
     fake.int8[MATRICES - 1] =
         .3; /* the last layer's second feed-forward matrix is the first to be tried */
-    search.budget_ms = 1e-9;
+    search.trials_max = 0;
     choose(QR_PRECISION_AUTO);
     check_choice(QR_PRECISION_INT8, 1);
     cr_assert_eq(fallback[LAYERS - 1], 8);
-    cr_assert_leq(fake.partial_runs, 1);
+    cr_assert_eq(fake.partial_runs, 1);
+}
+
+Test(gate_choose, no_more_trials_than_allowed) {
+    for (size_t most = 1; most < MATRICES; most += 4) {
+        set_up(.005);
+        fake.int8[MATRICES - 1] = .5;
+        search.trials_max = most;
+        choose(QR_PRECISION_AUTO);
+        check_choice(QR_PRECISION_INT8, 1);
+        cr_assert_eq(fake.partial_runs, (int)most + 1);
+    }
+}
+
+Test(gate_choose, without_bf16_nothing_falls_back) {
+    set_up(.005);
+    fake.int8[10] = .5;
+    search.has_bf16 = search.has_fallback = false;
+    choose(QR_PRECISION_AUTO);
+    check_choice(QR_PRECISION_F32, 0);
+    cr_assert_eq(fake.partial_runs, 0);
+    set_up(.005);
+    fake.int8[10] = .5;
+    search.has_bf16 = search.has_fallback = false;
+    choose(QR_PRECISION_INT8);
+    check_choice(QR_PRECISION_INT8, 0);
+    cr_assert_not(choice.passed);
 }
 
 Test(gate_choose, a_failing_build_ends_the_search) {
@@ -199,7 +228,7 @@ Test(gate_choose, a_failing_build_ends_the_search) {
         set_up(.005);
         fake.int8[10] = .5;
         fake.fail_at = at;
-        qr_status status = qr_plan_choose(&search, QR_PRECISION_AUTO, fallback, &choice, &error);
+        qr_status status = qr__choose(&search, QR_PRECISION_AUTO, fallback, &choice, &error);
         cr_assert_eq(status, fake.builds >= at ? QR_NO_MEMORY : QR_OK, "build %d", at);
         cr_assert_leq(fake.builds, at > fake.builds ? 40 : at);
     }

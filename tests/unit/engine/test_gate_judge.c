@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/plan/plan.h"
+#include "engine/plan/gate.h"
 
 /* A vector at a known cosine to [1, 0]. */
 static void at_cosine(double cosine, float out[2]) {
@@ -11,7 +11,7 @@ static void at_cosine(double cosine, float out[2]) {
     out[1] = (float)(3 * sqrt(1 - cosine * cosine));
 }
 
-static qr_gate_verdict judge_cosines(const double *cosines, size_t count) {
+static qr__gate_verdict judge_cosines(const double *cosines, size_t count) {
     static uint32_t starts[65];
     float expected[128];
     float actual[128];
@@ -21,12 +21,12 @@ static qr_gate_verdict judge_cosines(const double *cosines, size_t count) {
         at_cosine(cosines[i], actual + 2 * i);
     }
     qr_batch batch = {NULL, NULL, starts, count};
-    qr_gate_probes probes = {&batch, QR_HEAD_NONE, 2};
-    return qr_gate_judge(&probes, expected, actual);
+    qr__gate_probes probes = {&batch, QR_HEAD_NONE, 2};
+    return qr__gate_judge(&probes, expected, actual);
 }
 
 Test(gate_vectors, equal_passes_whatever_the_length) {
-    qr_gate_verdict verdict = judge_cosines((double[]){1, 1, 1}, 3);
+    qr__gate_verdict verdict = judge_cosines((double[]){1, 1, 1}, 3);
     cr_assert(verdict.passed);
     cr_assert_float_eq(verdict.mean, 1, 1e-6);
     cr_assert_float_eq(verdict.distance, 0, 1e-6);
@@ -34,7 +34,7 @@ Test(gate_vectors, equal_passes_whatever_the_length) {
 
 Test(gate_vectors, mean_threshold) {
     cr_assert(judge_cosines((double[]){.9986, .9986}, 2).passed);
-    qr_gate_verdict verdict = judge_cosines((double[]){.9984, .9984}, 2);
+    qr__gate_verdict verdict = judge_cosines((double[]){.9984, .9984}, 2);
     cr_assert_not(verdict.passed);
     cr_assert_float_eq(verdict.mean, .9984, 1e-5);
     cr_assert_str_eq(verdict.reason, "mean cosine 0.99840, worst 0.99840");
@@ -42,9 +42,9 @@ Test(gate_vectors, mean_threshold) {
 
 Test(gate_vectors, worst_threshold) {
     cr_assert(judge_cosines((double[]){1, 1, 1, .9971}, 4).passed);
-    qr_gate_verdict verdict = judge_cosines((double[]){1, 1, 1, .9969}, 4);
+    qr__gate_verdict verdict = judge_cosines((double[]){1, 1, 1, .9969}, 4);
     cr_assert_not(verdict.passed);
-    cr_assert_geq(verdict.mean, QR_GATE_COSINE_MEAN);
+    cr_assert_geq(verdict.mean, QR__GATE_COSINE_MEAN);
     cr_assert_float_eq(verdict.worst, .9969, 1e-5);
 }
 
@@ -56,15 +56,15 @@ Test(gate_vectors, distance_falls_with_every_improvement) {
 Test(gate_vectors, zero_and_non_finite_never_pass) {
     const uint32_t starts[] = {0, 1};
     qr_batch batch = {NULL, NULL, starts, 1};
-    qr_gate_probes probes = {&batch, QR_HEAD_NONE, 2};
+    qr__gate_probes probes = {&batch, QR_HEAD_NONE, 2};
     const float good[] = {1, 2};
     const float zero[] = {0, 0};
-    cr_assert_not(qr_gate_judge(&probes, good, zero).passed);
-    cr_assert(qr_gate_judge(&probes, zero, zero).passed);
-    cr_assert_not(qr_gate_judge(&probes, good, (float[]){1, NAN}).passed);
-    cr_assert_not(qr_gate_judge(&probes, good, (float[]){1, INFINITY}).passed);
-    cr_assert_not(qr_gate_judge(&probes, (float[]){NAN, 1}, good).passed);
-    cr_assert(isinf(qr_gate_judge(&probes, good, (float[]){1, NAN}).distance));
+    cr_assert_not(qr__gate_judge(&probes, good, zero).passed);
+    cr_assert(qr__gate_judge(&probes, zero, zero).passed);
+    cr_assert_not(qr__gate_judge(&probes, good, (float[]){1, NAN}).passed);
+    cr_assert_not(qr__gate_judge(&probes, good, (float[]){1, INFINITY}).passed);
+    cr_assert_not(qr__gate_judge(&probes, (float[]){NAN, 1}, good).passed);
+    cr_assert(isinf(qr__gate_judge(&probes, good, (float[]){1, NAN}).distance));
 }
 
 /* Sequences of 50 tokens: 5 of question, 44 of context, [SEP]; expected answer: tokens 10..19. */
@@ -75,7 +75,7 @@ struct spans {
     float expected[TEXTS_MAX * LENGTH * 2];
     float actual[TEXTS_MAX * LENGTH * 2];
     qr_batch batch;
-    qr_gate_probes probes;
+    qr__gate_probes probes;
 };
 
 static void put_answer(float *logits, size_t text, size_t first, size_t last) {
@@ -94,58 +94,58 @@ static void init_spans(struct spans *s, size_t texts) {
         put_answer(s->actual, b, 10, 19);
     }
     s->batch = (qr_batch){NULL, s->types, s->starts, texts};
-    s->probes = (qr_gate_probes){&s->batch, QR_HEAD_SPAN, 0};
+    s->probes = (qr__gate_probes){&s->batch, QR_HEAD_SPAN, 0};
 }
 
 Test(gate_spans, overlap_is_counted_in_tokens) {
     static struct spans s;
     init_spans(&s, 1);
-    cr_assert(qr_gate_judge(&s.probes, s.expected, s.actual).passed);
+    cr_assert(qr__gate_judge(&s.probes, s.expected, s.actual).passed);
     put_answer(s.actual, 0, 10, 14); /* 5 common of 10 and 5: 2*5/15 */
-    qr_gate_verdict verdict = qr_gate_judge(&s.probes, s.expected, s.actual);
+    qr__gate_verdict verdict = qr__gate_judge(&s.probes, s.expected, s.actual);
     cr_assert_float_eq(verdict.mean, 2.0 / 3, 1e-9);
     cr_assert_not(verdict.passed);
     cr_assert_gt(verdict.distance, 0);
     put_answer(s.actual, 0, 30, 35);
-    cr_assert_eq(qr_gate_judge(&s.probes, s.expected, s.actual).mean, 0);
+    cr_assert_eq(qr__gate_judge(&s.probes, s.expected, s.actual).mean, 0);
 }
 
 Test(gate_spans, mean_threshold) {
     static struct spans s;
     init_spans(&s, 60);
     put_answer(s.actual, 7, 30, 31);
-    qr_gate_verdict verdict = qr_gate_judge(&s.probes, s.expected, s.actual);
+    qr__gate_verdict verdict = qr__gate_judge(&s.probes, s.expected, s.actual);
     cr_assert_float_eq(verdict.mean, 59.0 / 60, 1e-9);
     cr_assert(verdict.passed); /* .983 */
     cr_assert_eq(verdict.worst, 0);
     put_answer(s.actual, 8, 30, 31);
-    cr_assert_not(qr_gate_judge(&s.probes, s.expected, s.actual).passed); /* .967 */
+    cr_assert_not(qr__gate_judge(&s.probes, s.expected, s.actual).passed); /* .967 */
 }
 
 Test(gate_spans, question_separator_and_long_answers_do_not_count) {
     static struct spans s;
     init_spans(&s, 1);
-    s.actual[2 * 2] = 50;                               /* a start in the question */
-    s.actual[(LENGTH - 1) * 2 + 1] = 50;                /* an end at [SEP] */
-    s.actual[(10 + QR_GATE_ANSWER_MAX) * 2 + 1] = 4.9f; /* one token too long from token 10 */
-    cr_assert_eq(qr_gate_judge(&s.probes, s.expected, s.actual).mean, 1);
+    s.actual[2 * 2] = 50;                                /* a start in the question */
+    s.actual[(LENGTH - 1) * 2 + 1] = 50;                 /* an end at [SEP] */
+    s.actual[(10 + QR__GATE_ANSWER_MAX) * 2 + 1] = 4.9f; /* one token too long from token 10 */
+    cr_assert_eq(qr__gate_judge(&s.probes, s.expected, s.actual).mean, 1);
 }
 
-static qr_gate_verdict judge_labels(size_t labels, size_t texts, const float *expected,
-                                    const float *actual) {
+static qr__gate_verdict judge_labels(size_t labels, size_t texts, const float *expected,
+                                     const float *actual) {
     static uint32_t starts[101];
     for (size_t i = 0; i < texts; i++)
         starts[i + 1] = (uint32_t)i + 1;
     qr_batch batch = {NULL, NULL, starts, texts};
-    qr_gate_probes probes = {&batch, QR_HEAD_LABELS, labels};
-    return qr_gate_judge(&probes, expected, actual);
+    qr__gate_probes probes = {&batch, QR_HEAD_LABELS, labels};
+    return qr__gate_judge(&probes, expected, actual);
 }
 
 Test(gate_labels, probability_threshold) {
     const float expected[] = {0, 0, 0};
     /* softmax of (d, 0, 0): 1/3 + about 2/9 d */
     cr_assert(judge_labels(3, 1, expected, (float[]){.085f, 0, 0}).passed);
-    qr_gate_verdict verdict = judge_labels(3, 1, expected, (float[]){.095f, 0, 0});
+    qr__gate_verdict verdict = judge_labels(3, 1, expected, (float[]){.095f, 0, 0});
     cr_assert_not(verdict.passed);
     cr_assert_gt(verdict.worst, .02);
     cr_assert_lt(verdict.worst, .022);
@@ -153,7 +153,7 @@ Test(gate_labels, probability_threshold) {
 
 Test(gate_labels, a_common_shift_changes_nothing) {
     const float expected[] = {900, 901};
-    qr_gate_verdict verdict = judge_labels(2, 1, expected, (float[]){-3, -2});
+    qr__gate_verdict verdict = judge_labels(2, 1, expected, (float[]){-3, -2});
     cr_assert(verdict.passed);
     cr_assert_float_eq(verdict.worst, 0, 1e-9);
 }
@@ -167,7 +167,7 @@ Test(gate_labels, same_label_threshold) {
         if (i >= 2)
             memcpy(actual + 2 * i, expected + 2 * i, 2 * sizeof(float));
     }
-    qr_gate_verdict verdict = judge_labels(2, 100, expected, actual);
+    qr__gate_verdict verdict = judge_labels(2, 100, expected, actual);
     cr_assert(verdict.passed);
     cr_assert_float_eq(verdict.mean, .98, 1e-9);
     actual[4] = 0;

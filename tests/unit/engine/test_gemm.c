@@ -41,8 +41,8 @@ static uint16_t to_bf16(float f) { /* nearest even */
 /* A problem with everything that a kernel reads; exact sizes, so that AddressSanitizer sees one
  * byte too far. */
 typedef struct problem {
-    const qr_gemm_kernel *kernel;
-    qr_gemm_shape shape;
+    const qr__gemm_kernel *kernel;
+    qr__gemm_shape shape;
     size_t rows;
     float *x, *w, *bias;
     void *operand, *panels;
@@ -75,9 +75,17 @@ static void widen_weights(problem *p) {
     }
 }
 
-static void problem_init(problem *p, const qr_gemm_kernel *kernel, size_t rows, size_t K,
+static void pack_problem(const problem *p) {
+    const size_t K = p->shape.K;
+    const qr__matrix_rows rows = {
+        .weights = p->w, .stride = K, .rows = p->shape.N, .bias = p->bias, .scale = 1};
+    const qr__matrix_source source = {.blocks = &rows, .blocks_len = 1, .in = K};
+    qr__matrix_pack_panels(p->kernel, &p->shape, &source, p->panels);
+}
+
+static void problem_init(problem *p, const qr__gemm_kernel *kernel, size_t rows, size_t K,
                          size_t N) {
-    *p = (problem){.kernel = kernel, .rows = rows, .shape = qr_gemm_shape_of(kernel, K, N)};
+    *p = (problem){.kernel = kernel, .rows = rows, .shape = qr__gemm_shape_of(kernel, K, N)};
     p->x = noises(rows * K);
     p->w = noises(N * K);
     p->bias = noises(N);
@@ -86,8 +94,7 @@ static void problem_init(problem *p, const qr_gemm_kernel *kernel, size_t rows, 
     const size_t bytes = p->shape.panels * p->shape.panel_bytes;
     p->panels = aligned_alloc(64, bytes);
     memset(p->panels, 0, bytes);
-    qr_matrix_source source = {.weights = p->w, .bias = p->bias, .in = K, .out = N};
-    qr_matrix_pack_panels(kernel, &p->shape, &source, p->panels, 0, p->shape.panels);
+    pack_problem(p);
     for (size_t t = 0; t < rows; t++)
         kernel->quantize(&p->shape, p->x + t * K, (char *)p->operand + t * p->shape.stride);
     widen_weights(p);
@@ -103,24 +110,24 @@ static void problem_deinit(problem *p) {
 }
 
 static void run(const problem *p, size_t first, size_t rows, size_t begin, size_t end,
-                qr_epilogue epilogue, float *y, size_t ldy) {
+                qr__epilogue epilogue, float *y, size_t ldy) {
     p->kernel->multiply(
-        &(qr_gemm_task){.shape = &p->shape,
-                        .panels = p->panels,
-                        .operand = (const char *)p->operand + first * p->shape.stride,
-                        .rows = rows,
-                        .epilogue = epilogue,
-                        .y = y,
-                        .ldy = ldy,
-                        .begin = begin,
-                        .end = end});
+        &(qr__gemm_task){.shape = &p->shape,
+                         .panels = p->panels,
+                         .operand = (const char *)p->operand + first * p->shape.stride,
+                         .rows = rows,
+                         .epilogue = epilogue,
+                         .y = y,
+                         .ldy = ldy,
+                         .begin = begin,
+                         .end = end});
 }
 
 /* What row t holds at k, as the kernel sees it. */
 static double operand_at(const problem *p, size_t t, size_t k) {
     const char *row = (const char *)p->operand + t * p->shape.stride;
     if (p->kernel->precision == QR_PRECISION_INT8) {
-        qr_gemm_row constants;
+        qr__gemm_row constants;
         memcpy(&constants, row + p->shape.row_at, sizeof constants);
         return (double)((const uint8_t *)row)[k] * (double)constants.scale +
                (double)constants.offset;
@@ -140,13 +147,13 @@ static double size_at(const problem *p, size_t t, size_t k) {
     const double x = operand_at(p, t, k);
     if (p->kernel->precision != QR_PRECISION_INT8)
         return fabs(x);
-    qr_gemm_row constants;
+    qr__gemm_row constants;
     memcpy(&constants, (const char *)p->operand + t * p->shape.stride + p->shape.row_at,
            sizeof constants);
     return x - (double)constants.offset + fabs((double)constants.offset);
 }
 
-static double activated(qr_epilogue epilogue, double v) {
+static double activated(qr__epilogue epilogue, double v) {
     switch (epilogue) {
     case QR_EPILOGUE_BIAS:
         break;
@@ -161,7 +168,7 @@ static double activated(qr_epilogue epilogue, double v) {
 }
 
 /* The greatest error of y, in units of sum(|x| |w|) + |bias|. */
-static double worst_error(const problem *p, qr_epilogue epilogue, const float *y, size_t ldy) {
+static double worst_error(const problem *p, qr__epilogue epilogue, const float *y, size_t ldy) {
     const size_t K = p->shape.K;
     double worst = 0, *x = malloc(K * sizeof *x), *sizes = malloc(K * sizeof *sizes);
     for (size_t t = 0; t < p->rows; t++) {
@@ -193,9 +200,9 @@ static const size_t Ks[] = {1, 2, 3, 5, 17, 64, 255, 384, 509, 1536}, Ns[] = {1,
 
 Test(gemm, matches_sums_in_double) {
     size_t tested = 0;
-    for (size_t i = 0; i < qr_gemm_table_len; i++) {
-        const qr_gemm_kernel *kernel = &qr_gemm_table[i];
-        if (!qr_isa_available(kernel->isa))
+    for (size_t i = 0; i < qr__gemm_table_len; i++) {
+        const qr__gemm_kernel *kernel = &qr__gemm_table[i];
+        if (!qr__isa_available(kernel->isa))
             continue;
         double worst = 0;
         for (EACH(a, Ks))
@@ -204,7 +211,7 @@ Test(gemm, matches_sums_in_double) {
                     problem p;
                     problem_init(&p, kernel, rows, Ks[a], Ns[b]);
                     float *y = malloc(rows * Ns[b] * sizeof *y);
-                    const qr_epilogue epilogue = (qr_epilogue)(rows % 4);
+                    const qr__epilogue epilogue = (qr__epilogue)(rows % 4);
                     run(&p, 0, rows, 0, p.shape.panels, epilogue, y, Ns[b]);
                     const double error = worst_error(&p, epilogue, y, Ns[b]);
                     worst = fmax(worst, error);
@@ -224,9 +231,9 @@ Test(gemm, matches_sums_in_double) {
  * is written. */
 Test(gemm, same_bits_in_any_company) {
     const size_t N = 100, ldy = 117;
-    for (size_t i = 0; i < qr_gemm_table_len; i++) {
-        const qr_gemm_kernel *kernel = &qr_gemm_table[i];
-        if (!qr_isa_available(kernel->isa) || !kernel->invariant)
+    for (size_t i = 0; i < qr__gemm_table_len; i++) {
+        const qr__gemm_kernel *kernel = &qr__gemm_table[i];
+        if (!qr__isa_available(kernel->isa) || !kernel->invariant)
             continue;
         for (EACH(a, Ks)) {
             problem p;
@@ -253,9 +260,9 @@ Test(gemm, same_bits_in_any_company) {
     }
 }
 
-static void quantize_one(const qr_gemm_kernel *kernel, const float *x, size_t K, double *out,
-                         qr_gemm_row *constants) {
-    const qr_gemm_shape shape = qr_gemm_shape_of(kernel, K, 1);
+static void quantize_one(const qr__gemm_kernel *kernel, const float *x, size_t K, double *out,
+                         qr__gemm_row *constants) {
+    const qr__gemm_shape shape = qr__gemm_shape_of(kernel, K, 1);
     void *row = aligned_alloc(64, shape.stride);
     kernel->quantize(&shape, x, row);
     memcpy(constants, (char *)row + shape.row_at, sizeof *constants);
@@ -280,15 +287,15 @@ Test(gemm, int8_rows_at_the_edges) {
         {-0.17f, 5, 0.502 / 255},
         {0, 1e-30f, 0.502 / 255},
     };
-    for (size_t i = 0; i < qr_gemm_table_len; i++) {
-        const qr_gemm_kernel *kernel = &qr_gemm_table[i];
-        if (!qr_isa_available(kernel->isa) || kernel->precision != QR_PRECISION_INT8)
+    for (size_t i = 0; i < qr__gemm_table_len; i++) {
+        const qr__gemm_kernel *kernel = &qr__gemm_table[i];
+        if (!qr__isa_available(kernel->isa) || kernel->precision != QR_PRECISION_INT8)
             continue;
         for (EACH(c, cases))
             for (size_t K = 1; K < 70; K += 4) {
                 float x[70];
                 double back[70];
-                qr_gemm_row constants;
+                qr__gemm_row constants;
                 for (size_t k = 0; k < K; k++)
                     x[k] = cases[c].fill;
                 x[K / 2] = cases[c].special;
@@ -303,7 +310,7 @@ Test(gemm, int8_rows_at_the_edges) {
         for (size_t K = 1; K < 600; K += 37) {
             float *x = noises(K);
             double *back = malloc(K * sizeof *back);
-            qr_gemm_row constants;
+            qr__gemm_row constants;
             quantize_one(kernel, x, K, back, &constants);
             for (size_t k = 0; k < K; k++)
                 cr_assert_leq(fabs(back[k] - (double)x[k]), 0.501 * (double)constants.scale);
@@ -315,9 +322,9 @@ Test(gemm, int8_rows_at_the_edges) {
 
 /* The largest sums that int8 can make, for each sign: no saturation, no overflow. */
 Test(gemm, int8_extremes_are_exact) {
-    for (size_t i = 0; i < qr_gemm_table_len; i++) {
-        const qr_gemm_kernel *kernel = &qr_gemm_table[i];
-        if (!qr_isa_available(kernel->isa) || kernel->precision != QR_PRECISION_INT8)
+    for (size_t i = 0; i < qr__gemm_table_len; i++) {
+        const qr__gemm_kernel *kernel = &qr__gemm_table[i];
+        if (!qr__isa_available(kernel->isa) || kernel->precision != QR_PRECISION_INT8)
             continue;
         const size_t K = 4096, N = 3;
         problem p;
@@ -330,8 +337,7 @@ Test(gemm, int8_extremes_are_exact) {
             p.w[2 * K + k] = k % 2 == 0 ? 127 : -127;
         }
         memset(p.bias, 0, N * sizeof *p.bias);
-        qr_matrix_source source = {.weights = p.w, .bias = p.bias, .in = K, .out = N};
-        qr_matrix_pack_panels(kernel, &p.shape, &source, p.panels, 0, p.shape.panels);
+        pack_problem(&p);
         for (size_t t = 0; t < 2; t++)
             kernel->quantize(&p.shape, p.x + t * K, (char *)p.operand + t * p.shape.stride);
         float y[2][3];
@@ -348,7 +354,7 @@ Test(gemm, int8_extremes_are_exact) {
 
 Test(gemm, each_isa_has_its_kernel) {
     const struct {
-        qr_isa isa;
+        qr__isa isa;
         const char *f32, *bf16, *int8;
     } want[] = {
         {QR_ISA_REF, "gemm_f32__openblas", NULL, NULL},
@@ -364,7 +370,7 @@ Test(gemm, each_isa_has_its_kernel) {
         const char *names[] = {want[i].f32, want[i].bf16, want[i].int8};
         const qr_precision precisions[] = {QR_PRECISION_F32, QR_PRECISION_BF16, QR_PRECISION_INT8};
         for (size_t j = 0; j < 3; j++) {
-            const qr_gemm_kernel *kernel = qr_gemm_find(precisions[j], want[i].isa);
+            const qr__gemm_kernel *kernel = qr__gemm_find(precisions[j], want[i].isa);
             if (names[j] == NULL)
                 cr_assert_null(kernel);
             else

@@ -7,37 +7,40 @@
 #include <math.h>
 #include <stdlib.h>
 
-static qr_matrix *pack(size_t K, size_t N, qr_precision precision, const char *isa,
-                       qr_memory_huge *memory) {
+static qr__matrix *pack(size_t K, size_t N, qr_precision precision, qr__isa isa,
+                        qr__memory_huge *memory) {
     float *w = malloc(K * N * sizeof *w), *bias = malloc(N * sizeof *bias);
     for (size_t i = 0; i < K * N; i++)
         w[i] = (float)((i * 7 + 3) % 11) - 5;
     for (size_t n = 0; n < N; n++)
         bias[n] = (float)n;
-    qr_matrix *m = NULL;
+    qr__matrix *m = NULL;
     qr_error error = {0};
-    qr_matrix_source source = {.weights = w, .bias = bias, .in = K, .out = N, .memory = memory};
-    cr_assert_eq(qr_matrix_pack(&source, precision, isa, &m, &error), QR_OK, "%s", error.message);
+    const qr__matrix_rows rows = {.weights = w, .stride = K, .rows = N, .bias = bias, .scale = 1};
+    const qr__matrix_source source = {.blocks = &rows, .blocks_len = 1, .in = K, .memory = memory};
+    cr_assert_eq(qr__matrix_pack(&source, precision, isa, &m, &error), QR_OK, "%s", error.message);
     free(w);
     free(bias);
     return m;
 }
 
 Test(matrix, multiplies_after_its_source_is_gone) {
-    qr_memory_huge *memory;
-    cr_assert_eq(qr_memory_huge_create(&memory, NULL), QR_OK);
-    qr_matrix *m = pack(3, 70, QR_PRECISION_F32, NULL, memory);
-    cr_assert_eq(qr_matrix_in(m), 3);
-    cr_assert_eq(qr_matrix_out(m), 70);
-    cr_assert_eq(qr_matrix_precision(m), QR_PRECISION_F32);
-    cr_assert_geq(qr_matrix_bytes(m), 3 * 70 * sizeof(float));
-    cr_assert_eq(qr_memory_huge_used(memory), qr_matrix_bytes(m));
+    qr__memory_huge *memory;
+    cr_assert_eq(qr__memory_huge_create(&memory, NULL), QR_OK);
+    qr__isa isa;
+    cr_assert_eq(qr__isa_choose(NULL, &isa, NULL), QR_OK);
+    qr__matrix *m = pack(3, 70, QR_PRECISION_F32, isa, memory);
+    cr_assert_eq(qr__matrix_in(m), 3);
+    cr_assert_eq(qr__matrix_out(m), 70);
+    cr_assert_eq(qr__matrix_precision(m), QR_PRECISION_F32);
+    cr_assert_geq(qr__matrix_bytes(m), 3 * 70 * sizeof(float));
+    cr_assert_eq(qr__memory_huge_used(memory), qr__matrix_bytes(m));
     const float x[2][4] = {{1, 2, 3, 99}, {-1, 0, 0.5f, 99}}; /* ldx 4 */
-    void *operand = aligned_alloc(64, qr_matrix_operand_bytes(m, 2));
-    qr_matrix_operand(m, x[0], 4, 1, 2, operand);
-    qr_matrix_operand(m, x[0], 4, 0, 1, operand);
+    void *operand = aligned_alloc(64, qr__matrix_operand_bytes(m, 2));
+    qr__matrix_operand(m, x[0], 4, 1, 2, operand);
+    qr__matrix_operand(m, x[0], 4, 0, 1, operand);
     float y[2][70];
-    qr_matrix_multiply(m, operand, 2, QR_EPILOGUE_BIAS, y[0], 70, 0, qr_matrix_panels(m));
+    qr__matrix_multiply(m, operand, 2, QR_EPILOGUE_BIAS, y[0], 70, 0, qr__matrix_panels(m));
     for (size_t t = 0; t < 2; t++)
         for (size_t n = 0; n < 70; n++) {
             float sum = (float)n;
@@ -46,46 +49,93 @@ Test(matrix, multiplies_after_its_source_is_gone) {
             cr_assert_float_eq(y[t][n], sum, 1e-5);
         }
     free(operand);
-    qr_matrix_destroy(m);
-    qr_memory_huge_destroy(memory);
-    qr_matrix_destroy(NULL);
-    qr_memory_huge_destroy(NULL);
+    qr__matrix_destroy(m);
+    qr__memory_huge_destroy(memory);
+    qr__matrix_destroy(NULL);
+    qr__memory_huge_destroy(NULL);
 }
 
 Test(matrix, refuses_what_it_cannot_do) {
     const float w[4] = {1, 2, 3, 4};
-    qr_matrix_source source = {.weights = w, .in = 2, .out = 2};
-    qr_matrix *m = NULL;
+    const qr__matrix_rows rows = {.weights = w, .stride = 2, .rows = 2, .scale = 1};
+    const qr__matrix_source source = {.blocks = &rows, .blocks_len = 1, .in = 2};
+    qr__matrix *m = NULL;
     qr_error error = {0};
-    cr_assert_eq(qr_matrix_pack(&source, QR_PRECISION_F32, "sse9", &m, &error), QR_BAD_OPTION);
-    cr_assert_not_null(strstr(error.message, "sse9"));
-    cr_assert_eq(qr_matrix_pack(&source, QR_PRECISION_INT8, "ref", &m, &error), QR_BAD_OPTION);
+    cr_assert_eq(qr__matrix_pack(&source, QR_PRECISION_INT8, QR_ISA_REF, &m, &error),
+                 QR_BAD_OPTION);
     cr_assert_not_null(strstr(error.message, "int8"));
-    if (qr_isa_available(QR_ISA_AVX2)) {
-        cr_assert_eq(qr_matrix_pack(&source, QR_PRECISION_INT8, "avx2", &m, NULL), QR_BAD_OPTION);
-    }
+    cr_assert_eq(qr__matrix_pack(&source, QR_PRECISION_INT8, QR_ISA_AVX2, &m, NULL), QR_BAD_OPTION);
     cr_assert_null(m);
 }
 
 Test(matrix, refuses_rows_whose_sum_could_overflow) {
-    const char *isa = qr_isa_available(QR_ISA_AVX512VNNI) ? "avx512vnni" : "avx2vnni";
-    if (!qr_isa_available(QR_ISA_AVX512VNNI) && !qr_isa_available(QR_ISA_AVX2VNNI))
+    qr__isa isa;
+    cr_assert_eq(qr__isa_choose(NULL, &isa, NULL), QR_OK);
+    if (qr__gemm_find(QR_PRECISION_INT8, isa) == NULL)
         cr_skip_test("no int8 kernel on this machine");
-    const float w = 1;
-    qr_matrix_source source = {
-        .weights = &w, .in = 100000, .out = 1}; /* refused before a weight is read */
-    qr_matrix *m = NULL;
+    const float w = 1; /* refused before a further weight is read */
+    const qr__matrix_rows rows = {.weights = &w, .stride = 100000, .rows = 1, .scale = 1};
+    const qr__matrix_source source = {.blocks = &rows, .blocks_len = 1, .in = 100000};
+    qr__matrix *m = NULL;
     qr_error error = {0};
-    cr_assert_eq(qr_matrix_pack(&source, QR_PRECISION_INT8, isa, &m, &error), QR_BAD_OPTION);
+    cr_assert_eq(qr__matrix_pack(&source, QR_PRECISION_INT8, isa, &m, &error), QR_BAD_OPTION);
     cr_assert_not_null(strstr(error.message, "overflow"));
 }
 
+/* Blocks of rows with strides and scales of their own are the same as one matrix that holds
+ * their products. */
+Test(matrix, blocks_are_rows_below_each_other) {
+    enum { K = 70, LD = 83, N = 37, T = 3 };
+    float *big = malloc(N * LD * sizeof *big), *scaled = malloc(N * K * sizeof *scaled);
+    float bias[N], scaled_bias[N];
+    for (size_t n = 0; n < N; n++) {
+        float scale = n < 20 ? 0.3f : 1;
+        bias[n] = n < 30 ? (float)n / 7 : 0;
+        scaled_bias[n] = bias[n] * scale;
+        for (size_t k = 0; k < LD; k++)
+            big[n * LD + k] = (float)((n * 31 + k * 17) % 23) / 9 - 1;
+        for (size_t k = 0; k < K; k++)
+            scaled[n * K + k] = big[n * LD + 5 + k] * scale;
+    }
+    const qr__matrix_rows parts[] = {
+        {.weights = big + 5, .stride = LD, .rows = 20, .bias = bias, .scale = 0.3f},
+        {.weights = big + 20 * LD + 5, .stride = LD, .rows = 10, .bias = bias + 20, .scale = 1},
+        {.weights = big + 30 * LD + 5, .stride = LD, .rows = 7, .scale = 1}};
+    const qr__matrix_rows whole = {
+        .weights = scaled, .stride = K, .rows = N, .bias = scaled_bias, .scale = 1};
+    float x[T * K];
+    for (size_t i = 0; i < T * K; i++)
+        x[i] = (float)((i * 13) % 29) / 11 - 1;
+    for (size_t i = 0; i < qr__gemm_table_len; i++) {
+        const qr__gemm_kernel *kernel = &qr__gemm_table[i];
+        float y[2][T * N];
+        if (!qr__isa_available(kernel->isa))
+            continue;
+        for (size_t way = 0; way < 2; way++) {
+            const qr__matrix_source source = {
+                .blocks = way == 0 ? parts : &whole, .blocks_len = way == 0 ? 3 : 1, .in = K};
+            qr__matrix *m = NULL;
+            cr_assert_eq(qr__matrix_pack(&source, kernel->precision, kernel->isa, &m, NULL), QR_OK);
+            cr_assert_eq(qr__matrix_out(m), N);
+            void *operand = aligned_alloc(64, qr__matrix_operand_bytes(m, T));
+            qr__matrix_operand(m, x, K, 0, T, operand);
+            qr__matrix_multiply(m, operand, T, QR_EPILOGUE_BIAS, y[way], N, 0,
+                                qr__matrix_panels(m));
+            free(operand);
+            qr__matrix_destroy(m);
+        }
+        cr_assert(memcmp(y[0], y[1], sizeof y[0]) == 0, "%s", kernel->name);
+    }
+    free(big);
+    free(scaled);
+}
+
 Test(matrix, memory_grows_and_is_aligned) {
-    qr_memory_huge *memory;
-    cr_assert_eq(qr_memory_huge_create(&memory, NULL), QR_OK);
+    qr__memory_huge *memory;
+    cr_assert_eq(qr__memory_huge_create(&memory, NULL), QR_OK);
     size_t used = 0;
     for (size_t bytes = 1; bytes < (size_t)48 << 20; bytes = bytes * 5 + 3) {
-        char *p = qr_memory_huge_alloc(memory, bytes);
+        char *p = qr__memory_huge_alloc(memory, bytes);
         cr_assert_not_null(p);
         cr_assert_eq((uintptr_t)p % 64, 0);
         cr_assert_eq(p[0], 0);
@@ -93,17 +143,17 @@ Test(matrix, memory_grows_and_is_aligned) {
         p[0] = p[bytes - 1] = 1;
         used += qr_round_up(bytes, 64);
     }
-    cr_assert_eq(qr_memory_huge_used(memory), used);
-    cr_assert_null(qr_memory_huge_alloc(memory, SIZE_MAX));
-    qr_memory_huge_destroy(memory);
+    cr_assert_eq(qr__memory_huge_used(memory), used);
+    cr_assert_null(qr__memory_huge_alloc(memory, SIZE_MAX));
+    qr__memory_huge_destroy(memory);
 }
 
 /* x through an identity matrix of one column: the epilogue alone. */
 Test(matrix, gelu_keeps_its_error) {
-    const char *isas[] = {"avx2", "avx512f"};
-    const qr_isa needs[] = {QR_ISA_AVX2, QR_ISA_AVX512F};
+    const qr__isa isas[] = {QR_ISA_AVX2, QR_ISA_AVX512F};
     const float one = 1;
-    qr_matrix_source source = {.weights = &one, .in = 1, .out = 1};
+    const qr__matrix_rows rows = {.weights = &one, .stride = 1, .rows = 1, .scale = 1};
+    const qr__matrix_source source = {.blocks = &rows, .blocks_len = 1, .in = 1};
     enum { ROWS = 200001 };
     float *x = malloc(ROWS * sizeof *x), *y = malloc(ROWS * sizeof *y);
     for (size_t i = 0; i < ROWS; i++)
@@ -113,16 +163,16 @@ Test(matrix, gelu_keeps_its_error) {
     x[2] = INFINITY;
     x[3] = NAN;
     for (size_t i = 0; i < 2; i++) {
-        if (!qr_isa_available(needs[i]))
+        if (!qr__isa_available(isas[i]))
             continue;
-        qr_matrix *m = NULL;
-        cr_assert_eq(qr_matrix_pack(&source, QR_PRECISION_F32, isas[i], &m, NULL), QR_OK);
-        void *operand = aligned_alloc(64, qr_matrix_operand_bytes(m, ROWS));
-        qr_matrix_operand(m, x, 1, 0, ROWS, operand);
+        qr__matrix *m = NULL;
+        cr_assert_eq(qr__matrix_pack(&source, QR_PRECISION_F32, isas[i], &m, NULL), QR_OK);
+        void *operand = aligned_alloc(64, qr__matrix_operand_bytes(m, ROWS));
+        qr__matrix_operand(m, x, 1, 0, ROWS, operand);
         for (int tanh_form = 0; tanh_form < 2; tanh_form++) {
-            qr_matrix_multiply(m, operand, ROWS,
-                               tanh_form ? QR_EPILOGUE_BIAS_GELU_NEW : QR_EPILOGUE_BIAS_GELU, y, 1,
-                               0, 1);
+            qr__matrix_multiply(m, operand, ROWS,
+                                tanh_form ? QR_EPILOGUE_BIAS_GELU_NEW : QR_EPILOGUE_BIAS_GELU, y, 1,
+                                0, 1);
             double worst = 0;
             for (size_t t = 4; t < ROWS; t++) {
                 const double v = (double)x[t];
@@ -132,14 +182,14 @@ Test(matrix, gelu_keeps_its_error) {
                 /* Rounding the result itself is not the formula's error. */
                 worst = fmax(worst, fabs((double)y[t] - want) - fabs(want) * 0x1p-24);
             }
-            cr_assert_leq(worst, 2.5e-7, "%s: %g", isas[i], worst);
+            cr_assert_leq(worst, 2.5e-7, "%s: %g", qr__isa_name(isas[i]), worst);
             cr_assert_float_eq(y[0], 0, 2.5e-7);
             cr_assert_eq(y[1], 1e30f);
             cr_assert(isinf(y[2]));
             cr_assert(isnan(y[3]));
         }
         free(operand);
-        qr_matrix_destroy(m);
+        qr__matrix_destroy(m);
     }
     free(x);
     free(y);

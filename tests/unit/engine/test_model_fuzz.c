@@ -106,16 +106,16 @@ static size_t element_bytes(const char *dtype) {
 }
 
 static int by_begin(const void *a, const void *b) {
-    size_t x = ((const struct qr__tensor *)a)->begin;
-    size_t y = ((const struct qr__tensor *)b)->begin;
+    size_t x = ((const qr__tensor *)a)->begin;
+    size_t y = ((const qr__tensor *)b)->begin;
     return x < y ? -1 : x > y;
 }
 
 /* The promises of safetensors.h. */
-static void check_accepted(const struct qr__tensors *tensors, size_t data_bytes) {
+static void check_accepted(const qr__tensors *tensors, size_t data_bytes) {
     size_t sum = 0;
     for (size_t i = 0; i < tensors->count; i++) {
-        const struct qr__tensor *t = &tensors->items[i];
+        const qr__tensor *t = &tensors->items[i];
         size_t bytes = element_bytes(t->dtype_name);
         for (size_t k = 0; k < t->rank; k++)
             cr_assert(qr_checked_mul(bytes, t->shape[k], &bytes));
@@ -144,7 +144,7 @@ Test(model_fuzz, mutated_headers) {
     qr_buf text;
     qr_buf_init(&text, header_bytes * 2);
     for (size_t run = 0; run < count; run++) {
-        struct qr__tensors tensors;
+        qr__tensors tensors;
         qr_error error = {0};
         qr_buf_reset(&text);
         qr_buf_append(&text, header, header_bytes);

@@ -142,7 +142,7 @@ Test(probes, fit_their_budget_and_the_model) {
                  {QR_KIND_CLASSIFIER, 50},
                  {QR_KIND_RERANKER, 25}};
     for (size_t i = 0; i < 4; i++) {
-        qr__probes probes;
+        qr_ragged probes;
         cr_assert_eq(qr__probes_init(tokenizer, cases[i].kind, 512, true, &probes), QR_OK);
         size_t sequences = probes.batch.sequences;
         cr_assert_geq(sequences, cases[i].least);
@@ -151,12 +151,12 @@ Test(probes, fit_their_budget_and_the_model) {
             cr_assert_gt(probes.batch.starts[s + 1], probes.batch.starts[s] + 2);
             cr_assert_eq(probes.batch.ids[probes.batch.starts[s]], 101);
         }
-        qr__probes_deinit(&probes);
+        qr_ragged_deinit(&probes);
         cr_assert_eq(qr__probes_init(tokenizer, cases[i].kind, 8, false, &probes), QR_OK);
         cr_assert_null(probes.batch.types);
         for (size_t s = 0; s < probes.batch.sequences; s++)
             cr_assert_leq(probes.batch.starts[s + 1] - probes.batch.starts[s], 8);
-        qr__probes_deinit(&probes);
+        qr_ragged_deinit(&probes);
     }
     qr_tokenizer_destroy(tokenizer);
 }

@@ -22,7 +22,7 @@ static void create_api(api_fixture *f) {
         .models = f->models, .models_len = f->models_len, .workers = 1, .batch_tokens = 512};
     const qr_api_options options = {.max_inputs = QR_LIMIT_INPUTS,
                                     .hooks = {.ready = is_ready, .state = f}};
-    qr_log_init(QR_LOG_ERROR, false, false);
+    qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
     cr_assert_eq(qr_serving_create(&serving, &f->serving, &error), QR_OK, "%s", error.message);
     cr_assert_eq(qr_api_create(&options, &f->api), QR_OK);
 }

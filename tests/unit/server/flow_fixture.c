@@ -73,37 +73,37 @@ static void open_schedule(flow_house *h, int workers) {
 
 void flow_open(flow_house *h, int workers) {
     qr_error error = {0};
-    qr_log_init(QR_LOG_ERROR, false, false);
+    qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
     fixture_expect();
     *h = (flow_house){0};
     open_schedule(h, workers);
     cr_assert_eq(qr_loop_create(&h->loop), QR_OK);
-    const qr_flow_options flow = {.loop = h->loop,
-                                  .api = h->api,
-                                  .schedule = h->schedule,
-                                  .metrics = h->metrics,
-                                  .connections_max = CONNECTIONS,
-                                  .max_body_bytes = BODY_BYTES,
-                                  .default_budget_ns = 60 * QR_NS_PER_S,
-                                  .slow_ns = UINT64_MAX};
-    cr_assert_eq(qr_flow_create(&flow, &h->flow), QR_OK);
+    const qr__flow_options flow = {.loop = h->loop,
+                                   .api = h->api,
+                                   .schedule = h->schedule,
+                                   .metrics = h->metrics,
+                                   .connections_max = CONNECTIONS,
+                                   .max_body_bytes = BODY_BYTES,
+                                   .default_budget_ns = 60 * QR_NS_PER_S,
+                                   .slow_ns = UINT64_MAX};
+    cr_assert_eq(qr__flow_create(&flow, &h->flow), QR_OK);
     qr_http_options http = {
         .max_connections = CONNECTIONS, .max_body_bytes = BODY_BYTES, .loop = h->loop};
     const unsigned both = QR_LISTENER_MAIN | QR_LISTENER_OPS;
-    qr_flow_connect(h->flow, both, &http);
+    qr__flow_connect(h->flow, both, &http);
     cr_assert_eq(qr_http_open(&http, &h->http, &error), QR_OK, "%s", error.message);
-    qr_flow_listener(h->flow, both, h->http);
+    qr__flow_listener(h->flow, both, h->http);
     cr_assert_eq(qr_http_listen(h->http, &error), QR_OK, "%s", error.message);
     h->port = qr_http_port(h->http);
     call_watch = qr_watch_wakeup(h->loop, on_call, h);
-    qr_flow_serve(h->flow, fixture_serving(0, workers, h->schedule, h->metrics));
+    qr__flow_serve(h->flow, fixture_serving(0, workers, h->schedule, h->metrics));
     held = workers;
     cr_assert_eq(pthread_create(&loop_thread, NULL, run_loop, h->loop), 0);
 }
 
 static void look_for_end(void *state) {
     flow_house *h = state;
-    if (qr_http_open_connections(h->http) == 0 && qr_flow_at_work(h->flow) == 0)
+    if (qr_http_open_connections(h->http) == 0 && qr__flow_at_work(h->flow) == 0)
         qr_loop_stop(h->loop);
 }
 
@@ -119,7 +119,7 @@ void flow_close(flow_house *h) {
     cr_expect_eq(qr_http_open_requests(h->http), 0);
     qr_http_close(h->http);
     qr_schedule_stop(h->schedule);
-    qr_flow_destroy(h->flow);
+    qr__flow_destroy(h->flow);
     qr_schedule_destroy(h->schedule);
     qr_loop_destroy(h->loop);
     qr_api_destroy(h->api);
@@ -136,7 +136,7 @@ typedef struct handover {
 
 static void hand_over(void *argument) {
     const handover *h = argument;
-    qr_flow_serve(h->house->flow, h->serving);
+    qr__flow_serve(h->house->flow, h->serving);
 }
 
 void flow_serve(flow_house *h, size_t seed) {
@@ -151,7 +151,7 @@ typedef struct count {
 
 static void count_at_work(void *argument) {
     count *c = argument;
-    c->number = qr_flow_at_work(c->house->flow);
+    c->number = qr__flow_at_work(c->house->flow);
 }
 
 size_t flow_at_work(flow_house *h) {

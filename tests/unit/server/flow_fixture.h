@@ -1,6 +1,6 @@
-/* tests: the flow with a real loop, a real listener and real workers, in one process, and clients on
- * sockets. What has to happen in an order is made to: workers can be held, and functions can be run on
- * the loop. */
+/* tests: the flow with a real loop, a real listener and real workers, in one process, and clients
+ * on sockets. What has to happen in an order is made to: workers can be held, and functions can be
+ * run on the loop. */
 #ifndef QR_TESTS_SERVER_FLOW_FIXTURE_H
 #define QR_TESTS_SERVER_FLOW_FIXTURE_H
 
@@ -11,7 +11,7 @@
 
 typedef struct flow_house {
     qr_loop *loop;
-    qr_flow *flow;
+    qr__flow *flow;
     qr_http *http;
     qr_api *api;
     qr_metrics *metrics;
@@ -52,8 +52,8 @@ void flow_let_go(flow_hold *hold);
 
 int client_connect(const flow_house *house);
 
-/** Sends POST /v1/embeddings for an input; with `padding` bytes of an ignored field, and this budget
- * unless it is NULL. */
+/** Sends POST /v1/embeddings for an input; with `padding` bytes of an ignored field, and this
+ * budget unless it is NULL. */
 void client_send(int fd, size_t input, size_t padding, const char *budget_ms);
 
 /** The same without padding and budget, its body only after `between` was called. */
@@ -63,7 +63,8 @@ void client_send_halves(flow_house *house, int fd, size_t input, void (*between)
  * connection ended. */
 int client_receive(int fd, char **body);
 
-/** Checks that an answer to the input is right for the generation that it names; which seed it is. */
+/** Checks that an answer to the input is right for the generation that it names; which seed it
+ * is. */
 size_t client_check(const char *body, size_t input);
 
 #endif

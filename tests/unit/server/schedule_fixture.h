@@ -1,5 +1,6 @@
-/* tests: a schedule whose time, engine and waiting room are fakes, so that what it decides depends on
- * nothing but the test: a batch takes exactly so many nanoseconds a token on a clock of our own. */
+/* tests: a schedule whose time, engine and waiting room are fakes, so that what it decides depends
+ * on nothing but the test: a batch takes exactly so many nanoseconds a token on a clock of our
+ * own. */
 #ifndef QR_TESTS_SERVER_SCHEDULE_FIXTURE_H
 #define QR_TESTS_SERVER_SCHEDULE_FIXTURE_H
 

@@ -1,5 +1,5 @@
-/* Results are const: encoders leave the floats as the engine wrote them, and an answer made twice of
- * them is the same answer. */
+/* Results are const: encoders leave the floats as the engine wrote them, and an answer made twice
+ * of them is the same answer. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 

@@ -321,7 +321,8 @@ Test(api, embed_faults) {
         api_expect(&f, "/embed", cases[i].body, cases[i].code, cases[i].answer);
 }
 
-/* A name that no model has may be a client's constant; one that a model of another kind has is meant. */
+/* A name that no model has may be a client's constant; one that a model of another kind has is
+ * meant. */
 Test(api, openai_serves_unknown_names_and_refuses_wrong_ones) {
     need_embedding();
     int code;

@@ -1,6 +1,6 @@
 /* The way of a request from socket to socket, where it is cut short: deadlines and hang-ups while a
- * worker has the turn, and generations that are replaced meanwhile. Workers are held by the tests, so
- * that what they show does not depend on speed. */
+ * worker has the turn, and generations that are replaced meanwhile. Workers are held by the tests,
+ * so that what they show does not depend on speed. */
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -29,8 +29,8 @@ Test(flow, answers_and_keeps_the_connection, .timeout = 120) {
     flow_close(&house);
 }
 
-/* The worker is still to decode the body when its budget is over: the 504 comes all the same, and the
- * work ends unseen. */
+/* The worker is still to decode the body when its budget is over: the 504 comes all the same, and
+ * the work ends unseen. */
 Test(flow, late_while_a_worker_decodes, .timeout = 120) {
     flow_hold hold;
     char *body;
@@ -136,7 +136,8 @@ Test(flow, a_generation_is_pinned_at_the_head, .timeout = 120) {
 
 static atomic_bool over;
 
-/* Each answer is right for the generation that it names; some requests are late, some clients leave. */
+/* Each answer is right for the generation that it names; some requests are late, some clients
+ * leave. */
 static void *client(void *number) {
     uint64_t dice = *(const uint64_t *)number;
     int fd = client_connect(&house);

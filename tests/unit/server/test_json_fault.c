@@ -1,5 +1,5 @@
-/* Where a text is no JSON, and what should have stood there; and that the scanner and the parser agree
- * on what is JSON at all. */
+/* Where a text is no JSON, and what should have stood there; and that the scanner and the parser
+ * agree on what is JSON at all. */
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <jansson.h>

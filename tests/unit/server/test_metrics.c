@@ -143,8 +143,8 @@ Test(metrics, series_are_bounded) {
     qr_metrics_destroy(NULL);
 }
 
-/* Counters belong to names: a model that is replaced by another of its name goes on counting; what a
- * model is comes from whoever asks for the page. */
+/* Counters belong to names: a model that is replaced by another of its name goes on counting; what
+ * a model is comes from whoever asks for the page. */
 Test(metrics, counters_of_a_name_go_on) {
     qr_metrics *metrics = make();
     size_t a = qr_metrics_model(metrics, "a"), b = qr_metrics_model(metrics, "b\"");

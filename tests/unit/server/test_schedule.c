@@ -1,5 +1,6 @@
-/* What the schedule decides, step by step, on a machine of ours (schedule_fixture.h): order, batches,
- * turns, admission at its exact borders, deadlines, cancels, wake-ups. No thread and no real time. */
+/* What the schedule decides, step by step, on a machine of ours (schedule_fixture.h): order,
+ * batches, turns, admission at its exact borders, deadlines, cancels, wake-ups. No thread and no
+ * real time. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-/* The schedule with its threads: hand-overs, for ThreadSanitizer and the chaos build above all. What
- * has to happen in an order is made to by semaphores; nothing depends on speed. */
+/* The schedule with its threads: hand-overs, for ThreadSanitizer and the chaos build above all.
+ * What has to happen in an order is made to by semaphores; nothing depends on speed. */
 #include <criterion/criterion.h>
 
 #include "server/schedule_fixture.h"

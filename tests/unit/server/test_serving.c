@@ -1,5 +1,5 @@
-/* Generations: what they hold, that the last user ends them and nobody earlier, and that a thousand of
- * them replace each other under traffic without one wrong answer. */
+/* Generations: what they hold, that the last user ends them and nobody earlier, and that a thousand
+ * of them replace each other under traffic without one wrong answer. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <pthread.h>
@@ -17,7 +17,7 @@ Test(serving, finds_its_models_by_name_and_kind) {
         .models = models, .models_len = 3, .workers = 2, .batch_tokens = 64};
     qr_serving *serving;
     const qr_model_labels *labels;
-    qr_log_init(QR_LOG_ERROR, false, false);
+    qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
     cr_assert_eq(qr_serving_create(&options, &serving, NULL), QR_OK);
     cr_assert_eq(qr_serving_len(serving), 3);
     for (size_t i = 0; i < 3; i++)
@@ -40,7 +40,7 @@ Test(serving, finds_its_models_by_name_and_kind) {
  * unpin may be the loop. AddressSanitizer sees a use after the end, and a leak if there is none. */
 Test(serving, ends_in_a_task_behind_its_last_pin) {
     static fake_machine machine;
-    qr_log_init(QR_LOG_ERROR, false, false);
+    qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
     fixture_expect();
     fake_create(&machine, 1, 100);
     qr_serving *serving = fixture_serving(0, 1, machine.schedule, NULL);
@@ -63,7 +63,7 @@ Test(serving, counts_what_it_ran) {
     qr_metrics *metrics;
     qr_buf page;
     float room[TINY_HIDDEN];
-    qr_log_init(QR_LOG_ERROR, false, false);
+    qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
     cr_assert_eq(qr_metrics_create(&(qr_metrics_options){routes, 1}, &metrics), QR_OK);
     fixture_expect();
     fake_create(&machine, 1, 100);
@@ -160,7 +160,7 @@ Test(serving, a_thousand_generations_under_traffic, .timeout = 600) {
     static uint64_t numbers[CLIENTS] = {1, 2, 3};
     pthread_t clients[CLIENTS];
     sem_t done;
-    qr_log_init(QR_LOG_ERROR, false, false);
+    qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
     sem_init(&done, 0, 0);
     fixture_expect();
     fake_start(&traffic, WORKERS, 1000);

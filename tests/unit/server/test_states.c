@@ -1,5 +1,5 @@
-/* The tables of states: every combination is asked about, and exactly the rows that the headers list
- * are legal. */
+/* The tables of states: every combination is asked about, and exactly the rows that the headers
+ * list are legal. */
 #include <criterion/criterion.h>
 
 #include "server/exchange.h"

@@ -119,7 +119,7 @@ Test(tokenizer_added, search_agrees_with_a_slow_one) {
             seed = seed * 1664525 + 1013904223;
             text[i] = "abcd"[seed >> 24 & 3];
         }
-        qr__search search = {.patterns = &patterns, .text = {text, sizeof text}};
+        qr__pattern_search search = {.patterns = &patterns, .text = {text, sizeof text}};
         qr__match match;
         for (size_t at = 0; at < sizeof text;) {
             size_t best = 8;
@@ -132,12 +132,12 @@ Test(tokenizer_added, search_agrees_with_a_slow_one) {
                 at++;
                 continue;
             }
-            cr_assert(qr__search_next(&search, &match));
+            cr_assert(qr__pattern_search_next(&search, &match));
             cr_assert_eq(match.id, (int32_t)best);
             cr_assert_eq(match.begin, at);
             at = match.end;
         }
-        cr_assert_not(qr__search_next(&search, &match));
+        cr_assert_not(qr__pattern_search_next(&search, &match));
     }
     qr__patterns_deinit(&patterns);
 }

@@ -6,15 +6,16 @@
 
 #include "engine/cpu/kernels/vec_gelu.h"
 
-#define GELU_ERF(v)  qr_vec_gelu((v), &QR_GELU_ERF_TABLE)
-#define GELU_TANH(v) qr_vec_gelu((v), &QR_GELU_TANH_TABLE)
-#define RELU(v)      qr_vec_max(qr_vec_set(0), (v))
+#define GELU_ERF(v)  qr__vec_gelu((v), &QR_GELU_ERF_TABLE)
+#define GELU_TANH(v) qr__vec_gelu((v), &QR_GELU_TANH_TABLE)
+#define RELU(v)      qr__vec_max(qr__vec_set(0), (v))
 
 #define ACTIVATE(x, n, activation)                                                                 \
     do {                                                                                           \
         size_t i_ = 0;                                                                             \
         for (; i_ + QR_VEC_LANES <= (n); i_ += QR_VEC_LANES)                                       \
-            qr_vec_store((x) + i_, activation(qr_vec_load((x) + i_)));                             \
+            qr__vec_store((x) + i_, activation(qr__vec_load((x) + i_)));                           \
         if (i_ < (n))                                                                              \
-            qr_vec_store_first((x) + i_, activation(qr_vec_load_first((x) + i_, (n)-i_)), (n)-i_); \
+            qr__vec_store_first((x) + i_, activation(qr__vec_load_first((x) + i_, (n)-i_)),        \
+                                (n)-i_);                                                           \
     } while (0)

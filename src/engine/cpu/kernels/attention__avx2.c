@@ -2,6 +2,6 @@
 #include "engine/cpu/kernels/attention_body.h"
 #include "engine/cpu/kernels/kernel_list.h"
 
-void qr_attention_f32__avx2(const qr_attention *a) {
+void qr__attention_f32__avx2(const qr__attention *a) {
     attend(a);
 }

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-void qr_attention_f32__ref(const qr_attention *a) {
+void qr__attention_f32__ref(const qr__attention *a) {
     float *p = a->scratch; /* [keys] */
     for (size_t i = 0; i < a->queries; i++) {
         const float *q = a->q + i * a->ld_q;

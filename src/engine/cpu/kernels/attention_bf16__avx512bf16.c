@@ -35,7 +35,7 @@ ALWAYS_INLINE __m512i side_by_side(__m512 low, __m512 high) {
     return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(high, low));
 }
 
-static void pack_keys(const block *b, const qr_attention *a) {
+static void pack_keys(const block *b, const qr__attention *a) {
     for (size_t j = 0; j < a->keys; j++) {
         const float *k = a->k + j * a->ld_kv;
         uint16_t *row = (uint16_t *)b->k + j * a->D;
@@ -45,7 +45,7 @@ static void pack_keys(const block *b, const qr_attention *a) {
     }
 }
 
-static void pack_values(const block *b, const qr_attention *a) {
+static void pack_values(const block *b, const qr__attention *a) {
     for (size_t j = 0; j < a->keys; j += 2) {
         const float *v = a->v + j * a->ld_kv;
         for (size_t d = 0; d < a->D; d += 16) {
@@ -57,7 +57,7 @@ static void pack_values(const block *b, const qr_attention *a) {
 }
 
 /* 32 values of each of 16 rows at a time are 16 pairs. */
-static void pack_queries(const block *b, const qr_attention *a, const float *q, size_t queries) {
+static void pack_queries(const block *b, const qr__attention *a, const float *q, size_t queries) {
     for (size_t d = 0; d < a->D; d += 32) {
         size_t columns = qr_min(a->D - d, 32) / 2;
         __m512 rows[16];
@@ -69,7 +69,7 @@ static void pack_queries(const block *b, const qr_attention *a, const float *q, 
                 rows[r] = (__m512)_mm512_cvtne2ps_pbh(high, _mm512_loadu_ps(x));
             }
         }
-        qr_vec_transpose(rows);
+        qr__vec_transpose(rows);
         for (size_t c = 0; c < columns; c++)
             _mm512_storeu_ps(b->qt + (d / 2 + c) * LANES, rows[c]);
     }
@@ -102,7 +102,7 @@ ALWAYS_INLINE void power_keys(block *b, size_t D, size_t key, size_t n, bool fir
             power[j] = _mm512_sub_ps(power[j], b->reference);
     }
     for (size_t j = 0; j < n; j++) {
-        power[j] = qr_vec_exp2_coarse(power[j]);
+        power[j] = qr__vec_exp2_coarse(power[j]);
         b->total = _mm512_add_ps(b->total, power[j]);
     }
     for (size_t j = 0; j < n; j += 2)
@@ -119,7 +119,7 @@ ALWAYS_INLINE void largest_of_keys(block *b, size_t D, size_t key, size_t n) {
 
 ALWAYS_INLINE void all_powers(block *b, size_t keys, size_t D, bool known) {
     b->total = _mm512_setzero_ps();
-    size_t group = (qr_attention_group(keys, KEYS) + 1) & ~(size_t)1;
+    size_t group = (qr__attention_group(keys, KEYS) + 1) & ~(size_t)1;
 #define GROUP(n) power_keys(b, D, key, n, key == 0 && !known)
     for (size_t key = 0; key < keys; key += group)
         WITH_CONSTANT(qr_min(keys - key, group), GROUP)
@@ -134,7 +134,7 @@ static void find_largest(block *b, size_t keys, size_t D) {
 }
 
 /* out[n][d..d + 16 * vectors) */
-ALWAYS_INLINE void mix_values(const block *b, const qr_attention *a, size_t D, size_t query,
+ALWAYS_INLINE void mix_values(const block *b, const qr__attention *a, size_t D, size_t query,
                               const float *scale, float *out, size_t d, size_t n, size_t vectors) {
     __m512 sum[OUT_QUERIES][OUT_VECTORS];
     for (size_t q = 0; q < n; q++)
@@ -156,11 +156,11 @@ ALWAYS_INLINE void mix_values(const block *b, const qr_attention *a, size_t D, s
                              _mm512_mul_ps(sum[q][i], _mm512_set1_ps(scale[q])));
 }
 
-ALWAYS_INLINE void mix(const block *b, const qr_attention *a, size_t D, float *out,
+ALWAYS_INLINE void mix(const block *b, const qr__attention *a, size_t D, float *out,
                        size_t queries) {
     float scale[LANES];
     _mm512_storeu_ps(scale, _mm512_div_ps(_mm512_set1_ps(1.0f), b->total));
-    size_t group = qr_attention_group(queries, OUT_QUERIES);
+    size_t group = qr__attention_group(queries, OUT_QUERIES);
     for (size_t q = 0; q < queries; q += group) {
         size_t d = 0;
 #define GROUP(n) mix_values(b, a, D, q, scale + q, out + q * a->ld_out, d, n, 2)
@@ -175,7 +175,7 @@ ALWAYS_INLINE void mix(const block *b, const qr_attention *a, size_t D, float *o
 }
 
 /* D is a constant where it is inlined with one. */
-ALWAYS_INLINE void attend(const qr_attention *a, size_t D) {
+ALWAYS_INLINE void attend(const qr__attention *a, size_t D) {
     block b = {.k = a->scratch, .pairs = (a->keys + 1) / 2};
     b.v = b.k + b.pairs * D;
     b.qt = b.v + b.pairs * D;
@@ -186,7 +186,7 @@ ALWAYS_INLINE void attend(const qr_attention *a, size_t D) {
         size_t queries = qr_min(a->queries - first, LANES);
         pack_queries(&b, a, a->q + first * a->ld_q, queries);
         all_powers(&b, a->keys, D, false);
-        if (!qr_vec_all_below(b.total, QR_ATTENTION_POWERS_MAX)) {
+        if (!qr__vec_all_below(b.total, QR_ATTENTION_POWERS_MAX)) {
             find_largest(&b, a->keys, D);
             all_powers(&b, a->keys, D, true);
         }
@@ -194,7 +194,7 @@ ALWAYS_INLINE void attend(const qr_attention *a, size_t D) {
     }
 }
 
-void qr_attention_bf16__avx512bf16(const qr_attention *a) {
+void qr__attention_bf16__avx512bf16(const qr__attention *a) {
     if (a->D == 32)
         attend(a, 32);
     else if (a->D == 64)
@@ -202,5 +202,5 @@ void qr_attention_bf16__avx512bf16(const qr_attention *a) {
     else if (a->D % 16 == 0)
         attend(a, a->D);
     else
-        qr_attention_f32__avx512f(a);
+        qr__attention_f32__avx512f(a);
 }

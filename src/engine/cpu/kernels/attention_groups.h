@@ -14,7 +14,7 @@
 #define QR_ATTENTION_POWERS_MAX 0x1p100f
 
 /* The size of groups of at most `most` that share `count` evenly: 16 by at most 12 are 8 and 8. */
-static inline size_t qr_attention_group(size_t count, size_t most) {
+static inline size_t qr__attention_group(size_t count, size_t most) {
     size_t groups = (count + most - 1) / most;
     return (count + groups - 1) / groups;
 }

@@ -2,11 +2,11 @@
 #include "engine/cpu/kernels/embed_body.h"
 #include "engine/cpu/kernels/kernel_list.h"
 
-void qr_embed_f32__avx512f(float *y, const void *word, bool half, const float *position,
-                           const float *type, size_t C) {
+void qr__embed_f32__avx512f(float *y, const void *word, bool half, const float *position,
+                            const float *type, size_t C) {
     embed(y, word, half, position, type, C);
 }
 
-void qr_halve_f32__avx512f(uint16_t *y, const float *x, size_t n) {
+void qr__halve_f32__avx512f(uint16_t *y, const float *x, size_t n) {
     halve(y, x, n);
 }

@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline float qr_f16_to_f32(uint16_t half) {
+/** Exact. */
+static inline float qr__f16_to_f32(uint16_t half) {
     int exponent = half >> 10 & 31, fraction = half & 1023;
     float value = exponent == 0 ? ldexpf((float)fraction, -24)
                                 : ldexpf((float)(fraction | 1024), exponent - 25);
@@ -15,7 +16,7 @@ static inline float qr_f16_to_f32(uint16_t half) {
 }
 
 /** Rounds to nearest, ties to even. Magnitudes above 65504 become 65504. */
-static inline uint16_t qr_f32_to_f16(float value) {
+static inline uint16_t qr__f32_to_f16(float value) {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
     uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;

@@ -12,16 +12,16 @@
      invariant,                                                                                    \
      tolerance,                                                                                    \
      convert,                                                                                      \
-     qr_##stem##__##suffix},
+     qr__##stem##__##suffix},
 
-const qr_gemm_kernel qr_gemm_table[] = {QR_GEMM_LIST(ROW)};
-const size_t qr_gemm_table_len = sizeof qr_gemm_table / sizeof qr_gemm_table[0];
+const qr__gemm_kernel qr__gemm_table[] = {QR_GEMM_LIST(ROW)};
+const size_t qr__gemm_table_len = sizeof qr__gemm_table / sizeof qr__gemm_table[0];
 
-const qr_gemm_kernel *qr_gemm_find(qr_precision precision, qr_isa isa) {
-    const qr_gemm_kernel *best = NULL;
-    for (size_t i = 0; i < qr_gemm_table_len; i++) {
-        const qr_gemm_kernel *row = &qr_gemm_table[i];
-        if (row->precision == precision && qr_isa_includes(isa, row->isa) &&
+const qr__gemm_kernel *qr__gemm_find(qr_precision precision, qr__isa isa) {
+    const qr__gemm_kernel *best = NULL;
+    for (size_t i = 0; i < qr__gemm_table_len; i++) {
+        const qr__gemm_kernel *row = &qr__gemm_table[i];
+        if (row->precision == precision && qr__isa_includes(isa, row->isa) &&
             (best == NULL || row->isa >= best->isa))
             best = row;
     }
@@ -34,8 +34,8 @@ static size_t odd_lines(size_t bytes) {
     return (lines | 1) * 64;
 }
 
-qr_gemm_shape qr_gemm_shape_of(const qr_gemm_kernel *kernel, size_t K, size_t N) {
-    qr_gemm_shape shape = {.K = K, .N = N};
+qr__gemm_shape qr__gemm_shape_of(const qr__gemm_kernel *kernel, size_t K, size_t N) {
+    qr__gemm_shape shape = {.K = K, .N = N};
     const bool scaled = kernel->precision == QR_PRECISION_INT8;
     shape.steps = (K + kernel->step - 1) / kernel->step;
     shape.panels = (N + kernel->columns - 1) / kernel->columns;
@@ -44,10 +44,10 @@ qr_gemm_shape qr_gemm_shape_of(const qr_gemm_kernel *kernel, size_t K, size_t N)
     shape.panel_bytes =
         qr_round_up(shape.constants_at + (scaled ? 3 : 1) * kernel->columns * sizeof(float), 64);
     shape.row_at = qr_round_up(shape.steps * 4, 64);
-    shape.stride = odd_lines(shape.row_at + (scaled ? sizeof(qr_gemm_row) : 0));
+    shape.stride = odd_lines(shape.row_at + (scaled ? sizeof(qr__gemm_row) : 0));
     return shape;
 }
 
-void qr_quantize_f32(const qr_gemm_shape *shape, const float *x, void *row) {
+void qr__quantize_f32(const qr__gemm_shape *shape, const float *x, void *row) {
     memcpy(row, x, shape->K * sizeof(float));
 }

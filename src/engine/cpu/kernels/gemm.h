@@ -1,20 +1,20 @@
-/* engine/cpu/kernels/gemm.h: the table of matrix products, and what a kernel of it needs to know.
+/* engine/cpu/kernels/gemm.h: the table of matrix products, and what a kernel of it needs to
+ * know.
  *
- *     const qr_gemm_kernel *kernel = qr_gemm_find(QR_PRECISION_INT8, isa);   // NULL: none on this
- * ISA
+ *     const qr__gemm_kernel *kernel = qr__gemm_find(QR_PRECISION_INT8, isa);   // NULL: none
  *
- * y[M][N] = epilogue(x[M][K] * W[N][K]^T + bias[N]).
+ *     y[M][N] = epilogue(x[M][K] * W[N][K]^T + bias[N])
  *
- * Panels. W is cut into panels of `columns` rows of W (columns of y). A panel holds, for each step
- * of `step` values of k (what four bytes of an activation row hold: 1 f32, 2 bf16, 4 int8), the
- * weights of all its columns, k innermost; then its constants (bias, and for int8 scale and column
- * sum). One layout serves every M: kernels take up to `rows_max` rows at a time, keep all their
- * sums in registers over the whole of K, and read each panel once a block of rows. Both are
- * zero-padded: K to whole steps, N to whole panels.
+ * Panels. W is cut into panels of `columns` rows of W (columns of y). A panel holds, for each
+ * step of `step` values of k (what four bytes of an activation row hold: 1 f32, 2 bf16, 4 int8),
+ * the weights of all its columns, k innermost; then its constants (bias, and for int8 scale and
+ * column sum). One layout serves every M: kernels take up to `rows_max` rows at a time, keep all
+ * their sums in registers over the whole of K, and read each panel once a block of rows. Both
+ * are zero-padded: K to whole steps, N to whole panels.
  *
  * Operand. Rows of x in the kernel's type, `stride` bytes apart: K values zero-padded, then for
- * int8 a qr_gemm_row. The stride is an odd number of cache lines, so that a block's rows never meet
- * in one cache set.
+ * int8 a qr__gemm_row. The stride is an odd number of cache lines, so that a block's rows never
+ * meet in one cache set.
  *
  * Invariant: every sum runs over k in rising order in one accumulator (int8's are exact in any
  * order), so a row's result depends on that row alone: not on M, its place, or how panels are
@@ -24,56 +24,65 @@
 #define QR_ENGINE_CPU_GEMM_H
 
 #include "engine/cpu/kernels/isa.h"
-#include "engine/cpu/matrix.h"
+#include "engine/model_info.h"
+
+/** What happens to a sum before it is stored. */
+typedef enum qr__epilogue {
+    QR_EPILOGUE_BIAS,
+    QR_EPILOGUE_BIAS_GELU,     /* x/2 * (1 + erf(x / sqrt 2)) */
+    QR_EPILOGUE_BIAS_GELU_NEW, /* the tanh form */
+    QR_EPILOGUE_BIAS_RELU
+} qr__epilogue;
 
 /** Behind the u8 values of an int8 row: x = scale * u8 + offset. */
-typedef struct qr_gemm_row {
+typedef struct qr__gemm_row {
     float scale, offset;
-} qr_gemm_row;
+} qr__gemm_row;
 
-/** The sizes of one matrix's panels and rows; what qr_gemm_shape() makes of K and N for a kernel.
- */
-typedef struct qr_gemm_shape {
+/** The sizes of one matrix's panels and rows: what qr__gemm_shape_of() makes of K and N for a
+ * kernel. */
+typedef struct qr__gemm_shape {
     size_t K, N;
     size_t steps; /* of 4 bytes of a row */
     size_t panels;
     size_t constants_at; /* bytes into a panel */
     size_t panel_bytes;
-    size_t row_at; /* bytes into an operand row: qr_gemm_row */
+    size_t row_at; /* bytes into an operand row: qr__gemm_row */
     size_t stride; /* bytes an operand row */
-} qr_gemm_shape;
+} qr__gemm_shape;
 
-typedef struct qr_gemm_task {
-    const qr_gemm_shape *shape;
+typedef struct qr__gemm_task {
+    const qr__gemm_shape *shape;
     const void *panels;  /* 64-byte aligned */
     const void *operand; /* [rows], shape->stride apart, 64-byte aligned */
     size_t rows;         /* M */
-    qr_epilogue epilogue;
+    qr__epilogue epilogue;
     float *y; /* [M][N], ldy floats apart */
     size_t ldy;
     size_t begin, end; /* panels */
-} qr_gemm_task;
+} qr__gemm_task;
 
-typedef struct qr_gemm_kernel {
+typedef struct qr__gemm_kernel {
     const char *name;
     qr_precision precision;
-    qr_isa isa;
+    qr__isa isa;
     size_t columns;      /* of a panel */
     size_t step;         /* values of k in four bytes of a row */
     size_t weight_bytes; /* of one weight in a panel */
     bool invariant;      /* a row's result depends on the row alone */
     double tolerance;    /* of a result, relative to sum(|x| * |w|) + |bias|, given the same rounded
                             operands; for int8, |x| is scale * u8 + |offset| */
-    void (*quantize)(const qr_gemm_shape *shape, const float *x, void *row);
-    void (*multiply)(const qr_gemm_task *task);
-} qr_gemm_kernel;
+    void (*quantize)(const qr__gemm_shape *shape, const float *x, void *row);
+    void (*multiply)(const qr__gemm_task *task);
+} qr__gemm_kernel;
 
-extern const qr_gemm_kernel qr_gemm_table[];
-extern const size_t qr_gemm_table_len;
+extern const qr__gemm_kernel qr__gemm_table[];
+extern const size_t qr__gemm_table_len;
 
 /** The fastest kernel of `precision` that a plan for `isa` may use; NULL: there is none. */
-const qr_gemm_kernel *qr_gemm_find(qr_precision precision, qr_isa isa);
+const qr__gemm_kernel *qr__gemm_find(qr_precision precision, qr__isa isa);
 
-qr_gemm_shape qr_gemm_shape_of(const qr_gemm_kernel *kernel, size_t K, size_t N);
+/** The sizes for a matrix of N rows of K weights. */
+qr__gemm_shape qr__gemm_shape_of(const qr__gemm_kernel *kernel, size_t K, size_t N);
 
 #endif

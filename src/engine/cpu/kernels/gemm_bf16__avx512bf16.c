@@ -23,10 +23,10 @@ static inline __m512i broadcast(const char *p) {
 #define QR_GEMM_BROADCAST(p)   broadcast(p)
 #define QR_GEMM_MAC(acc, a, w) _mm512_dpbf16_ps(acc, (__m512bh)(a), (__m512bh)(w))
 #define QR_GEMM_STORE(p, acc)  _mm512_store_ps(p, acc)
-#define QR_GEMM_NAME           qr_gemm_bf16__avx512bf16
+#define QR_GEMM_NAME           qr__gemm_bf16__avx512bf16
 #include "engine/cpu/kernels/gemm_tile.h"
 
-void qr_quantize_bf16__avx512bf16(const qr_gemm_shape *shape, const float *x, void *row) {
+void qr__quantize_bf16__avx512bf16(const qr__gemm_shape *shape, const float *x, void *row) {
     const size_t K = shape->K, whole = K / QR_VEC_LANES * QR_VEC_LANES;
     uint16_t *out = row;
     for (size_t k = 0; k < whole; k += QR_VEC_LANES)
@@ -34,5 +34,5 @@ void qr_quantize_bf16__avx512bf16(const qr_gemm_shape *shape, const float *x, vo
                             (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(x + k)));
     if (whole < K) /* zeros behind x: an odd K's last pair needs one */
         _mm256_storeu_si256((__m256i *)(void *)(out + whole),
-                            (__m256i)_mm512_cvtneps_pbh(qr_vec_load_first(x + whole, K - whole)));
+                            (__m256i)_mm512_cvtneps_pbh(qr__vec_load_first(x + whole, K - whole)));
 }

@@ -20,5 +20,5 @@ static inline __m512 widen(const char *p) {
 #define QR_GEMM_BROADCAST(p)   _mm512_set1_ps(*(const float *)(const void *)(p))
 #define QR_GEMM_MAC(acc, a, w) _mm512_fmadd_ps(a, w, acc)
 #define QR_GEMM_STORE(p, acc)  _mm512_store_ps(p, acc)
-#define QR_GEMM_NAME           qr_gemm_bf16__avx512f
+#define QR_GEMM_NAME           qr__gemm_bf16__avx512f
 #include "engine/cpu/kernels/gemm_tile.h"

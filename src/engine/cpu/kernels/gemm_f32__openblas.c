@@ -12,14 +12,14 @@
 #define COLUMNS 96
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static qr_kernels plain;
+static qr__kernels plain;
 
 static void prepare(void) {
     openblas_set_num_threads(1);
-    qr_kernels_choose(QR_ISA_REF, QR_PRECISION_F32, &plain);
+    qr__kernels_choose(QR_ISA_REF, QR_PRECISION_F32, &plain);
 }
 
-static void activate(qr_epilogue epilogue, float *row, size_t n) {
+static void activate(qr__epilogue epilogue, float *row, size_t n) {
     switch (epilogue) {
     case QR_EPILOGUE_BIAS:
         break;
@@ -35,9 +35,9 @@ static void activate(qr_epilogue epilogue, float *row, size_t n) {
     }
 }
 
-void qr_gemm_f32__openblas(const qr_gemm_task *task) {
+void qr__gemm_f32__openblas(const qr__gemm_task *task) {
     pthread_once(&once, prepare);
-    const qr_gemm_shape *shape = task->shape;
+    const qr__gemm_shape *shape = task->shape;
     for (size_t p = task->begin; p < task->end; p++) {
         const char *panel = (const char *)task->panels + p * shape->panel_bytes;
         const float *weights = (const float *)(const void *)panel;

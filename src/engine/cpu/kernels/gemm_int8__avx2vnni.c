@@ -22,9 +22,9 @@ static inline __m256i broadcast(const char *p) {
 #define QR_GEMM_BROADCAST(p)   broadcast(p)
 #define QR_GEMM_MAC(acc, a, w) _mm256_dpbusd_avx_epi32(acc, a, w)
 #define QR_GEMM_STORE(p, acc)  _mm256_store_si256((__m256i *)(void *)(p), acc)
-#define QR_GEMM_NAME           qr_gemm_int8__avx2vnni
+#define QR_GEMM_NAME           qr__gemm_int8__avx2vnni
 #include "engine/cpu/kernels/gemm_tile.h"
 
-void qr_quantize_int8__avx2vnni(const qr_gemm_shape *shape, const float *x, void *row) {
+void qr__quantize_int8__avx2vnni(const qr__gemm_shape *shape, const float *x, void *row) {
     quantize_int8(shape, x, row);
 }

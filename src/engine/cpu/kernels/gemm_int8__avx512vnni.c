@@ -21,9 +21,9 @@ static inline __m512i broadcast(const char *p) {
 #define QR_GEMM_BROADCAST(p)   broadcast(p)
 #define QR_GEMM_MAC(acc, a, w) _mm512_dpbusd_epi32(acc, a, w)
 #define QR_GEMM_STORE(p, acc)  _mm512_store_si512(p, acc)
-#define QR_GEMM_NAME           qr_gemm_int8__avx512vnni
+#define QR_GEMM_NAME           qr__gemm_int8__avx512vnni
 #include "engine/cpu/kernels/gemm_tile.h"
 
-void qr_quantize_int8__avx512vnni(const qr_gemm_shape *shape, const float *x, void *row) {
+void qr__quantize_int8__avx512vnni(const qr__gemm_shape *shape, const float *x, void *row) {
     quantize_int8(shape, x, row);
 }

@@ -8,17 +8,18 @@
 
 #include "engine/cpu/kernels/gemm.h"
 
-#define QR_GEMM_PORTABLE(X) X(F32, REF, openblas, gemm_f32, 96, 1, 4, false, 1e-6, qr_quantize_f32)
+#define QR_GEMM_PORTABLE(X) X(F32, REF, openblas, gemm_f32, 96, 1, 4, false, 1e-6, qr__quantize_f32)
 
 #if defined(__x86_64__)
 #define QR_GEMM_X86(X)                                                                             \
-    X(F32, AVX2, avx2, gemm_f32, 16, 1, 4, true, 1e-6, qr_quantize_f32)                            \
-    X(F32, AVX512F, avx512f, gemm_f32, 32, 1, 4, true, 1e-6, qr_quantize_f32)                      \
-    X(BF16, AVX2, avx2, gemm_bf16, 16, 1, 2, true, 1e-6, qr_quantize_f32)                          \
-    X(BF16, AVX512F, avx512f, gemm_bf16, 32, 1, 2, true, 1e-6, qr_quantize_f32)                    \
-    X(BF16, AVX512BF16, avx512bf16, gemm_bf16, 32, 2, 2, true, 1e-6, qr_quantize_bf16__avx512bf16) \
-    X(INT8, AVX2VNNI, avx2vnni, gemm_int8, 16, 4, 1, true, 1e-6, qr_quantize_int8__avx2vnni)       \
-    X(INT8, AVX512VNNI, avx512vnni, gemm_int8, 32, 4, 1, true, 1e-6, qr_quantize_int8__avx512vnni)
+    X(F32, AVX2, avx2, gemm_f32, 16, 1, 4, true, 1e-6, qr__quantize_f32)                           \
+    X(F32, AVX512F, avx512f, gemm_f32, 32, 1, 4, true, 1e-6, qr__quantize_f32)                     \
+    X(BF16, AVX2, avx2, gemm_bf16, 16, 1, 2, true, 1e-6, qr__quantize_f32)                         \
+    X(BF16, AVX512F, avx512f, gemm_bf16, 32, 1, 2, true, 1e-6, qr__quantize_f32)                   \
+    X(BF16, AVX512BF16, avx512bf16, gemm_bf16, 32, 2, 2, true, 1e-6,                               \
+      qr__quantize_bf16__avx512bf16)                                                               \
+    X(INT8, AVX2VNNI, avx2vnni, gemm_int8, 16, 4, 1, true, 1e-6, qr__quantize_int8__avx2vnni)      \
+    X(INT8, AVX512VNNI, avx512vnni, gemm_int8, 32, 4, 1, true, 1e-6, qr__quantize_int8__avx512vnni)
 #else
 #define QR_GEMM_X86(X)
 #endif
@@ -27,8 +28,8 @@
 
 #define QR_GEMM_PROTOTYPE(precision, isa, suffix, stem, columns, step, bytes, invariant,           \
                           tolerance, convert)                                                      \
-    void qr_##stem##__##suffix(const qr_gemm_task *task);                                          \
-    void convert(const qr_gemm_shape *shape, const float *x, void *row);
+    void qr__##stem##__##suffix(const qr__gemm_task *task);                                        \
+    void convert(const qr__gemm_shape *shape, const float *x, void *row);
 QR_GEMM_LIST(QR_GEMM_PROTOTYPE)
 #undef QR_GEMM_PROTOTYPE
 

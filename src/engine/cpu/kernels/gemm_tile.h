@@ -1,18 +1,20 @@
 /* engine/cpu/kernels/gemm_tile.h: the body of every matrix product; a kernel's file defines its
  * vectors and includes this.
  *
- *     #define QR_GEMM_ROWS_MAX 14                     // accumulators: 2 vectors a row
- *     #define QR_GEMM_SUM __m512i                     // a vector of sums, and QR_GEMM_OPERAND of
- * factors; ZERO, LOAD(weights),
- *     ...                                             // BROADCAST(four bytes of a row), MAC(sum,
- * row, weights), STORE(to, sum) #define QR_GEMM_STEP_BYTES 128                  // of a panel: two
- * vectors of weights #define QR_GEMM_NAME qr_gemm_int8__avx512vnni #include
- * "engine/cpu/kernels/gemm_tile.h"
+ *     #define QR_GEMM_ROWS_MAX 14                // of a tile: 2 accumulators a row
+ *     #define QR_GEMM_SUM __m512i                // a vector of sums
+ *     #define QR_GEMM_OPERAND __m512i            // a vector of factors
+ *     #define QR_GEMM_ZERO ...                   // and LOAD(weights), BROADCAST(4 bytes of a row),
+ *                                                // MAC(sum, row, weights), STORE(to, sum)
+ *     #define QR_GEMM_STEP_BYTES 128             // of a panel: two vectors of weights
+ *     #define QR_GEMM_NAME qr__gemm_int8__avx512vnni
+ *     #include "engine/cpu/kernels/gemm_tile.h"
  *
  * A tile is rows x one panel of two vectors. Its sums stay in registers over all of K and go
  * through a small buffer to the epilogue, so that the epilogue's code exists once, not once a tile
  * height. QR_GEMM_INT8 is 1 where sums are integers to be scaled. Measured shares of peak:
- * docs/KERNELS.md. */
+ * docs/KERNELS.md.
+ */
 #include "engine/cpu/kernels/gemm.h"
 #include "engine/cpu/kernels/vec_gelu.h"
 
@@ -53,7 +55,7 @@ QR_INLINE void tile_step(const size_t rows, const char *const *row, const char *
 }
 
 /* sums[rows][columns] = operand rows * one panel. `rows` is a constant where this is inlined. */
-QR_INLINE void tile(const size_t rows, const qr_gemm_shape *shape, const char *operand,
+QR_INLINE void tile(const size_t rows, const qr__gemm_shape *shape, const char *operand,
                     const char *panel, float *sums) {
     QR_GEMM_SUM acc[QR_GEMM_ROWS_MAX][2];
     const char *row[QR_GEMM_ROWS_MAX];
@@ -90,10 +92,10 @@ QR_INLINE void tile(const size_t rows, const qr_gemm_shape *shape, const char *o
     }
 }
 
-typedef void tile_fn(const qr_gemm_shape *shape, const char *operand, const char *panel,
+typedef void tile_fn(const qr__gemm_shape *shape, const char *operand, const char *panel,
                      float *sums);
 #define QR_TILE(n)                                                                                 \
-    static void tile_##n(const qr_gemm_shape *shape, const char *operand, const char *panel,       \
+    static void tile_##n(const qr__gemm_shape *shape, const char *operand, const char *panel,      \
                          float *sums) {                                                            \
         tile(n, shape, operand, panel, sums);                                                      \
     }
@@ -120,56 +122,57 @@ static tile_fn *const tiles[QR_GEMM_ROWS_MAX + 1] = {
 #endif
 };
 
-QR_INLINE qr_vec activate(const qr_epilogue epilogue, qr_vec v) {
+QR_INLINE qr__vec activate(const qr__epilogue epilogue, qr__vec v) {
     switch (epilogue) {
     case QR_EPILOGUE_BIAS:
         break;
     case QR_EPILOGUE_BIAS_GELU:
-        return qr_vec_gelu(v, &QR_GELU_ERF_TABLE);
+        return qr__vec_gelu(v, &QR_GELU_ERF_TABLE);
     case QR_EPILOGUE_BIAS_GELU_NEW:
-        return qr_vec_gelu(v, &QR_GELU_TANH_TABLE);
+        return qr__vec_gelu(v, &QR_GELU_TANH_TABLE);
     case QR_EPILOGUE_BIAS_RELU:
-        return qr_vec_max(qr_vec_set(0.0f), v);
+        return qr__vec_max(qr__vec_set(0.0f), v);
     }
     return v;
 }
 
 /* y = activation(scaled sums + bias), the panel's first `columns` columns. */
-QR_INLINE void finish(const qr_epilogue epilogue, size_t rows, const qr_gemm_shape *shape,
+QR_INLINE void finish(const qr__epilogue epilogue, size_t rows, const qr__gemm_shape *shape,
                       const char *operand, const float *constants, const float *sums, float *y,
                       size_t ldy, size_t columns) {
     for (size_t v = 0; v < 2; v++) {
         const size_t at = v * QR_VEC_LANES;
         const size_t n = columns > at ? columns - at : 0;
-        const qr_vec bias = qr_vec_load(constants + at);
+        const qr__vec bias = qr__vec_load(constants + at);
 #if QR_GEMM_INT8
-        const qr_vec scale = qr_vec_load(constants + QR_GEMM_COLUMNS + at);
-        const qr_vec column_sum = qr_vec_load(constants + 2 * QR_GEMM_COLUMNS + at);
+        const qr__vec scale = qr__vec_load(constants + QR_GEMM_COLUMNS + at);
+        const qr__vec column_sum = qr__vec_load(constants + 2 * QR_GEMM_COLUMNS + at);
 #endif
         for (size_t i = 0; i < rows; i++) {
             const float *sum = sums + i * QR_GEMM_COLUMNS + at;
 #if QR_GEMM_INT8
             /* x = s * u8 + o, so x * w = s * (u8 * w) + o * sum(w). */
-            qr_gemm_row row;
+            qr__gemm_row row;
             memcpy(&row, operand + i * shape->stride + shape->row_at, sizeof row);
-            qr_vec value = qr_vec_mul(qr_vec_from_i32((const int32_t *)(const void *)sum), scale);
-            value = qr_vec_fma(value, qr_vec_set(row.scale),
-                               qr_vec_fma(qr_vec_set(row.offset), column_sum, bias));
+            qr__vec value =
+                qr__vec_mul(qr__vec_from_i32((const int32_t *)(const void *)sum), scale);
+            value = qr__vec_fma(value, qr__vec_set(row.scale),
+                                qr__vec_fma(qr__vec_set(row.offset), column_sum, bias));
 #else
             (void)shape;
             (void)operand;
-            qr_vec value = qr_vec_add(qr_vec_load(sum), bias);
+            qr__vec value = qr__vec_add(qr__vec_load(sum), bias);
 #endif
             value = activate(epilogue, value);
             if (n >= QR_VEC_LANES)
-                qr_vec_store(y + i * ldy + at, value);
+                qr__vec_store(y + i * ldy + at, value);
             else
-                qr_vec_store_first(y + i * ldy + at, value, n);
+                qr__vec_store_first(y + i * ldy + at, value, n);
         }
     }
 }
 
-static void finish_tile(qr_epilogue epilogue, size_t rows, const qr_gemm_shape *shape,
+static void finish_tile(qr__epilogue epilogue, size_t rows, const qr__gemm_shape *shape,
                         const char *operand, const float *constants, const float *sums, float *y,
                         size_t ldy, size_t columns) {
     switch (epilogue) {
@@ -185,8 +188,8 @@ static void finish_tile(qr_epilogue epilogue, size_t rows, const qr_gemm_shape *
     }
 }
 
-void QR_GEMM_NAME(const qr_gemm_task *task) {
-    const qr_gemm_shape *shape = task->shape;
+void QR_GEMM_NAME(const qr__gemm_task *task) {
+    const qr__gemm_shape *shape = task->shape;
     _Alignas(64) float sums[QR_GEMM_ROWS_MAX * QR_GEMM_COLUMNS];
     const size_t blocks = (task->rows + QR_GEMM_ROWS_MAX - 1) / QR_GEMM_ROWS_MAX;
     for (size_t p = task->begin; p < task->end; p++) {

@@ -26,11 +26,11 @@ static const struct {
                                              BIT(QR_ISA_AVX512VNNI) | BIT(QR_ISA_AVX512BF16)},
 };
 
-const char *qr_isa_name(qr_isa isa) {
+const char *qr__isa_name(qr__isa isa) {
     return isa < QR_ISA_COUNT ? table[isa].name : "unknown";
 }
 
-bool qr_isa_includes(qr_isa isa, qr_isa need) {
+bool qr__isa_includes(qr__isa isa, qr__isa need) {
     return (table[isa].includes & BIT(need)) != 0;
 }
 
@@ -47,7 +47,7 @@ static bool has_avx_vnni(void) {
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1) != 0;
 }
 
-bool qr_isa_available(qr_isa isa) {
+bool qr__isa_available(qr__isa isa) {
     __builtin_cpu_init();
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                 __builtin_cpu_supports("bmi2") && has_f16c();
@@ -73,23 +73,23 @@ bool qr_isa_available(qr_isa isa) {
     return false;
 }
 #else
-bool qr_isa_available(qr_isa isa) {
+bool qr__isa_available(qr__isa isa) {
     return isa == QR_ISA_REF;
 }
 #endif
 
-static qr_isa best(void) {
-    for (qr_isa isa = QR_ISA_AVX512BF16; isa > QR_ISA_REF; isa--)
-        if (qr_isa_available(isa))
+static qr__isa best(void) {
+    for (qr__isa isa = QR_ISA_AVX512BF16; isa > QR_ISA_REF; isa--)
+        if (qr__isa_available(isa))
             return isa;
     return QR_ISA_REF;
 }
 
-qr_status qr_isa_choose(const char *name, qr_isa *out, qr_error *error) {
-    const char *source = "isa";
+qr_status qr__isa_choose(const char *name, qr__isa *out, qr_error *error) {
+    const char *source = "cpu:";
     if (name == NULL) {
         name = getenv("QUERENT_ISA");
-        source = "QUERENT_ISA";
+        source = "QUERENT_ISA=";
     }
     *out = best();
     if (name == NULL || name[0] == '\0')
@@ -98,22 +98,21 @@ qr_status qr_isa_choose(const char *name, qr_isa *out, qr_error *error) {
         if (*out >= QR_ISA_AVX512F)
             return QR_OK;
         return qr_error_set(error, QR_BAD_OPTION,
-                            "%s=avx512: this machine has no AVX-512; best is %s", source,
-                            qr_isa_name(*out));
+                            "%savx512: this machine has no AVX-512; best is %s", source,
+                            qr__isa_name(*out));
     }
-    for (qr_isa isa = QR_ISA_REF; isa < QR_ISA_COUNT; isa++) {
+    for (qr__isa isa = QR_ISA_REF; isa < QR_ISA_COUNT; isa++) {
         if (strcmp(name, table[isa].name) != 0)
             continue;
-        if (!qr_isa_available(isa))
+        if (!qr__isa_available(isa))
             return qr_error_set(error, QR_BAD_OPTION,
-                                "%s=%s: this machine cannot run it; its best is %s", source, name,
-                                qr_isa_name(*out));
+                                "%s%s: this machine cannot run it; its best is %s", source, name,
+                                qr__isa_name(*out));
         *out = isa;
         return QR_OK;
     }
-    return qr_error_set(
-        error, QR_BAD_OPTION,
-        "%s=%.32s: no such instruction set; known: ref avx2 avx2vnni avx512 avx512f "
-        "avx512vnni avx512bf16",
-        source, name);
+    return qr_error_set(error, QR_BAD_OPTION,
+                        "%s%.32s: no such instruction set; known: ref avx2 avx2vnni avx512 avx512f "
+                        "avx512vnni avx512bf16",
+                        source, name);
 }

@@ -1,19 +1,19 @@
 /* engine/cpu/kernels/isa.h: the instruction sets that kernels are written for, and which of them
  * this machine runs.
  *
- *     qr_isa isa;
- *     status = qr_isa_choose(NULL, &isa, &error);        // QUERENT_ISA, else the best this machine
- * has if (qr_isa_includes(isa, QR_ISA_AVX512F)) ...      // may an AVX-512F kernel be used?
+ *     qr__isa isa;
+ *     status = qr__isa_choose(NULL, &isa, &error);      // QUERENT_ISA, else this machine's best
+ *     if (qr__isa_includes(isa, QR_ISA_AVX512F)) ...    // may an AVX-512F kernel be used?
  *
- * A name stands for the whole set below it: "avx512bf16" runs VNNI's, AVX-512F's and AVX2's kernels
- * too. The one cpuid reader of the engine. Thread-safe.
+ * A name stands for the whole set below it: "avx512bf16" runs VNNI's, AVX-512F's and AVX2's
+ * kernels too. The one cpuid reader of the engine. Thread-safe.
  */
 #ifndef QR_ENGINE_CPU_ISA_H
 #define QR_ENGINE_CPU_ISA_H
 
 #include "base/base.h"
 
-typedef enum qr_isa {
+typedef enum qr__isa {
     QR_ISA_REF,        /* plain C, and OpenBLAS for f32 matrices: any machine */
     QR_ISA_AVX2,       /* AVX2, FMA, F16C, BMI2 */
     QR_ISA_AVX2VNNI,   /* and AVX-VNNI */
@@ -21,18 +21,19 @@ typedef enum qr_isa {
     QR_ISA_AVX512VNNI, /* and AVX512_VNNI */
     QR_ISA_AVX512BF16, /* and AVX512_BF16 */
     QR_ISA_COUNT
-} qr_isa;
+} qr__isa;
 
-const char *qr_isa_name(qr_isa isa);
+/** "ref", "avx2", ...: what qr__isa_choose takes. */
+const char *qr__isa_name(qr__isa isa);
 
 /** True when a plan for `isa` may use kernels written for `need`. */
-bool qr_isa_includes(qr_isa isa, qr_isa need);
+bool qr__isa_includes(qr__isa isa, qr__isa need);
 
 /** True when this machine (CPU and operating system) runs `isa`. */
-bool qr_isa_available(qr_isa isa);
+bool qr__isa_available(qr__isa isa);
 
 /** The ISA called `name`; NULL: what QUERENT_ISA says, else the best available. "avx512" means the
  * best of AVX-512 that is available. QR_BAD_OPTION: no such name, or this machine cannot run it. */
-QR_MUST_USE qr_status qr_isa_choose(const char *name, qr_isa *out, qr_error *error);
+QR_MUST_USE qr_status qr__isa_choose(const char *name, qr__isa *out, qr_error *error);
 
 #endif

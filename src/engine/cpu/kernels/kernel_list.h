@@ -48,7 +48,7 @@
 #define QR_KERNEL_LIST(X) QR_KERNELS_PORTABLE(X) QR_KERNELS_X86(X)
 
 #define QR_KERNEL_PROTOTYPE(operation, type, stem, precision, isa, suffix, tolerance)              \
-    qr_##type##_kernel qr_##stem##__##suffix;
+    qr__##type##_kernel qr__##stem##__##suffix;
 QR_KERNEL_LIST(QR_KERNEL_PROTOTYPE)
 #undef QR_KERNEL_PROTOTYPE
 

@@ -7,17 +7,17 @@
      QR_ISA_##need,                                                                                \
      #stem "__" #suffix,                                                                           \
      error,                                                                                        \
-     (void (*)(void))qr_##stem##__##suffix},
+     (void (*)(void))qr__##stem##__##suffix},
 
-const qr_kernel qr_kernel_table[] = {QR_KERNEL_LIST(ROW)};
-const size_t qr_kernel_table_len = sizeof qr_kernel_table / sizeof qr_kernel_table[0];
+const qr__kernel qr__kernel_table[] = {QR_KERNEL_LIST(ROW)};
+const size_t qr__kernel_table_len = sizeof qr__kernel_table / sizeof qr__kernel_table[0];
 
-const qr_kernel *qr_kernel_find(qr_operation operation, qr_precision precision, qr_isa isa) {
-    const qr_kernel *best = NULL;
-    for (size_t i = 0; i < qr_kernel_table_len; i++) {
-        const qr_kernel *row = &qr_kernel_table[i];
+const qr__kernel *qr__kernel_find(qr__operation operation, qr_precision precision, qr__isa isa) {
+    const qr__kernel *best = NULL;
+    for (size_t i = 0; i < qr__kernel_table_len; i++) {
+        const qr__kernel *row = &qr__kernel_table[i];
         bool fits = row->operation == operation && row->precision <= precision &&
-                    qr_isa_includes(isa, row->isa);
+                    qr__isa_includes(isa, row->isa);
         if (fits && (best == NULL || row->precision > best->precision ||
                      (row->precision == best->precision && row->isa >= best->isa)))
             best = row;
@@ -25,26 +25,26 @@ const qr_kernel *qr_kernel_find(qr_operation operation, qr_precision precision, 
     return best; /* never NULL: plain C has every operation */
 }
 
-void qr_kernels_choose(qr_isa isa, qr_precision precision, qr_kernels *out) {
+void qr__kernels_choose(qr__isa isa, qr_precision precision, qr__kernels *out) {
     void (*found[QR_OPERATION_COUNT])(void);
-    for (qr_operation operation = 0; operation < QR_OPERATION_COUNT; operation++)
-        found[operation] = qr_kernel_find(operation, precision, isa)->function;
-    *out = (qr_kernels){
-        .layer_norm = (qr_layer_norm_kernel *)found[QR_OPERATION_LAYER_NORM],
-        .gelu = (qr_activation_kernel *)found[QR_OPERATION_GELU],
-        .gelu_new = (qr_activation_kernel *)found[QR_OPERATION_GELU_NEW],
-        .relu = (qr_activation_kernel *)found[QR_OPERATION_RELU],
-        .tanh = (qr_activation_kernel *)found[QR_OPERATION_TANH],
-        .attention = (qr_attention_kernel *)found[QR_OPERATION_ATTENTION],
-        .pool = (qr_pool_kernel *)found[QR_OPERATION_POOL],
-        .embed = (qr_embed_kernel *)found[QR_OPERATION_EMBED],
-        .halve = (qr_halve_kernel *)found[QR_OPERATION_HALVE],
+    for (qr__operation operation = 0; operation < QR_OPERATION_COUNT; operation++)
+        found[operation] = qr__kernel_find(operation, precision, isa)->function;
+    *out = (qr__kernels){
+        .layer_norm = (qr__layer_norm_kernel *)found[QR_OPERATION_LAYER_NORM],
+        .gelu = (qr__activation_kernel *)found[QR_OPERATION_GELU],
+        .gelu_new = (qr__activation_kernel *)found[QR_OPERATION_GELU_NEW],
+        .relu = (qr__activation_kernel *)found[QR_OPERATION_RELU],
+        .tanh = (qr__activation_kernel *)found[QR_OPERATION_TANH],
+        .attention = (qr__attention_kernel *)found[QR_OPERATION_ATTENTION],
+        .pool = (qr__pool_kernel *)found[QR_OPERATION_POOL],
+        .embed = (qr__embed_kernel *)found[QR_OPERATION_EMBED],
+        .halve = (qr__halve_kernel *)found[QR_OPERATION_HALVE],
     };
 }
 
 /* f32: scores and queries of a block of 16. bf16: keys and values, rounded up to a pair, then the
  * same in halves. */
-size_t qr_attention_scratch_bytes(size_t keys, size_t D) {
+size_t qr__attention_scratch_bytes(size_t keys, size_t D) {
     size_t single = (keys + D) * 16 * sizeof(float);
     size_t half = (keys + 1) * D * 4 + (keys + 1 + D) * 16 * 2;
     return qr_max(single, half);

@@ -3,6 +3,6 @@
 #include "engine/cpu/kernels/kernel_list.h"
 #include "engine/cpu/kernels/layer_norm_body.h"
 
-void qr_layer_norm_f32__avx512f(const qr_layer_norm *n) {
+void qr__layer_norm_f32__avx512f(const qr__layer_norm *n) {
     layer_norm(n);
 }

@@ -16,7 +16,7 @@ static void normalize(float *y, const float *gamma, const float *beta, float eps
         y[c] = (float)(((double)y[c] - mean) * scale) * gamma[c] + beta[c];
 }
 
-void qr_layer_norm_f32__ref(const qr_layer_norm *n) {
+void qr__layer_norm_f32__ref(const qr__layer_norm *n) {
     for (size_t r = 0; r < n->rows; r++) {
         size_t at = r * n->C;
         for (size_t i = at; i < at + n->C; i++) {

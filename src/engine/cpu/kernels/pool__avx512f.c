@@ -2,6 +2,6 @@
 #include "engine/cpu/kernels/kernel_list.h"
 #include "engine/cpu/kernels/pool_body.h"
 
-void qr_pool_f32__avx512f(float *y, const float *x, size_t S, size_t C) {
+void qr__pool_f32__avx512f(float *y, const float *x, size_t S, size_t C) {
     pool(y, x, S, C);
 }

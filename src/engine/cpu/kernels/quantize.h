@@ -1,4 +1,4 @@
-/* engine/cpu/kernels/quantize.h: one row of activations to u8, over qr_vec (include vec_avx512f.h
+/* engine/cpu/kernels/quantize.h: one row of activations to u8, over qr__vec (include vec_avx512f.h
  * or vec_avx2.h first).
  *
  * Asymmetric by the row's own least and greatest value: x = scale * u8 + offset, offset = min,
@@ -12,36 +12,37 @@
 
 #include <string.h>
 
-static inline void quantize_int8(const qr_gemm_shape *shape, const float *x, void *row) {
+/** A kernel's row conversion (gemm.h): codes of x[K], then their scale and offset. */
+static inline void quantize_int8(const qr__gemm_shape *shape, const float *x, void *row) {
     const size_t K = shape->K, whole = K / QR_VEC_LANES * QR_VEC_LANES;
-    const qr_vec first = qr_vec_set(x[0]);
-    qr_vec least = first, most = first;
+    const qr__vec first = qr__vec_set(x[0]);
+    qr__vec least = first, most = first;
     for (size_t k = 0; k < whole; k += QR_VEC_LANES) {
-        qr_vec v = qr_vec_load(x + k);
-        least = qr_vec_min(least, v);
-        most = qr_vec_max(most, v);
+        qr__vec v = qr__vec_load(x + k);
+        least = qr__vec_min(least, v);
+        most = qr__vec_max(most, v);
     }
     if (whole < K) {
-        qr_vec v = qr_vec_load_first(x + whole, K - whole);
-        least = qr_vec_min(least, qr_vec_blend_first(first, v, K - whole));
-        most = qr_vec_max(most, qr_vec_blend_first(first, v, K - whole));
+        qr__vec v = qr__vec_load_first(x + whole, K - whole);
+        least = qr__vec_min(least, qr__vec_blend_first(first, v, K - whole));
+        most = qr__vec_max(most, qr__vec_blend_first(first, v, K - whole));
     }
-    const float low = qr_vec_min_lane(least), high = qr_vec_max_lane(most);
+    const float low = qr__vec_min_lane(least), high = qr__vec_max_lane(most);
     /* Divided apart: the range of two huge values would overflow. A range next to nothing is taken
      * as constant, for its inverse would overflow. */
     float scale = high / 255.0f - low / 255.0f;
     if (!(scale > 1e-35f))
         scale = 0.0f;
     const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
-    const qr_vec offset = qr_vec_set(low), factor = qr_vec_set(inverse);
+    const qr__vec offset = qr__vec_set(low), factor = qr__vec_set(inverse);
     uint8_t *out = row;
     for (size_t k = 0; k < whole; k += QR_VEC_LANES)
-        qr_vec_store_u8(out + k, qr_vec_mul(qr_vec_sub(qr_vec_load(x + k), offset), factor));
+        qr__vec_store_u8(out + k, qr__vec_mul(qr__vec_sub(qr__vec_load(x + k), offset), factor));
     if (whole < K) { /* the zeros behind x become some code; weights there are 0 */
-        qr_vec v = qr_vec_load_first(x + whole, K - whole);
-        qr_vec_store_u8(out + whole, qr_vec_mul(qr_vec_sub(v, offset), factor));
+        qr__vec v = qr__vec_load_first(x + whole, K - whole);
+        qr__vec_store_u8(out + whole, qr__vec_mul(qr__vec_sub(v, offset), factor));
     }
-    const qr_gemm_row constants = {scale, low};
+    const qr__gemm_row constants = {scale, low};
     memcpy(out + shape->row_at, &constants, sizeof constants);
 }
 

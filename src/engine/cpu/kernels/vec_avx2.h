@@ -7,83 +7,83 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef __m256 qr_vec;
+typedef __m256 qr__vec;
 #define QR_VEC_LANES ((size_t)8)
 
-static inline __m256i qr_vec_mask(size_t n) { /* n in 0..8 */
+static inline __m256i qr__vec_mask(size_t n) { /* n in 0..8 */
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-static inline qr_vec qr_vec_load(const float *p) {
+static inline qr__vec qr__vec_load(const float *p) {
     return _mm256_loadu_ps(p);
 }
 
 /* The first n lanes (0..8) from p, zeros behind them; p[n] and on are not read. */
-static inline qr_vec qr_vec_load_first(const float *p, size_t n) {
-    return _mm256_maskload_ps(p, qr_vec_mask(n));
+static inline qr__vec qr__vec_load_first(const float *p, size_t n) {
+    return _mm256_maskload_ps(p, qr__vec_mask(n));
 }
 
-static inline void qr_vec_store(float *p, qr_vec v) {
+static inline void qr__vec_store(float *p, qr__vec v) {
     _mm256_storeu_ps(p, v);
 }
 
-static inline void qr_vec_store_first(float *p, qr_vec v, size_t n) {
-    _mm256_maskstore_ps(p, qr_vec_mask(n), v);
+static inline void qr__vec_store_first(float *p, qr__vec v, size_t n) {
+    _mm256_maskstore_ps(p, qr__vec_mask(n), v);
 }
 
-static inline qr_vec qr_vec_set(float f) {
+static inline qr__vec qr__vec_set(float f) {
     return _mm256_set1_ps(f);
 }
 
-static inline qr_vec qr_vec_add(qr_vec a, qr_vec b) {
+static inline qr__vec qr__vec_add(qr__vec a, qr__vec b) {
     return _mm256_add_ps(a, b);
 }
 
-static inline qr_vec qr_vec_sub(qr_vec a, qr_vec b) {
+static inline qr__vec qr__vec_sub(qr__vec a, qr__vec b) {
     return _mm256_sub_ps(a, b);
 }
 
-static inline qr_vec qr_vec_mul(qr_vec a, qr_vec b) {
+static inline qr__vec qr__vec_mul(qr__vec a, qr__vec b) {
     return _mm256_mul_ps(a, b);
 }
 
 /* a * b + c, rounded once. */
-static inline qr_vec qr_vec_fma(qr_vec a, qr_vec b, qr_vec c) {
+static inline qr__vec qr__vec_fma(qr__vec a, qr__vec b, qr__vec c) {
     return _mm256_fmadd_ps(a, b, c);
 }
 
 /* min and max give b where a lane holds a NaN. */
-static inline qr_vec qr_vec_min(qr_vec a, qr_vec b) {
+static inline qr__vec qr__vec_min(qr__vec a, qr__vec b) {
     return _mm256_min_ps(a, b);
 }
 
-static inline qr_vec qr_vec_max(qr_vec a, qr_vec b) {
+static inline qr__vec qr__vec_max(qr__vec a, qr__vec b) {
     return _mm256_max_ps(a, b);
 }
 
-static inline qr_vec qr_vec_abs(qr_vec a) {
+static inline qr__vec qr__vec_abs(qr__vec a) {
     return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
 }
 
 /* b in the lanes of the first n, a in the others. */
-static inline qr_vec qr_vec_blend_first(qr_vec a, qr_vec b, size_t n) {
-    return _mm256_blendv_ps(a, b, _mm256_castsi256_ps(qr_vec_mask(n)));
+static inline qr__vec qr__vec_blend_first(qr__vec a, qr__vec b, size_t n) {
+    return _mm256_blendv_ps(a, b, _mm256_castsi256_ps(qr__vec_mask(n)));
 }
 
-static inline float qr_vec_min_lane(qr_vec a) {
+static inline float qr__vec_min_lane(qr__vec a) {
     __m128 m = _mm_min_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     m = _mm_min_ps(m, _mm_movehl_ps(m, m));
     return _mm_cvtss_f32(_mm_min_ss(m, _mm_movehdup_ps(m)));
 }
 
-static inline float qr_vec_max_lane(qr_vec a) {
+static inline float qr__vec_max_lane(qr__vec a) {
     __m128 m = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     m = _mm_max_ps(m, _mm_movehl_ps(m, m));
     return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
 }
 
 /* table[i] for i in the low four bits of each lane. */
-static inline qr_vec qr_vec_lookup16(const float table[16], qr_vec index) {
+static inline qr__vec qr__vec_lookup16(const float table[16], qr__vec index) {
     __m256i i = _mm256_castps_si256(index);
     __m256 low = _mm256_permutevar8x32_ps(_mm256_load_ps(table), i);
     __m256 high = _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i);
@@ -91,12 +91,12 @@ static inline qr_vec qr_vec_lookup16(const float table[16], qr_vec index) {
 }
 
 /* Integers in lanes, as floats. */
-static inline qr_vec qr_vec_from_i32(const int32_t *p) {
+static inline qr__vec qr__vec_from_i32(const int32_t *p) {
     return _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)p));
 }
 
 /* Rounds to nearest even, clamps to 0..255 (from above; the caller's lanes are not below 0). */
-static inline void qr_vec_store_u8(uint8_t *p, qr_vec v) {
+static inline void qr__vec_store_u8(uint8_t *p, qr__vec v) {
     __m256i i = _mm256_cvtps_epi32(v);
     __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
     _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));

@@ -7,89 +7,89 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef __m512 qr_vec;
+typedef __m512 qr__vec;
 #define QR_VEC_LANES ((size_t)16)
 
-static inline __mmask16 qr_vec_mask(size_t n) {
+static inline __mmask16 qr__vec_mask(size_t n) {
     return (__mmask16)((1u << n) - 1); /* n in 0..16 */
 }
 
-static inline qr_vec qr_vec_load(const float *p) {
+static inline qr__vec qr__vec_load(const float *p) {
     return _mm512_loadu_ps(p);
 }
 
 /* The first n lanes (0..16) from p, zeros behind them; p[n] and on are not read. */
-static inline qr_vec qr_vec_load_first(const float *p, size_t n) {
-    return _mm512_maskz_loadu_ps(qr_vec_mask(n), p);
+static inline qr__vec qr__vec_load_first(const float *p, size_t n) {
+    return _mm512_maskz_loadu_ps(qr__vec_mask(n), p);
 }
 
-static inline void qr_vec_store(float *p, qr_vec v) {
+static inline void qr__vec_store(float *p, qr__vec v) {
     _mm512_storeu_ps(p, v);
 }
 
-static inline void qr_vec_store_first(float *p, qr_vec v, size_t n) {
-    _mm512_mask_storeu_ps(p, qr_vec_mask(n), v);
+static inline void qr__vec_store_first(float *p, qr__vec v, size_t n) {
+    _mm512_mask_storeu_ps(p, qr__vec_mask(n), v);
 }
 
-static inline qr_vec qr_vec_set(float f) {
+static inline qr__vec qr__vec_set(float f) {
     return _mm512_set1_ps(f);
 }
 
-static inline qr_vec qr_vec_add(qr_vec a, qr_vec b) {
+static inline qr__vec qr__vec_add(qr__vec a, qr__vec b) {
     return _mm512_add_ps(a, b);
 }
 
-static inline qr_vec qr_vec_sub(qr_vec a, qr_vec b) {
+static inline qr__vec qr__vec_sub(qr__vec a, qr__vec b) {
     return _mm512_sub_ps(a, b);
 }
 
-static inline qr_vec qr_vec_mul(qr_vec a, qr_vec b) {
+static inline qr__vec qr__vec_mul(qr__vec a, qr__vec b) {
     return _mm512_mul_ps(a, b);
 }
 
 /* a * b + c, rounded once. */
-static inline qr_vec qr_vec_fma(qr_vec a, qr_vec b, qr_vec c) {
+static inline qr__vec qr__vec_fma(qr__vec a, qr__vec b, qr__vec c) {
     return _mm512_fmadd_ps(a, b, c);
 }
 
 /* min and max give b where a lane holds a NaN. */
-static inline qr_vec qr_vec_min(qr_vec a, qr_vec b) {
+static inline qr__vec qr__vec_min(qr__vec a, qr__vec b) {
     return _mm512_min_ps(a, b);
 }
 
-static inline qr_vec qr_vec_max(qr_vec a, qr_vec b) {
+static inline qr__vec qr__vec_max(qr__vec a, qr__vec b) {
     return _mm512_max_ps(a, b);
 }
 
-static inline qr_vec qr_vec_abs(qr_vec a) {
+static inline qr__vec qr__vec_abs(qr__vec a) {
     return _mm512_abs_ps(a);
 }
 
 /* b in the lanes of the first n, a in the others. */
-static inline qr_vec qr_vec_blend_first(qr_vec a, qr_vec b, size_t n) {
-    return _mm512_mask_mov_ps(a, qr_vec_mask(n), b);
+static inline qr__vec qr__vec_blend_first(qr__vec a, qr__vec b, size_t n) {
+    return _mm512_mask_mov_ps(a, qr__vec_mask(n), b);
 }
 
-static inline float qr_vec_min_lane(qr_vec a) {
+static inline float qr__vec_min_lane(qr__vec a) {
     return _mm512_reduce_min_ps(a);
 }
 
-static inline float qr_vec_max_lane(qr_vec a) {
+static inline float qr__vec_max_lane(qr__vec a) {
     return _mm512_reduce_max_ps(a);
 }
 
 /* table[i] for i in the low four bits of each lane. */
-static inline qr_vec qr_vec_lookup16(const float table[16], qr_vec index) {
+static inline qr__vec qr__vec_lookup16(const float table[16], qr__vec index) {
     return _mm512_permutexvar_ps(_mm512_castps_si512(index), _mm512_load_ps(table));
 }
 
 /* Integers in lanes, as floats. */
-static inline qr_vec qr_vec_from_i32(const int32_t *p) {
+static inline qr__vec qr__vec_from_i32(const int32_t *p) {
     return _mm512_cvtepi32_ps(_mm512_loadu_si512(p));
 }
 
 /* Rounds to nearest even, clamps to 0..255 (from above; the caller's lanes are not below 0). */
-static inline void qr_vec_store_u8(uint8_t *p, qr_vec v) {
+static inline void qr__vec_store_u8(uint8_t *p, qr__vec v) {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(v)));
 }
 

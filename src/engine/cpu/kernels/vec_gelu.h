@@ -1,20 +1,20 @@
-/* engine/cpu/kernels/vec_gelu.h: GELU over qr_vec (include vec_avx512f.h or vec_avx2.h first), both
- * forms, without exp or division.
+/* engine/cpu/kernels/vec_gelu.h: GELU over qr__vec (include vec_avx512f.h or vec_avx2.h first),
+ * both forms, without exp or division.
  *
  * gelu(x) = max(x, 0) - g(|x|) where g(a) = a * (1 - Phi(a)) is smooth, at most 0.17, and gone
- * at 5.5. g is one polynomial of degree 4 in each of 16 intervals of width 11/32, minimax in each,
- * its coefficients looked up by a permutation. The tanh form differs by its table alone. Absolute
- * error at most 2.5e-7 for every x, against either form in exact arithmetic; NaN stays NaN; +inf
- * stays, -inf becomes -1e-7. About 16 operations a vector, five of them multiply-adds. */
+ * at 5.5. g is one polynomial of degree 4 in each of 16 intervals of width 11/32, minimax in
+ * each, its coefficients looked up by a permutation. The tanh form differs by its table alone.
+ * Absolute error at most 2.5e-7 for every x, against either form in exact arithmetic; NaN stays
+ * NaN; +inf stays, -inf becomes -1e-7. About 16 operations a vector, five of them multiply-adds. */
 #ifndef QR_ENGINE_CPU_VEC_GELU_H
 #define QR_ENGINE_CPU_VEC_GELU_H
 
-typedef struct qr_gelu_table {
+typedef struct qr__gelu_table {
     _Alignas(64) float c[5][16]; /* c[power][interval], of the place in the interval, -1/2..1/2 */
-} qr_gelu_table;
+} qr__gelu_table;
 
 /* clang-format off */
-static const qr_gelu_table QR_GELU_ERF_TABLE = {{
+static const qr__gelu_table QR_GELU_ERF_TABLE = {{
     {0.0742101073f, 0.156264365f, 0.16763556f, 0.137714475f, 0.09427692f, 0.0554656647f, 0.0284418166f, 0.0128052961f, 0.00508305663f, 0.00178340334f, 0.000553922902f, 0.000152466324f, 3.72158393e-05f, 8.05976742e-06f, 1.54920394e-06f, 2.64359784e-07f},
     {0.125196412f, 0.0422693379f, -0.0144080445f, -0.0406616032f, -0.0431728587f, -0.0333245359f, -0.020872388f, -0.0110320225f, -0.00501188822f, -0.0019768863f, -0.000681144418f, -0.000205821343f, -5.46903793e-05f, -1.28038455e-05f, -2.64483515e-06f, -4.82564587e-07f},
     {-0.045763094f, -0.0357860327f, -0.02055314f, -0.00631513074f, 0.00279862667f, 0.00621315185f, 0.00581167173f, 0.00394639466f, 0.00215730257f, 0.000987137435f, 0.000385422492f, 0.000129823311f, 3.79860357e-05f, 9.70003657e-06f, 2.16887997e-06f, 4.25665689e-07f},
@@ -22,7 +22,7 @@ static const qr_gelu_table QR_GELU_ERF_TABLE = {{
     {0.000863053894f, 0.000447617524f, -9.79253236e-05f, -0.000450900523f, -0.000490545353f, -0.000320097082f, -0.000116059869f, 1.28672646e-05f, 5.5139808e-05f, 4.82145369e-05f, 2.84615162e-05f, 1.31023762e-05f, 4.9492869e-06f, 1.5723017e-06f, 4.2605123e-07f, 9.93627864e-08f},
 }};
 
-static const qr_gelu_table QR_GELU_TANH_TABLE = {{
+static const qr__gelu_table QR_GELU_TANH_TABLE = {{
     {0.0742103904f, 0.156283617f, 0.167738959f, 0.137928799f, 0.0944811702f, 0.0554606989f, 0.0281495489f, 0.0123441564f, 0.00464504166f, 0.00148377905f, 0.000397024938f, 8.76793129e-05f, 1.57324739e-05f, 2.25681742e-06f, 2.54593459e-07f, 2.22135004e-08f},
     {0.125198662f, 0.0423157178f, -0.0142917084f, -0.0405846126f, -0.0432859287f, -0.03360698f, -0.0211276524f, -0.0111019444f, -0.00491101667f, -0.00182113517f, -0.000560427783f, -0.000141241486f, -2.87233488e-05f, -4.64025061e-06f, -5.85968678e-07f, -5.68955798e-08f},
     {-0.0457565449f, -0.0357491896f, -0.0205336027f, -0.00637887046f, 0.00268886145f, 0.00617049634f, 0.00587731507f, 0.00404958474f, 0.0022160653f, 0.000986357569f, 0.000357558718f, 0.000104737701f, 2.44969197e-05f, 4.51192136e-06f, 6.44797467e-07f, 7.04073102e-08f},
@@ -32,21 +32,21 @@ static const qr_gelu_table QR_GELU_TANH_TABLE = {{
 
 /* clang-format on */
 
-static inline __attribute__((always_inline)) qr_vec qr_vec_gelu(qr_vec x,
-                                                                const qr_gelu_table *table) {
+static inline __attribute__((always_inline)) qr__vec qr__vec_gelu(qr__vec x,
+                                                                  const qr__gelu_table *table) {
     /* Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits: the interval's number.
      */
-    const qr_vec magic = qr_vec_set(12582912.0f);
-    qr_vec u = qr_vec_fma(qr_vec_abs(x), qr_vec_set(32.0f / 11.0f), qr_vec_set(-0.5f));
-    u = qr_vec_min(qr_vec_set(15.4999f), u);
-    qr_vec index = qr_vec_add(u, magic);
-    qr_vec d = qr_vec_sub(u, qr_vec_sub(index, magic));
-    qr_vec g = qr_vec_lookup16(table->c[4], index);
-    g = qr_vec_fma(g, d, qr_vec_lookup16(table->c[3], index));
-    g = qr_vec_fma(g, d, qr_vec_lookup16(table->c[2], index));
-    g = qr_vec_fma(g, d, qr_vec_lookup16(table->c[1], index));
-    g = qr_vec_fma(g, d, qr_vec_lookup16(table->c[0], index));
-    return qr_vec_sub(qr_vec_max(qr_vec_set(0.0f), x), g);
+    const qr__vec magic = qr__vec_set(12582912.0f);
+    qr__vec u = qr__vec_fma(qr__vec_abs(x), qr__vec_set(32.0f / 11.0f), qr__vec_set(-0.5f));
+    u = qr__vec_min(qr__vec_set(15.4999f), u);
+    qr__vec index = qr__vec_add(u, magic);
+    qr__vec d = qr__vec_sub(u, qr__vec_sub(index, magic));
+    qr__vec g = qr__vec_lookup16(table->c[4], index);
+    g = qr__vec_fma(g, d, qr__vec_lookup16(table->c[3], index));
+    g = qr__vec_fma(g, d, qr__vec_lookup16(table->c[2], index));
+    g = qr__vec_fma(g, d, qr__vec_lookup16(table->c[1], index));
+    g = qr__vec_fma(g, d, qr__vec_lookup16(table->c[0], index));
+    return qr__vec_sub(qr__vec_max(qr__vec_set(0.0f), x), g);
 }
 
 #endif

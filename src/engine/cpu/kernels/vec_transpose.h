@@ -6,7 +6,7 @@
 #if defined(__AVX512F__)
 
 /* rows[16] of 16 values become columns: 64 shuffles. */
-static inline __attribute__((always_inline)) void qr_vec_transpose(qr_vec r[16]) {
+static inline __attribute__((always_inline)) void qr__vec_transpose(qr__vec r[16]) {
     __m512 t[16];
     for (int i = 0; i < 16; i += 2) { /* pairs of rows */
         t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
@@ -37,7 +37,7 @@ static inline __attribute__((always_inline)) void qr_vec_transpose(qr_vec r[16])
 #else
 
 /* rows[8] of 8 values become columns: 24 shuffles. */
-static inline __attribute__((always_inline)) void qr_vec_transpose(qr_vec r[8]) {
+static inline __attribute__((always_inline)) void qr__vec_transpose(qr__vec r[8]) {
     __m256 t[8];
     for (int i = 0; i < 8; i += 2) {
         t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);

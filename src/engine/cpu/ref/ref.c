@@ -127,7 +127,7 @@ static void add_and_norm(struct state *s, const qr_bert_norm *norm) {
     layer_norm(norm, s->bert->info.layer_norm_eps, s->tokens, width, s->hidden);
 }
 
-static void forward_layer(struct state *s, const struct qr_bert_layer *layer) {
+static void forward_layer(struct state *s, const qr_bert_layer *layer) {
     size_t T = s->tokens;
     linear(&layer->query, s->hidden, T, s->query);
     linear(&layer->key, s->hidden, T, s->key);
@@ -216,7 +216,7 @@ static qr_status check(const qr_bert *bert, const qr_batch *batch, qr_output wan
     return QR_OK;
 }
 
-size_t qr_ref_output_floats(const qr_bert *bert, const qr_batch *batch, qr_output wanted) {
+size_t qr__ref_output_floats(const qr_bert *bert, const qr_batch *batch, qr_output wanted) {
     size_t tokens = batch->starts[batch->sequences];
     switch (wanted) {
     case QR_OUTPUT_HIDDEN:
@@ -231,8 +231,8 @@ size_t qr_ref_output_floats(const qr_bert *bert, const qr_batch *batch, qr_outpu
     return batch->sequences * bert->info.labels;
 }
 
-qr_status qr_ref_forward(const qr_bert *bert, const qr_batch *batch, qr_output wanted, float *out,
-                         qr_error *error) {
+qr_status qr__ref_forward(const qr_bert *bert, const qr_batch *batch, qr_output wanted, float *out,
+                          qr_error *error) {
     qr_status status = check(bert, batch, wanted, error);
     if (status != QR_OK)
         return status;

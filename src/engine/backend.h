@@ -1,0 +1,98 @@
+/* engine/backend.h: the one seam between the engine and a device.
+ *
+ *                engine.c, plan/         what to load, which precision, is this batch legal
+ *     ----------------------------------------------------------------------------------------
+ *                qr_backend              pack weights, make workspaces, run legal batches
+ *     ----------------------------------------------------------------------------------------
+ *                cpu/   (cuda/ ...)      a folder a device; its public header has its qr_backend
+ *
+ * A backend is a table of functions over three types of its own, each of which begins with the
+ * part that is visible here:
+ *
+ *     struct my_context {
+ *         qr_context base;         // first: a pointer to one is a pointer to the other
+ *         ...
+ *     };
+ *
+ * What is not here on purpose: the cost of a batch. It is fitted from measured passes above the
+ * seam, alike for every device. A new device needs its table, a row in engine.c's list, and
+ * nothing else above this line.
+ */
+#ifndef QR_ENGINE_BACKEND_H
+#define QR_ENGINE_BACKEND_H
+
+#include "engine/engine.h"
+#include "engine/model/model.h"
+
+typedef struct qr_backend qr_backend;
+
+/** A device as it was opened: one of a kind's varieties. */
+typedef struct qr_device {
+    const qr_backend *backend;
+    char target[32];           /* as qr_plan_info has it */
+    bool runs[QR_PRECISIONS];  /* has kernels for the precision */
+    bool gains[QR_PRECISIONS]; /* ... that are faster than those of the precisions before it */
+} qr_device;
+
+/** A plan to pack for. */
+typedef struct qr_plan {
+    qr_precision precision;  /* F32, BF16 or INT8 */
+    const uint8_t *fallback; /* [L] bits of QR_MATRIX_...: what int8 keeps in bf16; NULL: nothing */
+} qr_plan;
+
+/** A layer's four matrices, as bits of qr_plan.fallback. */
+enum { QR_MATRIX_QKV = 1, QR_MATRIX_OUTPUT = 2, QR_MATRIX_UP = 4, QR_MATRIX_DOWN = 8 };
+#define QR_MATRICES_A_LAYER 4u
+
+/** A model packed for a plan. */
+typedef struct qr_packed {
+    const qr_device *device;
+    const qr_bert *bert; /* borrowed: info, and what is not packed */
+    size_t bytes;        /* resident for it, with what stays in the bert */
+} qr_packed;
+
+struct qr_context {
+    const qr_packed *packed;
+    size_t tokens_max, sequences_max;
+};
+
+struct qr_backend {
+    const char *name; /* of --device: "cpu" */
+
+    /** Opens the variety called `target`; NULL: the best there is. QR_BAD_OPTION: there is none
+     * of that name here, with those that there are. *out: returns owned. */
+    qr_status (*open)(const char *target, qr_device **out, qr_error *error);
+    void (*close)(qr_device *device);
+
+    /** Packs `bert` for a plan whose precision the device runs. `like` (NULL: none): an earlier
+     * packing of the same bert, whose tables may be shared with it. *out: returns owned; borrows
+     * device and bert. Const afterwards. */
+    qr_status (*pack)(const qr_device *device, const qr_bert *bert, const qr_plan *plan,
+                      const qr_packed *like, qr_packed **out, qr_error *error);
+
+    /** int8 with some matrices of bf16 taken from the two packings, quickly, for a trial: borrows
+     * both. NULL where a device cannot: such plans are packed. */
+    qr_status (*mix)(const qr_packed *int8, const qr_packed *bf16, const uint8_t *fallback,
+                     qr_packed **out, qr_error *error);
+    void (*packed_destroy)(qr_packed *packed);
+
+    /** Gives back what of the bert this packing and its contexts will not read. No other packing
+     * follows. */
+    void (*release)(const qr_packed *packed, qr_bert *bert);
+
+    /** A workspace; its base is filled in by the caller afterwards. */
+    qr_status (*context_create)(const qr_packed *packed, const qr_context_options *options,
+                                qr_context **out, qr_error *error);
+    void (*context_destroy)(qr_context *context);
+
+    /** Runs a batch that engine.c found legal for the model and the context. *out as
+     * qr_context_forward. */
+    qr_status (*forward)(qr_context *context, const qr_batch *batch, qr_output wanted,
+                         const float **out);
+};
+
+/** A context for a packing, as qr_context_create makes one for an engine's (engine/contexts.c). */
+QR_MUST_USE qr_status qr_packed_context(const qr_packed *packed, const qr_context_options *options,
+                                        qr_context **out, qr_error *error);
+
+#endif

@@ -1,0 +1,26 @@
+/* engine/model_info.c: names and sizes that follow from a model's facts alone. */
+#include "engine/model_info.h"
+
+static const char *const precision_names[QR_PRECISIONS] = {"auto", "f32", "bf16", "int8"};
+
+const char *qr_precision_name(qr_precision precision) {
+    return precision_names[precision];
+}
+
+bool qr_precision_parse(qr_text name, qr_precision *out) {
+    for (unsigned p = 0; p < QR_PRECISIONS; p++) {
+        if (qr_text_is(name, precision_names[p])) {
+            *out = (qr_precision)p;
+            return true;
+        }
+    }
+    return false;
+}
+
+double qr_model_operations(const qr_model_info *model, const uint32_t *starts, size_t sequences) {
+    double C = (double)model->hidden, F = (double)model->feed_forward, T = starts[sequences],
+           squares = 0;
+    for (size_t b = 0; b < sequences; b++)
+        squares += (double)(starts[b + 1] - starts[b]) * (double)(starts[b + 1] - starts[b]);
+    return (double)model->layers * ((8 * C * C + 4 * C * F) * T + 4 * C * squares);
+}

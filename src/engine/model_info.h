@@ -1,0 +1,84 @@
+/* engine/model_info.h: what there is to know of a model, and of the plan by which it runs.
+ *
+ *     qr_model *model;
+ *     if (qr_model_open("models/minilm", &model, &error) != QR_OK) ...
+ *     printf("%zu layers\n", qr_model_get_info(model)->layers);
+ *     qr_model_close(model);
+ *
+ * Letters, here and everywhere: B sequences and T tokens in a batch, S tokens in a sequence, L
+ * layers, C hidden size, H heads, D head size, F feed-forward size, V vocabulary, P positions, K
+ * labels.
+ */
+#ifndef QR_ENGINE_MODEL_INFO_H
+#define QR_ENGINE_MODEL_INFO_H
+
+#include "base/base.h"
+
+typedef enum qr_precision {
+    QR_PRECISION_AUTO,
+    QR_PRECISION_F32,
+    QR_PRECISION_BF16,
+    QR_PRECISION_INT8
+} qr_precision;
+#define QR_PRECISIONS (QR_PRECISION_INT8 + 1u)
+
+typedef enum qr_activation {
+    QR_GELU,
+    QR_GELU_NEW,
+    QR_RELU
+} qr_activation; /* erf; tanh; max(x, 0) */
+typedef enum qr_pooling { QR_POOLING_MEAN, QR_POOLING_CLS } qr_pooling;
+typedef enum qr_head { QR_HEAD_NONE, QR_HEAD_SPAN, QR_HEAD_LABELS } qr_head;
+
+/** "auto", "f32", "bf16", "int8". */
+const char *qr_precision_name(qr_precision precision);
+/** False: no precision is called `name`. */
+bool qr_precision_parse(qr_text name, qr_precision *out);
+
+/** What the model's files say. */
+typedef struct qr_model_info {
+    char architecture[64]; /* as in config.json: "BertModel" */
+    char dtype[8];         /* stored weights: "f32", "f16", "bf16" */
+    size_t layers, hidden, heads, feed_forward, vocab, positions, types;
+    qr_activation activation;
+    float layer_norm_eps;
+    qr_head head;
+    size_t labels;      /* K; 0 without a classification head */
+    char **label_names; /* [K], owned by the model */
+    qr_pooling pooling;
+    bool normalize;        /* L2-normalise pooled vectors */
+    size_t max_seq_length; /* of sentence_bert_config.json; 0 when absent */
+    size_t parameters;
+} qr_model_info;
+
+/** Operations (2 a multiply-add) of a forward pass over sequences with these starts, [sequences +
+ * 1]: L*((8*C*C + 4*C*F)*T + 4*C*sum(S*S)), which for F = 4C is L*(24*C*C*T + 4*C*sum(S*S)). */
+double qr_model_operations(const qr_model_info *model, const uint32_t *starts, size_t sequences);
+
+/** What a directory holds, apart from what is made of it: the small files are read and the
+ * weights' table is checked against them; the weights themselves are not read yet. */
+typedef struct qr_model qr_model;
+
+/** Opens a Hugging Face model directory (config.json, model.safetensors, sentence-transformers'
+ * files). QR_BAD_MODEL (or QR_IO, QR_NO_MEMORY) with the file, the tensor where there is one,
+ * the reason and a hint. *out: returns owned. */
+QR_MUST_USE qr_status qr_model_open(const char *dir, qr_model **out, qr_error *error);
+
+/** NULL is allowed. What was made of it stays. */
+void qr_model_close(qr_model *model);
+
+/** Lives as long as the model. */
+const qr_model_info *qr_model_get_info(const qr_model *model);
+
+/** How a model runs, and why so. */
+typedef struct qr_plan_info {
+    qr_precision precision; /* never AUTO */
+    char device[16];        /* "cpu" */
+    char target[32];        /* what its kernels are made for: "avx512vnni" */
+    size_t fallbacks;       /* matrices kept in bf16 within an int8 plan */
+    size_t weight_bytes;    /* packed, resident */
+    double load_ms, pack_ms, gate_ms;
+    char reason[256]; /* "int8: passed the gate (mean cosine 0.9991, worst 0.9984)" */
+} qr_plan_info;
+
+#endif

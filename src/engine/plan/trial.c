@@ -1,0 +1,195 @@
+/* engine/plan/trial.c: packs candidates for the accuracy gate, runs the probes on them, and
+ * hands over the one that was chosen.
+ *
+ * Each precision is packed once, when it is first asked for. An int8 plan with fallbacks is
+ * tried by mixing matrices of two packings where the device can, and packed for good only when
+ * it is chosen. */
+#include "engine/plan/plan.h"
+
+#include <stdio.h>
+
+#include "engine/plan/choose.h"
+
+/* What ranking single matrices may cost, in operations: about half a second of two AVX-512
+ * cores. A number of operations, not of seconds, so that every start of a model on a machine
+ * finds the same plan. */
+#define RANKING_OPERATIONS 2e11
+
+typedef struct bench {
+    const qr_trial *trial;
+    const qr_backend *backend;
+    qr_pool *pool;
+    qr_packed *packed[QR_PRECISIONS]; /* as they are asked for */
+    qr_packed *mixed; /* int8 with fallbacks, borrowed from the above where the device can */
+    qr_context *context;
+    double pack_ms;
+} bench;
+
+/* Any packing that is there: tables that all plans read alike can be shared with it. */
+static const qr_packed *any_packed(const bench *b) {
+    const qr_packed *any = NULL;
+    for (unsigned p = 0; p < QR_PRECISIONS; p++)
+        any = b->packed[p] != NULL ? b->packed[p] : any;
+    return any;
+}
+
+static qr_status pack(bench *b, qr_precision precision, const uint8_t *fallback, qr_packed **out,
+                      qr_error *error) {
+    if (!b->trial->device->runs[precision])
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "precision %s: no kernel for the instruction set %s; use f32",
+                            qr_precision_name(precision), b->trial->device->target);
+    uint64_t begin = qr_clock_ns();
+    qr_status status = b->backend->pack(b->trial->device, b->trial->bert,
+                                        &(qr_plan){.precision = precision, .fallback = fallback},
+                                        any_packed(b), out, error);
+    b->pack_ms += (double)(qr_clock_ns() - begin) / (double)QR_NS_PER_MS;
+    return status;
+}
+
+static qr_status pack_once(bench *b, qr_precision precision, qr_error *error) {
+    return b->packed[precision] != NULL ? QR_OK
+                                        : pack(b, precision, NULL, &b->packed[precision], error);
+}
+
+static size_t count_bits(const uint8_t *fallback, size_t layers) {
+    size_t count = 0;
+    for (size_t l = 0; l < layers; l++)
+        count += (size_t)__builtin_popcount(fallback[l]);
+    return count;
+}
+
+/* Packing a plan for each of some thirty trials would take longer than running them. */
+static qr_status build_mixed(bench *b, const uint8_t *fallback, qr_error *error) {
+    if (b->backend->mix == NULL)
+        return pack(b, QR_PRECISION_INT8, fallback, &b->mixed, error);
+    qr_status status = pack_once(b, QR_PRECISION_INT8, error);
+    if (status == QR_OK)
+        status = pack_once(b, QR_PRECISION_BF16, error);
+    return status == QR_OK
+               ? b->backend->mix(b->packed[QR_PRECISION_INT8], b->packed[QR_PRECISION_BF16],
+                                 fallback, &b->mixed, error)
+               : status;
+}
+
+/* The context goes before the weights that it reads. */
+static void drop_current(bench *b) {
+    qr_context_destroy(b->context);
+    b->context = NULL;
+    if (b->mixed != NULL)
+        b->backend->packed_destroy(b->mixed);
+    b->mixed = NULL;
+}
+
+/* qr__search's build. */
+static qr_status build(void *user, qr_precision precision, const uint8_t *fallback,
+                       qr_error *error) {
+    bench *b = user;
+    drop_current(b);
+    bool mixed = count_bits(fallback, b->trial->bert->info.layers) > 0;
+    qr_status status = mixed ? build_mixed(b, fallback, error) : pack_once(b, precision, error);
+    if (status != QR_OK)
+        return status;
+    const qr_batch *probes = b->trial->probes;
+    const qr_context_options options = {.tokens_max = probes->starts[probes->sequences],
+                                        .sequences_max = probes->sequences,
+                                        .pool = b->pool};
+    return qr_packed_context(mixed ? b->mixed : b->packed[precision], &options, &b->context, error);
+}
+
+/* qr__search's run. */
+static qr_status run(void *user, size_t sequences, const float **out, qr_error *error) {
+    static const qr_output outputs[] = {[QR_HEAD_NONE] = QR_OUTPUT_POOLED,
+                                        [QR_HEAD_SPAN] = QR_OUTPUT_SPAN,
+                                        [QR_HEAD_LABELS] = QR_OUTPUT_LABELS};
+    bench *b = user;
+    qr_batch probes = *b->trial->probes;
+    probes.sequences = sequences;
+    qr_status status =
+        qr_context_forward(b->context, &probes, outputs[b->trial->bert->info.head], out);
+    if (status != QR_OK)
+        return qr_error_set(error, status, "the accuracy gate's texts do not fit the model");
+    return QR_OK;
+}
+
+/* So many trials of a quarter of the probes as the budget of operations allows: none for a
+ * huge model. */
+static size_t trials_max(const qr_trial *trial) {
+    size_t sequences = qr__choose_ranking_probes(trial->probes->sequences);
+    double each = qr_model_operations(&trial->bert->info, trial->probes->starts, sequences);
+    double trials = RANKING_OPERATIONS / each;
+    return trials < 1e6 ? (size_t)trials : 1000000;
+}
+
+static qr_status choose(bench *b, uint8_t *fallback, qr_trial_result *out, qr_error *error) {
+    const qr_trial *trial = b->trial;
+    const qr_model_info *info = &trial->bert->info;
+    const qr__search search = {
+        .probes = {trial->probes, info->head,
+                   info->head == QR_HEAD_LABELS ? info->labels : info->hidden},
+        .layers = info->layers,
+        .has_int8 = trial->device->gains[QR_PRECISION_INT8],
+        .has_bf16 = trial->device->gains[QR_PRECISION_BF16],
+        .has_fallback = trial->device->runs[QR_PRECISION_BF16],
+        .trials_max = trials_max(trial),
+        .user = b,
+        .build = build,
+        .run = run,
+    };
+    qr_status status = qr_pool_create(trial->threads, &b->pool);
+    if (status == QR_OK)
+        status = qr_pool_start_helpers(b->pool);
+    if (status != QR_OK)
+        return qr_error_set(error, status, "the accuracy gate cannot start %d threads",
+                            trial->threads);
+    qr__choice choice;
+    uint64_t begin = qr_clock_ns();
+    status = qr__choose(&search, trial->asked, fallback, &choice, error);
+    if (status != QR_OK)
+        return status;
+    out->gate_ms = (double)(qr_clock_ns() - begin) / (double)QR_NS_PER_MS - b->pack_ms;
+    out->precision = choice.precision;
+    snprintf(out->reason, sizeof out->reason, "%s", choice.reason);
+    return QR_OK;
+}
+
+/* No gate: f32, or what was asked for by name. */
+static void take_as_asked(const qr_trial *trial, qr_trial_result *out) {
+    bool automatic = trial->asked == QR_PRECISION_AUTO;
+    out->precision = automatic ? QR_PRECISION_F32 : trial->asked;
+    snprintf(out->reason, sizeof out->reason, "%s: %s", qr_precision_name(out->precision),
+             automatic ? "there are no texts to try another precision on" : "as asked");
+}
+
+/* The chosen plan's packing, made now if it was only mixed for its trial. */
+static qr_status hand_over(bench *b, const uint8_t *fallback, qr_trial_result *out,
+                           qr_error *error) {
+    out->fallbacks = count_bits(fallback, b->trial->bert->info.layers);
+    drop_current(b);
+    if (out->fallbacks > 0)
+        return pack(b, out->precision, fallback, &out->packed, error);
+    qr_status status = pack_once(b, out->precision, error);
+    out->packed = b->packed[out->precision];
+    b->packed[out->precision] = NULL;
+    return status;
+}
+
+qr_status qr_trial_run(const qr_trial *trial, qr_trial_result *out, qr_error *error) {
+    bench b = {.trial = trial, .backend = trial->device->backend};
+    uint8_t fallback[QR_LIMIT_LAYERS] = {0};
+    qr_status status = QR_OK;
+    *out = (qr_trial_result){.precision = trial->asked};
+    if (trial->probes != NULL && trial->asked != QR_PRECISION_F32)
+        status = choose(&b, fallback, out, error);
+    else
+        take_as_asked(trial, out);
+    if (status == QR_OK)
+        status = hand_over(&b, fallback, out, error);
+    drop_current(&b);
+    for (unsigned p = 0; p < QR_PRECISIONS; p++)
+        if (b.packed[p] != NULL)
+            b.backend->packed_destroy(b.packed[p]);
+    qr_pool_destroy(b.pool);
+    out->pack_ms = b.pack_ms;
+    return status;
+}
