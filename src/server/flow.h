@@ -20,6 +20,7 @@
 #include "server/loop.h"
 #include "server/ops/ops.h"
 #include "server/serving.h"
+#include "server/verify.h"
 
 typedef struct qr__flow qr__flow;
 
@@ -29,6 +30,7 @@ typedef struct qr__flow_options {
     const qr_api *api;
     qr_schedule *schedule;
     qr_metrics *metrics;
+    qr__verify *verify;     /* gets the answers' sequences; NULL: nobody does */
     size_t connections_max; /* of all listeners: no more requests are open at a time */
     size_t max_body_bytes;
     uint64_t default_budget_ns; /* of requests that bring none */

@@ -175,6 +175,7 @@ static qr_status serve(const qr__loader_options *options, const loaded *models, 
             .pool = options->pool,
             .schedule = options->schedule,
             .metrics = options->metrics,
+            .checked = options->checked,
         },
         out, error);
 }

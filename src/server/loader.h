@@ -20,6 +20,7 @@ typedef struct qr__loader_options {
     int workers;   /* of the schedule */
     qr_pool *pool; /* in which they wait */
     qr_metrics *metrics;
+    bool checked; /* as qr_serving_options has it */
 } qr__loader_options;
 
 /** Whether the option --model names as many models as can be served. QR_BAD_OPTION. */

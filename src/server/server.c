@@ -55,7 +55,8 @@ static void *load(void *state) {
                                         .schedule = s->schedule,
                                         .workers = s->workers,
                                         .pool = s->pool,
-                                        .metrics = s->metrics};
+                                        .metrics = s->metrics,
+                                        .checked = s->verify != NULL};
     loading->status = qr__loader_load(&options, &loading->serving, &loading->error);
     qr_watch_wake(loading->done);
     return NULL;
@@ -164,6 +165,16 @@ static qr_status make_api(qr__server *s, qr_error *error) {
                            : qr_error_set(error, status, "out of memory while preparing routes");
 }
 
+static qr_status make_verify(qr__server *s, qr_error *error) {
+    unsigned ppm = (unsigned)qr_config_number(s->config, QR_OPTION_VERIFY_PPM);
+    if (ppm == 0)
+        return QR_OK;
+    qr_status status = qr__verify_create(ppm, s->metrics, &s->verify);
+    return status == QR_OK
+               ? QR_OK
+               : qr_error_set(error, status, "out of memory while preparing --verify-ppm");
+}
+
 /* The pool as the schedule's waiting room. */
 static void park(void *pool, int worker) {
     qr_pool_park(pool, worker);
@@ -181,6 +192,8 @@ static qr_status start_workers(qr__server *s, qr_error *error) {
         .workers = s->workers,
         .queue_items = qr_config_number(s->config, QR_OPTION_QUEUE_ITEMS),
         .room = {.park = park, .wake = wake, .state = s->pool},
+        .idle = s->verify == NULL ? NULL : qr__verify_step,
+        .idle_state = s->verify,
     };
     return qr_schedule_start(&options, &s->schedule, error);
 }
@@ -193,6 +206,7 @@ static qr_status start_loop(qr__server *s, qr_error *error) {
         .api = s->api,
         .schedule = s->schedule,
         .metrics = s->metrics,
+        .verify = s->verify,
         .connections_max =
             qr_config_number(config, QR_OPTION_MAX_CONNECTIONS) + QR__OPS_CONNECTIONS,
         .max_body_bytes = qr_config_number(config, QR_OPTION_MAX_BODY_BYTES),
@@ -235,7 +249,8 @@ static qr_status open_listeners(qr__server *s, qr_error *error) {
 
 static qr_status start(qr__server *s, qr_error *error) {
     static qr_status (*const steps[])(qr__server * s, qr_error * error) = {
-        make_metrics, make_api, start_workers, start_loop, open_listeners, begin_loading};
+        make_metrics, make_api,       make_verify,  start_workers,
+        start_loop,   open_listeners, begin_loading};
     qr_status status = check_options(s->config, error);
     for (size_t i = 0; status == QR_OK && i < sizeof steps / sizeof steps[0]; i++)
         status = steps[i](s, error);
@@ -252,6 +267,7 @@ static void close_all(qr__server *s) {
     qr_schedule_stop(s->schedule);
     qr__loop_lag_stop(s->lag);
     qr__flow_destroy(s->flow);
+    qr__verify_destroy(s->verify);
     qr_schedule_destroy(s->schedule);
     qr_loop_destroy(s->loop);
     qr_pool_destroy(s->pool);

@@ -38,6 +38,7 @@ typedef struct qr__server {
     int workers;
     qr_metrics *metrics;
     qr_api *api;
+    qr__verify *verify; /* NULL without --verify-ppm */
     qr_pool *pool;
     qr_schedule *schedule;
     qr_loop *loop;

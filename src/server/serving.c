@@ -9,9 +9,10 @@
 
 /* A model with its lanes; `served` is what others see of it. */
 typedef struct model {
-    qr_served served;
+    qr_served served;      /* first: its address is the model's */
     qr_pipeline *pipeline; /* owned once the generation stands */
     qr__lane *lanes;       /* [workers] */
+    qr__lane check_lane;   /* without helpers; no context: the model is not checked */
 } model;
 
 struct qr_serving {
@@ -41,6 +42,21 @@ static qr_status run_batch(qr_queue *queue, int worker, const qr_job *const *job
     return status;
 }
 
+/* OpenBLAS, which the reference target uses at f32, sums in an order that depends on the batch:
+ * there the same text does not always give the same bits, and a difference would mean nothing. */
+static bool same_bits(const qr_plan_info *plan) {
+    return plan->precision != QR_PRECISION_F32 || strcmp(plan->target, "ref") != 0;
+}
+
+static qr_status add_check_lane(model *m, const qr_plan_info *plan, qr_error *error) {
+    if (!same_bits(plan)) {
+        qr_log(QR_LOG_WARN, "model %s: not verified: at f32 on %s a result depends on its batch",
+               qr_pipeline_name(m->pipeline), plan->target);
+        return QR_OK;
+    }
+    return qr__lane_init(&m->check_lane, m->pipeline, NULL, 1, error);
+}
+
 static qr_status add_model(qr_serving *serving, qr_pipeline *pipeline, qr_error *error) {
     const qr_serving_options *options = &serving->options;
     model *m = &serving->models[serving->len];
@@ -67,7 +83,7 @@ static qr_status add_model(qr_serving *serving, qr_pipeline *pipeline, qr_error 
         if (status == QR_OK)
             status = qr__lane_warm(&m->lanes[w], error);
     }
-    return status;
+    return status == QR_OK && options->checked ? add_check_lane(m, plan, error) : status;
 }
 
 /* Frees all but the models, which are still the caller's when creation fails. */
@@ -75,6 +91,7 @@ static void free_shell(qr_serving *serving) {
     for (size_t i = 0; i < serving->len; i++) {
         for (int w = 0; w < serving->options.workers; w++)
             qr__lane_deinit(&serving->models[i].lanes[w]);
+        qr__lane_deinit(&serving->models[i].check_lane);
         free(serving->models[i].lanes);
     }
     free(serving);
@@ -158,6 +175,15 @@ qr_served *qr_serving_named(qr_serving *serving, qr_text name) {
         if (qr_text_is(name, serving->labels[i].name))
             return &serving->models[i].served;
     return NULL;
+}
+
+bool qr_serving_checks(const qr_served *served) {
+    return ((const model *)(const void *)served)->check_lane.context != NULL;
+}
+
+qr_status qr_serving_check(qr_served *served, const qr_job *job) {
+    const qr_job *const jobs[] = {job};
+    return qr__lane_run(&QR_OWNER(served, model, served)->check_lane, jobs, 1);
 }
 
 size_t qr_serving_labels(const qr_serving *serving, const qr_model_labels **labels) {

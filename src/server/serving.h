@@ -42,6 +42,7 @@ typedef struct qr_serving_options {
     qr_schedule *schedule; /* whose workers run its batches and, in the end, destroy it (borrowed);
                               NULL: whoever unpins it last does */
     qr_metrics *metrics;   /* borrowed; NULL: nothing is counted */
+    bool checked;          /* with a lane a model for computing answers again, alone */
 } qr_serving_options;
 
 /** Makes lanes for all workers and runs each until its time is steady. Takes the models when it
@@ -68,6 +69,14 @@ qr_served *qr_serving_first(qr_serving *serving, unsigned kinds);
 
 /** The model of that name, or NULL. */
 qr_served *qr_serving_named(qr_serving *serving, qr_text name);
+
+/** Whether answers of this model can be checked: the generation was made `checked`, and the model's
+ * plan gives a sequence the same bits whatever it is batched with. */
+bool qr_serving_checks(const qr_served *model);
+
+/** Computes a job of such a model again into its room, alone, on the calling thread. One call at a
+ * time. Statuses as the engine's. */
+QR_MUST_USE qr_status qr_serving_check(qr_served *model, const qr_job *job);
 
 /** What the metrics show of the current generation. *labels borrows. Returns how many. */
 size_t qr_serving_labels(const qr_serving *serving, const qr_model_labels **labels);

@@ -109,12 +109,21 @@ static void encode_on_worker(qr__flow *flow, qr_exchange *x) {
     x->encoded = true;
 }
 
+/* On a worker, its answer made: the latest moment at which the floats can be looked at. */
+static void offer(qr__verify *verify, const qr_exchange *x) {
+    for (size_t i = 0; i < x->ticket.jobs_len; i++)
+        qr__verify_offer(verify, x->serving, x->model, &x->ticket.jobs[i]);
+}
+
 /* On a worker: all jobs ran, or the schedule gave them up. */
 static void on_finished(qr_ticket *ticket) {
     qr_exchange *x = ticket->owner;
+    qr__verify *verify = x->flow->options.verify;
     x->status = ticket->status;
-    if (x->status != QR_GONE && x->status != QR_LATE) /* else the loop has ended the request */
+    if (x->status != QR_GONE && x->status != QR_LATE) /* else the loop words it, if anyone waits */
         encode_on_worker(x->flow, x);
+    if (verify != NULL && x->status == QR_OK)
+        offer(verify, x);
     give_back(x->flow, x);
 }
 

@@ -132,6 +132,10 @@ void qr_metrics_refused(qr_metrics *metrics, qr_status status) {
         add(&metrics->rejections[status], 1);
 }
 
+void qr_metrics_verified(qr_metrics *metrics, qr_verify_outcome outcome) {
+    add(&metrics->verified[outcome], 1);
+}
+
 void qr_metrics_connections(qr_metrics *metrics, size_t open) {
     atomic_store_explicit(&metrics->connections, open, memory_order_relaxed);
 }

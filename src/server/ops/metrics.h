@@ -58,6 +58,7 @@ struct qr_metrics {
     _Atomic uint64_t rejections[QR_STATUS_COUNT];
     _Atomic uint64_t deadline_misses;
     _Atomic uint64_t connections;
+    _Atomic uint64_t verified[QR_VERIFY_DROPPED + 1]; /* by outcome */
 };
 
 /** The slot's name as a label. */

@@ -114,6 +114,18 @@ static void render_rejections(const qr_metrics *metrics, qr_buf *out) {
                           (unsigned long long)load(&metrics->rejections[s]));
 }
 
+static void render_verified(const qr_metrics *metrics, qr_buf *out) {
+    qr__metric_alone(out, "querent_verify_checked_total", "counter",
+                     "Answers' sequences that were computed again, alone.",
+                     load(&metrics->verified[QR_VERIFY_CHECKED]));
+    qr__metric_alone(out, "querent_verify_mismatches_total", "counter",
+                     "Sequences that gave other numbers then.",
+                     load(&metrics->verified[QR_VERIFY_MISMATCH]));
+    qr__metric_alone(out, "querent_verify_dropped_total", "counter",
+                     "Sequences that were chosen to be checked and were not.",
+                     load(&metrics->verified[QR_VERIFY_DROPPED]));
+}
+
 void qr_metrics_render(const qr_metrics *metrics, const qr_metrics_now *now, qr_buf *out) {
     qr_buf labels;
     qr_buf_init(&labels, 64u << 10);
@@ -140,6 +152,7 @@ void qr_metrics_render(const qr_metrics *metrics, const qr_metrics_now *now, qr_
                      "Requests whose budget ran out before their answer was sent.",
                      load(&metrics->deadline_misses));
     render_models(metrics, now, &labels, out);
+    render_verified(metrics, out);
     qr__metrics_process_render(metrics, out);
     if (qr_buf_failed(&labels))
         out->failed = true;

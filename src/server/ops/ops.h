@@ -72,6 +72,16 @@ void qr_metrics_refused(qr_metrics *metrics, qr_status status);
 /** Sets the number of open connections. */
 void qr_metrics_connections(qr_metrics *metrics, size_t open);
 
+/** What became of an answer that was chosen to be computed again. */
+typedef enum qr_verify_outcome {
+    QR_VERIFY_CHECKED,  /* it was */
+    QR_VERIFY_MISMATCH, /* ... and its numbers differed */
+    QR_VERIFY_DROPPED   /* too many were waiting */
+} qr_verify_outcome;
+
+/** Counts one outcome; a mismatch is also a check. */
+void qr_metrics_verified(qr_metrics *metrics, qr_verify_outcome outcome);
+
 /** A model that is being served: labels of querent_model_info. All borrowed. */
 typedef struct qr_model_labels {
     const char *name, *kind, *precision, *isa;

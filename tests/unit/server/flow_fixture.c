@@ -58,30 +58,40 @@ static void render(void *state, qr_buf *out) {
     qr_metrics_render(house->metrics, &(qr_metrics_now){.ready = true}, out);
 }
 
-static void open_schedule(flow_house *h, int workers) {
+static void open_schedule(flow_house *h, int workers, unsigned ppm) {
     const char *patterns[QR_ROUTES_MAX];
     size_t len = qr_api_patterns(patterns);
-    const qr_schedule_options schedule = {
+    qr_schedule_options schedule = {
         .workers = workers, .queue_items = 1000, .room = {park, wake, &parked}};
     const qr_api_options api = {.max_inputs = 100, .hooks = {.metrics = render, .state = h}};
     sem_init(&parked, 0, 0);
     sem_init(&call_done, 0, 0);
     cr_assert_eq(qr_metrics_create(&(qr_metrics_options){patterns, len}, &h->metrics), QR_OK);
     cr_assert_eq(qr_api_create(&api, &h->api), QR_OK);
+    if (ppm > 0) {
+        cr_assert_eq(qr__verify_create(ppm, h->metrics, &h->verify), QR_OK);
+        schedule.idle = qr__verify_step;
+        schedule.idle_state = h->verify;
+    }
     cr_assert_eq(qr_schedule_start(&schedule, &h->schedule, NULL), QR_OK);
 }
 
 void flow_open(flow_house *h, int workers) {
+    flow_open_checked(h, workers, 0);
+}
+
+void flow_open_checked(flow_house *h, int workers, unsigned ppm) {
     qr_error error = {0};
     qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
     fixture_expect();
     *h = (flow_house){0};
-    open_schedule(h, workers);
+    open_schedule(h, workers, ppm);
     cr_assert_eq(qr_loop_create(&h->loop), QR_OK);
     const qr__flow_options flow = {.loop = h->loop,
                                    .api = h->api,
                                    .schedule = h->schedule,
                                    .metrics = h->metrics,
+                                   .verify = h->verify,
                                    .connections_max = CONNECTIONS,
                                    .max_body_bytes = BODY_BYTES,
                                    .default_budget_ns = 60 * QR_NS_PER_S,
@@ -96,7 +106,8 @@ void flow_open(flow_house *h, int workers) {
     cr_assert_eq(qr_http_listen(h->http, &error), QR_OK, "%s", error.message);
     h->port = qr_http_port(h->http);
     call_watch = qr_watch_wakeup(h->loop, on_call, h);
-    qr__flow_serve(h->flow, fixture_serving(0, workers, h->schedule, h->metrics));
+    qr__flow_serve(h->flow,
+                   fixture_serving(0, workers, h->schedule, h->metrics, h->verify != NULL));
     held = workers;
     cr_assert_eq(pthread_create(&loop_thread, NULL, run_loop, h->loop), 0);
 }
@@ -120,6 +131,7 @@ void flow_close(flow_house *h) {
     qr_http_close(h->http);
     qr_schedule_stop(h->schedule);
     qr__flow_destroy(h->flow);
+    qr__verify_destroy(h->verify);
     qr_schedule_destroy(h->schedule);
     qr_loop_destroy(h->loop);
     qr_api_destroy(h->api);
@@ -140,7 +152,7 @@ static void hand_over(void *argument) {
 }
 
 void flow_serve(flow_house *h, size_t seed) {
-    handover next = {h, fixture_serving(seed, held, h->schedule, h->metrics)};
+    handover next = {h, fixture_serving(seed, held, h->schedule, h->metrics, h->verify != NULL)};
     flow_on_loop(h, hand_over, &next);
 }
 

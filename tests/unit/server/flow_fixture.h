@@ -16,11 +16,15 @@ typedef struct flow_house {
     qr_api *api;
     qr_metrics *metrics;
     qr_schedule *schedule;
+    qr__verify *verify;
     uint16_t port;
 } flow_house;
 
 /** Starts everything with the model of seed 0; requests have a minute unless they say else. */
 void flow_open(flow_house *house, int workers);
+
+/** The same, with that share of the answers checked (verify.h). */
+void flow_open_checked(flow_house *house, int workers, unsigned ppm);
 
 /** Waits until no connection and no work is left, and frees everything. Clients have closed. */
 void flow_close(flow_house *house);

@@ -68,7 +68,8 @@ const int32_t *fixture_ids(size_t input, size_t *len) {
     return ids[input];
 }
 
-qr_serving *fixture_serving(size_t seed, int workers, qr_schedule *schedule, qr_metrics *metrics) {
+qr_serving *fixture_serving(size_t seed, int workers, qr_schedule *schedule, qr_metrics *metrics,
+                            bool checked) {
     qr_pipeline *model = load(seed);
     qr_serving *serving;
     qr_error error = {0};
@@ -77,7 +78,8 @@ qr_serving *fixture_serving(size_t seed, int workers, qr_schedule *schedule, qr_
                                         .workers = workers,
                                         .batch_tokens = 64,
                                         .schedule = schedule,
-                                        .metrics = metrics};
+                                        .metrics = metrics,
+                                        .checked = checked};
     cr_assert_eq(qr_serving_create(&options, &serving, &error), QR_OK, "%s", error.message);
     return serving;
 }

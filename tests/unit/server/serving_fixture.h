@@ -21,8 +21,10 @@ const float *fixture_expected(size_t seed, size_t input);
 /** The token ids of an input. */
 const int32_t *fixture_ids(size_t input, size_t *len);
 
-/** A generation of the seed's model, for that many workers of the schedule. */
-qr_serving *fixture_serving(size_t seed, int workers, qr_schedule *schedule, qr_metrics *metrics);
+/** A generation of the seed's model, for that many workers of the schedule; `checked` as
+ * qr_serving_options has it. */
+qr_serving *fixture_serving(size_t seed, int workers, qr_schedule *schedule, qr_metrics *metrics,
+                            bool checked);
 
 /** Which seed a generation, or a model by its name, has. */
 size_t fixture_seed_of(const char *model_name);

@@ -184,3 +184,61 @@ Test(flow, generations_under_traffic, .timeout = 600) {
         pthread_join(clients[i], NULL);
     flow_close(&house);
 }
+
+static qr_queue_run *right_run;
+static atomic_int wrong_jobs;
+
+/* The engine, but for one float in every job of the second input. */
+static qr_status wrong_now_and_then(qr_queue *queue, int worker, const qr_job *const *jobs,
+                                    size_t len) {
+    qr_status status = right_run(queue, worker, jobs, len);
+    size_t tokens;
+    const int32_t *ids = fixture_ids(1, &tokens);
+    for (size_t i = 0; i < len; i++)
+        if (jobs[i]->tokens == tokens && memcmp(jobs[i]->ids, ids, tokens * sizeof *ids) == 0) {
+            uint32_t bits;
+            memcpy(&bits, &jobs[i]->room[7], sizeof bits);
+            bits ^= 1; /* the least that can be wrong */
+            memcpy(&jobs[i]->room[7], &bits, sizeof bits);
+            atomic_fetch_add(&wrong_jobs, 1);
+        }
+    return status;
+}
+
+static void make_it_wrong(void *flow) {
+    qr_queue *queue = &qr_serving_at(qr__flow_serving(flow), 0)->queue;
+    right_run = queue->run;
+    queue->run = wrong_now_and_then;
+}
+
+static void wait_for_metric(const char *line) {
+    for (bool found = false; !found;) {
+        char *page = flow_metrics(&house);
+        found = strstr(page, line) != NULL;
+        free(page);
+    }
+}
+
+/* Every answer is computed again when the workers are idle, and every wrong one is found. */
+Test(flow, wrong_answers_are_found, .timeout = 120) {
+    enum { REQUESTS = 40 };
+    flow_open_checked(&house, 2, 1000000);
+    int fd = client_connect(&house);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        client_send(fd, i % INPUTS, 0, NULL);
+        cr_assert_eq(client_receive(fd, NULL), 200);
+    }
+    wait_for_metric("\nquerent_verify_checked_total 40\n");
+    wait_for_metric("\nquerent_verify_mismatches_total 0\n");
+    flow_on_loop(&house, make_it_wrong, house.flow);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        client_send(fd, i % INPUTS, 0, NULL);
+        cr_assert_eq(client_receive(fd, NULL), 200);
+    }
+    wait_for_metric("\nquerent_verify_checked_total 80\n");
+    wait_for_metric("\nquerent_verify_mismatches_total 10\n");
+    wait_for_metric("\nquerent_verify_dropped_total 0\n");
+    cr_expect_eq(atomic_load(&wrong_jobs), 10);
+    close(fd);
+    flow_close(&house);
+}

@@ -43,7 +43,7 @@ Test(serving, ends_in_a_task_behind_its_last_pin) {
     qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
     fixture_expect();
     fake_create(&machine, 1, 100);
-    qr_serving *serving = fixture_serving(0, 1, machine.schedule, NULL);
+    qr_serving *serving = fixture_serving(0, 1, machine.schedule, NULL, false);
     qr_serving_pin(serving);
     qr_serving_unpin(serving);
     cr_expect_not(fake_round(&machine, 0), "it is still pinned");
@@ -67,7 +67,7 @@ Test(serving, counts_what_it_ran) {
     cr_assert_eq(qr_metrics_create(&(qr_metrics_options){routes, 1}, &metrics), QR_OK);
     fixture_expect();
     fake_create(&machine, 1, 100);
-    qr_serving *serving = fixture_serving(1, 1, machine.schedule, metrics);
+    qr_serving *serving = fixture_serving(1, 1, machine.schedule, metrics, false);
     size_t len;
     qr_job job = {.ids = fixture_ids(0, &len), .room = room};
     job.tokens = len;
@@ -164,11 +164,11 @@ Test(serving, a_thousand_generations_under_traffic, .timeout = 600) {
     sem_init(&done, 0, 0);
     fixture_expect();
     fake_start(&traffic, WORKERS, 1000);
-    current = fixture_serving(0, WORKERS, traffic.schedule, NULL);
+    current = fixture_serving(0, WORKERS, traffic.schedule, NULL, false);
     for (int i = 0; i < CLIENTS; i++)
         cr_assert_eq(pthread_create(&clients[i], NULL, client, &numbers[i]), 0);
     for (size_t swap = 1; swap <= SWAPS; swap++) {
-        qr_serving *next = fixture_serving(swap % SEEDS, WORKERS, traffic.schedule, NULL);
+        qr_serving *next = fixture_serving(swap % SEEDS, WORKERS, traffic.schedule, NULL, false);
         pthread_mutex_lock(&current_lock);
         qr_serving *before = current;
         current = next;
