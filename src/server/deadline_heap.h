@@ -27,6 +27,8 @@ typedef struct qr__deadline_heap qr__deadline_heap;
 
 /** Room for `max` deadlines. QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr__deadline_heap_create(size_t max, qr__deadline_heap **out);
+
+/** Whatever is in it stays its owner's. NULL is allowed. */
 void qr__deadline_heap_destroy(qr__deadline_heap *heap);
 
 /** Borrows the deadline until it is removed or taken. False: the heap is full. */

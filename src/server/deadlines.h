@@ -21,6 +21,8 @@ typedef struct qr__deadlines qr__deadlines;
 QR_MUST_USE qr_status qr__deadlines_create(qr_loop *loop, size_t max,
                                            void (*on_late)(void *state, qr_deadline *late),
                                            void *state, qr__deadlines **out);
+
+/** NULL is allowed. */
 void qr__deadlines_destroy(qr__deadlines *deadlines);
 
 /** Borrows the deadline until it is removed or late. Callers never have more than `max` at once. */

@@ -79,6 +79,8 @@ typedef struct qr_exchange {
 
 /** An empty exchange, FREE, for bodies of at most `max_body_bytes`; NULL: no memory. */
 qr_exchange *qr_exchange_create(size_t max_body_bytes);
+
+/** Unpins the generation and frees. NULL is allowed. */
 void qr_exchange_destroy(qr_exchange *exchange);
 
 /** Unpins the generation and empties the exchange: FREE again. Buffers of a usual size are kept. */

@@ -24,6 +24,8 @@ typedef struct qr__lane {
  * qr_context_options. The lane is to be deinitialised also when this fails. */
 QR_MUST_USE qr_status qr__lane_init(qr__lane *lane, const qr_pipeline *pipeline, qr_pool *pool,
                                     size_t batch_tokens, qr_error *error);
+
+/** A zeroed lane is allowed. */
 void qr__lane_deinit(qr__lane *lane);
 
 /** Runs a short query until a run takes no longer than one and a half of the fastest before it:

@@ -60,8 +60,10 @@ void qr_serving_unpin(qr_serving *serving);
 #define QR_KIND_BIT(kind) (1u << (kind))
 #define QR_ANY_KIND       (~0u)
 
-/** The models, in the order in which they were given. */
+/** How many models there are. */
 size_t qr_serving_len(const qr_serving *serving);
+
+/** One of them, in the order in which they were given. */
 qr_served *qr_serving_at(qr_serving *serving, size_t index);
 
 /** The first model of these kinds (QR_KIND_BIT), or NULL. */

@@ -7,8 +7,6 @@
 #define LOOP_BODY_BYTES                                                                            \
     (16u * 1024u) /* larger bodies are decoded by a worker: no step of the loop takes 1 ms */
 
-/* Answers */
-
 void qr__exchange_turn(qr_exchange *x, qr_exchange_phase phase) {
     bool was_out = x->phase == QR_EXCHANGE_DECODING || x->phase == QR_EXCHANGE_RUNNING;
     bool is_out = phase == QR_EXCHANGE_DECODING || phase == QR_EXCHANGE_RUNNING;
@@ -16,6 +14,8 @@ void qr__exchange_turn(qr_exchange *x, qr_exchange_phase phase) {
     x->flow->at_work -= (size_t)was_out;
     x->phase = phase;
 }
+
+/* Answers */
 
 /* What OpenAI's clients look for before they try again: whether to, and when. */
 static void add_retry(qr__flow *flow, qr_http_request *request, qr_status status) {
@@ -58,7 +58,6 @@ static void note_work(qr_exchange *x) {
         x->record.model = x->model->slot;
 }
 
-/* The loop has the turn, and the exchange what its answer is made of. */
 void qr__exchange_answer(qr__flow *flow, qr_exchange *x) {
     qr_http_request *request = x->request;
     if (!x->encoded)
@@ -136,7 +135,8 @@ static void on_decode_task(qr_task *task) {
     give_back(x->flow, x);
 }
 
-/* On the loop: the body has become jobs, or an answer. */
+/* The hand-over to the schedule: from the submit on a worker may have the exchange, or have given
+ * it back already. */
 void qr__exchange_decoded(qr__flow *flow, qr_exchange *x) {
     if (x->status != QR_OK || x->ticket.jobs_len == 0 || x->encoded) {
         qr__exchange_answer(flow, x);
@@ -153,6 +153,8 @@ void qr__exchange_decoded(qr__flow *flow, qr_exchange *x) {
     }
 }
 
+/* Of an exchange that a worker gave back: its client has left, or was told that it is late, or
+ * still waits. */
 static void came_back(qr__flow *flow, qr_exchange *x) {
     bool from_decoding = x->phase == QR_EXCHANGE_DECODING;
     QR_ASSERT(from_decoding || x->phase == QR_EXCHANGE_RUNNING);
@@ -171,7 +173,6 @@ static void came_back(qr__flow *flow, qr_exchange *x) {
     }
 }
 
-/* The body is here, and still worth reading. */
 void qr__exchange_admit(qr__flow *flow, qr_exchange *x) {
     qr_status outlook = qr_schedule_outlook(flow->options.schedule, x->deadline_ns);
     if (outlook != QR_OK) {
@@ -191,7 +192,6 @@ void qr__exchange_admit(qr__flow *flow, qr_exchange *x) {
     }
 }
 
-/* Takes what workers gave back, the oldest first. */
 qr_exchange *qr__flow_returned(qr__flow *flow) {
     qr_exchange *last = atomic_exchange_explicit(&flow->returned, NULL, memory_order_acquire),
                 *first = NULL;
@@ -204,7 +204,6 @@ qr_exchange *qr__flow_returned(qr__flow *flow) {
     return first;
 }
 
-/* On the loop: workers gave exchanges back. */
 void qr__flow_on_returned(void *state) {
     qr__flow *flow = state;
     QR_CHAOS_DELAY();
@@ -216,7 +215,7 @@ void qr__flow_on_returned(void *state) {
     qr__flow_pump(flow);
 }
 
-/* The deadline passed before the answer was there. */
+/* Taken back from the queue, the work is the loop's again; held by a worker, it is left alone. */
 void qr__flow_on_late(void *state, qr_deadline *late) {
     qr__flow *flow = state;
     qr_exchange *x = QR_OWNER(late, qr_exchange, deadline);
@@ -241,7 +240,6 @@ void qr__exchange_report(const qr__flow *flow, const qr_exchange *x) {
     qr_ops_log_request(&record, flow->options.slow_ns);
 }
 
-/* The client left while a worker had the turn: what has not begun is not computed. */
 void qr__exchange_gone(qr__flow *flow, qr_exchange *x) {
     if (x->phase == QR_EXCHANGE_RUNNING)
         note_work(x);

@@ -35,6 +35,8 @@ typedef struct qr_api_options {
 
 /** QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr_api_create(const qr_api_options *options, qr_api **out);
+
+/** NULL is allowed. */
 void qr_api_destroy(qr_api *api);
 
 /* Routes */

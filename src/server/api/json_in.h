@@ -35,6 +35,8 @@ void qr__value_seed(void);
  * QR_LIMIT_JSON_VALUES values, without duplicate keys. *out: returns owned. BAD_JSON: the fault's
  * line, column and expected are set; NO_MEMORY. */
 QR_MUST_USE qr_status qr__value_parse(qr_text text, qr__value **out, qr_fault *fault);
+
+/** Frees the whole tree. NULL is allowed. */
 void qr__value_free(qr__value *value);
 
 /** The check before jansson: false when the text nests too deeply or holds too many values. Says

@@ -50,6 +50,8 @@ typedef struct qr_metrics_options {
 
 /** QR_BAD_OPTION, QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr_metrics_create(const qr_metrics_options *options, qr_metrics **out);
+
+/** NULL is allowed. */
 void qr_metrics_destroy(qr_metrics *metrics);
 
 /** The slot of the model's name, the same for the same name whenever it is asked: counters go on

@@ -101,6 +101,7 @@ bool qr_schedule_cancel(qr_schedule *schedule, qr_ticket *ticket, qr_status stat
     return here;
 }
 
+/* The hand-over to a worker, as of a ticket: nothing of the task is read behind the unlock. */
 void qr_schedule_call(qr_schedule *schedule, qr_task *task) {
     task->link = (qr_link){0};
     QR_CHAOS_DELAY();

@@ -50,6 +50,7 @@ struct qr_queue {
     size_t tokens;   /* of these jobs */
 };
 
+/** An empty queue. */
 void qr_queue_init(qr_queue *queue, qr_queue_run *run, size_t batch_tokens, size_t job_tokens);
 
 /** The jobs of one request: all admitted or none, finished together. Embedded in its owner. */

@@ -101,6 +101,7 @@ static qr__round idle_round(qr__worker *worker, bool stopping) {
     return QR__ROUND_NOTHING;
 }
 
+/* The taking of work: what is taken is this worker's alone from the unlock on. */
 qr__round qr__worker_round(qr__worker *worker) {
     qr_schedule *schedule = worker->schedule;
     QR_CHAOS_DELAY();
