@@ -17,11 +17,14 @@
 #include "base/float_text.h"
 #include "base/json_text.h"
 #include "base/limits.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/pool.h"
+#include "base/random.h"
 #include "base/rate.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "base/trace_id.h"
 #include "base/wait.h"
 
 #endif

@@ -53,6 +53,18 @@ void qr_buf_printf(qr_buf *buf, const char *format, ...) __attribute__((format(p
 /** As qr_buf_append for a string literal, whose length is known at compile time. */
 #define qr_buf_literal(buf, literal) qr_buf_append((buf), (literal), sizeof(literal) - 1)
 
+/** Exchanges two buffers with all that they are; nothing is copied. */
+static inline void qr_buf_swap(qr_buf *a, qr_buf *b) {
+    qr_buf kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/** The contents; borrowed until the buffer changes. */
+static inline qr_text qr_buf_contents(const qr_buf *buf) {
+    return (qr_text){buf->data, buf->len};
+}
+
 /** True when any append since init or reset has failed: the contents are not whole. */
 static inline bool qr_buf_failed(const qr_buf *buf) {
     return buf->failed;

@@ -17,6 +17,7 @@
     X(BAD_OPTION, 400, "an option is not valid")                                                   \
     X(BAD_MODEL, 500, "the model cannot be used")                                                  \
     X(BAD_HTTP, 400, "the request is not valid HTTP for this server")                              \
+    X(BAD_HEADER, 400, "a header field of the request is not valid")                               \
     X(BAD_JSON, 400, "the request body is not valid JSON")                                         \
     X(BAD_REQUEST, 422, "the request has a missing or invalid field")                              \
     X(EMPTY_INPUT, 400, "`inputs` cannot be empty")                                                \

@@ -63,8 +63,7 @@ static bool flush(embedder *self, qr_buf *out) {
         return false;
     }
     for (size_t i = 0; i < batch->sequences; i++) {
-        memcpy(self->vector, vectors + i * hidden, hidden * sizeof *self->vector);
-        qr_embed_finish(self->vector, hidden, 0, self->normalize);
+        qr_embed_finish(vectors + i * hidden, hidden, 0, self->normalize, self->vector);
         qr_json_floats(out, self->vector, hidden);
         qr_buf_byte(out, '\n');
     }

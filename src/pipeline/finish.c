@@ -11,27 +11,26 @@ static double norm(const float *vector, size_t len) {
     return sqrt(sum);
 }
 
-size_t qr_embed_finish(float *vector, size_t hidden, size_t dimensions, bool normalize) {
+size_t qr_embed_finish(const float *vector, size_t hidden, size_t dimensions, bool normalize,
+                       float *out) {
     size_t len = dimensions == 0 ? hidden : qr_min(dimensions, hidden);
-    if (!normalize)
-        return len;
-    double length = norm(vector, len);
-    if (!(length > 0))
-        return len;
+    double length = normalize ? norm(vector, len) : 0;
     float scale = (float)(1.0 / length);
-    if (!isfinite(scale)) { /* a norm below 1e-38: the scale has no float, the quotients do */
+    if (!(length > 0)) {
+        memcpy(out, vector, len * sizeof *out);
+    } else if (isfinite(scale)) {
         for (size_t i = 0; i < len; i++)
-            vector[i] = (float)((double)vector[i] / length);
-        return len;
+            out[i] = vector[i] * scale;
+    } else { /* a norm below 1e-38: the scale has no float, the quotients do */
+        for (size_t i = 0; i < len; i++)
+            out[i] = (float)((double)vector[i] / length);
     }
-    for (size_t i = 0; i < len; i++)
-        vector[i] *= scale;
     return len;
 }
 
-void qr_labels_finish(float *logits, size_t labels) {
+void qr_labels_finish(const float *logits, size_t labels, float *out) {
     if (labels == 1) {
-        logits[0] = (float)(1.0 / (1.0 + exp(-(double)logits[0])));
+        out[0] = (float)(1.0 / (1.0 + exp(-(double)logits[0])));
         return;
     }
     double max = -HUGE_VAL, sum = 0;
@@ -40,5 +39,5 @@ void qr_labels_finish(float *logits, size_t labels) {
     for (size_t i = 0; i < labels; i++)
         sum += exp((double)logits[i] - max);
     for (size_t i = 0; i < labels; i++)
-        logits[i] = (float)(exp((double)logits[i] - max) / sum);
+        out[i] = (float)(exp((double)logits[i] - max) / sum);
 }

@@ -74,10 +74,12 @@ qr_output qr_pipeline_output(const qr_pipeline *pipeline);
 /** How many floats a sequence of `tokens` tokens yields then. */
 size_t qr_pipeline_output_floats(const qr_pipeline *pipeline, size_t tokens);
 
-/** Cuts a pooled vector to `dimensions` (0: all; Matryoshka) and, when `normalize`, divides by its
- * L2 norm (accumulated in double; a zero vector stays zero). In place; returns the number of floats
- * left. */
-size_t qr_embed_finish(float *vector, size_t hidden, size_t dimensions, bool normalize);
+/** Cuts a pooled vector [hidden] to `dimensions` (0: all; Matryoshka) and, when `normalize`,
+ * divides by its L2 norm (accumulated in double; a zero vector stays zero). Writes to `out`
+ * [hidden], which is not `vector`: results are const, so that several answers can be made of one.
+ * Returns the number of floats written. */
+size_t qr_embed_finish(const float *vector, size_t hidden, size_t dimensions, bool normalize,
+                       float *out);
 
 /** Extractive question answering as transformers 4.57's question-answering pipeline does it; its
  * names and, in QR_SPAN_OPTIONS_DEFAULT, its defaults. */
@@ -120,7 +122,7 @@ QR_MUST_USE qr_status qr_span_decode(const qr_windows *windows, const float *con
  * exactly one, else a list. */
 void qr_span_to_json(const qr_span *spans, size_t count, qr_text context, qr_buf *out);
 
-/** Softmax (K > 1) or sigmoid (K = 1) over logits [K], in place; in double inside. */
-void qr_labels_finish(float *logits, size_t labels);
+/** Softmax (K > 1) or sigmoid (K = 1) over logits [K] into `out` [K]; in double inside. */
+void qr_labels_finish(const float *logits, size_t labels, float *out);
 
 #endif

@@ -1,28 +1,34 @@
-/* server/deadlines.h: open exchanges by deadline: a binary heap and the one timer that serves it.
+/* server/deadlines.h: deadlines on the loop: a heap of them and the one timer that serves it.
  *
- *     qr_deadlines_create(loop, max, on_late, state, &deadlines);
- *     qr_deadlines_add(deadlines, exchange);       // at exchange->deadline_ns
- *     qr_deadlines_remove(deadlines, exchange);    // answered in time; or not in it at all
+ *     qr__deadlines_create(loop, max, on_late, state, &deadlines);
+ *     qr__deadlines_add(deadlines, &exchange->deadline);
+ *     qr__deadlines_remove(deadlines, &exchange->deadline);    // answered in time
  *
- * on_late is called on the loop, at most 2 ms after the deadline, with the exchange already
- * removed. The timer is armed for the earliest deadline and not touched when that one is removed:
- * with equal budgets it fires about once a budget, not once a request. Threads: the loop's only.
+ * on_late is called on the loop within 2 ms of the deadline (never before it), with the deadline
+ * already taken out. The timer is armed for the earliest deadline and not touched when that one is
+ * removed: with equal budgets it fires about once a budget, not once a request. Threads: the loop's
+ * only.
  */
 #ifndef QR_SERVER_DEADLINES_H
 #define QR_SERVER_DEADLINES_H
 
-#include "server/exchange.h"
+#include "server/deadline_heap.h"
 #include "server/loop.h"
 
-typedef struct qr_deadlines qr_deadlines;
+typedef struct qr__deadlines qr__deadlines;
 
-QR_MUST_USE qr_status qr_deadlines_create(qr_loop *loop, size_t max,
-                                          void (*on_late)(void *state, qr_exchange *exchange),
-                                          void *state, qr_deadlines **out);
-void qr_deadlines_destroy(qr_deadlines *deadlines);
+/** Room for `max` deadlines. QR_NO_MEMORY. *out: returns owned. */
+QR_MUST_USE qr_status qr__deadlines_create(qr_loop *loop, size_t max,
+                                           void (*on_late)(void *state, qr_deadline *late),
+                                           void *state, qr__deadlines **out);
 
-/** At most `max` may be in it; callers know that they are. */
-void qr_deadlines_add(qr_deadlines *deadlines, qr_exchange *exchange);
-void qr_deadlines_remove(qr_deadlines *deadlines, qr_exchange *exchange);
+/** NULL is allowed. */
+void qr__deadlines_destroy(qr__deadlines *deadlines);
+
+/** Borrows the deadline until it is removed or late. Callers never have more than `max` at once. */
+void qr__deadlines_add(qr__deadlines *deadlines, qr_deadline *deadline);
+
+/** Nothing happens to one that is not in it. */
+void qr__deadlines_remove(qr__deadlines *deadlines, qr_deadline *deadline);
 
 #endif

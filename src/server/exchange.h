@@ -1,74 +1,93 @@
-/* server/exchange.h: one request on its way through the house, and the answer that grows in it.
+/* server/exchange.h: the work that a request makes: from its body to the body of its answer.
  *
- * http/ creates it and fills the request part; api/ decodes the body into jobs; schedule/ runs the
- * jobs; api/ encodes the response part; http/ sends it and gives the exchange back. Exactly one
- * thread touches it at any time: the loop, or the worker that the schedule handed it to. Everything
- * that it needs beyond its body comes from its arena and dies with it.
+ * The flow takes an exchange from its pool when a request's head arrives, and gives it back when
+ * the request is done and no worker holds the exchange. Meanwhile api/ decodes the body into jobs,
+ * schedule/ runs them, api/ encodes the answer. Whose turn it is decides who may touch what:
+ *
+ *   - what is written at the head is const from then on;
+ *   - the work belongs to whoever has the turn, the loop or a worker, wholly;
+ *   - the loop's own fields are touched by the loop alone, also while a worker has the turn. So a
+ *     request whose deadline passes meanwhile is answered, and one whose client leaves is done,
+ *     without a look at the work.
+ *
+ *     phase      turn     request   timed   answered
+ *     FREE       -        none      no      no         in the pool
+ *     RECEIVING  loop     set       no      no         the head is decided, the body on its way
+ *     LOOP       loop     set       any     no         the loop decodes, submits, or answers
+ *     DECODING   worker   set       yes     no         a body too long for the loop
+ *     RUNNING    worker   set       yes     no         in the schedule: waiting, run, encoded
+ *     either of  worker   set       no      yes        late: its 504 is being sent meanwhile
+ *     these two  worker   none      no      any        its client has left, or has the 504
+ *     ANSWERED   loop     set       no      yes        its answer is being sent
+ *
+ * "timed" means that its deadline is watched. Each hand-over asserts qr_exchange_is_legal.
  */
 #ifndef QR_SERVER_EXCHANGE_H
 #define QR_SERVER_EXCHANGE_H
 
-#include "pipeline/pipeline.h"
-#include "server/schedule/schedule.h"
+#include "server/deadline_heap.h"
+#include "server/fault.h"
+#include "server/serving.h"
 
 struct qr_route;
-struct qr_http;
+struct qr_http_request;
+struct qr__flow;
 
-/** Where a request's time went; 0 where a stage was not reached. */
-typedef struct qr_stages {
-    uint64_t tokenize_ns; /* body -> jobs: JSON and tokenizer */
-    uint64_t queue_ns;    /* submitted -> first batch started */
-    uint64_t compute_ns;  /* first batch started -> last batch done */
-    uint64_t encode_ns;   /* floats -> body */
-} qr_stages;
-
-#define QR_TRACE_ID_BYTES 33
-
-/** Whose turn it is. */
-typedef enum qr_turn {
-    QR_TURN_LOOP,   /* the loop's */
-    QR_TURN_DECODE, /* a worker decodes the body */
-    QR_TURN_RUN     /* in the schedule, until it came back */
-} qr_turn;
+typedef enum qr_exchange_phase {
+    QR_EXCHANGE_FREE,
+    QR_EXCHANGE_RECEIVING,
+    QR_EXCHANGE_LOOP,
+    QR_EXCHANGE_DECODING,
+    QR_EXCHANGE_RUNNING,
+    QR_EXCHANGE_ANSWERED
+} qr_exchange_phase;
 
 typedef struct qr_exchange {
-    /* The request: http/ writes, api/ reads. */
-    const struct qr_route *route; /* NULL when no route matched */
-    qr_text target;               /* path without query; borrowed until the exchange ends */
-    qr_text body;
-    qr_text body_type;                /* its Content-Type; data is NULL when absent */
-    uint64_t received_ns;             /* head complete */
-    uint64_t deadline_ns;             /* received + X-Request-Budget-Ms or the default */
-    char trace_id[QR_TRACE_ID_BYTES]; /* of the traceparent header, or our own; 32 hex digits and
-                                         NUL */
+    /* Const from the head on. */
+    const struct qr_route *route; /* NULL: none met */
+    qr_serving *serving;          /* the generation that answers, pinned; NULL while models load */
+    uint64_t received_ns;         /* the head was complete */
+    uint64_t deadline_ns;
+    qr_trace_id trace;
 
-    /* The work: api/ writes, schedule/ runs. */
-    qr_arena arena;
-    const qr_pipeline *model; /* which model answers; NULL for answers that need none */
-    void *decoded;            /* api/'s own, in the arena */
-    qr_ticket ticket;         /* its jobs; ticket.jobs_len == 0: nothing to run, encode at once */
-
-    /* The answer: api/ writes, http/ sends. */
+    /* The work. */
+    qr_buf body;                    /* the request's */
+    qr_arena arena;                 /* for all that the work needs beyond */
+    const struct qr_route *handler; /* whose decode and encode are used; api/ writes */
+    qr_served *model;               /* which model answers; NULL for answers that need none */
+    void *decoded;                  /* api/'s own, in the arena */
+    qr_ticket ticket;               /* its jobs; none: nothing to run, encode at once */
     qr_status status;
+    qr_fault fault; /* what the answer says beside the status */
     int http_code;
     const char *content_type; /* static text */
-    const char *allow;        /* the method that the target takes, sent with a 405 (http/ writes) */
-    bool allow_header;        /* send Allow: with the methods of the target (405) */
-    bool retry_header;        /* send Retry-After and x-should-retry */
-    uint32_t retry_after_ms;  /* for Retry-After; 0: a second (flow.c writes) */
-    qr_buf out;
+    qr_buf out;               /* the answer's body */
+    bool encoded;             /* `out` is ready */
     qr_stages stages;
+    qr_task task; /* of DECODING */
 
-    void *owner; /* http/'s connection; NULL once the client is gone or was answered in its place */
+    /* The loop's own. */
+    struct qr__flow *flow;
+    struct qr_http_request *request; /* NULL: done, nobody waits for an answer */
+    qr_exchange_phase phase;
+    bool answered;        /* the request has an answer */
+    qr_deadline deadline; /* watched from admission to answer */
+    qr_record record;     /* of the answer, for metrics and log */
 
-    /* flow.c's own. */
-    struct qr_flow *flow;
-    qr_turn turn;       /* written by the loop only */
-    bool encoded;       /* the answer is in `out` */
-    size_t deadline_at; /* place in the heap of deadlines, 1-based; 0: not in it */
-    qr_task task;
-    struct qr_exchange *next; /* in the list of finished ones */
-    struct qr_http *http;     /* the listener that it came through */
+    struct qr_exchange *next; /* in the pool; or among those that workers gave back */
 } qr_exchange;
+
+/** An empty exchange, FREE, for bodies of at most `max_body_bytes`; NULL: no memory. */
+qr_exchange *qr_exchange_create(size_t max_body_bytes);
+
+/** Unpins the generation and frees. NULL is allowed. */
+void qr_exchange_destroy(qr_exchange *exchange);
+
+/** Unpins the generation and empties the exchange: FREE again. Buffers of a usual size are kept. */
+void qr_exchange_reset(qr_exchange *exchange);
+
+/** Whether the table above has such a row; asserted at each hand-over. The loop's call: it looks at
+ * nothing that a worker may be writing. */
+bool qr_exchange_is_legal(const qr_exchange *exchange);
 
 #endif

@@ -1,279 +1,191 @@
-/* server/flow.c: whose turn an exchange has, and how it changes hands. */
-#include "server/flow.h"
+/* server/flow.c: what comes in by http's callbacks, what ends, and the flow's own life. */
+#include "server/flow_internal.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <strings.h>
 
-#define LOOP_BODY_BYTES                                                                            \
-    (16u * 1024u) /* larger bodies are decoded by a worker: no step of the loop takes 1 ms */
-#define LISTENERS_MAX 2
+#define FREE_EXCHANGES_MAX 64
 
-struct qr_flow {
-    qr_watch *returned_watch;
-    _Atomic(qr_exchange *) returned; /* by workers, last first */
-    qr_deadlines *deadlines;
-    qr_http *listeners[LISTENERS_MAX];
-    size_t listeners_len;
-    const qr_api *api;
-    qr_schedule *schedule;
-    qr_metrics *metrics;
-    uint64_t slow_ns;
-};
+/* The pool of exchanges */
 
-/* On the loop: the exchange is whole again and gets its answer. */
-static void answer(qr_flow *flow, qr_exchange *x) {
-    qr_deadlines_remove(flow->deadlines, x);
-    if (x->owner == NULL && !x->encoded) { /* nobody is there to read it */
-        x->status = QR_GONE;
-        x->http_code = qr_status_http(QR_GONE);
-    } else if (!x->encoded) {
-        qr_api_encode(flow->api, x);
-    }
-    if (x->status == QR_OVERLOADED && flow->schedule != NULL)
-        x->retry_after_ms = qr_schedule_retry_ms(flow->schedule);
-    qr_http_answer(x->http, x);
+qr_exchange *qr__exchange_take(qr__flow *flow) {
+    qr_exchange *x = flow->free;
+    if (x == NULL)
+        return qr_exchange_create(flow->options.max_body_bytes);
+    flow->free = x->next;
+    flow->free_len--;
+    x->next = NULL;
+    return x;
 }
 
-static void answer_status(qr_flow *flow, qr_exchange *x, qr_status status) {
-    x->status = status;
-    answer(flow, x);
-}
-
-/* On a worker: gives the exchange back to the loop. */
-static void give_back(qr_flow *flow, qr_exchange *x) {
-    qr_exchange *first = atomic_load_explicit(&flow->returned, memory_order_relaxed);
-    do
-        x->next = first;
-    while (!atomic_compare_exchange_weak_explicit(&flow->returned, &first, x, memory_order_release,
-                                                  memory_order_relaxed));
-    if (first == NULL) /* else whoever came first has woken the loop */
-        qr_watch_wake(flow->returned_watch);
-}
-
-static void encode_on_worker(qr_flow *flow, qr_exchange *x) {
-    qr_api_encode(flow->api, x);
-    x->encoded = true;
-}
-
-/* On a worker: all jobs ran, or the schedule gave them up. */
-static void on_finished(qr_ticket *ticket) {
-    qr_exchange *x = ticket->owner;
-    qr_flow *flow = x->flow;
-    x->status = ticket->status;
-    if (x->status != QR_GONE)
-        encode_on_worker(flow, x);
-    give_back(flow, x);
-}
-
-/* On a worker: a body too long for the loop. An answer that needs no model run is encoded here as
- * well. */
-static void on_decode_task(qr_task *task) {
-    qr_exchange *x = task->owner;
-    qr_flow *flow = x->flow;
-    if (qr_api_decode(flow->api, x) != QR_OK || x->ticket.jobs_len == 0)
-        encode_on_worker(flow, x);
-    give_back(flow, x);
-}
-
-/* On the loop: the body has become jobs, or an answer. */
-static void decoded(qr_flow *flow, qr_exchange *x) {
-    if (x->status != QR_OK || x->ticket.jobs_len == 0 || x->encoded) {
-        answer(flow, x);
+void qr__exchange_release(qr__flow *flow, qr_exchange *x) {
+    QR_ASSERT(x->request == NULL);
+    qr__deadlines_remove(flow->deadlines, &x->deadline);
+    qr_exchange_reset(x);
+    QR_ASSERT(qr_exchange_is_legal(x));
+    if (flow->free_len == FREE_EXCHANGES_MAX) {
+        qr_exchange_destroy(x);
         return;
     }
-    x->turn = QR_TURN_RUN;
-    x->ticket.finished = on_finished;
-    x->ticket.owner = x;
-    qr_status status = qr_schedule_submit(flow->schedule, &x->ticket);
-    if (status != QR_OK) {
-        x->turn = QR_TURN_LOOP;
-        answer_status(flow, x, status);
+    x->next = flow->free;
+    flow->free = x;
+    flow->free_len++;
+}
+
+void qr__flow_pump(qr__flow *flow) {
+    for (size_t i = 0; i < flow->listeners_len; i++)
+        if (flow->listeners[i].http != NULL)
+            qr_http_pump(flow->listeners[i].http);
+}
+
+/* http's callbacks */
+
+static qr_status on_head(void *state, qr_http_request *request, const qr_http_facts *facts) {
+    qr__listener *l = state;
+    qr__flow *flow = l->flow;
+    qr_exchange *x = qr__exchange_take(flow);
+    if (x == NULL) {
+        request->code = qr_status_http(QR_NO_MEMORY);
+        request->content_type = qr_api_fail(NULL, QR_NO_MEMORY, NULL, &request->out);
+        return QR_NO_MEMORY;
     }
-}
-
-static bool is_json(qr_text type) {
-    static const char json[] = "application/json";
-    size_t len = sizeof json - 1;
-    return type.len >= len && strncasecmp(type.data, json, len) == 0 &&
-           (type.len == len || type.data[len] == ';' || type.data[len] == ' ');
-}
-
-static void on_request(void *state, qr_exchange *x) {
-    qr_flow *flow = state;
+    request->work = x;
     x->flow = flow;
-    x->turn = QR_TURN_LOOP;
-    if (x->status != QR_OK) {
-        answer(flow, x);
-        return;
+    x->request = request;
+    x->received_ns = request->received_ns;
+    x->trace = request->trace;
+    x->phase = QR_EXCHANGE_RECEIVING;
+    if (flow->serving != NULL)
+        qr_serving_pin(x->serving = flow->serving);
+    qr_status status = qr__decide(&l->rules, request->path, facts, x);
+    x->record = (qr_record){.model = QR_NO_MODEL_SLOT};
+    if (status == QR_BAD_METHOD) {
+        char allow[QR_ALLOW_BYTES];
+        qr_api_allow(l->rules.listener, request->path, allow);
+        qr_http_header_add(request, "Allow", allow);
     }
-    if (x->route->method == QR_POST && !is_json(x->body_type)) {
-        answer_status(flow, x, QR_BAD_TYPE);
-        return;
-    }
-    if (!x->route->needs_model) {
-        qr_api_decode(flow->api, x);
-        decoded(flow, x);
-        return;
-    }
-    if (flow->schedule == NULL) {
-        answer_status(flow, x, QR_NOT_READY);
-        return;
-    }
-    qr_status outlook = qr_schedule_outlook(flow->schedule, x->deadline_ns);
-    if (outlook != QR_OK) {
-        answer_status(flow, x, outlook);
-        return;
-    }
-    qr_deadlines_add(flow->deadlines, x);
-    if (x->body.len > LOOP_BODY_BYTES) {
-        x->turn = QR_TURN_DECODE;
-        x->task = (qr_task){.run = on_decode_task, .owner = x};
-        qr_schedule_call(flow->schedule, &x->task);
+    if (status != QR_OK)
+        qr__exchange_answer(flow, x);
+    else if (facts->body_bytes > 0 && qr_api_needs_model(x->route))
+        qr_schedule_expect(flow->options.schedule);
+    return status;
+}
+
+static void on_request(void *state, qr_http_request *request) {
+    qr__flow *flow = ((qr__listener *)state)->flow;
+    qr_exchange *x = request->work;
+    qr_buf_swap(&x->body, &request->body);
+    qr__exchange_turn(x, QR_EXCHANGE_LOOP);
+    if (qr_api_needs_model(x->route)) {
+        qr__exchange_admit(flow, x);
     } else {
-        qr_api_decode(flow->api, x);
-        decoded(flow, x);
+        qr_api_decode(flow->options.api, x);
+        qr__exchange_decoded(flow, x);
     }
 }
 
-static void came_back(qr_flow *flow, qr_exchange *x) {
-    qr_turn turn = x->turn;
-    x->turn = QR_TURN_LOOP;
-    if (x->owner != NULL && turn == QR_TURN_DECODE) {
-        decoded(flow, x);
+/* A request that left before its body was complete is not counted: it has asked for nothing yet. */
+static void on_done(void *state, qr_http_request *request) {
+    qr__flow *flow = ((qr__listener *)state)->flow;
+    qr_exchange *x = request->work;
+    if (x == NULL)
         return;
-    }
-    if (x->owner == NULL)
-        x->encoded = false; /* its answer reaches nobody: it counts as gone */
-    answer(flow, x);
+    bool at_work = x->phase == QR_EXCHANGE_DECODING || x->phase == QR_EXCHANGE_RUNNING;
+    x->request = NULL;
+    if (x->answered)
+        qr__exchange_report(flow, x);
+    if (!at_work)
+        qr__exchange_release(flow, x);
+    else if (!x->answered)
+        qr__exchange_gone(flow, x);
 }
 
-static void pump(qr_flow *flow) {
+static void on_refused(void *state, qr_http_request *request, qr_status status) {
+    qr__flow *flow = ((qr__listener *)state)->flow;
+    request->code = qr_status_http(status);
+    request->content_type = qr_api_fail(NULL, status, NULL, &request->out);
+    qr_metrics_refused(flow->options.metrics, status);
+}
+
+static void on_malformed(void *state) {
+    qr_metrics_refused(((qr__listener *)state)->flow->options.metrics, QR_BAD_HTTP);
+}
+
+static void on_connections(void *state) {
+    qr__flow *flow = ((qr__listener *)state)->flow;
+    size_t open = 0;
     for (size_t i = 0; i < flow->listeners_len; i++)
-        qr_http_pump(flow->listeners[i]);
+        if (flow->listeners[i].http != NULL)
+            open += qr_http_open_connections(flow->listeners[i].http);
+    qr_metrics_connections(flow->options.metrics, open);
 }
 
-/* On the loop: workers gave exchanges back. */
-static void on_returned(void *state) {
-    qr_flow *flow = state;
-    qr_exchange *last = atomic_exchange_explicit(&flow->returned, NULL, memory_order_acquire),
-                *first = NULL;
-    if (last == NULL)
-        return;
-    while (last != NULL) {
-        qr_exchange *before = last->next;
-        last->next = first;
-        first = last;
-        last = before;
-    }
-    while (first != NULL) {
-        qr_exchange *next = first->next;
-        came_back(flow, first);
-        first = next;
-    }
-    pump(flow);
-}
+/* The flow's own life */
 
-/* The deadline passed before the answer was there. */
-static void on_late(void *state, qr_exchange *x) {
-    qr_flow *flow = state;
-    bool mine = x->turn == QR_TURN_RUN && qr_schedule_cancel(flow->schedule, &x->ticket, QR_LATE);
-    if (mine) {
-        x->turn = QR_TURN_LOOP;
-    } else { /* a worker holds it */
-        const qr_pipeline *model =
-            x->turn == QR_TURN_RUN ? x->model : NULL; /* decoding may be writing it */
-        x = qr_http_replace(x->http, x);
-        if (x == NULL)
-            return;
-        x->flow = flow;
-        x->model = model;
-    }
-    answer_status(flow, x, QR_LATE);
-    pump(flow);
-}
-
-/* The client left: what has not begun is not computed. */
-static void on_gone(void *state, qr_exchange *x) {
-    qr_flow *flow = state;
-    qr_deadlines_remove(flow->deadlines, x);
-    if (x->turn == QR_TURN_RUN && qr_schedule_cancel(flow->schedule, &x->ticket, QR_GONE)) {
-        x->turn = QR_TURN_LOOP;
-        answer(flow, x);
-    }
-}
-
-static void on_head(void *state) {
-    qr_flow *flow = state;
-    if (flow->schedule != NULL)
-        qr_schedule_expect(flow->schedule);
-}
-
-static void on_refused(void *state, qr_status status) {
-    qr_flow *flow = state;
-    if (flow->metrics != NULL)
-        qr_metrics_refused(flow->metrics, status);
-}
-
-static void on_connections(void *state, size_t open) {
-    qr_flow *flow = state;
-    (void)open; /* of one listener; the metric counts both */
-    size_t all = 0;
-    for (size_t i = 0; i < flow->listeners_len; i++)
-        all += qr_http_open_connections(flow->listeners[i]);
-    if (flow->metrics != NULL)
-        qr_metrics_connections(flow->metrics, all);
-}
-
-static void on_done(void *state, const qr_exchange *x) {
-    qr_flow *flow = state;
-    uint64_t now = qr_clock_ns();
-    if (flow->metrics != NULL)
-        qr_metrics_exchange(flow->metrics, x, now);
-    qr_ops_log_exchange(x, now, flow->slow_ns);
-}
-
-qr_status qr_flow_create(qr_loop *loop, size_t exchanges_max, uint64_t slow_ns, qr_flow **out) {
+qr_status qr__flow_create(const qr__flow_options *options, qr__flow **out) {
     *out = NULL;
-    qr_flow *flow = calloc(1, sizeof *flow);
+    qr__flow *flow = calloc(1, sizeof *flow);
     if (flow == NULL)
         return QR_NO_MEMORY;
-    flow->slow_ns = slow_ns;
-    flow->returned_watch = qr_watch_wakeup(loop, on_returned, flow);
+    flow->options = *options;
+    flow->returned_watch = qr_watch_wakeup(options->loop, qr__flow_on_returned, flow);
     if (flow->returned_watch == NULL ||
-        qr_deadlines_create(loop, exchanges_max, on_late, flow, &flow->deadlines) != QR_OK) {
-        qr_flow_destroy(flow);
+        qr__deadlines_create(options->loop, options->connections_max, qr__flow_on_late, flow,
+                             &flow->deadlines) != QR_OK) {
+        qr__flow_destroy(flow);
         return QR_NO_MEMORY;
     }
     *out = flow;
     return QR_OK;
 }
 
-void qr_flow_destroy(qr_flow *flow) {
+void qr__flow_destroy(qr__flow *flow) {
     if (flow == NULL)
         return;
+    for (qr_exchange *x = qr__flow_returned(flow), *next; x != NULL; x = next) {
+        next = x->next;
+        qr_exchange_destroy(x);
+    }
+    for (qr_exchange *x = flow->free, *next; x != NULL; x = next) {
+        next = x->next;
+        qr_exchange_destroy(x);
+    }
+    qr_serving_unpin(flow->serving);
     qr_watch_close(flow->returned_watch);
-    qr_deadlines_destroy(flow->deadlines);
+    qr__deadlines_destroy(flow->deadlines);
     free(flow);
 }
 
-void qr_flow_connect(qr_flow *flow, qr_http_options *options) {
-    options->state = flow;
+void qr__flow_connect(qr__flow *flow, unsigned listener_bits, qr_http_options *options) {
+    QR_ASSERT(flow->listeners_len < QR__LISTENERS_MAX);
+    qr__listener *l = &flow->listeners[flow->listeners_len++];
+    *l = (qr__listener){
+        .flow = flow,
+        .rules = {.listener = listener_bits, .default_budget_ns = flow->options.default_budget_ns}};
+    options->state = l;
     options->on_head = on_head;
     options->on_request = on_request;
-    options->on_gone = on_gone;
-    options->on_refused = on_refused;
-    options->on_connections = on_connections;
     options->on_done = on_done;
+    options->on_refused = on_refused;
+    options->on_malformed = on_malformed;
+    options->on_connections = on_connections;
 }
 
-void qr_flow_listener(qr_flow *flow, qr_http *http) {
-    if (flow->listeners_len < LISTENERS_MAX)
-        flow->listeners[flow->listeners_len++] = http;
+void qr__flow_listener(qr__flow *flow, unsigned listener_bits, qr_http *http) {
+    for (size_t i = 0; i < flow->listeners_len; i++)
+        if (flow->listeners[i].rules.listener == listener_bits)
+            flow->listeners[i].http = http;
 }
 
-void qr_flow_serve(qr_flow *flow, const qr_api *api, qr_schedule *schedule, qr_metrics *metrics) {
-    flow->api = api;
-    flow->schedule = schedule;
-    flow->metrics = metrics;
+void qr__flow_serve(qr__flow *flow, qr_serving *serving) {
+    qr_serving *before = flow->serving;
+    flow->serving = serving;
+    qr_serving_unpin(before);
+}
+
+qr_serving *qr__flow_serving(const qr__flow *flow) {
+    return flow->serving;
+}
+
+size_t qr__flow_at_work(const qr__flow *flow) {
+    return flow->at_work;
 }

@@ -1,37 +1,64 @@
-/* server/flow.h: the way of a request: http -> api -> schedule -> api -> http, and what may cut it
- * short.
+/* server/flow.h: the way of a request through the rooms: http -> api -> schedule -> api -> http,
+ * and what may cut it short.
  *
- *     qr_flow_create(loop, exchanges_max, slow_ns, &flow);
- *     qr_http_options options = {...};
- *     qr_flow_connect(flow, &options);             // sets the callbacks
- *     qr_http_open(&options, &http, &error); qr_flow_listener(flow, http);
- *     qr_flow_serve(flow, api, schedule, metrics); // from now on requests that need a model are
- * served
+ *     qr__flow_create(&options, &flow);
+ *     qr_http_options http_options = {...};
+ *     qr__flow_connect(flow, QR_LISTENER_MAIN, &http_options);      // sets the callbacks
+ *     qr_http_open(&http_options, &http, &error);
+ *     qr__flow_listener(flow, QR_LISTENER_MAIN, http);
+ *     qr__flow_serve(flow, serving);              // from now on its models answer
+ *     qr__flow_serve(flow, other);                // new requests are the other's; nobody waits
  *
- * An exchange is the loop's, but between submit and finished() a worker's. When its deadline passes
- * or its client leaves meanwhile, the loop takes it back from the queue; if a worker already holds
- * it, a second exchange answers in its place and the first is freed when the worker lets go. So no
- * field is ever touched by two threads. Threads: the loop's only; what runs on workers is within.
+ * docs/SCHEDULE.md tells the way, exchange.h who may touch what on it. Threads: the loop's only;
+ * what runs on workers is within.
  */
 #ifndef QR_SERVER_FLOW_H
 #define QR_SERVER_FLOW_H
 
 #include "server/api/api.h"
-#include "server/deadlines.h"
 #include "server/http/http.h"
 #include "server/loop.h"
 #include "server/ops/ops.h"
+#include "server/serving.h"
+#include "server/verify.h"
 
-typedef struct qr_flow qr_flow;
+typedef struct qr__flow qr__flow;
 
-QR_MUST_USE qr_status qr_flow_create(qr_loop *loop, size_t exchanges_max, uint64_t slow_ns,
-                                     qr_flow **out);
-void qr_flow_destroy(qr_flow *flow);
+/** All pointers are borrowed. */
+typedef struct qr__flow_options {
+    qr_loop *loop;
+    const qr_api *api;
+    qr_schedule *schedule;
+    qr_metrics *metrics;
+    qr__verify *verify;     /* gets the answers' sequences; NULL: nobody does */
+    size_t connections_max; /* of all listeners: no more requests are open at a time */
+    size_t max_body_bytes;
+    uint64_t default_budget_ns; /* of requests that bring none */
+    uint64_t slow_ns;           /* requests that take longer get a line in the log */
+} qr__flow_options;
 
-void qr_flow_connect(qr_flow *flow, qr_http_options *options);
-void qr_flow_listener(qr_flow *flow, qr_http *http);
+/** QR_NO_MEMORY. *out: returns owned. */
+QR_MUST_USE qr_status qr__flow_create(const qr__flow_options *options, qr__flow **out);
 
-/** All borrowed. `schedule` and `metrics` may be NULL while models are loading. */
-void qr_flow_serve(qr_flow *flow, const qr_api *api, qr_schedule *schedule, qr_metrics *metrics);
+/** Frees the flow and its exchanges; listeners are closed and workers ended before. NULL is
+ * allowed. */
+void qr__flow_destroy(qr__flow *flow);
+
+/** Sets the callbacks of a listener that serves these routes (QR_LISTENER_MAIN, QR_LISTENER_OPS, or
+ * both in one). */
+void qr__flow_connect(qr__flow *flow, unsigned listener, qr_http_options *options);
+
+/** The listener that was opened with these callbacks; borrowed. */
+void qr__flow_listener(qr__flow *flow, unsigned listener, qr_http *http);
+
+/** From now on requests are served by this generation; those under way end on theirs. Takes the
+ * caller's pin. NULL: none. */
+void qr__flow_serve(qr__flow *flow, qr_serving *serving);
+
+/** The current generation (borrowed); NULL while models are loading. */
+qr_serving *qr__flow_serving(const qr__flow *flow);
+
+/** Exchanges that a worker holds, whether or not somebody waits for their answer. */
+size_t qr__flow_at_work(const qr__flow *flow);
 
 #endif

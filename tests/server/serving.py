@@ -100,6 +100,7 @@ class Server:
                 raise AssertionError("did not stop on SIGTERM:\n" + self.log)
         assert self.process.returncode in (0, 1, 2), f"exit code {self.process.returncode}:\n{self.log}"
         assert "Sanitizer" not in self.log and "runtime error" not in self.log, self.log
+        assert " error verify: " not in self.log, self.log
 
 
 class Answer:

@@ -1,69 +1,85 @@
 /* server/api/api.h: the dialects: JSON in, typed jobs; results out, JSON or base64.
  *
- * One table of routes (routes.c); one file a dialect's job (tei_*.c, openai.c, api_span.c, info.c,
- * health.c), each holding both halves side by side: decode (body -> exchange->ticket.jobs) and
- * encode (results -> exchange->out). call.h is what they share, json_in.h the door that all JSON
- * comes in by.
+ *     route = qr_api_route(QR_LISTENER_MAIN, method, path, &status);
+ *     qr_api_decode(api, exchange);          // body -> exchange->ticket.jobs; a fault: its status
+ *     (schedule/ runs exchange->ticket)
+ *     qr_api_encode(api, exchange);          // results, or the fault, -> exchange->out
  *
- *      route = qr_api_route(method, path, &status);     // status says why not
- *      qr_api_decode(api, exchange);                    // a fault: encode writes its answer
- *      (schedule runs exchange->ticket)
- *      qr_api_encode(api, exchange);                    // always leaves an answer in exchange->out
- *
+ * One table of routes (routes.c) joined of one array a file: tei_*.c, openai.c, api_span.c, info.c,
+ * health.c. A file holds both halves of its routes side by side, decode and encode. route.h says
+ * what a row is, call.h what the dialects share, json_in.h is the door that all JSON comes in by.
  * Threads: qr_api is const after creation; decode and encode run on the loop or on a worker.
  */
 #ifndef QR_SERVER_API_H
 #define QR_SERVER_API_H
 
-#include "config/config.h"
 #include "server/exchange.h"
+#include "server/serving.h"
 
 typedef struct qr_api qr_api;
-
-typedef enum qr_method { QR_GET, QR_POST, QR_OTHER_METHOD } qr_method;
-
-typedef struct qr_route {
-    qr_method method;
-    const char *path;
-    const char *name; /* label in metrics: equals the path */
-    bool ops; /* health, metrics, admin: also (or only, with --ops-port) on the ops listener */
-    bool needs_model;
-    qr_status (*decode)(const qr_api *api, qr_exchange *exchange);
-    void (*encode)(const qr_api *api, qr_exchange *exchange);
-    void (*fail)(const qr_api *api, qr_exchange *exchange); /* error body in the dialect's shape */
-} qr_route;
+typedef struct qr_route qr_route;
 
 /** What handlers of /health, /info and /metrics ask the rest of the server. */
 typedef struct qr_api_hooks {
-    bool (*ready)(void *state);                /* loaded, warm, not draining */
-    void (*metrics)(void *state, qr_buf *out); /* Prometheus text */
+    bool (*ready)(void *state);                /* loaded, warm, not draining; NULL: always */
+    void (*metrics)(void *state, qr_buf *out); /* Prometheus text; NULL: none */
     void *state;
 } qr_api_hooks;
 
+/** What the api allows, and what /info tells of the server. */
 typedef struct qr_api_options {
-    const qr_pipeline *const *models; /* borrowed; the first of a kind serves that kind's routes */
-    size_t models_len;
-    const qr_config *config;
+    size_t max_inputs; /* of one request */
+    size_t queue_items, batch_tokens, workers;
     qr_api_hooks hooks;
 } qr_api_options;
 
-QR_MUST_USE qr_status qr_api_create(const qr_api_options *options, qr_api **out, qr_error *error);
+/** QR_NO_MEMORY. *out: returns owned. */
+QR_MUST_USE qr_status qr_api_create(const qr_api_options *options, qr_api **out);
+
+/** NULL is allowed. */
 void qr_api_destroy(qr_api *api);
 
-/** The route table, for metrics' labels. */
-size_t qr_api_routes(const qr_route **routes);
+/* Routes */
 
-/** The route, or NULL with QR_NO_ROUTE or QR_BAD_METHOD (then *allow is the method that it takes,
- * "GET" or "POST"). */
-const qr_route *qr_api_route(qr_method method, qr_text path, qr_status *status, const char **allow);
+/** Where a route is found: with --ops-port health and metrics have a listener of their own. */
+#define QR_LISTENER_MAIN 1u
+#define QR_LISTENER_OPS  2u
 
-/** Fills the exchange's model, ticket and decoded parts. On a fault sets and returns
- * exchange->status. */
+#define QR_ROUTES_MAX    64
+#define QR_ALLOW_BYTES   32
+
+/** The route on these listeners, or NULL with NO_ROUTE or BAD_METHOD. */
+const qr_route *qr_api_route(unsigned listeners, qr_text method, qr_text path, qr_status *status);
+
+/** The methods that a path takes on these listeners, for the header Allow: "GET, POST". */
+void qr_api_allow(unsigned listeners, qr_text path, char out[QR_ALLOW_BYTES]);
+
+/** Whether the route takes bodies of this content type (of GET requests: any). */
+bool qr_api_accepts(const qr_route *route, qr_text content_type);
+
+/** Whether its requests are answered by a model. */
+bool qr_api_needs_model(const qr_route *route);
+
+/** Its path; also its label in metrics, as http.route is in OpenTelemetry. */
+const char *qr_api_pattern(const qr_route *route);
+
+/** The patterns of all routes, for metrics' labels. Returns how many. */
+size_t qr_api_patterns(const char *out[QR_ROUTES_MAX]);
+
+/* Exchanges */
+
+/** Fills the exchange's handler, model, ticket and decoded parts. On a fault sets and returns
+ * exchange->status, and there are no jobs. */
 qr_status qr_api_decode(const qr_api *api, qr_exchange *exchange);
 
 /** Writes the answer: the result when exchange->status is OK, else the error in the route's dialect
  * (TEI's for no route). Sets http_code, content_type and out. Never fails: an answer that does not
  * fit becomes a small 500. */
 void qr_api_encode(const qr_api *api, qr_exchange *exchange);
+
+/** Appends an error's body in the dialect of the route (NULL: TEI's) to `out`; `fault` may be NULL.
+ * Returns its content type. */
+const char *qr_api_fail(const qr_route *route, qr_status status, const qr_fault *fault,
+                        qr_buf *out);
 
 #endif

@@ -1,136 +1,111 @@
-/* server/api/call.c: from a body to a checked object, its fields and its model. */
+/* server/api/call.c: from a body to a checked object, and the choice of its model. */
 #include "server/api/call.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-static void log_bad_json(const qr_exchange *exchange, size_t fault_byte) {
+static void log_bad_json(const qr_exchange *x) {
     static qr_rate rate;
     uint64_t dropped;
     if (!qr_rate_allow(&rate, 10, qr_clock_ns(), &dropped))
         return;
     qr_log(QR_LOG_INFO,
-           "%s: body is not valid JSON near byte %zu of %zu (trace %s, %" PRIu64
+           "%s: a body of %zu bytes is not valid JSON: line %zu, column %zu: %s (trace %s, %" PRIu64
            " like it not logged)",
-           exchange->route->name, fault_byte, exchange->body.len, exchange->trace_id, dropped);
+           x->route->pattern, x->body.len, x->fault.line, x->fault.column, x->fault.expected,
+           x->trace.text, dropped);
 }
 
-qr_status qr__call_run(const qr_api *api, qr_exchange *exchange, size_t request_bytes,
-                       qr_status (*decode)(qr__call *call)) {
+static qr_status read_body(qr__call *call, const qr_route *row) {
+    static const qr_place whole = {0};
+    if (qr__value_kind_of(call->body) != QR__VALUE_OBJECT)
+        return qr__call_must(call, &whole, "a JSON object");
+    return qr__call_fields(call, row->fields, row->fields_len);
+}
+
+qr_status qr__call_run(const qr_api *api, const qr_route *row, qr_exchange *x) {
+    qr__call call = {.api = api, .exchange = x};
     qr__value *body = NULL;
-    size_t fault_byte;
-    qr__request *request = qr_arena_alloc(&exchange->arena, request_bytes);
-    if (request == NULL)
-        return QR_NO_MEMORY;
-    exchange->decoded = request;
-    qr_status status = qr__value_parse(exchange->body, &body, &fault_byte);
-    if (status == QR_BAD_JSON)
-        log_bad_json(exchange, fault_byte);
-    if (status != QR_OK)
-        return status;
-    qr__call call = {.api = api, .exchange = exchange, .body = body, .request = request};
-    status = qr__value_kind_of(body) == QR__VALUE_OBJECT ? decode(&call) : QR_BAD_REQUEST;
+    qr_status status = QR_OK;
+    if (row->request_bytes > 0) {
+        x->decoded = call.request = qr_arena_alloc(&x->arena, row->request_bytes);
+        if (call.request == NULL)
+            return QR_NO_MEMORY;
+    }
+    if (row->accepts != NULL) {
+        status = qr__value_parse(qr_buf_contents(&x->body), &body, &x->fault);
+        if (status == QR_BAD_JSON)
+            log_bad_json(x);
+        if (status != QR_OK)
+            return status;
+        call.body = body;
+        status = read_body(&call, row);
+    }
+    if (status == QR_OK)
+        status = row->decode(&call);
     qr_encoding_deinit(&call.scratch);
     qr_windows_deinit(&call.windows);
     qr__value_free(body);
     return status;
 }
 
-qr_status qr__call_bad_field(qr__call *call, const char *field) {
-    call->request->fault_field = field;
+qr_status qr__call_must(qr__call *call, const qr_place *place, const char *must) {
+    call->exchange->fault = (qr_fault){.place = *place, .must = must};
     return QR_BAD_REQUEST;
 }
 
-bool qr__field_flag(qr__call *call, const qr__value *object, const char *name, bool *value) {
-    const qr__value *field = qr__value_get(object, name);
-    if (field == NULL || qr__value_flag(field, value))
-        return true;
-    qr__call_bad_field(call, name);
-    return false;
+qr_status qr__call_must_within(qr__call *call, const qr_place *place, const char *must,
+                               size_t least, size_t most) {
+    call->exchange->fault =
+        (qr_fault){.place = *place, .must = must, .bounded = true, .least = least, .most = most};
+    return QR_BAD_REQUEST;
 }
 
-bool qr__field_number(qr__call *call, const qr__value *object, qr__number number, size_t *value) {
-    const qr__value *field = qr__value_get(object, qr__number_name(number));
-    if (field == NULL || qr__value_number(field, number, value))
-        return true;
-    qr__call_bad_field(call, qr__number_name(number));
-    return false;
+qr_place qr__place_item(const qr_place *place, size_t index) {
+    qr_place item = *place;
+    QR_ASSERT(item.depth < sizeof item.index / sizeof item.index[0]);
+    item.index[item.depth++] = index;
+    return item;
 }
 
-bool qr__field_text(qr__call *call, const qr__value *object, const char *name, qr_text *value) {
-    const qr__value *field = qr__value_get(object, name);
-    if (qr__value_kind_of(field) == QR__VALUE_TEXT) {
-        *value = qr__value_text(field);
-        return true;
-    }
-    qr__call_bad_field(call, name);
-    return false;
-}
-
-bool qr__field_truncation(qr__call *call, const qr__value *object, qr_encode_options *options,
-                          bool *truncate) {
-    const qr__value *direction = qr__value_get(object, "truncation_direction");
-    qr_text name = qr__value_text(direction);
-    *truncate = true;
-    if (!qr__field_flag(call, object, "truncate", truncate))
-        return false;
-    if (qr_text_is(name, "left") || qr_text_is(name, "Left")) {
-        options->truncate_left = true;
-    } else if (direction != NULL && !qr_text_is(name, "right") && !qr_text_is(name, "Right")) {
-        qr__call_bad_field(call, "truncation_direction");
-        return false;
-    }
-    if (qr__value_get(object, "prompt_name") !=
-        NULL) { /* no model here has prompts, so no name is known */
-        qr__call_bad_field(call, "prompt_name");
-        return false;
-    }
-    return true;
-}
-
-const qr_pipeline *qr__api_first(const qr_api *api, unsigned kinds) {
-    for (size_t i = 0; i < api->models_len; i++)
-        if ((kinds & QR__KIND_BIT(qr_pipeline_kind(api->models[i]))) != 0)
-            return api->models[i];
-    return NULL;
-}
-
-static const qr_pipeline *find_model(const qr_api *api, qr_text name) {
-    for (size_t i = 0; i < api->models_len; i++)
-        if (qr_text_is(name, qr_pipeline_name(api->models[i])))
-            return api->models[i];
-    return NULL;
-}
-
-static void log_unknown_model(const qr_pipeline *served) {
+static void log_unknown_model(const qr_served *served) {
     static qr_rate rate;
     uint64_t dropped;
     if (qr_rate_allow(&rate, 1, qr_clock_ns(), &dropped))
         qr_log(QR_LOG_WARN,
                "a request asked for a model that is not loaded; %s answered (%" PRIu64
                " like it not logged)",
-               qr_pipeline_name(served), dropped);
+               qr_pipeline_name(served->pipeline), dropped);
 }
 
+/* A name that is known is meant: another model's answer would be a wrong one. A name that is not
+ * may be what a client is configured to send whatever serves it. */
 qr_status qr__call_model(qr__call *call, unsigned kinds, qr__unknown_model unknown) {
-    const qr_pipeline *model = qr__api_first(call->api, kinds);
-    const qr__value *field = qr__value_get(call->body, "model");
-    if (field != NULL && qr__value_kind_of(field) != QR__VALUE_TEXT)
-        return qr__call_bad_field(call, "model");
+    qr_serving *serving = call->exchange->serving;
+    qr_served *model = qr_serving_first(serving, kinds);
     if (model == NULL)
         return QR_WRONG_KIND;
-    if (field != NULL) {
-        const qr_pipeline *named = find_model(call->api, qr__value_text(field));
-        bool fits = named != NULL && (kinds & QR__KIND_BIT(qr_pipeline_kind(named))) != 0;
-        if (fits)
-            model = named;
-        else if (unknown == QR__UNKNOWN_SERVED)
+    if (call->request->model.data != NULL) {
+        qr_served *named = qr_serving_named(serving, call->request->model);
+        if (named == NULL && unknown == QR__UNKNOWN_REFUSED)
+            return QR_NO_MODEL;
+        if (named == NULL)
             log_unknown_model(model);
+        else if ((kinds & QR_KIND_BIT(qr_pipeline_kind(named->pipeline))) == 0)
+            return QR_WRONG_KIND;
         else
-            return named == NULL ? QR_NO_MODEL : QR_WRONG_KIND;
+            model = named;
     }
     call->exchange->model = model;
     return QR_OK;
+}
+
+qr_status qr__call_dimensions(qr__call *call, size_t dimensions) {
+    static const qr_place place = {.field = "dimensions"};
+    const qr_pipeline *model = call->exchange->model->pipeline;
+    size_t hidden = qr_engine_model(qr_pipeline_engine(model))->hidden;
+    return dimensions <= hidden ? QR_OK
+                                : qr__call_must_within(call, &place, QR__WHOLE_NUMBER, 1, hidden);
 }
 
 static int by_score(const void *a, const void *b) {
@@ -142,4 +117,11 @@ static int by_score(const void *a, const void *b) {
 
 void qr__rank(qr__ranked *items, size_t len) {
     qsort(items, len, sizeof *items, by_score);
+}
+
+float *qr__encode_floats(qr_exchange *x, size_t len) {
+    float *floats = qr_arena_array(&x->arena, len, sizeof *floats);
+    if (floats == NULL)
+        x->status = QR_NO_MEMORY;
+    return floats;
 }

@@ -1,121 +1,113 @@
-/* server/api/call.h: what the dialects share: bodies, fields, the choice of a model, texts and ids
- * into jobs, and faults.
+/* server/api/call.h: one decode in progress, and what the dialects share for it: fields, the choice
+ * of a model, texts and ids into jobs, faults.
  *
- *     static qr_status decode_body(qr__call *call) {            // one dialect's first half
- *         my_request *request = ...call->request...;
- *         bool normalize = true;
- *         if (!qr__field_flag(call, call->body, "normalize", &normalize))
- *             return QR_BAD_REQUEST;
- *         ...
- *     }
- *     qr_status qr__my_decode(const qr_api *api, qr_exchange *exchange) {
- *         return qr__call_run(api, exchange, sizeof(my_request), decode_body);
+ *     static qr_status decode(qr__call *call) {                 // fields are read before it
+ *         my_request *request = (my_request *)call->request;
+ *         qr_status status = qr__call_model(call, QR_KIND_BIT(QR_KIND_EMBEDDING), ...);
+ *         if (status != QR_OK)
+ *             return status;
+ *         return qr__call_inputs(call, "inputs", &request->cut);
  *     }
  *
- * A dialect's request begins with a qr__request, lives in the exchange's arena and is
- * exchange->decoded.
+ * Threads: a call is one thread's.
  */
 #ifndef QR_SERVER_API_CALL_H
 #define QR_SERVER_API_CALL_H
 
-#include "server/api/api.h"
 #include "server/api/json_in.h"
+#include "server/api/route.h"
 
 struct qr_api {
-    const qr_pipeline *models[QR_LIMIT_MODELS];
-    size_t models_len;
-    const qr_config *config;
-    size_t max_inputs;
-    qr_api_hooks hooks;
+    qr_api_options options;
 };
 
 /** The head of every dialect's request. */
-typedef struct qr__request {
-    size_t inputs_len;
-    bool single;   /* one input, not in a list: some answers then lose a level */
-    size_t tokens; /* of all jobs, for usage */
-    /* What an error's sentence may say beyond its status; never anything of the client's. */
-    const char *fault_field; /* static text; NULL: none */
-    size_t fault_limit, fault_given;
-} qr__request;
+typedef struct qr__decoded {
+    qr_text model;     /* the name that the body gives; data is NULL without one */
+    size_t inputs_len; /* texts or lists of ids */
+    bool single;       /* one input, not in a list: some answers then lose a level */
+    size_t tokens;     /* of all jobs, for usage */
+} qr__decoded;
+
+#define QR__MODEL_FIELD QR__TEXT("model", qr__decoded, model, false)
+
+/** How inputs are cut to the model's maximum. */
+typedef struct qr__cut {
+    bool truncate;    /* else a longer input is refused */
+    size_t direction; /* 0: at the right; QR__CUT_LEFT */
+} qr__cut;
+
+#define QR__CUT_IS_LEFT(cut) ((cut)->direction % 2 == 1)
+
+/* text-embeddings-inference takes both spellings. */
+#define QR__CUT_FIELDS(type, member)                                                               \
+    QR__FLAG("truncate", type, member.truncate, true),                                             \
+        QR__CHOICE("truncation_direction", type, member.direction, "right|left|Right|Left",        \
+                   "\"left\" or \"right\""),                                                       \
+        QR__NULL("prompt_name", "null: no model here has prompts")
 
 /** One decode in progress. */
 typedef struct qr__call {
     const qr_api *api;
     qr_exchange *exchange;
-    const qr__value *body; /* an object */
-    qr__request *request;
-    qr_encoding scratch; /* for the tokenizer; its memory is reused from input to input */
-    qr_windows windows;  /* as scratch, of span requests */
+    const qr__value *body; /* an object; NULL for routes without a body */
+    qr__decoded *request;  /* what the route's row decodes into; its fields are read */
+    qr_encoding scratch;   /* for the tokenizer; its memory is reused from input to input */
+    qr_windows windows;    /* as scratch, of span requests */
 } qr__call;
 
-/** Allocates the request, parses the body, runs `decode`, frees what is not the arena's. */
-QR_MUST_USE qr_status qr__call_run(const qr_api *api, qr_exchange *exchange, size_t request_bytes,
-                                   qr_status (*decode)(qr__call *call));
+/** Decodes the exchange's body by the row. Anything but OK: exchange->fault says more. */
+QR_MUST_USE qr_status qr__call_run(const qr_api *api, const qr_route *row, qr_exchange *exchange);
 
-/** Remembers which field was at fault; returns QR_BAD_REQUEST. */
-qr_status qr__call_bad_field(qr__call *call, const char *field);
+/** Reads the row's fields out of the body into the request. BAD_REQUEST. */
+QR_MUST_USE qr_status qr__call_fields(qr__call *call, const qr__field *fields, size_t len);
 
-/* Fields of `object`. Absent or null leaves *value; false: the field has a wrong type or value and
- * is remembered as the fault. */
-QR_MUST_USE bool qr__field_flag(qr__call *call, const qr__value *object, const char *name,
-                                bool *value);
-QR_MUST_USE bool qr__field_number(qr__call *call, const qr__value *object, qr__number number,
-                                  size_t *value);
+/** Remembers that at `place` there must be `must`, and returns BAD_REQUEST. */
+qr_status qr__call_must(qr__call *call, const qr_place *place, const char *must);
 
-/** A text that must be there. */
-QR_MUST_USE bool qr__field_text(qr__call *call, const qr__value *object, const char *name,
-                                qr_text *value);
+/** The same of a number. */
+qr_status qr__call_must_within(qr__call *call, const qr_place *place, const char *must,
+                               size_t least, size_t most);
 
-/** `truncate`, `truncation_direction` and `prompt_name`: options for the tokenizer's cut. *truncate
- * is true by default. */
-QR_MUST_USE bool qr__field_truncation(qr__call *call, const qr__value *object,
-                                      qr_encode_options *options, bool *truncate);
-
-#define QR__KIND_BIT(kind) (1u << (kind))
-#define QR__ANY_KIND       (~0u)
+/** The place of item `index` within `place`. */
+qr_place qr__place_item(const qr_place *place, size_t index);
 
 typedef enum qr__unknown_model { QR__UNKNOWN_REFUSED, QR__UNKNOWN_SERVED } qr__unknown_model;
 
 /** Sets the exchange's model: the one that the body's `model` names, or the first of the kinds.
- * NO_MODEL, WRONG_KIND, BAD_REQUEST; with UNKNOWN_SERVED a name that is not there is only logged.
- */
+ * NO_MODEL, WRONG_KIND; with UNKNOWN_SERVED a name that no model has is only logged. */
 QR_MUST_USE qr_status qr__call_model(qr__call *call, unsigned kinds, qr__unknown_model unknown);
 
-/** The first model of the kinds, or NULL. */
-const qr_pipeline *qr__api_first(const qr_api *api, unsigned kinds);
+/** Whether the model's vectors are as long as `dimensions`. BAD_REQUEST. */
+QR_MUST_USE qr_status qr__call_dimensions(qr__call *call, size_t dimensions);
 
 /** Checks the number of inputs (EMPTY_INPUT, TOO_MANY) and makes room for as many jobs. */
 QR_MUST_USE qr_status qr__call_jobs(qr__call *call, size_t inputs);
 
 /** Appends a job: a text, or a pair, cut to the model's maximum. EMPTY_INPUT, TOO_LONG. */
 QR_MUST_USE qr_status qr__call_text(qr__call *call, qr_text text, const qr_text *pair,
-                                    const qr_encode_options *options, bool truncate);
+                                    const qr__cut *cut);
 
-/** Appends a job from a JSON array of token ids, which go to the model as they are: whoever sends
- * ids sends [CLS] and [SEP] too. A cut keeps a leading [CLS] and a closing [SEP], so that the ids
- * of a text give what the text gives. */
-QR_MUST_USE qr_status qr__call_ids(qr__call *call, const qr__value *ids, const char *field,
-                                   const qr_encode_options *options, bool truncate);
-
-/** Appends a job for tokens that are already in the arena. */
+/** Appends a job for tokens that are already in the arena. NO_MEMORY. */
 QR_MUST_USE qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const uint8_t *types,
                                       size_t tokens);
 
-/** TEI's `Input`: a text, a list of ids, or a list of texts and lists of ids, into jobs. */
-QR_MUST_USE qr_status qr__call_inputs(qr__call *call, const qr__value *inputs, const char *field,
-                                      const qr_encode_options *options, bool truncate);
+/** TEI's `Input`, the member `field` of the body, into jobs: a text, a list of ids, or a list of
+ * these. Ids go to the model as they are: whoever sends ids sends [CLS] and [SEP] too. */
+QR_MUST_USE qr_status qr__call_inputs(qr__call *call, const char *field, const qr__cut *cut);
 
-/** Indices of scores, best first; equal scores in falling order of index, as
- * text-embeddings-inference sorts. */
+#define QR__INPUTS_MUST "a text, a list of token ids, or a list of these"
+
+/** A score and whose it is. */
 typedef struct qr__ranked {
     float score;
     uint32_t index;
 } qr__ranked;
+
+/** Sorts best first; equal scores in falling order of index, as text-embeddings-inference sorts. */
 void qr__rank(qr__ranked *items, size_t len);
 
-/* Error bodies. */
-void qr__fail_tei(const qr_api *api, qr_exchange *exchange);
-void qr__fail_openai(const qr_api *api, qr_exchange *exchange);
+/** Memory for floats of the exchange's answer, or NULL with its status NO_MEMORY. */
+float *qr__encode_floats(qr_exchange *exchange, size_t len);
 
 #endif

@@ -1,45 +1,76 @@
 /* server/api/health.c: GET /health, /v2/health/live, /v2/health/ready and /metrics. */
 #include "server/api/call.h"
-#include "server/api/dialects.h"
 
-static bool is_ready(const qr_api *api) {
-    return api->hooks.ready == NULL || api->hooks.ready(api->hooks.state);
+static qr_status check_ready(qr__call *call) {
+    const qr_api_hooks *hooks = &call->api->options.hooks;
+    return hooks->ready == NULL || hooks->ready(hooks->state) ? QR_OK : QR_NOT_READY;
 }
 
 /* Alive is whoever can answer; load never changes that. */
-void qr__live_encode(const qr_api *api, qr_exchange *exchange) {
+static void encode_live(const qr_api *api, qr_exchange *x) {
     (void)api;
-    qr_buf_literal(&exchange->out, "{\"live\":true}");
+    qr_buf_literal(&x->out, "{\"live\":true}");
 }
 
-qr_status qr__ready_decode(const qr_api *api, qr_exchange *exchange) {
-    (void)exchange;
-    return is_ready(api) ? QR_OK : QR_NOT_READY;
+static void encode_ready(const qr_api *api, qr_exchange *x) {
+    (void)api;
+    qr_buf_literal(&x->out, "{\"ready\":true}");
 }
 
-void qr__ready_encode(const qr_api *api, qr_exchange *exchange) {
-    (void)api;
-    qr_buf_literal(&exchange->out, "{\"ready\":true}");
-}
-
-void qr__ready_fail(const qr_api *api, qr_exchange *exchange) {
-    (void)api;
-    qr_buf_literal(&exchange->out, "{\"ready\":false}");
+static void fail_ready(qr_status status, const qr_fault *fault, qr_buf *out) {
+    (void)status, (void)fault;
+    qr_buf_literal(out, "{\"ready\":false}");
 }
 
 /* text-embeddings-inference's: an empty 200. */
-void qr__health_encode(const qr_api *api, qr_exchange *exchange) {
+static void encode_health(const qr_api *api, qr_exchange *x) {
     (void)api;
-    exchange->content_type = "text/plain";
+    x->content_type = "text/plain";
 }
 
-void qr__health_fail(const qr_api *api, qr_exchange *exchange) {
-    (void)api;
-    qr_buf_literal(&exchange->out, "{\"error\":\"unhealthy\",\"error_type\":\"Unhealthy\"}");
+static void fail_health(qr_status status, const qr_fault *fault, qr_buf *out) {
+    (void)status, (void)fault;
+    qr_buf_literal(out, "{\"error\":\"unhealthy\",\"error_type\":\"Unhealthy\"}");
 }
 
-void qr__metrics_encode(const qr_api *api, qr_exchange *exchange) {
-    exchange->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    if (api->hooks.metrics != NULL)
-        api->hooks.metrics(api->hooks.state, &exchange->out);
+static void encode_metrics(const qr_api *api, qr_exchange *x) {
+    const qr_api_hooks *hooks = &api->options.hooks;
+    x->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    if (hooks->metrics != NULL)
+        hooks->metrics(hooks->state, &x->out);
 }
+
+static const qr_route rows[] = {
+    {
+        .method = "GET",
+        .pattern = "/health",
+        .flags = QR__ROUTE_OPS,
+        .decode = check_ready,
+        .encode = encode_health,
+        .fail = fail_health,
+    },
+    {
+        .method = "GET",
+        .pattern = "/v2/health/live",
+        .flags = QR__ROUTE_OPS,
+        .encode = encode_live,
+        .fail = qr__fail_tei,
+    },
+    {
+        .method = "GET",
+        .pattern = "/v2/health/ready",
+        .flags = QR__ROUTE_OPS,
+        .decode = check_ready,
+        .encode = encode_ready,
+        .fail = fail_ready,
+    },
+    {
+        .method = "GET",
+        .pattern = "/metrics",
+        .flags = QR__ROUTE_OPS,
+        .encode = encode_metrics,
+        .fail = qr__fail_tei,
+    },
+};
+
+const qr__routes qr__health_routes = {rows, QR__LENGTH(rows)};

@@ -1,7 +1,6 @@
 /* server/api/info.c: GET /info: text-embeddings-inference's fields for the first model, then all
  * models with their plans. */
 #include "server/api/call.h"
-#include "server/api/dialects.h"
 
 static void put_key_text(qr_buf *out, const char *key, const char *text) {
     qr_buf_printf(out, "\"%s\":", key);
@@ -78,34 +77,40 @@ static void put_model(qr_buf *out, const qr_pipeline *model) {
     qr_buf_printf(out, "\"weight_bytes\":%zu}}", plan->weight_bytes);
 }
 
-void qr__info_encode(const qr_api *api, qr_exchange *exchange) {
-    qr_buf *out = &exchange->out;
-    const qr_config *config = api->config;
+static void put_first(qr_buf *out, const qr_pipeline *first) {
+    put_key_text(out, "model_id", qr_pipeline_name(first));
+    qr_buf_literal(out, "\"model_sha\":null,");
+    put_key_text(out, "model_dtype",
+                 dtype_name(qr_engine_plan(qr_pipeline_engine(first))->precision));
+    put_key_text(out, "served_model_name", qr_pipeline_name(first));
+    put_model_type(out, first);
+    put_key_number(out, "max_input_length", qr_pipeline_max_tokens(first));
+}
+
+static void encode(const qr_api *api, qr_exchange *x) {
+    const qr_api_options *options = &api->options;
+    qr_buf *out = &x->out;
+    size_t models = x->serving == NULL ? 0 : qr_serving_len(x->serving);
     qr_buf_byte(out, '{');
-    if (api->models_len > 0) {
-        const qr_pipeline *first = api->models[0];
-        put_key_text(out, "model_id", qr_pipeline_name(first));
-        qr_buf_literal(out, "\"model_sha\":null,");
-        put_key_text(out, "model_dtype",
-                     dtype_name(qr_engine_plan(qr_pipeline_engine(first))->precision));
-        put_key_text(out, "served_model_name", qr_pipeline_name(first));
-        put_model_type(out, first);
-        put_key_number(out, "max_input_length", qr_pipeline_max_tokens(first));
-    }
-    if (config != NULL) {
-        put_key_number(out, "max_concurrent_requests",
-                       qr_config_number(config, QR_OPTION_QUEUE_ITEMS));
-        put_key_number(out, "max_batch_tokens", qr_config_number(config, QR_OPTION_BATCH_TOKENS));
-        put_key_number(out, "tokenization_workers", qr_config_number(config, QR_OPTION_THREADS));
-    }
-    put_key_number(out, "max_client_batch_size", api->max_inputs);
+    if (models > 0)
+        put_first(out, qr_serving_at(x->serving, 0)->pipeline);
+    put_key_number(out, "max_concurrent_requests", options->queue_items);
+    put_key_number(out, "max_batch_tokens", options->batch_tokens);
+    put_key_number(out, "tokenization_workers", options->workers);
+    put_key_number(out, "max_client_batch_size", options->max_inputs);
     qr_buf_literal(out, "\"max_batch_requests\":null,\"auto_truncate\":true,");
     put_key_text(out, "version", QR_VERSION);
     qr_buf_literal(out, "\"sha\":null,\"docker_label\":null,\"models\":[");
-    for (size_t i = 0; i < api->models_len; i++) {
+    for (size_t i = 0; i < models; i++) {
         if (i > 0)
             qr_buf_byte(out, ',');
-        put_model(out, api->models[i]);
+        put_model(out, qr_serving_at(x->serving, i)->pipeline);
     }
     qr_buf_literal(out, "]}");
 }
+
+static const qr_route rows[] = {
+    {.method = "GET", .pattern = "/info", .encode = encode, .fail = qr__fail_tei},
+};
+
+const qr__routes qr__info_routes = {rows, QR__LENGTH(rows)};

@@ -2,56 +2,56 @@
 #include "server/api/call.h"
 
 qr_status qr__call_jobs(qr__call *call, size_t inputs) {
-    qr_exchange *exchange = call->exchange;
+    qr_exchange *x = call->exchange;
+    size_t most = call->api->options.max_inputs;
     if (inputs == 0)
         return QR_EMPTY_INPUT;
-    if (inputs > call->api->max_inputs) {
-        call->request->fault_limit = call->api->max_inputs;
-        call->request->fault_given = inputs;
+    if (inputs > most) {
+        x->fault = (qr_fault){.limit = most, .given = inputs};
         return QR_TOO_MANY;
     }
-    exchange->ticket.jobs = qr_arena_array(&exchange->arena, inputs, sizeof *exchange->ticket.jobs);
+    x->ticket.jobs = qr_arena_array(&x->arena, inputs, sizeof *x->ticket.jobs);
     call->request->inputs_len = inputs;
-    return exchange->ticket.jobs == NULL ? QR_NO_MEMORY : QR_OK;
+    return x->ticket.jobs == NULL ? QR_NO_MEMORY : QR_OK;
 }
 
 qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const uint8_t *types, size_t tokens) {
-    qr_exchange *exchange = call->exchange;
-    size_t floats = qr_pipeline_output_floats(exchange->model, tokens);
-    float *result = qr_arena_array(&exchange->arena, floats, sizeof *result);
-    if (result == NULL)
+    qr_exchange *x = call->exchange;
+    size_t floats = qr_pipeline_output_floats(x->model->pipeline, tokens);
+    float *room = qr_arena_array(&x->arena, floats, sizeof *room);
+    if (room == NULL)
         return QR_NO_MEMORY;
-    exchange->ticket.jobs[exchange->ticket.jobs_len++] =
-        (qr_job){.ids = ids, .types = types, .tokens = tokens, .result = result};
+    x->ticket.jobs[x->ticket.jobs_len++] =
+        (qr_job){.ids = ids, .types = types, .tokens = tokens, .room = room};
     call->request->tokens += tokens;
     return QR_OK;
 }
 
 static qr_status too_long(qr__call *call, size_t limit, size_t given) {
-    call->request->fault_limit = limit;
-    call->request->fault_given = given;
+    call->exchange->fault = (qr_fault){.limit = limit, .given = given};
     return QR_TOO_LONG;
 }
 
-qr_status qr__call_text(qr__call *call, qr_text text, const qr_text *pair,
-                        const qr_encode_options *options, bool truncate) {
-    qr_exchange *exchange = call->exchange;
+qr_status qr__call_text(qr__call *call, qr_text text, const qr_text *pair, const qr__cut *cut) {
+    qr_exchange *x = call->exchange;
+    const qr_pipeline *model = x->model->pipeline;
     qr_encoding *encoding = &call->scratch;
-    size_t longest = qr_pipeline_max_tokens(exchange->model);
-    qr_encode_options settings = *options;
+    size_t longest = qr_pipeline_max_tokens(model);
+    const qr_encode_options options = {.special = true,
+                                       .truncate_left = QR__CUT_IS_LEFT(cut),
+                                       .max_tokens = cut->truncate ? longest : 0};
     if (text.len == 0 && (pair == NULL || pair->len == 0))
         return QR_EMPTY_INPUT;
-    settings.max_tokens = truncate ? longest : 0;
-    qr_status status = qr_tokenizer_encode(qr_pipeline_tokenizer(exchange->model), text, pair,
-                                           &settings, encoding);
+    qr_status status =
+        qr_tokenizer_encode(qr_pipeline_tokenizer(model), text, pair, &options, encoding);
     if (status != QR_OK)
         return status;
     if (encoding->len > longest)
         return too_long(call, longest, encoding->len);
     if (encoding->len == 0) /* specials left out, and nothing left by the normalizer */
         return QR_EMPTY_INPUT;
-    int32_t *ids = qr_arena_array(&exchange->arena, encoding->len, sizeof *ids);
-    uint8_t *types = pair == NULL ? NULL : qr_arena_alloc(&exchange->arena, encoding->len);
+    int32_t *ids = qr_arena_array(&x->arena, encoding->len, sizeof *ids);
+    uint8_t *types = pair == NULL ? NULL : qr_arena_alloc(&x->arena, encoding->len);
     if (ids == NULL || (pair != NULL && types == NULL))
         return QR_NO_MEMORY;
     memcpy(ids, encoding->ids, encoding->len * sizeof *ids);
@@ -61,7 +61,8 @@ qr_status qr__call_text(qr__call *call, qr_text text, const qr_text *pair,
 }
 
 /* Cuts ids[0..len) to `longest`, in place, as the tokenizer would have cut the text that they stand
- * for. */
+ * for: a leading [CLS] and a closing [SEP] are kept, so that the ids of a text give what the text
+ * gives. */
 static size_t cut_ids(int32_t *ids, size_t len, size_t longest, bool left,
                       const qr_tokenizer_info *about) {
     size_t head = ids[0] == about->cls_id, tail = ids[len - 1] == about->sep_id;
@@ -77,52 +78,55 @@ static size_t cut_ids(int32_t *ids, size_t len, size_t longest, bool left,
     return longest;
 }
 
-qr_status qr__call_ids(qr__call *call, const qr__value *array, const char *field,
-                       const qr_encode_options *options, bool truncate) {
-    const qr_pipeline *model = call->exchange->model;
+static qr_status add_ids(qr__call *call, const qr__value *array, const qr_place *place,
+                         const qr__cut *cut) {
+    const qr_pipeline *model = call->exchange->model->pipeline;
     const qr_tokenizer_info *about = qr_tokenizer_get_info(qr_pipeline_tokenizer(model));
-    size_t vocab = qr_min(qr_engine_model(qr_pipeline_engine(model))->vocab, QR_LIMIT_VOCAB);
+    size_t last = qr_engine_model(qr_pipeline_engine(model))->vocab - 1;
     size_t len = qr__value_len(array), longest = qr_pipeline_max_tokens(model);
     if (len == 0)
         return QR_EMPTY_INPUT;
-    if (len > longest && !truncate)
+    if (len > longest && !cut->truncate)
         return too_long(call, longest, len);
     int32_t *ids = qr_arena_array(&call->exchange->arena, len, sizeof *ids);
     if (ids == NULL)
         return QR_NO_MEMORY;
     for (size_t i = 0; i < len; i++) {
+        const qr_place item = qr__place_item(place, i);
         size_t id;
-        if (!qr__value_number(qr__value_at(array, i), QR__NUMBER_TOKEN_ID, &id) || id >= vocab)
-            return qr__call_bad_field(call, field);
+        if (!qr__value_number(qr__value_at(array, i), 0, last, &id))
+            return qr__call_must_within(call, &item, "a token id", 0, last);
         ids[i] = (int32_t)id;
     }
     return qr__call_tokens(call, ids, NULL,
-                           cut_ids(ids, len, longest, options->truncate_left, about));
+                           cut_ids(ids, len, longest, QR__CUT_IS_LEFT(cut), about));
 }
 
-static qr_status one_input(qr__call *call, const qr__value *input, const char *field,
-                           const qr_encode_options *options, bool truncate) {
+static qr_status add_input(qr__call *call, const qr__value *input, const qr_place *place,
+                           const qr__cut *cut) {
     switch (qr__value_kind_of(input)) {
     case QR__VALUE_TEXT:
-        return qr__call_text(call, qr__value_text(input), NULL, options, truncate);
+        return qr__call_text(call, qr__value_text(input), NULL, cut);
     case QR__VALUE_ARRAY:
-        return qr__call_ids(call, input, field, options, truncate);
+        return add_ids(call, input, place, cut);
     default:
-        return qr__call_bad_field(call, field);
+        return qr__call_must(call, place,
+                             place->depth == 0 ? QR__INPUTS_MUST : "a text or a list of token ids");
     }
 }
 
-qr_status qr__call_inputs(qr__call *call, const qr__value *inputs, const char *field,
-                          const qr_encode_options *options, bool truncate) {
-    qr__value_kind kind = qr__value_kind_of(inputs);
-    if (kind == QR__VALUE_NULL)
-        return qr__call_bad_field(call, field);
-    call->request->single =
-        kind != QR__VALUE_ARRAY || qr__value_kind_of(qr__value_at(inputs, 0)) == QR__VALUE_INTEGER;
-    size_t count = call->request->single ? 1 : qr__value_len(inputs);
-    qr_status status = qr__call_jobs(call, count);
-    for (size_t i = 0; status == QR_OK && i < count; i++)
-        status = one_input(call, call->request->single ? inputs : qr__value_at(inputs, i), field,
-                           options, truncate);
+qr_status qr__call_inputs(qr__call *call, const char *field, const qr__cut *cut) {
+    const qr__value *inputs = qr__value_get(call->body, field);
+    const qr_place place = {.field = field};
+    bool list = qr__value_kind_of(inputs) == QR__VALUE_ARRAY &&
+                qr__value_kind_of(qr__value_at(inputs, 0)) != QR__VALUE_INTEGER;
+    call->request->single = !list;
+    qr_status status = qr__call_jobs(call, list ? qr__value_len(inputs) : 1);
+    if (status == QR_OK && !list)
+        return add_input(call, inputs, &place, cut);
+    for (size_t i = 0; status == QR_OK && i < call->request->inputs_len; i++) {
+        const qr_place item = qr__place_item(&place, i);
+        status = add_input(call, qr__value_at(inputs, i), &item, cut);
+    }
     return status;
 }

@@ -3,6 +3,8 @@
 
 #include <jansson.h>
 
+#include "server/api/json_fault.h"
+
 static const json_t *of(const qr__value *value) {
     return (const json_t *)value;
 }
@@ -11,25 +13,36 @@ void qr__value_seed(void) {
     json_object_seed(0);
 }
 
-qr_status qr__value_parse(qr_text text, qr__value **out, size_t *fault_byte) {
+/* Why the text was refused. The parser's own word is taken only for what the scanner does not look
+ * for. */
+static qr_status refuse(qr_text text, const json_error_t *error, qr_fault *out) {
+    qr__json_fault fault;
+    size_t stopped = error == NULL || error->position < 0 ? 0 : (size_t)error->position;
+    if (error != NULL && json_error_code(error) == json_error_duplicate_key)
+        qr__json_fault_duplicate(text, stopped, &fault);
+    else if (!qr__json_fault_find(text, &fault)) /* they disagree: then at least roughly where */
+        fault = (qr__json_fault){.line = error == NULL ? 1 : (size_t)error->line,
+                                 .column = error == NULL ? 1 : (size_t)error->column,
+                                 .expected = "expected JSON"};
+    *out = (qr_fault){.line = fault.line, .column = fault.column, .expected = fault.expected};
+    return QR_BAD_JSON;
+}
+
+qr_status qr__value_parse(qr_text text, qr__value **out, qr_fault *fault) {
     json_error_t error;
     *out = NULL;
-    *fault_byte = 0;
-    if (!qr__value_scan(text, fault_byte))
-        return QR_BAD_JSON;
+    if (text.data == NULL)
+        text.data = "";
     /* No byte of JSON is 0, but jansson 2.14 takes "123\0" for 123. */
-    const char *nul = text.len == 0 ? NULL : memchr(text.data, '\0', text.len);
-    if (nul != NULL) {
-        *fault_byte = (size_t)(nul - text.data);
-        return QR_BAD_JSON;
-    }
+    if (!qr__value_scan(text) || memchr(text.data, '\0', text.len) != NULL)
+        return refuse(text, NULL, fault);
     /* DECODE_ANY: a bare number is JSON; that it is no request is for the routes to say. */
-    json_t *root = json_loadb(text.data == NULL ? "" : text.data, text.len,
+    json_t *root = json_loadb(text.data, text.len,
                               JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
-    if (root == NULL) {
-        *fault_byte = error.position < 0 ? 0 : (size_t)error.position;
-        return json_error_code(&error) == json_error_out_of_memory ? QR_NO_MEMORY : QR_BAD_JSON;
-    }
+    if (root == NULL && json_error_code(&error) == json_error_out_of_memory)
+        return QR_NO_MEMORY;
+    if (root == NULL)
+        return refuse(text, &error, fault);
     *out = (qr__value *)root;
     return QR_OK;
 }
@@ -79,26 +92,11 @@ qr_text qr__value_text(const qr__value *value) {
     return (qr_text){data, data == NULL ? 0 : json_string_length(of(value))};
 }
 
-typedef struct number_row {
-    const char *name;
-    json_int_t least, most;
-} number_row;
-
-static const number_row numbers[] = {
-#define QR_X(id, name, least, most) {name, least, most},
-    QR__NUMBER_LIST(QR_X)
-#undef QR_X
-};
-
-const char *qr__number_name(qr__number number) {
-    return numbers[number].name;
-}
-
-bool qr__value_number(const qr__value *value, qr__number number, size_t *out) {
+bool qr__value_number(const qr__value *value, size_t least, size_t most, size_t *out) {
     if (!json_is_integer(of(value)))
         return false;
     json_int_t integer = json_integer_value(of(value));
-    if (integer < numbers[number].least || integer > numbers[number].most)
+    if (integer < 0 || (size_t)integer < least || (size_t)integer > most)
         return false;
     *out = (size_t)integer;
     return true;

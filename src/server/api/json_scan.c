@@ -14,10 +14,9 @@ static size_t skip_string(qr_text text, size_t at) {
     return text.len;
 }
 
-bool qr__value_scan(qr_text text, size_t *fault_byte) {
+bool qr__value_scan(qr_text text) {
     size_t depth = 0, values = 1;
     for (size_t at = 0; at < text.len;) {
-        *fault_byte = at;
         switch (text.data[at]) {
         case '"':
             at = skip_string(text, at);

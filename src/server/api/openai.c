@@ -1,70 +1,91 @@
 /* server/api/openai.c: POST /v1/embeddings.
  *
  *     {"input": ["a", "b"], "model": "minilm"}
- *     ->
- * {"object":"list","data":[{"object":"embedding","index":0,"embedding":[...]},...],"model":"minilm","usage":{...}}
+ *     -> {"object":"list","data":[{"object":"embedding","index":0,"embedding":[...]},...],
+ *         "model":"minilm","usage":{...}}
  *
  * Always normalised, always cut at the right. openai-python asks for base64 unless told otherwise,
  * so that is the hot path. */
 #include "server/api/base64.h"
 #include "server/api/call.h"
-#include "server/api/dialects.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "base64 embeddings are little-endian floats");
 
 typedef struct openai_request {
-    qr__request head;
+    qr__decoded head;
     size_t dimensions; /* 0: all */
-    bool base64;
+    size_t format;     /* FORMAT_BASE64, or 0 for floats */
 } openai_request;
 
-static qr_status decode_body(qr__call *call) {
-    openai_request *request = (openai_request *)call->request;
-    const qr__value *format = qr__value_get(call->body, "encoding_format");
-    qr_encode_options options = {.special = true};
-    request->base64 = qr_text_is(qr__value_text(format), "base64");
-    if (format != NULL && !request->base64 && !qr_text_is(qr__value_text(format), "float"))
-        return qr__call_bad_field(call, "encoding_format");
-    if (!qr__field_number(call, call->body, QR__NUMBER_DIMENSIONS, &request->dimensions))
-        return QR_BAD_REQUEST;
-    qr_status status = qr__call_model(call, QR__KIND_BIT(QR_KIND_EMBEDDING), QR__UNKNOWN_SERVED);
-    if (status != QR_OK)
-        return status;
-    if (request->dimensions > qr_engine_model(qr_pipeline_engine(call->exchange->model))->hidden)
-        return qr__call_bad_field(call, qr__number_name(QR__NUMBER_DIMENSIONS));
-    return qr__call_inputs(call, qr__value_get(call->body, "input"), "input", &options, true);
+#define FORMAT_BASE64 1u
+
+static const qr__field fields[] = {
+    QR__OTHER("input", QR__INPUTS_MUST),
+    QR__CHOICE("encoding_format", openai_request, format, "float|base64",
+               "\"float\" or \"base64\""),
+    QR__NUMBER("dimensions", openai_request, dimensions, 0, 1, QR_LIMIT_HIDDEN),
+    QR__MODEL_FIELD,
+};
+
+static qr_status decode(qr__call *call) {
+    static const qr__cut cut = {.truncate = true};
+    const openai_request *request = (const openai_request *)call->request;
+    qr_status status = qr__call_model(call, QR_KIND_BIT(QR_KIND_EMBEDDING), QR__UNKNOWN_SERVED);
+    if (status == QR_OK)
+        status = qr__call_dimensions(call, request->dimensions);
+    return status == QR_OK ? qr__call_inputs(call, "input", &cut) : status;
 }
 
-qr_status qr__openai_decode(const qr_api *api, qr_exchange *exchange) {
-    return qr__call_run(api, exchange, sizeof(openai_request), decode_body);
+static void put_vector(qr_buf *out, const float *vector, size_t len, bool base64) {
+    if (!base64) {
+        qr_json_floats(out, vector, len);
+        return;
+    }
+    qr_buf_byte(out, '"');
+    qr__base64_put(out, vector, len * sizeof *vector);
+    qr_buf_byte(out, '"');
 }
 
-void qr__openai_encode(const qr_api *api, qr_exchange *exchange) {
+static void encode(const qr_api *api, qr_exchange *x) {
     (void)api;
-    const openai_request *request = exchange->decoded;
-    qr_buf *out = &exchange->out;
-    size_t hidden = qr_engine_model(qr_pipeline_engine(exchange->model))->hidden;
+    const openai_request *request = x->decoded;
+    qr_buf *out = &x->out;
+    size_t hidden = qr_engine_model(qr_pipeline_engine(x->model->pipeline))->hidden;
+    float *vector = qr__encode_floats(x, hidden);
+    if (vector == NULL)
+        return;
     qr_buf_literal(out, "{\"object\":\"list\",\"data\":[");
-    for (size_t i = 0; i < exchange->ticket.jobs_len; i++) {
-        float *vector = exchange->ticket.jobs[i].result;
-        size_t len = qr_embed_finish(vector, hidden, request->dimensions, true);
+    for (size_t i = 0; i < x->ticket.jobs_len; i++) {
+        size_t len =
+            qr_embed_finish(x->ticket.jobs[i].result, hidden, request->dimensions, true, vector);
         if (i > 0)
             qr_buf_byte(out, ',');
         qr_buf_literal(out, "{\"object\":\"embedding\",\"index\":");
         qr_buf_u64(out, i);
         qr_buf_literal(out, ",\"embedding\":");
-        if (request->base64) {
-            qr_buf_byte(out, '"');
-            qr__base64_put(out, vector, len * sizeof *vector);
-            qr_buf_byte(out, '"');
-        } else {
-            qr_json_floats(out, vector, len);
-        }
+        put_vector(out, vector, len, request->format == FORMAT_BASE64);
         qr_buf_byte(out, '}');
     }
     qr_buf_literal(out, "],\"model\":");
-    qr_json_text(out, qr_text_of(qr_pipeline_name(exchange->model)));
+    qr_json_text(out, qr_text_of(qr_pipeline_name(x->model->pipeline)));
     qr_buf_printf(out, ",\"usage\":{\"prompt_tokens\":%zu,\"total_tokens\":%zu}}",
                   request->head.tokens, request->head.tokens);
 }
+
+static const qr_route rows[] = {
+    {
+        .method = "POST",
+        .pattern = "/v1/embeddings",
+        .flags = QR__ROUTE_MODEL,
+        .accepts = QR__JSON,
+        .request_bytes = sizeof(openai_request),
+        .fields = fields,
+        .fields_len = QR__LENGTH(fields),
+        .decode = decode,
+        .encode = encode,
+        .fail = qr__fail_openai,
+    },
+};
+
+const qr__routes qr__openai_routes = {rows, QR__LENGTH(rows)};

@@ -1,72 +1,93 @@
-/* server/api/routes.c: the table of routes, and the two calls that every exchange makes: decode and
- * encode. */
+/* server/api/routes.c: all routes in one table, and the two calls that every exchange makes: decode
+ * and encode. */
 #include <stdlib.h>
+#include <strings.h>
 
 #include "server/api/call.h"
-#include "server/api/dialects.h"
 
-static const qr_route routes[] = {
-    {QR_POST, "/embed", "/embed", false, true, qr__embed_decode, qr__embed_encode, qr__fail_tei},
-    {QR_POST, "/span", "/span", false, true, qr__span_decode, qr__span_encode, qr__fail_tei},
-    {QR_POST, "/v1/embeddings", "/v1/embeddings", false, true, qr__openai_decode, qr__openai_encode,
-     qr__fail_openai},
-    {QR_POST, "/tokenize", "/tokenize", false, true, qr__tokenize_decode, qr__tokenize_encode,
-     qr__fail_tei},
-    {QR_POST, "/rerank", "/rerank", false, true, qr__rerank_decode, qr__rerank_encode,
-     qr__fail_tei},
-    {QR_POST, "/predict", "/predict", false, true, qr__predict_decode, qr__predict_encode,
-     qr__fail_tei},
-    {QR_POST, "/", "/", false, true, qr__root_decode, qr__root_encode, qr__fail_tei},
-    {QR_GET, "/info", "/info", false, false, NULL, qr__info_encode, qr__fail_tei},
-    {QR_GET, "/health", "/health", true, false, qr__ready_decode, qr__health_encode,
-     qr__health_fail},
-    {QR_GET, "/v2/health/live", "/v2/health/live", true, false, NULL, qr__live_encode,
-     qr__fail_tei},
-    {QR_GET, "/v2/health/ready", "/v2/health/ready", true, false, qr__ready_decode,
-     qr__ready_encode, qr__ready_fail},
-    {QR_GET, "/metrics", "/metrics", true, false, NULL, qr__metrics_encode, qr__fail_tei},
+static const qr__routes *const all[] = {
+    &qr__embed_routes,    &qr__openai_routes, &qr__span_routes, &qr__labels_routes,
+    &qr__tokenize_routes, &qr__root_routes,   &qr__info_routes, &qr__health_routes,
 };
 
-#define ROUTES (sizeof routes / sizeof routes[0])
-
-size_t qr_api_routes(const qr_route **out) {
-    *out = routes;
-    return ROUTES;
-}
-
-const qr_route *qr_api_route(qr_method method, qr_text path, qr_status *status,
-                             const char **allow) {
-    *status = QR_NO_ROUTE;
-    for (size_t i = 0; i < ROUTES; i++) {
-        if (!qr_text_is(path, routes[i].path))
-            continue;
-        if (routes[i].method == method) {
-            *status = QR_OK;
-            return &routes[i];
-        }
-        *status = QR_BAD_METHOD;
-        *allow = routes[i].method == QR_GET ? "GET" : "POST";
+/* The row at `index`, counted over all files; NULL beyond the last. */
+static const qr_route *row_at(size_t index) {
+    for (size_t f = 0; f < QR__LENGTH(all); f++) {
+        if (index < all[f]->len)
+            return &all[f]->rows[index];
+        index -= all[f]->len;
     }
     return NULL;
 }
 
-qr_status qr_api_create(const qr_api_options *options, qr_api **out, qr_error *error) {
-    *out = NULL;
-    if (options->models_len > QR_LIMIT_MODELS)
-        return qr_error_set(error, QR_BAD_OPTION, "%zu models: at most %u can be served",
-                            options->models_len, QR_LIMIT_MODELS);
+/* The next row from *index on that this path means on these listeners. */
+static const qr_route *next_row(unsigned listeners, qr_text path, size_t *index) {
+    for (const qr_route *row; (row = row_at(*index)) != NULL;) {
+        unsigned listener = (row->flags & QR__ROUTE_OPS) != 0 ? QR_LISTENER_OPS : QR_LISTENER_MAIN;
+        ++*index;
+        if ((listeners & listener) != 0 && qr_text_is(path, row->pattern))
+            return row;
+    }
+    return NULL;
+}
+
+const qr_route *qr_api_route(unsigned listeners, qr_text method, qr_text path, qr_status *status) {
+    *status = QR_NO_ROUTE;
+    size_t index = 0;
+    for (const qr_route *row; (row = next_row(listeners, path, &index)) != NULL;) {
+        if (qr_text_is(method, row->method)) {
+            *status = QR_OK;
+            return row;
+        }
+        *status = QR_BAD_METHOD;
+    }
+    return NULL;
+}
+
+void qr_api_allow(unsigned listeners, qr_text path, char out[QR_ALLOW_BYTES]) {
+    size_t index = 0, len = 0;
+    out[0] = '\0';
+    for (const qr_route *row; (row = next_row(listeners, path, &index)) != NULL;) {
+        size_t method = strlen(row->method), comma = len == 0 ? 0 : 2;
+        if (len + comma + method >= QR_ALLOW_BYTES)
+            return;
+        memcpy(out + len, ", ", comma);
+        memcpy(out + len + comma, row->method, method + 1);
+        len += comma + method;
+    }
+}
+
+/* The media type alone; parameters behind it (charset=utf-8) change nothing for JSON. */
+bool qr_api_accepts(const qr_route *route, qr_text type) {
+    size_t len = route->accepts == NULL ? 0 : strlen(route->accepts);
+    if (len == 0)
+        return true;
+    return type.len >= len && strncasecmp(type.data, route->accepts, len) == 0 &&
+           (type.len == len || type.data[len] == ';' || type.data[len] == ' ');
+}
+
+bool qr_api_needs_model(const qr_route *route) {
+    return (route->flags & QR__ROUTE_MODEL) != 0;
+}
+
+const char *qr_api_pattern(const qr_route *route) {
+    return route->pattern;
+}
+
+size_t qr_api_patterns(const char *out[QR_ROUTES_MAX]) {
+    size_t len = 0;
+    for (const qr_route *row; len < QR_ROUTES_MAX && (row = row_at(len)) != NULL; len++)
+        out[len] = row->pattern;
+    return len;
+}
+
+qr_status qr_api_create(const qr_api_options *options, qr_api **out) {
     qr_api *api = malloc(sizeof *api);
-    if (api == NULL)
-        return qr_error_set(error, QR_NO_MEMORY, "no memory for the routes");
-    *api = (qr_api){
-        .models_len = options->models_len, .config = options->config, .hooks = options->hooks};
-    if (options->models_len > 0)
-        memcpy(api->models, options->models, options->models_len * sizeof *options->models);
-    api->max_inputs = options->config == NULL
-                          ? QR_LIMIT_INPUTS
-                          : qr_config_number(options->config, QR_OPTION_MAX_INPUTS);
-    qr__value_seed();
     *out = api;
+    if (api == NULL)
+        return QR_NO_MEMORY;
+    *api = (qr_api){.options = *options};
+    qr__value_seed();
     return QR_OK;
 }
 
@@ -74,58 +95,55 @@ void qr_api_destroy(qr_api *api) {
     free(api);
 }
 
-qr_status qr_api_decode(const qr_api *api, qr_exchange *exchange) {
+qr_status qr_api_decode(const qr_api *api, qr_exchange *x) {
     uint64_t begun = qr_clock_ns();
-    const qr_route *route = exchange->route;
-    exchange->status = QR_OK;
-    exchange->ticket.jobs_len = 0;
-    if (route->decode != NULL)
-        exchange->status = route->decode(api, exchange);
-    if (exchange->status != QR_OK)
-        exchange->ticket.jobs_len = 0; /* half-made jobs must not run */
-    exchange->ticket.model = exchange->model;
-    exchange->ticket.deadline_ns = exchange->deadline_ns;
-    exchange->stages.tokenize_ns = qr_clock_ns() - begun;
-    return exchange->status;
+    x->handler = x->route->resolve == NULL ? x->route : x->route->resolve(x);
+    x->ticket.jobs_len = 0;
+    x->status = x->handler->decode == NULL ? QR_OK : qr__call_run(api, x->handler, x);
+    if (x->status != QR_OK)
+        x->ticket.jobs_len = 0; /* half-made jobs must not run */
+    if (x->model != NULL)
+        x->ticket.queue = &x->model->queue;
+    x->ticket.deadline_ns = x->deadline_ns;
+    x->stages.tokenize_ns = qr_clock_ns() - begun;
+    return x->status;
 }
 
-static void note_stages(qr_exchange *exchange) {
-    const qr_ticket *ticket = &exchange->ticket;
+static void note_stages(qr_exchange *x) {
+    const qr_ticket *ticket = &x->ticket;
     if (ticket->jobs_len == 0 || ticket->started_ns < ticket->submitted_ns ||
         ticket->submitted_ns == 0)
         return;
-    exchange->stages.queue_ns = ticket->started_ns - ticket->submitted_ns;
+    x->stages.queue_ns = ticket->started_ns - ticket->submitted_ns;
     if (ticket->done_ns >= ticket->started_ns)
-        exchange->stages.compute_ns = ticket->done_ns - ticket->started_ns;
+        x->stages.compute_ns = ticket->done_ns - ticket->started_ns;
 }
 
-static void encode_fault(const qr_api *api, qr_exchange *exchange) {
-    const qr_route *route = exchange->route;
-    qr_buf_reset(&exchange->out);
-    exchange->content_type = "application/json";
-    exchange->http_code = qr_status_http(exchange->status);
-    exchange->allow_header = exchange->status == QR_BAD_METHOD;
-    exchange->retry_header =
-        exchange->http_code == 429 || exchange->http_code == 503 || exchange->http_code == 504;
-    (route == NULL || route->fail == NULL ? qr__fail_tei : route->fail)(api, exchange);
+const char *qr_api_fail(const qr_route *route, qr_status status, const qr_fault *fault,
+                        qr_buf *out) {
+    static const qr_fault none = {0};
+    (route == NULL ? qr__fail_tei : route->fail)(status, fault == NULL ? &none : fault, out);
+    return QR__JSON;
 }
 
-void qr_api_encode(const qr_api *api, qr_exchange *exchange) {
+void qr_api_encode(const qr_api *api, qr_exchange *x) {
     uint64_t begun = qr_clock_ns();
-    note_stages(exchange);
-    qr_buf_reset(&exchange->out);
-    exchange->content_type = "application/json";
-    exchange->http_code = 200;
-    if (exchange->status == QR_OK)
-        exchange->route->encode(api, exchange);
-    if (exchange->status == QR_OK && qr_buf_failed(&exchange->out)) {
+    note_stages(x);
+    qr_buf_reset(&x->out);
+    x->content_type = QR__JSON;
+    if (x->status == QR_OK)
+        x->handler->encode(api, x);
+    if (x->status == QR_OK && qr_buf_failed(&x->out)) {
         qr_log(QR_LOG_WARN, "%s: an answer did not fit into %zu bytes or memory (trace %s)",
-               exchange->route->name, exchange->out.max_bytes, exchange->trace_id);
-        exchange->status = QR_INTERNAL;
+               x->route->pattern, x->out.max_bytes, x->trace.text);
+        x->status = QR_INTERNAL;
     }
-    if (exchange->status != QR_OK)
-        encode_fault(api, exchange);
-    if (qr_buf_failed(&exchange->out)) /* not even that: the code alone says it */
-        qr_buf_reset(&exchange->out);
-    exchange->stages.encode_ns = qr_clock_ns() - begun;
+    if (x->status != QR_OK) {
+        qr_buf_reset(&x->out);
+        x->content_type = qr_api_fail(x->route, x->status, &x->fault, &x->out);
+    }
+    x->http_code = qr_status_http(x->status);
+    if (qr_buf_failed(&x->out)) /* not even that: the code alone says it */
+        qr_buf_reset(&x->out);
+    x->stages.encode_ns = qr_clock_ns() - begun;
 }

@@ -4,44 +4,59 @@
  *
  * Always a list of vectors, for one input too. */
 #include "server/api/call.h"
-#include "server/api/dialects.h"
 
 typedef struct embed_request {
-    qr__request head;
+    qr__decoded head;
+    qr__cut cut;
     size_t dimensions; /* 0: all */
     bool normalize;
 } embed_request;
 
-static qr_status decode_body(qr__call *call) {
-    embed_request *request = (embed_request *)call->request;
-    qr_encode_options options = {.special = true};
-    bool truncate;
-    request->normalize = true;
-    if (!qr__field_truncation(call, call->body, &options, &truncate) ||
-        !qr__field_flag(call, call->body, "normalize", &request->normalize) ||
-        !qr__field_number(call, call->body, QR__NUMBER_DIMENSIONS, &request->dimensions))
-        return QR_BAD_REQUEST;
-    qr_status status = qr__call_model(call, QR__KIND_BIT(QR_KIND_EMBEDDING), QR__UNKNOWN_REFUSED);
-    if (status != QR_OK)
-        return status;
-    if (request->dimensions > qr_engine_model(qr_pipeline_engine(call->exchange->model))->hidden)
-        return qr__call_bad_field(call, qr__number_name(QR__NUMBER_DIMENSIONS));
-    return qr__call_inputs(call, qr__value_get(call->body, "inputs"), "inputs", &options, truncate);
+static const qr__field fields[] = {
+    QR__OTHER("inputs", QR__INPUTS_MUST),
+    QR__FLAG("normalize", embed_request, normalize, true),
+    QR__NUMBER("dimensions", embed_request, dimensions, 0, 1, QR_LIMIT_HIDDEN),
+    QR__CUT_FIELDS(embed_request, cut),
+    QR__MODEL_FIELD,
+};
+
+static qr_status decode(qr__call *call) {
+    const embed_request *request = (const embed_request *)call->request;
+    qr_status status = qr__call_model(call, QR_KIND_BIT(QR_KIND_EMBEDDING), QR__UNKNOWN_REFUSED);
+    if (status == QR_OK)
+        status = qr__call_dimensions(call, request->dimensions);
+    return status == QR_OK ? qr__call_inputs(call, "inputs", &request->cut) : status;
 }
 
-qr_status qr__embed_decode(const qr_api *api, qr_exchange *exchange) {
-    return qr__call_run(api, exchange, sizeof(embed_request), decode_body);
-}
-
-void qr__embed_encode(const qr_api *api, qr_exchange *exchange) {
+static void encode(const qr_api *api, qr_exchange *x) {
     (void)api;
-    const embed_request *request = exchange->decoded;
-    size_t hidden = qr_engine_model(qr_pipeline_engine(exchange->model))->hidden;
-    for (size_t i = 0; i < exchange->ticket.jobs_len; i++) {
-        float *vector = exchange->ticket.jobs[i].result;
-        size_t len = qr_embed_finish(vector, hidden, request->dimensions, request->normalize);
-        qr_buf_byte(&exchange->out, i == 0 ? '[' : ',');
-        qr_json_floats(&exchange->out, vector, len);
+    const embed_request *request = x->decoded;
+    size_t hidden = qr_engine_model(qr_pipeline_engine(x->model->pipeline))->hidden;
+    float *vector = qr__encode_floats(x, hidden);
+    if (vector == NULL)
+        return;
+    for (size_t i = 0; i < x->ticket.jobs_len; i++) {
+        size_t len = qr_embed_finish(x->ticket.jobs[i].result, hidden, request->dimensions,
+                                     request->normalize, vector);
+        qr_buf_byte(&x->out, i == 0 ? '[' : ',');
+        qr_json_floats(&x->out, vector, len);
     }
-    qr_buf_byte(&exchange->out, ']');
+    qr_buf_byte(&x->out, ']');
 }
+
+static const qr_route rows[] = {
+    {
+        .method = "POST",
+        .pattern = "/embed",
+        .flags = QR__ROUTE_MODEL,
+        .accepts = QR__JSON,
+        .request_bytes = sizeof(embed_request),
+        .fields = fields,
+        .fields_len = QR__LENGTH(fields),
+        .decode = decode,
+        .encode = encode,
+        .fail = qr__fail_tei,
+    },
+};
+
+const qr__routes qr__embed_routes = {rows, QR__LENGTH(rows)};

@@ -1,81 +1,95 @@
 /* server/api/tei_labels.c: POST /predict and POST /rerank, for models with a classification head.
  *
- *     /predict {"inputs": "great film"}                     ->
- * [{"score":0.98,"label":"positive"},...] /predict {"inputs": [["a"], ["a", "b"]]}              ->
- * [[...],[...]] /rerank  {"query": "q", "texts": ["a", "b"]}          ->
- * [{"index":1,"score":0.9},...]
+ *     /predict {"inputs": "great film"}              -> [{"score":0.98,"label":"positive"},...]
+ *     /predict {"inputs": [["a"], ["a", "b"]]}       -> [[...],[...]]
+ *     /rerank  {"query": "q", "texts": ["a", "b"]}   -> [{"index":1,"score":0.9},...]
  */
 #include "server/api/call.h"
-#include "server/api/dialects.h"
 
 typedef struct predict_request {
-    qr__request head;
+    qr__decoded head;
+    qr__cut cut;
     bool raw_scores;
 } predict_request;
 
 typedef struct rerank_request {
-    qr__request head;
+    qr__decoded head;
+    qr__cut cut;
     bool raw_scores, return_text;
+    qr_text query;
     qr_text *texts; /* with return_text */
 } rerank_request;
 
-/* A text or a list of one or two texts; two are a pair. */
-static qr_status one_prediction(qr__call *call, const qr__value *input,
-                                const qr_encode_options *options, bool truncate) {
+#define ONE_OR_TWO "a list of one or two texts"
+
+static const qr__field predict_fields[] = {
+    QR__OTHER("inputs", "a text, " ONE_OR_TWO ", or a list of such lists"),
+    QR__FLAG("raw_scores", predict_request, raw_scores, false),
+    QR__CUT_FIELDS(predict_request, cut),
+    QR__MODEL_FIELD,
+};
+
+static const qr__field rerank_fields[] = {
+    QR__TEXT("query", rerank_request, query, true),
+    QR__OTHER("texts", "a list of texts"),
+    QR__FLAG("raw_scores", rerank_request, raw_scores, false),
+    QR__FLAG("return_text", rerank_request, return_text, false),
+    QR__CUT_FIELDS(rerank_request, cut),
+    QR__MODEL_FIELD,
+};
+
+/* A text, or a list of one or two texts; two are a pair. */
+static qr_status one_prediction(qr__call *call, const qr__value *input, const qr_place *place) {
+    const qr__cut *cut = &((predict_request *)call->request)->cut;
     size_t parts = qr__value_len(input);
     if (qr__value_kind_of(input) == QR__VALUE_TEXT)
-        return qr__call_text(call, qr__value_text(input), NULL, options, truncate);
-    for (size_t i = 0; i < parts; i++)
+        return qr__call_text(call, qr__value_text(input), NULL, cut);
+    if (qr__value_kind_of(input) != QR__VALUE_ARRAY)
+        return qr__call_must(call, place, predict_fields[0].must);
+    for (size_t i = 0; i < parts; i++) {
+        const qr_place part = qr__place_item(place, i);
         if (qr__value_kind_of(qr__value_at(input, i)) != QR__VALUE_TEXT)
-            return qr__call_bad_field(call, "inputs");
-    if (parts == 0 && qr__value_kind_of(input) == QR__VALUE_ARRAY)
+            return qr__call_must(call, &part, "a text");
+    }
+    if (parts == 0)
         return QR_EMPTY_INPUT;
-    if (parts != 1 && parts != 2)
-        return qr__call_bad_field(call, "inputs");
+    if (parts > 2)
+        return qr__call_must(call, place, ONE_OR_TWO);
     qr_text pair = qr__value_text(qr__value_at(input, parts - 1));
     return qr__call_text(call, qr__value_text(qr__value_at(input, 0)), parts == 2 ? &pair : NULL,
-                         options, truncate);
+                         cut);
 }
 
 static qr_status decode_predict(qr__call *call) {
-    predict_request *request = (predict_request *)call->request;
     const qr__value *inputs = qr__value_get(call->body, "inputs");
-    qr_encode_options options = {.special = true};
-    bool truncate;
-    if (inputs == NULL)
-        return qr__call_bad_field(call, "inputs");
-    if (!qr__field_truncation(call, call->body, &options, &truncate) ||
-        !qr__field_flag(call, call->body, "raw_scores", &request->raw_scores))
-        return QR_BAD_REQUEST;
-    qr_status status =
-        qr__call_model(call, QR__KIND_BIT(QR_KIND_CLASSIFIER) | QR__KIND_BIT(QR_KIND_RERANKER),
-                       QR__UNKNOWN_REFUSED);
+    const qr_place place = {.field = "inputs"};
+    qr_status status = qr__call_model(
+        call, QR_KIND_BIT(QR_KIND_CLASSIFIER) | QR_KIND_BIT(QR_KIND_RERANKER), QR__UNKNOWN_REFUSED);
     if (status != QR_OK)
         return status;
-    request->head.single = qr__value_kind_of(qr__value_at(inputs, 0)) != QR__VALUE_ARRAY;
-    size_t count = request->head.single ? 1 : qr__value_len(inputs);
-    status = qr__call_jobs(call, count);
-    for (size_t i = 0; status == QR_OK && i < count; i++) {
-        const qr__value *input = request->head.single ? inputs : qr__value_at(inputs, i);
-        if (!request->head.single && qr__value_kind_of(input) != QR__VALUE_ARRAY)
-            return qr__call_bad_field(call, "inputs");
-        status = one_prediction(call, input, &options, truncate);
+    bool list = qr__value_kind_of(qr__value_at(inputs, 0)) == QR__VALUE_ARRAY;
+    call->request->single = !list;
+    status = qr__call_jobs(call, list ? qr__value_len(inputs) : 1);
+    if (status == QR_OK && !list)
+        return one_prediction(call, inputs, &place);
+    for (size_t i = 0; status == QR_OK && i < call->request->inputs_len; i++) {
+        const qr_place item = qr__place_item(&place, i);
+        const qr__value *input = qr__value_at(inputs, i);
+        if (qr__value_kind_of(input) != QR__VALUE_ARRAY)
+            return qr__call_must(call, &item, ONE_OR_TWO);
+        status = one_prediction(call, input, &item);
     }
     return status;
 }
 
-qr_status qr__predict_decode(const qr_api *api, qr_exchange *exchange) {
-    return qr__call_run(api, exchange, sizeof(predict_request), decode_predict);
-}
-
-static void put_prediction(qr_exchange *exchange, float *logits, qr__ranked *ranked,
-                           bool raw_scores) {
-    const qr_model_info *about = qr_engine_model(qr_pipeline_engine(exchange->model));
-    qr_buf *out = &exchange->out;
-    if (!raw_scores)
-        qr_labels_finish(logits, about->labels);
+static void put_prediction(qr_exchange *x, const float *logits, float *scores, qr__ranked *ranked) {
+    const qr_model_info *about = qr_engine_model(qr_pipeline_engine(x->model->pipeline));
+    bool raw = ((const predict_request *)x->decoded)->raw_scores;
+    qr_buf *out = &x->out;
+    if (!raw)
+        qr_labels_finish(logits, about->labels, scores);
     for (size_t k = 0; k < about->labels; k++)
-        ranked[k] = (qr__ranked){logits[k], (uint32_t)k};
+        ranked[k] = (qr__ranked){raw ? logits[k] : scores[k], (uint32_t)k};
     qr__rank(ranked, about->labels);
     for (size_t k = 0; k < about->labels; k++) {
         qr_buf_text(out, qr_text_of(k == 0 ? "[{\"score\":" : ",{\"score\":"));
@@ -87,79 +101,76 @@ static void put_prediction(qr_exchange *exchange, float *logits, qr__ranked *ran
     qr_buf_byte(out, ']');
 }
 
-void qr__predict_encode(const qr_api *api, qr_exchange *exchange) {
+static void encode_predict(const qr_api *api, qr_exchange *x) {
     (void)api;
-    const predict_request *request = exchange->decoded;
-    size_t labels = qr_engine_model(qr_pipeline_engine(exchange->model))->labels;
-    qr__ranked *ranked = qr_arena_array(&exchange->arena, labels, sizeof *ranked);
-    if (ranked == NULL) {
-        exchange->status = QR_NO_MEMORY;
+    bool single = ((const predict_request *)x->decoded)->head.single;
+    size_t labels = qr_engine_model(qr_pipeline_engine(x->model->pipeline))->labels;
+    qr__ranked *ranked = qr_arena_array(&x->arena, labels, sizeof *ranked);
+    float *scores = qr__encode_floats(x, labels);
+    if (ranked == NULL || scores == NULL) {
+        x->status = QR_NO_MEMORY;
         return;
     }
-    for (size_t i = 0; i < exchange->ticket.jobs_len; i++) {
-        if (!request->head.single)
-            qr_buf_byte(&exchange->out, i == 0 ? '[' : ',');
-        put_prediction(exchange, exchange->ticket.jobs[i].result, ranked, request->raw_scores);
+    for (size_t i = 0; i < x->ticket.jobs_len; i++) {
+        if (!single)
+            qr_buf_byte(&x->out, i == 0 ? '[' : ',');
+        put_prediction(x, x->ticket.jobs[i].result, scores, ranked);
     }
-    if (!request->head.single)
-        qr_buf_byte(&exchange->out, ']');
+    if (!single)
+        qr_buf_byte(&x->out, ']');
+}
+
+static qr_status add_passage(qr__call *call, const qr__value *value, size_t index) {
+    rerank_request *request = (rerank_request *)call->request;
+    qr_arena *arena = &call->exchange->arena;
+    const qr_place place = {.field = "texts", .index = {index}, .depth = 1};
+    qr_text text = qr__value_text(value);
+    if (text.data == NULL)
+        return qr__call_must(call, &place, "a text");
+    qr_status status = qr__call_text(call, request->query, &text, &request->cut);
+    if (status == QR_OK && request->return_text) {
+        request->texts[index] = qr_arena_text(arena, text);
+        if (request->texts[index].data == NULL)
+            return QR_NO_MEMORY;
+    }
+    return status;
 }
 
 static qr_status decode_rerank(qr__call *call) {
     rerank_request *request = (rerank_request *)call->request;
     const qr__value *texts = qr__value_get(call->body, "texts");
-    qr_arena *arena = &call->exchange->arena;
-    qr_encode_options options = {.special = true};
-    qr_text query;
-    bool truncate;
-    if (!qr__field_truncation(call, call->body, &options, &truncate) ||
-        !qr__field_text(call, call->body, "query", &query) ||
-        !qr__field_flag(call, call->body, "raw_scores", &request->raw_scores) ||
-        !qr__field_flag(call, call->body, "return_text", &request->return_text))
-        return QR_BAD_REQUEST;
+    const qr_place place = {.field = "texts"};
     if (qr__value_kind_of(texts) != QR__VALUE_ARRAY)
-        return qr__call_bad_field(call, "texts");
-    qr_status status = qr__call_model(call, QR__KIND_BIT(QR_KIND_RERANKER), QR__UNKNOWN_REFUSED);
+        return qr__call_must(call, &place, rerank_fields[1].must);
+    qr_status status = qr__call_model(call, QR_KIND_BIT(QR_KIND_RERANKER), QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
         status = qr__call_jobs(call, qr__value_len(texts));
     if (status != QR_OK)
         return status;
-    request->texts = qr_arena_array(arena, request->head.inputs_len, sizeof *request->texts);
+    size_t len = request->head.inputs_len;
+    request->texts = qr_arena_array(&call->exchange->arena, len, sizeof *request->texts);
     if (request->texts == NULL)
         return QR_NO_MEMORY;
-    for (size_t i = 0; status == QR_OK && i < request->head.inputs_len; i++) {
-        qr_text text = qr__value_text(qr__value_at(texts, i));
-        if (qr__value_kind_of(qr__value_at(texts, i)) != QR__VALUE_TEXT)
-            return qr__call_bad_field(call, "texts");
-        status = qr__call_text(call, query, &text, &options, truncate);
-        if (status == QR_OK && request->return_text) {
-            request->texts[i] = qr_arena_text(arena, text);
-            if (request->texts[i].data == NULL)
-                return QR_NO_MEMORY;
-        }
-    }
+    for (size_t i = 0; status == QR_OK && i < len; i++)
+        status = add_passage(call, qr__value_at(texts, i), i);
     return status;
 }
 
-qr_status qr__rerank_decode(const qr_api *api, qr_exchange *exchange) {
-    return qr__call_run(api, exchange, sizeof(rerank_request), decode_rerank);
-}
-
-void qr__rerank_encode(const qr_api *api, qr_exchange *exchange) {
+static void encode_rerank(const qr_api *api, qr_exchange *x) {
     (void)api;
-    const rerank_request *request = exchange->decoded;
-    qr_buf *out = &exchange->out;
-    size_t count = exchange->ticket.jobs_len;
-    qr__ranked *ranked = qr_arena_array(&exchange->arena, count, sizeof *ranked);
+    const rerank_request *request = x->decoded;
+    qr_buf *out = &x->out;
+    size_t count = x->ticket.jobs_len;
+    qr__ranked *ranked = qr_arena_array(&x->arena, count, sizeof *ranked);
     if (ranked == NULL) {
-        exchange->status = QR_NO_MEMORY;
+        x->status = QR_NO_MEMORY;
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        float *logit = exchange->ticket.jobs[i].result;
+        float score = x->ticket.jobs[i].result[0];
         if (!request->raw_scores)
-            qr_labels_finish(logit, 1);
-        ranked[i] = (qr__ranked){logit[0], (uint32_t)i};
+            qr_labels_finish(x->ticket.jobs[i].result, 1, &score);
+        ranked[i] = (qr__ranked){score, (uint32_t)i};
     }
     qr__rank(ranked, count);
     for (size_t i = 0; i < count; i++) {
@@ -175,3 +186,32 @@ void qr__rerank_encode(const qr_api *api, qr_exchange *exchange) {
     }
     qr_buf_byte(out, ']');
 }
+
+static const qr_route rows[] = {
+    {
+        .method = "POST",
+        .pattern = "/predict",
+        .flags = QR__ROUTE_MODEL,
+        .accepts = QR__JSON,
+        .request_bytes = sizeof(predict_request),
+        .fields = predict_fields,
+        .fields_len = QR__LENGTH(predict_fields),
+        .decode = decode_predict,
+        .encode = encode_predict,
+        .fail = qr__fail_tei,
+    },
+    {
+        .method = "POST",
+        .pattern = "/rerank",
+        .flags = QR__ROUTE_MODEL,
+        .accepts = QR__JSON,
+        .request_bytes = sizeof(rerank_request),
+        .fields = rerank_fields,
+        .fields_len = QR__LENGTH(rerank_fields),
+        .decode = decode_rerank,
+        .encode = encode_rerank,
+        .fail = qr__fail_tei,
+    },
+};
+
+const qr__routes qr__labels_routes = {rows, QR__LENGTH(rows)};

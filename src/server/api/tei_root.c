@@ -3,26 +3,28 @@
  * /span. Clients that are given nothing but the server's address post there. The first model
  * decides. */
 #include "server/api/call.h"
-#include "server/api/dialects.h"
 
-typedef struct dialect {
-    qr_status (*decode)(const qr_api *api, qr_exchange *exchange);
-    void (*encode)(const qr_api *api, qr_exchange *exchange);
-} dialect;
+static const qr_route *by_first_model(const qr_exchange *x) {
+    static const char *const patterns[] = {
+        [QR_KIND_EMBEDDING] = "/embed",
+        [QR_KIND_SPAN] = "/span",
+        [QR_KIND_CLASSIFIER] = "/predict",
+        [QR_KIND_RERANKER] = "/rerank",
+    };
+    qr_kind kind = qr_pipeline_kind(qr_serving_at(x->serving, 0)->pipeline);
+    qr_status status;
+    return qr_api_route(QR_LISTENER_MAIN, qr_text_of("POST"), qr_text_of(patterns[kind]), &status);
+}
 
-static const dialect dialects[] = {
-    [QR_KIND_EMBEDDING] = {qr__embed_decode, qr__embed_encode},
-    [QR_KIND_SPAN] = {qr__span_decode, qr__span_encode},
-    [QR_KIND_CLASSIFIER] = {qr__predict_decode, qr__predict_encode},
-    [QR_KIND_RERANKER] = {qr__rerank_decode, qr__rerank_encode},
+static const qr_route rows[] = {
+    {
+        .method = "POST",
+        .pattern = "/",
+        .flags = QR__ROUTE_MODEL,
+        .accepts = QR__JSON,
+        .fail = qr__fail_tei,
+        .resolve = by_first_model,
+    },
 };
 
-qr_status qr__root_decode(const qr_api *api, qr_exchange *exchange) {
-    if (api->models_len == 0)
-        return QR_WRONG_KIND;
-    return dialects[qr_pipeline_kind(api->models[0])].decode(api, exchange);
-}
-
-void qr__root_encode(const qr_api *api, qr_exchange *exchange) {
-    dialects[qr_pipeline_kind(api->models[0])].encode(api, exchange);
-}
+const qr__routes qr__root_routes = {rows, QR__LENGTH(rows)};

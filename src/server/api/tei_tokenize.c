@@ -6,7 +6,6 @@
  * `text` is the piece of the input, `start` and `stop` are byte offsets into it. Nothing is cut:
  * there is no forward pass. */
 #include "server/api/call.h"
-#include "server/api/dialects.h"
 
 typedef struct token {
     int32_t id;
@@ -21,16 +20,25 @@ typedef struct tokenized {
 } tokenized;
 
 typedef struct tokenize_request {
-    qr__request head;
+    qr__decoded head;
+    bool special; /* with [CLS] and [SEP] */
     tokenized *items;
 } tokenize_request;
 
-static qr_status one_text(qr__call *call, qr_text text, const qr_encode_options *options,
-                          tokenized *item) {
+static const qr__field fields[] = {
+    QR__OTHER("inputs", "a text or a list of texts"),
+    QR__FLAG("add_special_tokens", tokenize_request, special, true),
+    QR__NULL("prompt_name", "null: no model here has prompts"),
+    QR__MODEL_FIELD,
+};
+
+static qr_status one_text(qr__call *call, qr_text text, tokenized *item) {
+    const tokenize_request *request = (const tokenize_request *)call->request;
     qr_arena *arena = &call->exchange->arena;
     qr_encoding *encoding = &call->scratch;
-    qr_status status = qr_tokenizer_encode(qr_pipeline_tokenizer(call->exchange->model), text, NULL,
-                                           options, encoding);
+    const qr_encode_options options = {.special = request->special};
+    qr_status status = qr_tokenizer_encode(qr_pipeline_tokenizer(call->exchange->model->pipeline),
+                                           text, NULL, &options, encoding);
     if (status != QR_OK)
         return status;
     *item = (tokenized){qr_arena_text(arena, text),
@@ -43,37 +51,30 @@ static qr_status one_text(qr__call *call, qr_text text, const qr_encode_options 
     return QR_OK;
 }
 
-static qr_status decode_body(qr__call *call) {
+static qr_status decode(qr__call *call) {
     tokenize_request *request = (tokenize_request *)call->request;
     const qr__value *inputs = qr__value_get(call->body, "inputs");
-    qr_encode_options options = {.special = true};
-    if (!qr__field_flag(call, call->body, "add_special_tokens", &options.special))
-        return QR_BAD_REQUEST;
-    if (qr__value_get(call->body, "prompt_name") != NULL)
-        return qr__call_bad_field(call, "prompt_name");
-    bool single = qr__value_kind_of(inputs) == QR__VALUE_TEXT;
-    if (!single && qr__value_kind_of(inputs) != QR__VALUE_ARRAY)
-        return qr__call_bad_field(call, "inputs");
-    qr_status status = qr__call_model(call, QR__ANY_KIND, QR__UNKNOWN_REFUSED);
+    const qr_place place = {.field = "inputs"};
+    bool list = qr__value_kind_of(inputs) == QR__VALUE_ARRAY;
+    if (!list && qr__value_kind_of(inputs) != QR__VALUE_TEXT)
+        return qr__call_must(call, &place, fields[0].must);
+    qr_status status = qr__call_model(call, QR_ANY_KIND, QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
-        status = qr__call_jobs(call, single ? 1 : qr__value_len(inputs));
+        status = qr__call_jobs(call, list ? qr__value_len(inputs) : 1);
     if (status != QR_OK)
         return status;
-    request->items =
-        qr_arena_array(&call->exchange->arena, request->head.inputs_len, sizeof *request->items);
+    size_t len = request->head.inputs_len;
+    request->items = qr_arena_array(&call->exchange->arena, len, sizeof *request->items);
     if (request->items == NULL)
         return QR_NO_MEMORY;
-    for (size_t i = 0; status == QR_OK && i < request->head.inputs_len; i++) {
-        const qr__value *input = single ? inputs : qr__value_at(inputs, i);
+    for (size_t i = 0; status == QR_OK && i < len; i++) {
+        const qr_place item = qr__place_item(&place, i);
+        const qr__value *input = list ? qr__value_at(inputs, i) : inputs;
         if (qr__value_kind_of(input) != QR__VALUE_TEXT)
-            return qr__call_bad_field(call, "inputs");
-        status = one_text(call, qr__value_text(input), &options, &request->items[i]);
+            return qr__call_must(call, &item, "a text");
+        status = one_text(call, qr__value_text(input), &request->items[i]);
     }
     return status;
-}
-
-qr_status qr__tokenize_decode(const qr_api *api, qr_exchange *exchange) {
-    return qr__call_run(api, exchange, sizeof(tokenize_request), decode_body);
 }
 
 static void put_token(qr_buf *out, const qr_tokenizer *tokenizer, qr_text input, const token *t) {
@@ -94,11 +95,11 @@ static void put_token(qr_buf *out, const qr_tokenizer *tokenizer, qr_text input,
     qr_buf_byte(out, '}');
 }
 
-void qr__tokenize_encode(const qr_api *api, qr_exchange *exchange) {
+static void encode(const qr_api *api, qr_exchange *x) {
     (void)api;
-    const tokenize_request *request = exchange->decoded;
-    const qr_tokenizer *tokenizer = qr_pipeline_tokenizer(exchange->model);
-    qr_buf *out = &exchange->out;
+    const tokenize_request *request = x->decoded;
+    const qr_tokenizer *tokenizer = qr_pipeline_tokenizer(x->model->pipeline);
+    qr_buf *out = &x->out;
     for (size_t i = 0; i < request->head.inputs_len; i++) {
         const tokenized *item = &request->items[i];
         qr_buf_text(out, qr_text_of(i == 0 ? "[[" : ",["));
@@ -111,3 +112,20 @@ void qr__tokenize_encode(const qr_api *api, qr_exchange *exchange) {
     }
     qr_buf_byte(out, ']');
 }
+
+static const qr_route rows[] = {
+    {
+        .method = "POST",
+        .pattern = "/tokenize",
+        .flags = QR__ROUTE_MODEL,
+        .accepts = QR__JSON,
+        .request_bytes = sizeof(tokenize_request),
+        .fields = fields,
+        .fields_len = QR__LENGTH(fields),
+        .decode = decode,
+        .encode = encode,
+        .fail = qr__fail_tei,
+    },
+};
+
+const qr__routes qr__tokenize_routes = {rows, QR__LENGTH(rows)};

@@ -93,121 +93,95 @@ static bool is_host(qr_text host) {
     return host.len > 0;
 }
 
-static bool is_hex(qr_text text) {
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-            return false;
-    }
-    return true;
+/* The fields that we know. All others are checked and forgotten. */
+typedef struct known_field {
+    const char *name;
+    size_t at; /* of its qr_http_value in qr_http_facts */
+    bool once; /* twice is refused: two readers may believe one each */
+} known_field;
+
+static const known_field known_fields[] = {
+    {"host", offsetof(qr_http_facts, host), true},
+    {"content-length", offsetof(qr_http_facts, content_length), true},
+    {"content-type", offsetof(qr_http_facts, content_type), true},
+    {"transfer-encoding", offsetof(qr_http_facts, transfer_encoding), true},
+    {"traceparent", offsetof(qr_http_facts, traceparent), false},
+    {"x-request-budget-ms", offsetof(qr_http_facts, budget), false},
+};
+
+static const known_field *find_known(qr_text name) {
+    for (size_t i = 0; i < sizeof known_fields / sizeof known_fields[0]; i++)
+        if (name_is(name, known_fields[i].name))
+            return &known_fields[i];
+    return NULL;
 }
 
-/* W3C trace context: version-traceid-parentid-flags in lower-case hex. An invalid one is ignored,
- * as the standard asks. */
-static qr_text trace_of(qr_text value) {
-    static const char zeros[] = "00000000000000000000000000000000";
-    const qr_text none = {NULL, 0};
-    if (value.len < 55 || value.data[2] != '-' || value.data[35] != '-' || value.data[52] != '-')
-        return none;
-    qr_text version = {value.data, 2}, trace = {value.data + 3, 32};
-    if (!is_hex(version) || qr_text_is(version, "ff") || !is_hex(trace) || qr_text_is(trace, zeros))
-        return none;
-    bool longer_allowed = !qr_text_is(version, "00") && (value.len == 55 || value.data[55] == '-');
-    return value.len == 55 || longer_allowed ? trace : none;
-}
-
-/* The fields that decide where the message ends, and how often each was seen. */
-typedef struct framing {
-    size_t hosts, lengths, encodings, budgets, types;
-    qr_text host, length, encoding, budget;
-} framing;
-
-static qr_status collect(const qr_http_head *head, framing *f, qr_http_facts *facts) {
+static qr_status collect(const qr__http_head *head, qr_http_facts *facts) {
     if (head->fields_len > QR_LIMIT_HEADER_FIELDS)
         return QR_HEAD_TOO_LARGE;
     for (size_t i = 0; i < head->fields_len; i++) {
         qr_text name = head->fields[i].name, value = trim(head->fields[i].value);
         if (!qr__guard_token(name) || !is_field_value(value))
             return QR_BAD_HTTP;
-        if (name_is(name, "host")) {
-            f->hosts++;
-            f->host = value;
-        } else if (name_is(name, "content-length")) {
-            f->lengths++;
-            f->length = value;
-        } else if (name_is(name, "transfer-encoding")) {
-            f->encodings++;
-            f->encoding = value;
-        } else if (name_is(name, "x-request-budget-ms")) {
-            f->budgets++;
-            f->budget = value;
-        } else if (name_is(name, "content-type")) {
-            f->types++;
-            facts->body_type = value;
-        } else if (name_is(name, "traceparent")) {
-            facts->trace = trace_of(value);
-        }
+        const known_field *known = find_known(name);
+        if (known == NULL)
+            continue;
+        qr_http_value *kept = (qr_http_value *)(void *)((char *)facts + known->at);
+        if (kept->count > 0 && known->once)
+            return QR_BAD_HTTP;
+        kept->text = value;
+        kept->count++;
     }
     return QR_OK;
+}
+
+/* Digits alone; beyond the maximum the exact value no longer matters. */
+static qr_status read_length(qr_text text, size_t max_body_bytes, size_t *out) {
+    uint64_t length = 0;
+    if (text.len == 0)
+        return QR_BAD_HTTP;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (c < '0' || c > '9')
+            return QR_BAD_HTTP;
+        if (length <= max_body_bytes)
+            length = length * 10 + (uint64_t)(c - '0');
+    }
+    *out = (size_t)length;
+    return length > max_body_bytes ? QR_TOO_LARGE : QR_OK;
 }
 
 /* Where the body ends must be said once, by Content-Length. */
-static qr_status check_body(const qr_http_head *head, const framing *f, bool http_1_0,
-                            size_t max_body_bytes, qr_http_facts *facts) {
-    if (f->encodings > 0) {
-        if (f->encodings > 1 || f->lengths > 0 || http_1_0)
+static qr_status check_body(qr_http_facts *facts, bool http_1_0, size_t max_body_bytes) {
+    if (facts->transfer_encoding.count > 0) {
+        if (facts->content_length.count > 0 || http_1_0)
             return QR_BAD_HTTP;
-        return name_is(f->encoding, "chunked") ? QR_LENGTH_REQUIRED : QR_NOT_IMPLEMENTED;
+        return name_is(facts->transfer_encoding.text, "chunked") ? QR_LENGTH_REQUIRED
+                                                                 : QR_NOT_IMPLEMENTED;
     }
-    if (f->lengths > 1)
-        return QR_BAD_HTTP;
-    bool post = qr_text_is(head->method, "POST");
-    if (f->lengths == 0)
-        return post ? QR_LENGTH_REQUIRED : QR_OK;
-    uint64_t length = 0;
-    if (f->length.len == 0)
-        return QR_BAD_HTTP;
-    for (size_t i = 0; i < f->length.len; i++) {
-        char c = f->length.data[i];
-        if (c < '0' || c > '9')
-            return QR_BAD_HTTP;
-        if (length <= max_body_bytes) /* beyond the maximum its exact value no longer matters */
-            length = length * 10 + (uint64_t)(c - '0');
-    }
-    if (length > max_body_bytes)
-        return QR_TOO_LARGE;
-    if (length > 0 && (qr_text_is(head->method, "GET") || qr_text_is(head->method, "HEAD")))
+    if (facts->content_length.count == 0)
+        return qr_text_is(facts->method, "POST") ? QR_LENGTH_REQUIRED : QR_OK;
+    qr_status status = read_length(facts->content_length.text, max_body_bytes, &facts->body_bytes);
+    if (status != QR_OK)
+        return status;
+    if (facts->body_bytes > 0 &&
+        (qr_text_is(facts->method, "GET") || qr_text_is(facts->method, "HEAD")))
         return QR_BAD_HTTP; /* a body that servers disagree about reading */
-    facts->body_bytes = (size_t)length;
     return QR_OK;
 }
 
-qr_status qr__guard_check(const qr_http_head *head, size_t max_body_bytes, qr_http_facts *facts) {
-    *facts = (qr_http_facts){.budget_ms = QR_NO_BUDGET};
-    framing f = {0};
+qr_status qr__guard_check(const qr__http_head *head, size_t max_body_bytes, qr_http_facts *facts) {
+    *facts = (qr_http_facts){.method = head->method};
     bool http_1_0 = qr_text_is(head->version, "HTTP/1.0");
     if (!http_1_0 && !qr_text_is(head->version, "HTTP/1.1"))
         return QR_BAD_HTTP;
     if (!qr__guard_token(head->method))
         return QR_BAD_HTTP;
     qr_status status = qr__guard_target(head->target);
+    if (status == QR_OK)
+        status = collect(head, facts);
     if (status != QR_OK)
         return status;
-    status = collect(head, &f, facts);
-    if (status != QR_OK)
-        return status;
-    if (f.hosts > 1 || (f.hosts == 0 && !http_1_0) || (f.hosts == 1 && !is_host(f.host)))
-        return QR_BAD_HTTP;
-    status = check_body(head, &f, http_1_0, max_body_bytes, facts);
-    if (status != QR_OK)
-        return status;
-    if (f.budgets > 1 || f.types > 1)
-        return QR_BAD_HTTP;
-    if (f.budgets == 1) {
-        uint64_t ms;
-        if (!qr_text_to_u64(f.budget, UINT64_MAX - 1, &ms))
-            return QR_BAD_HTTP;
-        facts->budget_ms = ms < QR_LIMIT_BUDGET_MS ? ms : QR_LIMIT_BUDGET_MS;
-    }
-    return QR_OK;
+    bool hosted = facts->host.count == 0 ? http_1_0 : is_host(facts->host.text);
+    return hosted ? check_body(facts, http_1_0, max_body_bytes) : QR_BAD_HTTP;
 }

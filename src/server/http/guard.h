@@ -1,8 +1,10 @@
 /* server/http/guard.h: what a request's head must be before anything of it is believed.
  *
- *     qr_http_head head = {.method = ..., .target = ..., .version = ..., .fields = fields,
- * .fields_len = n}; qr_status status = qr__guard_check(&head, max_body_bytes, &facts);     // not
- * OK: answer it and close
+ *     const qr__http_head head = {.method = ..., .target = ..., .version = ...,
+ *                                 .fields = fields, .fields_len = n};
+ *     qr_status status = qr__guard_check(&head, max_body_bytes, &facts);
+ *     if (status != QR_OK)
+ *         ...                                                // answer it and close
  *
  * Pure functions over a parsed head, so that every rule can be tested alone. docs/HTTP.md lists the
  * rules and why each is there: libmicrohttpd 0.9.75 lets through heads that two parsers read
@@ -11,34 +13,27 @@
 #ifndef QR_SERVER_HTTP_GUARD_H
 #define QR_SERVER_HTTP_GUARD_H
 
-#include "base/base.h"
+#include "server/http/http.h"
 
-typedef struct qr_http_field {
+typedef struct qr__http_field {
     qr_text name, value;
-} qr_http_field;
+} qr__http_field;
 
-typedef struct qr_http_head {
+typedef struct qr__http_head {
     qr_text method, target, version; /* target as sent, before any decoding */
-    const qr_http_field *fields;
+    const qr__http_field *fields;
     size_t fields_len;
-} qr_http_head;
+} qr__http_head;
 
-#define QR_NO_BUDGET UINT64_MAX
-
-/** What the server needs of a head that passed. */
-typedef struct qr_http_facts {
-    size_t body_bytes; /* Content-Length */
-    uint64_t
-        budget_ms; /* X-Request-Budget-Ms, at most QR_LIMIT_BUDGET_MS; QR_NO_BUDGET when absent */
-    qr_text body_type; /* Content-Type; data is NULL when absent */
-    qr_text trace;     /* 32 hex digits within traceparent; data is NULL when absent or invalid */
-} qr_http_facts;
-
-QR_MUST_USE qr_status qr__guard_check(const qr_http_head *head, size_t max_body_bytes,
+/** Fills *facts when the head may be believed. BAD_HTTP, HEAD_TOO_LARGE, URI_TOO_LONG, TOO_LARGE,
+ * LENGTH_REQUIRED, NOT_IMPLEMENTED: it may not, nor may what follows on its connection. */
+QR_MUST_USE qr_status qr__guard_check(const qr__http_head *head, size_t max_body_bytes,
                                       qr_http_facts *facts);
 
-/** The parts, for tests. */
+/** Whether the text is a token as RFC 9110 has it. For tests, a part of the check. */
 bool qr__guard_token(qr_text text);
+
+/** OK, BAD_HTTP or URI_TOO_LONG. For tests, a part of the check. */
 qr_status qr__guard_target(qr_text target);
 
 #endif

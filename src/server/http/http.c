@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "server/http/http_internal.h"
@@ -50,7 +49,7 @@ static qr_status start_daemon(qr_http *http, qr_error *error) {
         MHD_OPTION_NOTIFY_COMPLETED, qr__request_completed, http,             /* */
         MHD_OPTION_URI_LOG_CALLBACK, qr__request_line, http,                  /* */
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)http->options.max_connections, /* */
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)QR_MHD_MEMORY_BYTES,      /* */
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)QR__MHD_MEMORY_BYTES,     /* */
         MHD_OPTION_STRICT_FOR_CLIENT, 0, /* our guard is stricter and answers in one voice */
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
     if (http->daemon == NULL)
@@ -67,7 +66,7 @@ static qr_status watch_all(qr_http *http, qr_error *error) {
     http->daemon_watch = qr_watch_fd(loop, epoll_fd, pump, http);
     http->hangup_watch = qr_watch_fd(loop, http->hangup_fd, qr__http_hangups, http);
     http->sweep = qr_watch_timer(loop, qr__http_sweep, http);
-    http->accept_retry = qr_watch_timer(loop, qr__http_accept_retry, http);
+    http->accept_retry = qr_watch_timer(loop, qr__http_accept_again, http);
     http->again = qr_watch_wakeup(loop, pump, http);
     if (http->daemon_watch == NULL || http->hangup_watch == NULL || http->sweep == NULL ||
         http->accept_retry == NULL || http->again == NULL)
@@ -83,8 +82,8 @@ qr_status qr_http_open(const qr_http_options *options, qr_http **out, qr_error *
     http->options = *options;
     http->listen_fd = -1;
     http->hangup_fd = -1;
-    if (getrandom(&http->random, sizeof http->random, 0) < 0 || http->random == 0)
-        http->random = qr_clock_ns() | 1;
+    qr_list_init(&http->connections);
+    qr_random_init(&http->random);
     qr_status status = qr__http_bind(http, error);
     if (status == QR_OK)
         status = start_daemon(http, error);
@@ -102,55 +101,12 @@ uint16_t qr_http_port(const qr_http *http) {
     return http->port;
 }
 
-size_t qr_http_open_exchanges(const qr_http *http) {
-    return http->exchanges;
+size_t qr_http_open_requests(const qr_http *http) {
+    return http->requests_open;
 }
 
 size_t qr_http_open_connections(const qr_http *http) {
     return http->connections_len;
-}
-
-void qr_http_answer(qr_http *http, qr_exchange *exchange) {
-    qr_request *r = (qr_request *)exchange;
-    qr_connection *c = exchange->owner;
-    if (c != NULL) {
-        r->stage = QR_REQUEST_ANSWERED;
-        if (!c->in_access)
-            MHD_resume_connection(c->mhd);
-        return;
-    }
-    http->exchanges--;
-    if (!r->replaced)
-        http->options.on_done(http->options.state, exchange);
-    qr__request_recycle(http, r);
-}
-
-qr_exchange *qr_http_replace(qr_http *http, qr_exchange *held) {
-    qr_request *old = (qr_request *)held;
-    qr_connection *c = held->owner;
-    qr_request *fresh = qr__request_create(http);
-    held->owner = NULL;
-    if (fresh == NULL) {
-        c->gone = true;
-        c->request = NULL;
-        if (!c->in_access)
-            MHD_resume_connection(c->mhd);
-        return NULL; /* `held` still counts, and is reported, when it comes back */
-    }
-    old->replaced = true;
-    fresh->stage = QR_REQUEST_OUT;
-    memcpy(fresh->target, old->target, old->target_len);
-    fresh->target_len = old->target_len;
-    qr_exchange *x = &fresh->exchange;
-    x->route = held->route;
-    x->target = (qr_text){fresh->target, held->target.len};
-    x->received_ns = held->received_ns;
-    x->deadline_ns = held->deadline_ns;
-    memcpy(x->trace_id, held->trace_id, sizeof x->trace_id);
-    x->owner = c;
-    c->request = fresh;
-    http->exchanges++;
-    return x;
 }
 
 void qr_http_closing(qr_http *http) {
@@ -170,17 +126,6 @@ void qr_http_quiesce(qr_http *http) {
     http->listen_fd = -1;
 }
 
-static void free_requests(qr_http *http) {
-    while (http->free_requests != NULL) {
-        qr_request *r = http->free_requests;
-        http->free_requests = r->next_free;
-        qr_buf_deinit(&r->body);
-        qr_buf_deinit(&r->exchange.out);
-        qr_arena_deinit(&r->exchange.arena);
-        free(r);
-    }
-}
-
 void qr_http_close(qr_http *http) {
     if (http == NULL)
         return;
@@ -196,6 +141,6 @@ void qr_http_close(qr_http *http) {
         close(http->listen_fd);
     if (http->hangup_fd >= 0)
         close(http->hangup_fd);
-    free_requests(http);
+    qr__requests_free(http);
     free(http);
 }

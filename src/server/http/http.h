@@ -1,62 +1,113 @@
-/* server/http/http.h: libmicrohttpd driven by the loop: connections, guard, deadlines, and
- * exchanges handed out and taken back.
+/* server/http/http.h: HTTP/1 requests off a listener's connections, and their answers back.
  *
- *     qr_http_open(&options, &http, &error);          // binds; nobody can connect yet
+ *     qr_http_open(&options, &http, &error);      // binds; nobody can connect yet
  *     qr_http_listen(http, &error);
- *     ... on_request(exchange) on the loop thread for each complete, guarded request
- *     qr_http_answer(http, exchange);     // sends exchange->out, then frees the exchange
- *     qr_http_closing(http);              // every answer carries Connection: close
- *     qr_http_quiesce(http);              // stop accepting, end idle connections
- *     qr_http_close(http);                // when qr_http_open_exchanges() is 0
+ *     // for each request, on the loop's thread:
+ *     //     on_head(request, facts)              its head passed the guard: go on, or refuse it
+ *     //     on_request(request)                  its body is there too: answer it now or later
+ *     //     on_done(request)                     its answer is sent, or its client is gone
+ *     qr_http_answer(request);                    // what stands in request->code, headers and out
+ *     qr_http_closing(http);                      // every answer carries Connection: close
+ *     qr_http_quiesce(http);                      // stop accepting, end idle connections
+ *     qr_http_close(http);                        // when qr_http_open_requests() is 0
  *
- * Owns the guard of docs/HTTP.md: what libmicrohttpd 0.9.75 lets through and must not.
- * Threads: the loop's only.
+ * Knows nothing of routes, models or what an answer says. Owns the guard of docs/HTTP.md: what
+ * libmicrohttpd 0.9.75 lets through and must not. Threads: the loop's only.
  */
 #ifndef QR_SERVER_HTTP_H
 #define QR_SERVER_HTTP_H
 
-#include "server/exchange.h"
+#include "base/base.h"
 
 struct qr_loop;
 
 typedef struct qr_http qr_http;
 
+/** A header field that the server knows: its value without blanks around it. */
+typedef struct qr_http_value {
+    qr_text text; /* the last one, when it came more than once */
+    size_t count; /* how often it came */
+} qr_http_value;
+
+/** What a head that passed the guard says. Texts are borrowed for the call. */
+typedef struct qr_http_facts {
+    qr_text method;
+    size_t body_bytes; /* as Content-Length says; 0 without one */
+    qr_http_value host, content_length, content_type, transfer_encoding, traceparent;
+    qr_http_value budget; /* X-Request-Budget-Ms */
+} qr_http_facts;
+
+/** A field of an answer. */
+typedef struct qr_http_header {
+    const char *name; /* static text */
+    char value[40];
+} qr_http_header;
+
+#define QR_HTTP_HEADERS 6
+
+/** A request and its answer. */
+typedef struct qr_http_request {
+    /* The request, as it came. */
+    qr_text path;         /* the target without its query, not decoded */
+    uint64_t received_ns; /* its head was complete */
+    qr_trace_id trace;    /* of its traceparent, or a new one */
+    qr_buf body;          /* complete at on_request */
+
+    /* The answer; whoever answers writes it. */
+    int code;
+    const char *content_type; /* static text; NULL: none */
+    qr_http_header headers[QR_HTTP_HEADERS];
+    size_t headers_len;
+    qr_buf out; /* the body */
+
+    void *work; /* for the callbacks; NULL at first */
+} qr_http_request;
+
+/** Adds a field to the answer. At most QR_HTTP_HEADERS, each shorter than 40 bytes. */
+void qr_http_header_add(qr_http_request *request, const char *name, const char *value);
+
 typedef struct qr_http_options {
-    const char *host; /* an IPv4 or IPv6 address, or "localhost" */
+    const char *host; /* an IPv4 or IPv6 address, or "localhost"; NULL: "localhost" */
     uint16_t port;    /* 0: any; see qr_http_port */
     size_t max_connections;
     size_t max_body_bytes;
-    uint64_t default_budget_ns;
     struct qr_loop *loop; /* borrowed */
-    bool ops;             /* the ops listener: only ops routes */
-    bool ops_elsewhere;   /* a main listener whose ops routes live on the ops listener: they are 404
-                             here */
-    void (*on_head)(void *state); /* a body for a worker is about to arrive; may be NULL */
-    void (*on_request)(void *state,
-                       qr_exchange *exchange); /* takes the exchange until qr_http_answer */
-    void (*on_gone)(void *state, qr_exchange *exchange); /* its client went away; still answer it */
-    void (*on_refused)(void *state, qr_status status);   /* the guard answered it itself */
-    void (*on_connections)(void *state, size_t open);
-    void (*on_done)(void *state,
-                    const qr_exchange *exchange); /* answer sent or client gone: metrics and log */
+
+    /** The head is there. OK: its body is read, and on_request comes. Anything else: the callback
+     * has written the answer; the body is read and dropped, and then the answer is sent. Either way
+     * exactly one on_done follows. */
+    qr_status (*on_head)(void *state, qr_http_request *request, const qr_http_facts *facts);
+    /** The request is complete: it is to be given to qr_http_answer, within this call or later. */
+    void (*on_request)(void *state, qr_http_request *request);
+    /** The last call on the request: its answer was sent, or its client has left. One that was not
+     * answered yet must not be any more. */
+    void (*on_done)(void *state, qr_http_request *request);
+    /** The guard refuses the request, and will close its connection: the callback writes the
+     * answer. No other call comes for it. */
+    void (*on_refused)(void *state, qr_http_request *request, qr_status status);
+    /** libmicrohttpd refused a request before its head was complete, or it never became
+     * complete. */
+    void (*on_malformed)(void *state);
+    /** The number of open connections has changed. */
+    void (*on_connections)(void *state);
     void *state;
 } qr_http_options;
 
-/** QR_BAD_OPTION: not an address; QR_IO: the port is taken, or the system refuses. */
+/** QR_BAD_OPTION: not an address; QR_IO: the port is taken, or the system refuses; QR_NO_MEMORY.
+ * *out: returns owned. */
 QR_MUST_USE qr_status qr_http_open(const qr_http_options *options, qr_http **out, qr_error *error);
+
+/** Lets clients connect. QR_IO, QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr_http_listen(qr_http *http, qr_error *error);
+
+/** The port that the listener is bound to. */
 uint16_t qr_http_port(const qr_http *http);
 
-/** Sends the answer and then frees the exchange, at once when its client is gone. */
-void qr_http_answer(qr_http *http, qr_exchange *exchange);
+/** Sends the answer of a request that on_request handed out. */
+void qr_http_answer(qr_http_request *request);
 
-/** A new exchange in the place of one that a worker still holds: it has the old one's connection,
- * route and times, and gets the answer. The old one is on nobody's way any more: qr_http_answer
- * will only free it. NULL: no memory (its client's connection ends). */
-qr_exchange *qr_http_replace(qr_http *http, qr_exchange *held);
-
-/** Lets libmicrohttpd send what was answered since; call once after a series of qr_http_answer
- * outside on_request. */
+/** Lets libmicrohttpd send what was answered since; call it once after a series of qr_http_answer
+ * outside the callbacks. */
 void qr_http_pump(qr_http *http);
 
 /** From now on every answer carries Connection: close. */
@@ -66,8 +117,13 @@ void qr_http_closing(qr_http *http);
  * idle connections. */
 void qr_http_quiesce(qr_http *http);
 
-size_t qr_http_open_exchanges(const qr_http *http);
+/** Requests between on_head and on_done. */
+size_t qr_http_open_requests(const qr_http *http);
+
+/** Connections, with or without a request. */
 size_t qr_http_open_connections(const qr_http *http);
+
+/** Ends all connections and frees the listener. NULL is allowed. */
 void qr_http_close(qr_http *http);
 
 #endif

@@ -80,11 +80,12 @@ qr_status qr_http_listen(qr_http *http, qr_error *error) {
 /* At the limit the connection that has been idle longest makes room. */
 static void evict_idle(qr_http *http) {
     uint64_t now = qr_clock_ns();
-    qr_connection *oldest = NULL;
-    for (qr_connection *c = http->connections; c != NULL; c = c->next) {
+    qr__connection *oldest = NULL;
+    for (qr_link *l = http->connections.next; l != &http->connections; l = l->next) {
+        qr__connection *c = QR_OWNER(l, qr__connection, link);
         if (c->ended)
             return; /* one is already on its way out */
-        if (c->phase == QR_PHASE_IDLE && now - c->phase_since_ns > EVICT_IDLE_NS &&
+        if (c->phase == QR__PHASE_IDLE && now - c->phase_since_ns > EVICT_IDLE_NS &&
             (oldest == NULL || c->phase_since_ns < oldest->phase_since_ns))
             oldest = c;
     }
@@ -135,8 +136,8 @@ void qr__http_accept(void *state) {
     qr_http_pump(http);
 }
 
-/* A connection ended, or the pause is over. */
-void qr__http_accept_again(qr_http *http) {
+void qr__http_accept_again(void *state) {
+    qr_http *http = state;
     if (!http->listening || !http->accept_paused)
         return;
     http->accept_paused = false;
@@ -144,13 +145,9 @@ void qr__http_accept_again(qr_http *http) {
     qr_watch_resume(http->listen_watch);
 }
 
-void qr__http_accept_retry(void *http) {
-    qr__http_accept_again(http);
-}
-
-/* Before the socket is closed: what the system has accepted for us is ours to answer. A filter that drops every further packet (best
- * effort) keeps a connection from being completed behind the last accept and reset by the close; its client tries again and learns
- * that nobody listens. */
+/* Before the socket is closed: what the system has accepted for us is ours to answer. A filter that
+ * drops every further packet (best effort) keeps a connection from being completed behind the last
+ * accept and reset by the close; its client tries again and learns that nobody listens. */
 void qr__http_accept_last(qr_http *http) {
     struct sock_filter drop[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
     const struct sock_fprog program = {.len = 1, .filter = drop};

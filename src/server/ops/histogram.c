@@ -3,6 +3,8 @@
  * itself. */
 #include "server/ops/histogram.h"
 
+#include "server/ops/metrics_text.h"
+
 #define US(n) ((uint64_t)(n)*1000u)
 
 static const qr__edge seconds_edges[] = {
@@ -37,12 +39,6 @@ void qr__histogram_count(qr__histogram *histogram, const qr__scale *scale, uint6
     atomic_fetch_add_explicit(&histogram->sum, value, memory_order_relaxed);
 }
 
-void qr__put_amount(qr_buf *out, uint64_t amount, bool seconds) {
-    qr_buf_u64(out, seconds ? amount / QR_NS_PER_S : amount);
-    if (seconds)
-        qr_buf_printf(out, ".%09u", (unsigned)(amount % QR_NS_PER_S));
-}
-
 static void put_name(qr_buf *out, const char *name, const char *suffix, qr_text labels,
                      const char *le) {
     qr_buf_text(out, qr_text_of(name));
@@ -67,8 +63,8 @@ void qr__histogram_render(const qr__histogram *histogram, const qr__scale *scale
         qr_buf_byte(out, '\n');
     }
     put_name(out, name, "_sum", labels, NULL);
-    qr__put_amount(out, atomic_load_explicit(&histogram->sum, memory_order_relaxed),
-                   scale->seconds);
+    qr__metric_amount(out, atomic_load_explicit(&histogram->sum, memory_order_relaxed),
+                      scale->seconds);
     qr_buf_byte(out, '\n');
     put_name(out, name, "_count", labels, NULL);
     qr_buf_u64(out, count);

@@ -1,12 +1,13 @@
 /* server/ops/histogram.h: counts between fixed edges, filled by any thread, printed as Prometheus
  * text.
  *
- *     static const qr__edge edges[] = {{1000000, "0.001"}, ...};     // ns, and the same in seconds
- * as text qr__histogram h = {0}; qr__histogram_count(&h, &qr__seconds, ns);
- *     qr__histogram_render(&h, &qr__seconds, "querent_x_seconds", "stage=\"queue\"", out);
+ *     static const qr__edge edges[] = {{1000000, "0.001"}, ...};      // ns, and as text in seconds
+ *     qr__histogram h = {0};
+ *     qr__histogram_count(&h, &qr__scale_seconds, ns);
+ *     qr__histogram_render(&h, &qr__scale_seconds, "querent_x_seconds", labels, out);
  *
  * Edges are integers in the unit that is counted, with their text beside them, so that "0.005" is
- * exactly 5 ms on both sides.
+ * exactly 5 ms on both sides. Threads: any may count; a page may be rendered meanwhile.
  */
 #ifndef QR_SERVER_OPS_HISTOGRAM_H
 #define QR_SERVER_OPS_HISTOGRAM_H
@@ -38,13 +39,11 @@ typedef struct qr__histogram {
     _Atomic uint64_t sum;
 } qr__histogram;
 
+/** Counts a value, in the unit of the scale's edges. */
 void qr__histogram_count(qr__histogram *histogram, const qr__scale *scale, uint64_t value);
 
 /** The series of one histogram; `labels` without braces, may be empty. */
 void qr__histogram_render(const qr__histogram *histogram, const qr__scale *scale, const char *name,
                           qr_text labels, qr_buf *out);
-
-/** A sum in the scale's unit: "12" or "0.001500000". */
-void qr__put_amount(qr_buf *out, uint64_t amount, bool seconds);
 
 #endif

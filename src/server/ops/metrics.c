@@ -3,11 +3,9 @@
 
 #include <stdlib.h>
 
-#include "server/api/api.h"
-
 qr_status qr_metrics_create(const qr_metrics_options *options, qr_metrics **out) {
     *out = NULL;
-    if (options->models_len > QR_LIMIT_MODELS || options->routes_len > 0xFF)
+    if (options->routes_len >= 0xFF)
         return QR_BAD_OPTION;
     qr_metrics *metrics = calloc(1, sizeof *metrics);
     const char **routes = calloc(options->routes_len + 1, sizeof *routes);
@@ -18,12 +16,10 @@ qr_status qr_metrics_create(const qr_metrics_options *options, qr_metrics **out)
     }
     for (size_t i = 0; i < options->routes_len; i++)
         routes[i] = options->routes[i];
-    for (size_t i = 0; i < options->models_len; i++)
-        metrics->models[i] = options->models[i];
-    metrics->models_len = options->models_len;
     metrics->routes = routes;
     metrics->routes_len = options->routes_len;
     metrics->start_time = qr__process_start_time();
+    pthread_mutex_init(&metrics->naming, NULL);
     *out = metrics;
     return QR_OK;
 }
@@ -31,8 +27,35 @@ qr_status qr_metrics_create(const qr_metrics_options *options, qr_metrics **out)
 void qr_metrics_destroy(qr_metrics *metrics) {
     if (metrics == NULL)
         return;
-    free((void *)metrics->routes);
+    for (size_t i = 0; i < QR__MODEL_SLOTS; i++)
+        free(metrics->models[i].name);
+    pthread_mutex_destroy(&metrics->naming);
+    free(metrics->routes);
     free(metrics);
+}
+
+/* A slot is filled before models_len counts it, so that readers need no lock. */
+size_t qr_metrics_model(qr_metrics *metrics, const char *name) {
+    size_t slot = 0;
+    pthread_mutex_lock(&metrics->naming);
+    size_t len = atomic_load_explicit(&metrics->models_len, memory_order_relaxed);
+    while (slot < len && strcmp(metrics->models[slot].name, name) != 0)
+        slot++;
+    if (slot == len && len < QR__MODEL_SLOTS) {
+        metrics->models[slot].name = strdup(name);
+        if (metrics->models[slot].name != NULL)
+            atomic_store_explicit(&metrics->models_len, len + 1, memory_order_release);
+        else
+            slot = QR__MODEL_SLOTS;
+    }
+    pthread_mutex_unlock(&metrics->naming);
+    return slot;
+}
+
+const char *qr__metrics_model_name(const qr_metrics *metrics, size_t slot) {
+    if (slot == QR__KEY_NO_MODEL)
+        return "";
+    return slot < QR__MODEL_SLOTS ? metrics->models[slot].name : "other";
 }
 
 static void add(_Atomic uint64_t *counter, uint64_t n) {
@@ -40,19 +63,11 @@ static void add(_Atomic uint64_t *counter, uint64_t n) {
 }
 
 /* The index of the route's name; routes_len for "other". */
-static size_t route_index(const qr_metrics *metrics, const qr_exchange *exchange) {
+static size_t route_index(const qr_metrics *metrics, const char *route) {
     size_t i = 0;
-    if (exchange->route == NULL)
+    if (route == NULL)
         return metrics->routes_len;
-    while (i < metrics->routes_len && strcmp(metrics->routes[i], exchange->route->name) != 0)
-        i++;
-    return i;
-}
-
-/* models_len when no model answered. */
-static size_t model_index(const qr_metrics *metrics, const qr_pipeline *model) {
-    size_t i = 0;
-    while (i < metrics->models_len && metrics->models[i] != model)
+    while (i < metrics->routes_len && strcmp(metrics->routes[i], route) != 0)
         i++;
     return i;
 }
@@ -69,47 +84,43 @@ static qr__request_slot *find_slot(qr_metrics *metrics, uint32_t key) {
     return &metrics->requests[QR__REQUEST_SLOTS];
 }
 
-static void count_stages(qr_metrics *metrics, const qr_exchange *exchange) {
+static void count_stages(qr_metrics *metrics, const qr_stages *stages) {
     const uint64_t times[QR__STAGES] = {
-        [QR__STAGE_TOKENIZE] = exchange->stages.tokenize_ns,
-        [QR__STAGE_QUEUE] = exchange->stages.queue_ns,
-        [QR__STAGE_COMPUTE] = exchange->stages.compute_ns,
-        [QR__STAGE_ENCODE] = exchange->stages.encode_ns,
+        [QR__STAGE_TOKENIZE] = stages->tokenize_ns,
+        [QR__STAGE_QUEUE] = stages->queue_ns,
+        [QR__STAGE_COMPUTE] = stages->compute_ns,
+        [QR__STAGE_ENCODE] = stages->encode_ns,
     };
     for (size_t s = 0; s < QR__STAGES; s++)
         if (times[s] > 0)
             qr__histogram_count(&metrics->stages[s], &qr__scale_seconds, times[s]);
 }
 
-void qr_metrics_exchange(qr_metrics *metrics, const qr_exchange *exchange, uint64_t now_ns) {
-    size_t route = route_index(metrics, exchange), model = model_index(metrics, exchange->model);
-    int code = exchange->status == QR_GONE ? qr_status_http(QR_GONE) : exchange->http_code;
-    uint32_t key = QR__KEY(route, model, code >= 0 && code < 1000 ? code : 0);
-    uint64_t duration = now_ns > exchange->received_ns ? now_ns - exchange->received_ns : 0;
-    qr__histogram_count(&find_slot(metrics, key)->duration, &qr__scale_seconds, duration);
-    if (exchange->route != NULL && exchange->route->needs_model)
-        count_stages(metrics, exchange);
-    if (exchange->status != QR_OK)
-        qr_metrics_refused(metrics, exchange->status);
-    bool late =
-        exchange->status == QR_OK && exchange->deadline_ns > 0 && now_ns > exchange->deadline_ns;
-    if (exchange->status == QR_LATE || late)
+void qr_metrics_request(qr_metrics *metrics, const qr_record *record) {
+    size_t route = route_index(metrics, record->route);
+    size_t model = record->model == QR_NO_MODEL_SLOT ? QR__KEY_NO_MODEL : record->model;
+    int code = record->code >= 0 && record->code < 1000 ? record->code : 0;
+    uint64_t took = record->end_ns > record->head_ns ? record->end_ns - record->head_ns : 0;
+    qr__histogram_count(&find_slot(metrics, QR__KEY(route, model, code))->duration,
+                        &qr__scale_seconds, took);
+    count_stages(metrics, &record->stages);
+    if (record->status != QR_OK)
+        qr_metrics_refused(metrics, record->status);
+    bool overrun = record->status == QR_OK && record->budget_ns > 0 && took > record->budget_ns;
+    if (record->status == QR_LATE || overrun)
         add(&metrics->deadline_misses, 1);
 }
 
-void qr_metrics_batch(qr_metrics *metrics, const qr_pipeline *model, size_t items, size_t tokens,
+void qr_metrics_batch(qr_metrics *metrics, size_t slot, size_t items, size_t tokens,
                       uint64_t compute_ns) {
-    size_t index = model_index(metrics, model);
+    qr__model_slot *model = &metrics->models[qr_min(slot, QR__MODEL_SLOTS)];
     qr__histogram_count(&metrics->batch_items, &qr__scale_items, items);
     qr__histogram_count(&metrics->batch_tokens, &qr__scale_tokens, tokens);
     qr__histogram_count(&metrics->batch_duration, &qr__scale_seconds, compute_ns);
-    if (index == metrics->models_len)
-        return;
-    qr__model_counts *counts = &metrics->model_counts[index];
-    add(&counts->batches, 1);
-    add(&counts->items, items);
-    add(&counts->tokens, tokens);
-    add(&counts->compute_ns, compute_ns);
+    add(&model->batches, 1);
+    add(&model->items, items);
+    add(&model->tokens, tokens);
+    add(&model->compute_ns, compute_ns);
 }
 
 void qr_metrics_loop_lag(qr_metrics *metrics, uint64_t lag_ns) {
@@ -119,6 +130,10 @@ void qr_metrics_loop_lag(qr_metrics *metrics, uint64_t lag_ns) {
 void qr_metrics_refused(qr_metrics *metrics, qr_status status) {
     if ((unsigned)status < QR_STATUS_COUNT)
         add(&metrics->rejections[status], 1);
+}
+
+void qr_metrics_verified(qr_metrics *metrics, qr_verify_outcome outcome) {
+    add(&metrics->verified[outcome], 1);
 }
 
 void qr_metrics_connections(qr_metrics *metrics, size_t open) {

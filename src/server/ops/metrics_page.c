@@ -3,28 +3,7 @@
 #include <stdio.h>
 
 #include "server/ops/metrics.h"
-
-void qr__metrics_head(qr_buf *out, const char *name, const char *type, const char *help) {
-    qr_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-/* name="value", escaped as the text format asks. Model names are the operator's, but may hold
- * anything. */
-static void put_label(qr_buf *out, const char *name, const char *value) {
-    qr_text text = qr_text_of(value);
-    qr_buf_printf(out, "%s%s=\"", out->len == 0 ? "" : ",", name);
-    for (size_t at = 0, bytes; at < text.len; at += bytes) {
-        char utf8[4];
-        uint32_t letter = qr_utf8_decode(text, at, &bytes);
-        if (letter == '\\' || letter == '"')
-            qr_buf_byte(out, '\\');
-        if (letter == '\n')
-            qr_buf_literal(out, "\\n");
-        else
-            qr_buf_append(out, utf8, qr_utf8_encode(letter, utf8));
-    }
-    qr_buf_byte(out, '"');
-}
+#include "server/ops/metrics_text.h"
 
 static qr_text text_of(const qr_buf *buf) {
     return (qr_text){buf->data, buf->len};
@@ -36,8 +15,8 @@ static uint64_t load(const _Atomic uint64_t *counter) {
 
 static void render_requests(const qr_metrics *metrics, qr_buf *labels, qr_buf *out) {
     static const char name[] = "querent_request_duration_seconds";
-    qr__metrics_head(out, name, "histogram",
-                     "From the request's head to its answer sent, by route, model and code.");
+    qr__metric_head(out, name, "histogram",
+                    "From the request's head to its answer sent, by route, model and code.");
     for (size_t i = 0; i < QR__REQUEST_SLOTS; i++) {
         const qr__request_slot *slot = &metrics->requests[i];
         uint32_t key = atomic_load_explicit(&slot->key, memory_order_relaxed);
@@ -47,10 +26,10 @@ static void render_requests(const qr_metrics *metrics, qr_buf *labels, qr_buf *o
         char code[8];
         snprintf(code, sizeof code, "%u", (unsigned)QR__KEY_CODE(key));
         qr_buf_reset(labels);
-        put_label(labels, "route", route < metrics->routes_len ? metrics->routes[route] : "other");
-        put_label(labels, "model",
-                  model < metrics->models_len ? qr_pipeline_name(metrics->models[model]) : "");
-        put_label(labels, "code", code);
+        qr__metric_label(labels, "route",
+                         route < metrics->routes_len ? metrics->routes[route] : "other");
+        qr__metric_label(labels, "model", qr__metrics_model_name(metrics, model));
+        qr__metric_label(labels, "code", code);
         qr__histogram_render(&slot->duration, &qr__scale_seconds, name, text_of(labels), out);
     }
     const qr__histogram *rest = &metrics->requests[QR__REQUEST_SLOTS].duration;
@@ -62,40 +41,45 @@ static void render_requests(const qr_metrics *metrics, qr_buf *labels, qr_buf *o
 static void render_stages(const qr_metrics *metrics, qr_buf *labels, qr_buf *out) {
     static const char name[] = "querent_stage_duration_seconds";
     static const char *const names[QR__STAGES] = {"tokenize", "queue", "compute", "encode"};
-    qr__metrics_head(out, name, "histogram",
-                     "Where requests to models spent their time, by stage.");
+    qr__metric_head(out, name, "histogram", "Where requests to models spent their time, by stage.");
     for (size_t s = 0; s < QR__STAGES; s++) {
         qr_buf_reset(labels);
-        put_label(labels, "stage", names[s]);
+        qr__metric_label(labels, "stage", names[s]);
         qr__histogram_render(&metrics->stages[s], &qr__scale_seconds, name, text_of(labels), out);
     }
 }
 
 static void render_alone(const qr__histogram *histogram, const qr__scale *scale, const char *name,
                          const char *help, qr_buf *out) {
-    qr__metrics_head(out, name, "histogram", help);
+    qr__metric_head(out, name, "histogram", help);
     qr__histogram_render(histogram, scale, name, (qr_text){0}, out);
 }
 
-/* One counter a model. */
+/* One counter a name; "other" only when a name found no slot. */
 static void render_model_counter(const qr_metrics *metrics, const char *name, const char *help,
                                  size_t field, bool seconds, qr_buf *labels, qr_buf *out) {
-    qr__metrics_head(out, name, "counter", help);
-    for (size_t m = 0; m < metrics->models_len; m++) {
-        const qr__model_counts *counts = &metrics->model_counts[m];
-        const _Atomic uint64_t *fields[] = {&counts->batches, &counts->items, &counts->tokens,
-                                            &counts->compute_ns};
+    size_t named = atomic_load_explicit(&metrics->models_len, memory_order_acquire);
+    qr__metric_head(out, name, "counter", help);
+    for (size_t m = 0; m <= QR__MODEL_SLOTS; m++) {
+        const qr__model_slot *model = &metrics->models[m];
+        const _Atomic uint64_t *fields[] = {&model->batches, &model->items, &model->tokens,
+                                            &model->compute_ns};
+        bool other = m == QR__MODEL_SLOTS;
+        if (other ? load(&model->batches) == 0 : m >= named)
+            continue;
         qr_buf_reset(labels);
-        put_label(labels, "model", qr_pipeline_name(metrics->models[m]));
+        qr__metric_label(labels, "model", qr__metrics_model_name(metrics, m));
         qr_buf_printf(out, "%s{", name);
         qr_buf_text(out, text_of(labels));
         qr_buf_literal(out, "} ");
-        qr__put_amount(out, load(fields[field]), seconds);
+        qr__metric_amount(out, load(fields[field]), seconds);
         qr_buf_byte(out, '\n');
     }
 }
 
-static void render_models(const qr_metrics *metrics, qr_buf *labels, qr_buf *out) {
+static void render_models(const qr_metrics *metrics, const qr_metrics_now *now, qr_buf *labels,
+                          qr_buf *out) {
+    static const char info[] = "querent_model_info";
     render_model_counter(metrics, "querent_model_batches_total", "Batches run, by model.", 0, false,
                          labels, out);
     render_model_counter(metrics, "querent_model_items_total", "Sequences run, by model.", 1, false,
@@ -104,19 +88,15 @@ static void render_models(const qr_metrics *metrics, qr_buf *labels, qr_buf *out
                          labels, out);
     render_model_counter(metrics, "querent_model_compute_seconds_total",
                          "Time in forward passes, by model.", 3, true, labels, out);
-    qr__metrics_head(out, "querent_model_info", "gauge",
-                     "1 for each model, with what it is and how it runs.");
-    for (size_t m = 0; m < metrics->models_len; m++) {
-        const qr_pipeline *model = metrics->models[m];
-        const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(model));
+    qr__metric_head(out, info, "gauge", "1 for each model, with what it is and how it runs.");
+    for (size_t m = 0; m < now->models_len; m++) {
+        const qr_model_labels *model = &now->models[m];
         qr_buf_reset(labels);
-        put_label(labels, "model", qr_pipeline_name(model));
-        put_label(labels, "kind", qr_kind_name(qr_pipeline_kind(model)));
-        put_label(labels, "precision", qr_precision_name(plan->precision));
-        put_label(labels, "isa", plan->target);
-        qr_buf_literal(out, "querent_model_info{");
-        qr_buf_text(out, text_of(labels));
-        qr_buf_literal(out, "} 1\n");
+        qr__metric_label(labels, "model", model->name);
+        qr__metric_label(labels, "kind", model->kind);
+        qr__metric_label(labels, "precision", model->precision);
+        qr__metric_label(labels, "isa", model->isa);
+        qr__metric_sample(out, info, text_of(labels), 1);
     }
 }
 
@@ -127,26 +107,32 @@ static bool is_rejection(qr_status status) {
 
 static void render_rejections(const qr_metrics *metrics, qr_buf *out) {
     static const char name[] = "querent_rejections_total";
-    qr__metrics_head(out, name, "counter", "Requests that got no result, by reason.");
+    qr__metric_head(out, name, "counter", "Requests that got no result, by reason.");
     for (qr_status s = QR_OK; s < QR_STATUS_COUNT; s++)
         if (is_rejection(s) || load(&metrics->rejections[s]) > 0)
             qr_buf_printf(out, "%s{reason=\"%s\"} %llu\n", name, qr_status_name(s),
                           (unsigned long long)load(&metrics->rejections[s]));
 }
 
-static void render_number(qr_buf *out, const char *name, const char *type, const char *help,
-                          uint64_t value) {
-    qr__metrics_head(out, name, type, help);
-    qr_buf_printf(out, "%s %llu\n", name, (unsigned long long)value);
+static void render_verified(const qr_metrics *metrics, qr_buf *out) {
+    qr__metric_alone(out, "querent_verify_checked_total", "counter",
+                     "Answers' sequences that were computed again, alone.",
+                     load(&metrics->verified[QR_VERIFY_CHECKED]));
+    qr__metric_alone(out, "querent_verify_mismatches_total", "counter",
+                     "Sequences that gave other numbers then.",
+                     load(&metrics->verified[QR_VERIFY_MISMATCH]));
+    qr__metric_alone(out, "querent_verify_dropped_total", "counter",
+                     "Sequences that were chosen to be checked and were not.",
+                     load(&metrics->verified[QR_VERIFY_DROPPED]));
 }
 
-void qr_metrics_render(const qr_metrics *metrics, size_t depth, bool ready, qr_buf *out) {
+void qr_metrics_render(const qr_metrics *metrics, const qr_metrics_now *now, qr_buf *out) {
     qr_buf labels;
     qr_buf_init(&labels, 64u << 10);
-    qr__metrics_head(out, "querent_build_info", "gauge", "1, with the version.");
+    qr__metric_head(out, "querent_build_info", "gauge", "1, with the version.");
     qr_buf_printf(out, "querent_build_info{version=\"%s\"} 1\n", QR_VERSION);
-    render_number(out, "querent_ready", "gauge", "1 when the server takes requests to models.",
-                  ready);
+    qr__metric_alone(out, "querent_ready", "gauge", "1 when the server takes requests to models.",
+                     now->ready);
     render_requests(metrics, &labels, out);
     render_stages(metrics, &labels, out);
     render_alone(&metrics->batch_tokens, &qr__scale_tokens, "querent_batch_tokens",
@@ -157,14 +143,16 @@ void qr_metrics_render(const qr_metrics *metrics, size_t depth, bool ready, qr_b
                  "Time of a batch's forward pass.", out);
     render_alone(&metrics->loop_lag, &qr__scale_seconds, "querent_loop_lag_seconds",
                  "How much later than asked the event loop ran its timer.", out);
-    render_number(out, "querent_queue_depth", "gauge", "Sequences admitted and unfinished.", depth);
-    render_number(out, "querent_connections", "gauge", "Open connections.",
-                  load(&metrics->connections));
+    qr__metric_alone(out, "querent_queue_depth", "gauge", "Sequences admitted and unfinished.",
+                     now->queue_depth);
+    qr__metric_alone(out, "querent_connections", "gauge", "Open connections.",
+                     load(&metrics->connections));
     render_rejections(metrics, out);
-    render_number(out, "querent_deadline_misses_total", "counter",
-                  "Requests whose budget ran out before their answer was sent.",
-                  load(&metrics->deadline_misses));
-    render_models(metrics, &labels, out);
+    qr__metric_alone(out, "querent_deadline_misses_total", "counter",
+                     "Requests whose budget ran out before their answer was sent.",
+                     load(&metrics->deadline_misses));
+    render_models(metrics, now, &labels, out);
+    render_verified(metrics, out);
     qr__metrics_process_render(metrics, out);
     if (qr_buf_failed(&labels))
         out->failed = true;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "server/ops/metrics.h"
+#include "server/ops/metrics_text.h"
 
 double qr__process_start_time(void) {
     char text[1024];
@@ -59,33 +60,29 @@ static uint64_t time_ns(struct timeval t) {
     return (uint64_t)t.tv_sec * QR_NS_PER_S + (uint64_t)t.tv_usec * 1000u;
 }
 
-static void put_gauge(qr_buf *out, const char *name, const char *help, uint64_t value) {
-    qr__metrics_head(out, name, "gauge", help);
-    qr_buf_printf(out, "%s %llu\n", name, (unsigned long long)value);
-}
-
 void qr__metrics_process_render(const qr_metrics *metrics, qr_buf *out) {
     uint64_t number;
     struct rusage usage;
     struct rlimit files;
     if (resident_bytes(&number))
-        put_gauge(out, "querent_process_resident_memory_bytes", "Resident memory of the process.",
-                  number);
+        qr__metric_alone(out, "querent_process_resident_memory_bytes", "gauge",
+                         "Resident memory of the process.", number);
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
-        qr__metrics_head(out, "querent_process_cpu_seconds_total", "counter",
-                         "User and system CPU time of the process.");
+        qr__metric_head(out, "querent_process_cpu_seconds_total", "counter",
+                        "User and system CPU time of the process.");
         qr_buf_literal(out, "querent_process_cpu_seconds_total ");
-        qr__put_amount(out, time_ns(usage.ru_utime) + time_ns(usage.ru_stime), true);
+        qr__metric_amount(out, time_ns(usage.ru_utime) + time_ns(usage.ru_stime), true);
         qr_buf_byte(out, '\n');
     }
     if (open_fds(&number))
-        put_gauge(out, "querent_process_open_fds", "Open file descriptors.", number);
+        qr__metric_alone(out, "querent_process_open_fds", "gauge", "Open file descriptors.",
+                         number);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0)
-        put_gauge(out, "querent_process_max_fds", "Most file descriptors that may be open.",
-                  files.rlim_cur);
+        qr__metric_alone(out, "querent_process_max_fds", "gauge",
+                         "Most file descriptors that may be open.", files.rlim_cur);
     if (metrics->start_time > 0) {
-        qr__metrics_head(out, "querent_process_start_time_seconds", "gauge",
-                         "When the process began, in seconds since 1970.");
+        qr__metric_head(out, "querent_process_start_time_seconds", "gauge",
+                        "When the process began, in seconds since 1970.");
         qr_buf_printf(out, "querent_process_start_time_seconds %.2f\n", metrics->start_time);
     }
 }

@@ -1,43 +1,107 @@
-/* server/ops/ops.h: what ops teams see: metrics and request log lines.
+/* server/ops/ops.h: what operators see of requests: metrics and log lines.
  *
- * Metrics are counted where they happen and rendered on demand; docs/METRICS.md is the contract.
- * Label values come from tables (routes, model names, status codes), never from requests, so that
- * the number of series is bounded. Threads: all calls from any thread (atomics); creation before
- * threads start.
+ *     qr_metrics_create(&(qr_metrics_options){.routes = names, .routes_len = n}, &metrics);
+ *     size_t slot = qr_metrics_model(metrics, "minilm");      // once a loaded model
+ *     qr_metrics_batch(metrics, slot, items, tokens, ns);
+ *     const qr_record record = {.route = "/embed", .model = slot, ...};
+ *     qr_metrics_request(metrics, &record);                   // a request has ended
+ *     qr_ops_log_request(&record, slow_ns);
+ *
+ * Metrics are counted where they happen, live as long as the process, and are rendered on demand;
+ * docs/METRICS.md is the contract. Label values come from tables (routes, model names, status
+ * codes), never from requests, so that the number of series is bounded. Threads: all calls from any
+ * thread, but for creation and destruction.
  */
 #ifndef QR_SERVER_OPS_H
 #define QR_SERVER_OPS_H
 
-#include "server/exchange.h"
+#include "base/base.h"
+
+/** Where a request's time went; 0 where a stage was not reached. */
+typedef struct qr_stages {
+    uint64_t tokenize_ns; /* body -> jobs: JSON and tokenizer */
+    uint64_t queue_ns;    /* submitted -> first batch started */
+    uint64_t compute_ns;  /* first batch started -> last batch done */
+    uint64_t encode_ns;   /* floats -> body */
+} qr_stages;
+
+#define QR_NO_MODEL_SLOT SIZE_MAX
+
+/** A request that has ended. */
+typedef struct qr_record {
+    const char *route;  /* of the table of routes; NULL: it met none */
+    size_t model;       /* slot of the model that answered; QR_NO_MODEL_SLOT: none did */
+    qr_status status;   /* why it was answered as it was */
+    int code;           /* the HTTP code that was sent */
+    size_t sequences;   /* jobs of its ticket */
+    qr_stages stages;   /* all 0 for requests to no model */
+    const char *trace;  /* its trace id */
+    uint64_t head_ns;   /* its head was complete */
+    uint64_t budget_ns; /* from its head on; 0: none */
+    uint64_t end_ns;    /* its answer was sent, or its client was gone */
+} qr_record;
 
 typedef struct qr_metrics qr_metrics;
 
 typedef struct qr_metrics_options {
-    const qr_pipeline *const *models;
-    size_t models_len;
-    const char *const *routes; /* names; an unmatched request counts under "other" */
-    size_t routes_len;
+    const char *const *routes; /* the names that records use; borrowed, the list is copied */
+    size_t routes_len;         /* at most 255 */
 } qr_metrics_options;
 
+/** QR_BAD_OPTION, QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr_metrics_create(const qr_metrics_options *options, qr_metrics **out);
+
+/** NULL is allowed. */
 void qr_metrics_destroy(qr_metrics *metrics);
 
-/** An answer went out (or its client went away): duration by route, model, code; stages; rejections
- * by status; deadline misses. */
-void qr_metrics_exchange(qr_metrics *metrics, const qr_exchange *exchange, uint64_t now_ns);
+/** The slot of the model's name, the same for the same name whenever it is asked: counters go on
+ * when a model is replaced by another of its name. Beyond 32 names all share one slot, "other". */
+size_t qr_metrics_model(qr_metrics *metrics, const char *name);
 
-void qr_metrics_batch(qr_metrics *metrics, const qr_pipeline *model, size_t items, size_t tokens,
+/** Counts a request: duration by route, model and code; stages; rejections; deadline misses. */
+void qr_metrics_request(qr_metrics *metrics, const qr_record *record);
+
+/** Counts a batch that the model of this slot ran. */
+void qr_metrics_batch(qr_metrics *metrics, size_t slot, size_t items, size_t tokens,
                       uint64_t compute_ns);
+
+/** Counts one delay of the event loop. */
 void qr_metrics_loop_lag(qr_metrics *metrics, uint64_t lag_ns);
-/** A request that the HTTP guard refused before it became an exchange. */
+
+/** Counts a request that was refused before it was known what it was for. */
 void qr_metrics_refused(qr_metrics *metrics, qr_status status);
+
+/** Sets the number of open connections. */
 void qr_metrics_connections(qr_metrics *metrics, size_t open);
 
-/** Prometheus text format 0.0.4. `depth` is the schedule's. */
-void qr_metrics_render(const qr_metrics *metrics, size_t depth, bool ready, qr_buf *out);
+/** What became of an answer that was chosen to be computed again. */
+typedef enum qr_verify_outcome {
+    QR_VERIFY_CHECKED,  /* it was */
+    QR_VERIFY_MISMATCH, /* ... and its numbers differed */
+    QR_VERIFY_DROPPED   /* too many were waiting */
+} qr_verify_outcome;
 
-/** One line a request at debug; one rate-limited info line (at most 10 a second, drops counted) for
- * a failed (5xx, 429) or slow one: trace id, route, code, stage times, never text. */
-void qr_ops_log_exchange(const qr_exchange *exchange, uint64_t now_ns, uint64_t slow_ns);
+/** Counts one outcome; a mismatch is also a check. */
+void qr_metrics_verified(qr_metrics *metrics, qr_verify_outcome outcome);
+
+/** A model that is being served: labels of querent_model_info. All borrowed. */
+typedef struct qr_model_labels {
+    const char *name, *kind, *precision, *isa;
+} qr_model_labels;
+
+/** What is so at the moment of rendering, and is not counted. */
+typedef struct qr_metrics_now {
+    bool ready;
+    size_t queue_depth;
+    const qr_model_labels *models; /* of the current generation */
+    size_t models_len;
+} qr_metrics_now;
+
+/** Appends the page: Prometheus' text format 0.0.4. */
+void qr_metrics_render(const qr_metrics *metrics, const qr_metrics_now *now, qr_buf *out);
+
+/** One line a request at debug; at info (at most 10 a second, drops counted) for one that failed
+ * (5xx, 429) or took longer than `slow_ns`: trace id, route, code, stage times, never text. */
+void qr_ops_log_request(const qr_record *record, uint64_t slow_ns);
 
 #endif

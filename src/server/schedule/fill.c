@@ -1,131 +1,116 @@
 /* server/schedule/fill.c: which jobs the next batch takes.
  *
- * Models take turns; within a model tickets do, QR_TURN_TOKENS at a time, so that a request of two
+ * Queues take turns; within a queue tickets do, TURN_TOKENS at a time, so that a request of two
  * thousand texts and a request of one share each batch. A lone ticket fills the batch. A queue that
  * could keep every worker busy is cut into their number of batches rather than run as one: on a
  * CPU, parallelism beats batching. */
 #include "server/schedule/schedule_internal.h"
 
-void qr__queue_push(qr_queue *queue, qr_ticket *ticket) {
-    ticket->next = NULL;
-    if (queue->tail != NULL)
-        queue->tail->next = ticket;
-    else
-        queue->head = ticket;
-    queue->tail = ticket;
-    ticket->queued = true;
+#define SHARE_TOKENS 64u /* a worker's share of a queue is not cut below: a token costs more then */
+#define TURN_TOKENS  64u /* one ticket's turn within a batch while others wait */
+
+/* A queue is in the ring exactly as long as tickets wait in it. */
+static void update_ring(qr_schedule *schedule, qr_queue *queue) {
+    bool waiting = qr_list_first(&queue->tickets) != NULL;
+    if (waiting && !qr_link_listed(&queue->link))
+        qr_list_append(&schedule->ring, &queue->link);
+    else if (!waiting)
+        qr_list_remove(&queue->link);
+    QR_ASSERT(waiting == (queue->tokens > 0));
 }
 
-void qr__queue_remove(qr_queue *queue, qr_ticket *ticket) {
-    qr_ticket *previous = NULL;
-    for (qr_ticket *t = queue->head; t != ticket; t = t->next)
-        previous = t;
-    if (previous != NULL)
-        previous->next = ticket->next;
-    else
-        queue->head = ticket->next;
-    if (queue->tail == ticket)
-        queue->tail = previous;
-    ticket->next = NULL;
-    ticket->queued = false;
-}
-
-qr_queue *qr__queue_of(qr_schedule *schedule, const qr_pipeline *model) {
-    for (size_t i = 0; i < schedule->options.models_len; i++) {
-        if (schedule->options.models[i] == model)
-            return &schedule->queues[i];
-    }
-    return NULL;
+void qr__queue_append(qr_schedule *schedule, qr_ticket *ticket) {
+    QR_ASSERT(ticket->next_job < ticket->jobs_len && !ticket->ended);
+    qr_list_append(&ticket->queue->tickets, &ticket->link);
+    update_ring(schedule, ticket->queue);
 }
 
 void qr__ticket_drop(qr_schedule *schedule, qr_ticket *ticket) {
-    qr_queue *queue = qr__queue_of(schedule, ticket->model);
     size_t tokens = 0;
+    if (ticket->next_job == ticket->jobs_len)
+        return;
     for (size_t i = ticket->next_job; i < ticket->jobs_len; i++)
         tokens += ticket->jobs[i].tokens;
-    queue->tokens -= tokens;
+    ticket->queue->tokens -= tokens;
     atomic_fetch_sub(&schedule->tokens, tokens);
     atomic_fetch_sub(&schedule->depth, ticket->jobs_len - ticket->next_job);
     ticket->next_job = ticket->jobs_len;
-    if (ticket->queued)
-        qr__queue_remove(queue, ticket);
+    qr_list_remove(&ticket->link);
+    update_ring(schedule, ticket->queue);
 }
 
 bool qr__schedule_waiting(const qr_schedule *schedule) {
-    if (schedule->tasks_head != NULL)
-        return true;
-    for (size_t i = 0; i < schedule->options.models_len; i++) {
-        if (schedule->queues[i].head != NULL)
-            return true;
-    }
-    return false;
+    return qr_list_first(&schedule->tasks) != NULL || qr_list_first(&schedule->ring) != NULL;
 }
 
 static size_t token_budget(const qr_schedule *schedule, const qr_queue *queue) {
-    size_t workers = (size_t)schedule->options.threads;
-    size_t share = qr_max((queue->tokens + workers - 1) / workers, QR_SHARE_TOKENS);
-    return qr_min(share, schedule->options.batch_tokens);
+    size_t workers = (size_t)schedule->options.workers;
+    size_t share = qr_max((queue->tokens + workers - 1) / workers, SHARE_TOKENS);
+    return qr_min(share, queue->batch_tokens);
 }
 
 /* Takes jobs of one ticket, up to its turn (or the budget, when nobody else waits). True: the batch
  * is full. */
-static bool take_turn(qr_worker *worker, qr_queue *queue, qr_ticket *ticket, size_t budget) {
-    size_t turn = ticket->next == NULL ? budget : QR_TURN_TOKENS, taken = 0;
+static bool take_turn(qr__worker *worker, qr_ticket *ticket, size_t budget) {
+    bool others_wait = ticket->link.next != &ticket->queue->tickets;
+    size_t turn = others_wait ? TURN_TOKENS : budget, taken = 0;
     while (ticket->next_job < ticket->jobs_len) {
         qr_job *job = &ticket->jobs[ticket->next_job];
         bool fits = worker->tokens + job->tokens <= budget;
-        if (worker->slots_len == QR_BATCH_SEQUENCES || (worker->slots_len > 0 && !fits))
-            return true; /* a sequence longer than the budget runs alone */
+        if (worker->len == QR_BATCH_JOBS || (worker->len > 0 && !fits))
+            return true; /* a job longer than the budget runs alone */
         if (taken > 0 && taken + job->tokens > turn)
             return false;
-        worker->slots[worker->slots_len++] = (qr_slot){ticket, job};
+        worker->tickets[worker->len] = ticket;
+        worker->jobs[worker->len++] = job;
         worker->tokens += job->tokens;
-        queue->tokens -= job->tokens;
         taken += job->tokens;
+        ticket->queue->tokens -= job->tokens;
         ticket->next_job++;
         ticket->running++;
     }
     return false;
 }
 
-static void fill_from(qr_worker *worker, qr_queue *queue, uint64_t now_ns, qr_ticket **ended) {
+/* Behind the others of its queue, or out of it when all its jobs are taken. */
+static void end_turn(qr_ticket *ticket) {
+    qr_list_remove(&ticket->link);
+    if (ticket->next_job < ticket->jobs_len)
+        qr_list_append(&ticket->queue->tickets, &ticket->link);
+}
+
+static void fill_from(qr__worker *worker, qr_queue *queue, uint64_t now_ns, qr_link *ended) {
     size_t budget = token_budget(worker->schedule, queue);
     bool full = false;
-    while (!full && queue->head != NULL) {
-        qr_ticket *ticket = queue->head;
+    while (!full && qr_list_first(&queue->tickets) != NULL) {
+        qr_ticket *ticket = QR_OWNER(qr_list_first(&queue->tickets), qr_ticket, link);
         if (now_ns >= ticket->deadline_ns) {
             ticket->status = QR_LATE;
             qr__ticket_drop(worker->schedule, ticket);
             if (ticket->running == 0) {
                 ticket->ended = true;
-                ticket->next = *ended;
-                *ended = ticket;
+                qr_list_append(ended, &ticket->link);
             }
             continue;
         }
         size_t before = ticket->next_job;
-        full = take_turn(worker, queue, ticket, budget);
+        full = take_turn(worker, ticket, budget);
         if (ticket->next_job == before)
-            continue; /* full before its first job: it keeps its turn */
+            break; /* full before its first job: it keeps its turn */
         if (ticket->started_ns == 0)
             ticket->started_ns = now_ns;
-        qr__queue_remove(queue, ticket);
-        if (ticket->next_job < ticket->jobs_len)
-            qr__queue_push(queue, ticket);
+        end_turn(ticket);
     }
 }
 
-bool qr__batch_fill(qr_worker *worker, uint64_t now_ns, qr_ticket **ended) {
+bool qr__batch_fill(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
     qr_schedule *schedule = worker->schedule;
-    worker->slots_len = worker->tokens = 0;
-    for (size_t i = 0; i < schedule->options.models_len; i++) {
-        size_t model = (schedule->turn + i) % schedule->options.models_len;
-        fill_from(worker, &schedule->queues[model], now_ns, ended);
-        if (worker->slots_len > 0) {
-            worker->model = model;
-            schedule->turn = (model + 1) % schedule->options.models_len;
-            return true;
-        }
+    worker->len = worker->tokens = 0;
+    while (worker->len == 0 && qr_list_first(&schedule->ring) != NULL) {
+        worker->queue = QR_OWNER(qr_list_first(&schedule->ring), qr_queue, link);
+        fill_from(worker, worker->queue, now_ns, ended);
+        qr_list_remove(&worker->queue->link); /* its turn is over: behind the others */
+        update_ring(schedule, worker->queue);
     }
-    return false;
+    return worker->len > 0;
 }

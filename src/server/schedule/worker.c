@@ -1,230 +1,144 @@
-/* server/schedule/worker.c: a worker's life: its contexts and their warm-up, then tasks and batches
- * until the schedule stops.
+/* server/schedule/worker.c: a worker's life: tasks and batches until the schedule stops.
  *
- * Results are written into the jobs' own memory, with no lock held: until its last batch has let
- * go, a ticket and what it points to stay in place (`running` counts). */
-#include <stdlib.h>
+ * Results are written into the jobs' own memory with no lock held: until its last batch has let go,
+ * a ticket and what it points to stay in place (`running` counts). */
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "server/schedule/schedule_internal.h"
 
-#define NICENESS        2 /* below the loop, which needs little and needs it now */
-#define WARM_RUNS_LEAST 3
-#define WARM_RUNS_MOST  50
-#define WARM_NS_MOST    (300 * QR_NS_PER_MS)
-#define WARM_TOKENS     12
+#define NICENESS 2 /* below the loop, which needs little and needs it now */
 
-static qr_status contexts_create(qr_worker *worker) {
-    qr_schedule *schedule = worker->schedule;
-    for (size_t i = 0; i < schedule->options.models_len; i++) {
-        const qr_pipeline *model = schedule->options.models[i];
-        size_t tokens = qr_max(schedule->options.batch_tokens, qr_pipeline_max_tokens(model));
-        const qr_context_options wanted = {
-            .tokens_max = tokens, .sequences_max = QR_BATCH_SEQUENCES, .pool = schedule->pool};
-        qr_status status = qr_context_create(qr_pipeline_engine(model), &wanted,
-                                             &worker->contexts[i], &worker->error);
-        if (status != QR_OK)
-            return status;
-    }
-    return QR_OK;
-}
-
-/* Runs a short query until a run takes no longer than one and a half of the fastest before it:
- * pages touched, caches filled. */
-static qr_status warm_up(qr_worker *worker, size_t model) {
-    const qr_pipeline *pipeline = worker->schedule->options.models[model];
-    size_t vocab = qr_engine_model(qr_pipeline_engine(pipeline))->vocab;
-    size_t tokens = qr_min(WARM_TOKENS, qr_pipeline_max_tokens(pipeline));
-    for (size_t i = 0; i < tokens; i++) {
-        worker->ids[i] = (int32_t)((i * 997) % vocab);
-        worker->types[i] = 0;
-    }
-    worker->starts[0] = 0;
-    worker->starts[1] = (uint32_t)tokens;
-    const qr_batch batch = {worker->ids, worker->types, worker->starts, 1};
-    uint64_t begin = qr_clock_ns(), fastest = UINT64_MAX;
-    for (int run = 0; run < WARM_RUNS_MOST; run++) {
-        const float *out;
-        uint64_t start = qr_clock_ns();
-        qr_status status =
-            qr_context_forward(worker->contexts[model], &batch, qr_pipeline_output(pipeline), &out);
-        if (status != QR_OK)
-            return qr_error_set(&worker->error, status, "model %s: warm-up failed: %s",
-                                qr_pipeline_name(pipeline), qr_status_sentence(status));
-        uint64_t end = qr_clock_ns(), took = end - start;
-        if (run + 1 >= WARM_RUNS_LEAST &&
-            (took <= fastest + fastest / 2 || end - begin > WARM_NS_MOST))
-            return QR_OK;
-        fastest = took < fastest ? took : fastest;
-    }
-    return QR_OK;
-}
-
-static void prepare(qr_worker *worker) {
-    qr_schedule *schedule = worker->schedule;
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS); /* best effort */
-    qr_status status = contexts_create(worker);
-    for (size_t i = 0; status == QR_OK && i < schedule->options.models_len; i++)
-        status = warm_up(worker, i);
-    worker->error.status = status;
-    pthread_mutex_lock(&schedule->lock);
-    schedule->warm++;
-    pthread_cond_signal(&schedule->warmed);
-    pthread_mutex_unlock(&schedule->lock);
-}
-
-/* Copies the batch's jobs [first, first + count) end to end, runs them, and gives each its floats.
- */
-static qr_status run_slots(qr_worker *worker, size_t first, size_t count) {
-    const qr_pipeline *pipeline = worker->schedule->options.models[worker->model];
-    uint32_t at = 0;
-    for (size_t i = 0; i < count; i++) {
-        const qr_job *job = worker->slots[first + i].job;
-        worker->starts[i] = at;
-        memcpy(worker->ids + at, job->ids, job->tokens * sizeof *job->ids);
-        if (job->types != NULL)
-            memcpy(worker->types + at, job->types, job->tokens);
-        else
-            memset(worker->types + at, 0, job->tokens);
-        at += (uint32_t)job->tokens;
-    }
-    worker->starts[count] = at;
-    const qr_batch batch = {worker->ids, worker->types, worker->starts, count};
-    const float *out;
-    qr_status status = qr_context_forward(worker->contexts[worker->model], &batch,
-                                          qr_pipeline_output(pipeline), &out);
-    for (size_t i = 0; status == QR_OK && i < count; i++) {
-        const qr_job *job = worker->slots[first + i].job;
-        size_t floats = qr_pipeline_output_floats(pipeline, job->tokens);
-        memcpy(job->result, out, floats * sizeof *out);
-        out += floats;
-    }
+static qr_status run_jobs(qr__worker *worker, size_t first, size_t len) {
+    qr_queue *queue = worker->queue;
+    qr_job **jobs = worker->jobs + first;
+    qr_status status = queue->run(queue, worker->index, (const qr_job *const *)jobs, len);
+    for (size_t i = 0; i < len; i++)
+        jobs[i]->result = status == QR_OK ? jobs[i]->room : NULL;
     return status;
 }
 
-/* A batch that the engine refuses is run again one by one, so that only the guilty ticket fails. */
-static void run_batch(qr_worker *worker) {
-    if (run_slots(worker, 0, worker->slots_len) == QR_OK)
+/* A batch that is refused is run again job by job, so that only the guilty job's ticket fails. */
+static void run_batch(qr__worker *worker) {
+    if (run_jobs(worker, 0, worker->len) == QR_OK || worker->len == 1)
         return;
-    for (size_t i = 0; i < worker->slots_len; i++) {
-        qr_status status = run_slots(worker, i, 1);
-        if (status == QR_OK)
-            continue;
-        qr_log(QR_LOG_ERROR, "model %s: the engine refused a sequence of %zu tokens: %s",
-               qr_pipeline_name(worker->schedule->options.models[worker->model]),
-               worker->slots[i].job->tokens, qr_status_name(status));
-        worker->slots[i].job->result = NULL; /* marks it for let_go() */
-    }
+    for (size_t i = 0; i < worker->len; i++)
+        (void)run_jobs(worker, i, 1); /* a job without a result tells let_go() */
 }
 
-/* With the lock held: the batch's tickets are one batch nearer to their end. */
-static qr_ticket *let_go(qr_worker *worker, uint64_t now_ns, qr_ticket *ended) {
+/* With the lock held: the batch's tickets are one batch nearer to their end. Appends those that
+ * reached it to *ended; from then on they are this worker's alone. */
+static void let_go(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
     qr_schedule *schedule = worker->schedule;
-    for (size_t i = 0; i < worker->slots_len; i++) {
-        qr_ticket *ticket = worker->slots[i].ticket;
+    for (size_t i = 0; i < worker->len; i++) {
+        qr_ticket *ticket = worker->tickets[i];
+        QR_ASSERT(ticket->running > 0 && !ticket->ended);
         ticket->running--;
         ticket->done_ns = now_ns;
-        if (worker->slots[i].job->result == NULL && ticket->status == QR_OK) {
+        if (worker->jobs[i]->result == NULL && ticket->status == QR_OK) {
             ticket->status = QR_INTERNAL;
             qr__ticket_drop(schedule, ticket);
         }
-        if (ticket->running == 0 && ticket->next_job == ticket->jobs_len && !ticket->ended) {
+        if (ticket->running == 0 && ticket->next_job == ticket->jobs_len) {
             ticket->ended = true;
-            ticket->next = ended;
-            ended = ticket;
+            qr_list_append(ended, &ticket->link);
         }
     }
-    atomic_fetch_sub(&schedule->depth, worker->slots_len);
+    atomic_fetch_sub(&schedule->depth, worker->len);
     atomic_fetch_sub(&schedule->tokens, worker->tokens);
-    return ended;
 }
 
-static void measure(qr_worker *worker, uint64_t took_ns) {
+/* Smoothed over about eight batches. Two workers at once may lose one's measure: it is one of
+ * many. */
+static void measure(const qr__worker *worker, uint64_t took_ns) {
     qr_schedule *schedule = worker->schedule;
     uint64_t token = took_ns / worker->tokens, old = atomic_load(&schedule->token_ns);
     atomic_store(&schedule->token_ns, old == 0 ? token : old - old / 8 + token / 8);
-    if (schedule->options.on_batch != NULL)
-        schedule->options.on_batch(schedule->options.state, schedule->options.models[worker->model],
-                                   worker->slots_len, worker->tokens, took_ns);
 }
 
-static void finish_all(qr_ticket *ended) {
-    while (ended != NULL) {
-        qr_ticket *next = ended->next; /* finished() may end the ticket's life */
-        ended->finished(ended);
-        ended = next;
+/* finished() may end the ticket's life, and its queue's. */
+static void finish_all(qr_link *ended) {
+    for (qr_link *link; (link = qr_list_first(ended)) != NULL;) {
+        qr_ticket *ticket = QR_OWNER(link, qr_ticket, link);
+        qr_list_remove(link);
+        QR_ASSERT(ticket->ended && ticket->running == 0);
+        QR_CHAOS_DELAY();
+        ticket->finished(ticket);
     }
 }
 
-/* With the lock held on entry and on return. False: nothing to do. */
-static bool work_once(qr_worker *worker) {
-    qr_schedule *schedule = worker->schedule;
-    qr_task *task = schedule->tasks_head;
-    if (task != NULL) {
-        schedule->tasks_head = task->next;
-        if (task->next == NULL)
-            schedule->tasks_tail = NULL;
-        bool more = qr__schedule_waiting(schedule);
-        pthread_mutex_unlock(&schedule->lock);
-        if (more)
-            qr_pool_wake(schedule->pool);
-        task->run(task);
-        pthread_mutex_lock(&schedule->lock);
-        return true;
-    }
-    qr_ticket *ended = NULL;
-    uint64_t start = qr_clock_ns();
-    bool batch = qr__batch_fill(worker, start, &ended);
-    bool more = batch && qr__schedule_waiting(schedule);
-    if (!batch && ended == NULL)
-        return false;
+/* Unlocks. Whoever takes work and sees more wakes the next worker, so that one wake-up a submit is
+ * enough for work to spread as far as it goes. */
+static void unlock_and_share(qr_schedule *schedule) {
+    bool more = qr__schedule_waiting(schedule);
     pthread_mutex_unlock(&schedule->lock);
     if (more)
-        qr_pool_wake(schedule->pool);
-    finish_all(ended);
-    ended = NULL;
-    if (batch) {
-        run_batch(worker);
-        uint64_t end = qr_clock_ns();
-        measure(worker, end - start);
-        pthread_mutex_lock(&schedule->lock);
-        ended = let_go(worker, end, NULL);
-        pthread_mutex_unlock(&schedule->lock);
-        finish_all(ended);
-    }
+        qr__schedule_wake(schedule);
+}
+
+static void run_and_finish(qr__worker *worker, uint64_t begun_ns) {
+    qr_schedule *schedule = worker->schedule;
+    qr_link ended;
+    qr_list_init(&ended);
+    run_batch(worker);
+    uint64_t end_ns = qr_clock_read(schedule->options.clock);
+    measure(worker, end_ns - begun_ns);
+    QR_CHAOS_DELAY();
     pthread_mutex_lock(&schedule->lock);
-    return true;
+    let_go(worker, end_ns, &ended);
+    pthread_mutex_unlock(&schedule->lock);
+    finish_all(&ended);
+}
+
+static qr__round idle_round(qr__worker *worker, bool stopping) {
+    const qr_schedule_options *options = &worker->schedule->options;
+    if (stopping)
+        return QR__ROUND_OVER;
+    if (options->idle != NULL && atomic_load(&worker->schedule->depth) == 0 &&
+        options->idle(options->idle_state, worker->index))
+        return QR__ROUND_WORKED;
+    return QR__ROUND_NOTHING;
+}
+
+/* The taking of work: what is taken is this worker's alone from the unlock on. */
+qr__round qr__worker_round(qr__worker *worker) {
+    qr_schedule *schedule = worker->schedule;
+    QR_CHAOS_DELAY();
+    pthread_mutex_lock(&schedule->lock);
+    qr_link *first = qr_list_first(&schedule->tasks);
+    if (first != NULL) {
+        qr_task *task = QR_OWNER(first, qr_task, link);
+        qr_list_remove(first);
+        unlock_and_share(schedule);
+        task->run(task);
+        return QR__ROUND_WORKED;
+    }
+    qr_link late;
+    qr_list_init(&late);
+    uint64_t now_ns = qr_clock_read(schedule->options.clock);
+    bool batch = qr__batch_fill(worker, now_ns, &late);
+    bool stopping = schedule->stopping;
+    unlock_and_share(schedule);
+    if (!batch && qr_list_first(&late) == NULL)
+        return idle_round(worker, stopping);
+    finish_all(&late);
+    if (batch)
+        run_and_finish(worker, now_ns);
+    return QR__ROUND_WORKED;
 }
 
 void *qr__worker_main(void *state) {
-    qr_worker *worker = state;
-    qr_schedule *schedule = worker->schedule;
-    prepare(worker);
-    pthread_mutex_lock(&schedule->lock);
+    qr__worker *worker = state;
+    const qr_waiting_room *room = &worker->schedule->options.room;
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS); /* best effort */
     for (;;) {
-        if (work_once(worker))
-            continue;
-        if (schedule->stopping)
+        qr__round round = qr__worker_round(worker);
+        if (round == QR__ROUND_OVER)
             break;
-        pthread_mutex_unlock(&schedule->lock);
-        qr_pool_park(schedule->pool, worker->member);
-        pthread_mutex_lock(&schedule->lock);
+        if (round == QR__ROUND_NOTHING)
+            room->park(room->state, worker->index);
     }
-    pthread_mutex_unlock(&schedule->lock);
-    qr_pool_wake(schedule->pool); /* the next one learns of the end */
+    qr__schedule_wake(worker->schedule); /* the next one learns of the end */
     return NULL;
-}
-
-void qr__worker_deinit(qr_worker *worker) {
-    if (worker->contexts != NULL) {
-        for (size_t i = 0; i < worker->schedule->options.models_len; i++)
-            qr_context_destroy(worker->contexts[i]);
-    }
-    free(worker->contexts);
-    free(worker->slots);
-    free(worker->ids);
-    free(worker->types);
-    free(worker->starts);
 }

@@ -4,12 +4,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "server/api/api.h"
 #include "server/ops/metrics.h"
 
 static const char *const routes[] = {"/embed", "/span"};
-static const qr_route embed = {.path = "/embed", .name = "/embed", .needs_model = true};
-static const qr_route strange = {.path = "/x", .name = "/x"};
 
 static qr_metrics *make(void) {
     qr_metrics *metrics;
@@ -22,7 +19,10 @@ static qr_metrics *make(void) {
 static char *page_of(const qr_metrics *metrics) {
     static qr_buf buf;
     qr_buf_init(&buf, 1u << 20);
-    qr_metrics_render(metrics, 17, true, &buf);
+    static const qr_model_labels models[] = {{"new", "span", "f32", "avx2"}};
+    const qr_metrics_now now = {
+        .ready = true, .queue_depth = 17, .models = models, .models_len = 1};
+    qr_metrics_render(metrics, &now, &buf);
     qr_buf_byte(&buf, '\0');
     cr_assert_not(qr_buf_failed(&buf));
     return buf.data;
@@ -67,23 +67,28 @@ Test(metrics, edges_rise_and_their_labels_say_the_same) {
         }
 }
 
-Test(metrics, exchanges_count_by_route_and_code) {
+Test(metrics, requests_count_by_route_and_code) {
     qr_metrics *metrics = make();
-    qr_exchange x = {
-        .route = &embed, .http_code = 200, .received_ns = 100, .deadline_ns = 2 * QR_NS_PER_MS};
-    x.stages = (qr_stages){.tokenize_ns = 150000, .compute_ns = 400000};
-    qr_metrics_exchange(metrics, &x, QR_NS_PER_MS + 100);
-    qr_metrics_exchange(metrics, &x, 3 * QR_NS_PER_MS); /* answered, but after its deadline */
-    x.status = QR_LATE;
-    x.http_code = 504;
-    qr_metrics_exchange(metrics, &x, 3 * QR_NS_PER_MS);
-    x = (qr_exchange){.status = QR_NO_ROUTE, .http_code = 404};
-    qr_metrics_exchange(metrics, &x, 1);
-    x.route = &strange;
-    qr_metrics_exchange(metrics, &x, 1);
+    qr_record record = {.route = "/embed",
+                        .model = QR_NO_MODEL_SLOT,
+                        .code = 200,
+                        .head_ns = 100,
+                        .budget_ns = 2 * QR_NS_PER_MS,
+                        .end_ns = QR_NS_PER_MS + 100,
+                        .stages = {.tokenize_ns = 150000, .compute_ns = 400000}};
+    qr_metrics_request(metrics, &record);
+    record.end_ns = 2 * QR_NS_PER_MS + 101; /* answered, but after its deadline */
+    qr_metrics_request(metrics, &record);
+    record.status = QR_LATE;
+    record.code = 504;
+    qr_metrics_request(metrics, &record);
+    record = (qr_record){.model = QR_NO_MODEL_SLOT, .status = QR_NO_ROUTE, .code = 404};
+    qr_metrics_request(metrics, &record);
+    record.route = "/x"; /* of no table */
+    qr_metrics_request(metrics, &record);
     qr_metrics_refused(metrics, QR_TOO_LARGE);
     qr_metrics_connections(metrics, 3);
-    qr_metrics_batch(metrics, NULL, 4, 40, 123);
+    qr_metrics_batch(metrics, QR_NO_MODEL_SLOT, 4, 40, 123);
     qr_metrics_loop_lag(metrics, 50);
     char *page = page_of(metrics);
     expect_line(
@@ -113,22 +118,56 @@ Test(metrics, exchanges_count_by_route_and_code) {
  */
 Test(metrics, series_are_bounded) {
     qr_metrics *metrics = make();
+    char name[16];
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "m%d", i);
+        qr_metrics_batch(metrics, qr_metrics_model(metrics, name), 1, 1, 1);
+    }
     for (int code = 100; code < 600; code++) {
-        qr_exchange x = {.route = &embed, .http_code = code};
-        qr_metrics_exchange(metrics, &x, 1000);
+        const qr_record record = {
+            .route = "/embed", .model = QR_NO_MODEL_SLOT, .code = code, .end_ns = 1000};
+        qr_metrics_request(metrics, &record);
     }
     char *page = page_of(metrics);
     size_t series = 0;
     for (char *line = page; line != NULL && *line != '\0';
          line = strchr(line, '\n') == NULL ? NULL : strchr(line, '\n') + 1)
         series += *line != '#';
-    /* 16 models would add 5 series each. */
-    cr_expect_lt(series + 5 * QR_LIMIT_MODELS, 2000, "%zu series", series);
+    cr_expect_lt(series + QR_LIMIT_MODELS, 2000, "%zu series", series); /* one model is shown */
+    expect_line(page, "querent_model_batches_total{model=\"m31\"} 1");
+    expect_line(page, "querent_model_batches_total{model=\"other\"} 68");
     expect_line(page, "querent_request_duration_seconds_count{route=\"other\",model=\"other\",code="
                       "\"other\"} 428");
     free(page);
     qr_metrics_destroy(metrics);
     qr_metrics_destroy(NULL);
+}
+
+/* Counters belong to names: a model that is replaced by another of its name goes on counting; what
+ * a model is comes from whoever asks for the page. */
+Test(metrics, counters_of_a_name_go_on) {
+    qr_metrics *metrics = make();
+    size_t a = qr_metrics_model(metrics, "a"), b = qr_metrics_model(metrics, "b\"");
+    cr_expect_neq(a, b);
+    cr_expect_eq(qr_metrics_model(metrics, "a"), a);
+    qr_metrics_batch(metrics, a, 2, 20, QR_NS_PER_MS);
+    qr_metrics_batch(metrics, b, 1, 5, 1);
+    qr_metrics_batch(metrics, qr_metrics_model(metrics, "a"), 3, 30, QR_NS_PER_MS);
+    const qr_record record = {.route = "/embed", .model = b, .code = 200};
+    qr_metrics_request(metrics, &record);
+    char *page = page_of(metrics);
+    expect_line(page, "querent_model_batches_total{model=\"a\"} 2");
+    expect_line(page, "querent_model_items_total{model=\"a\"} 5");
+    expect_line(page, "querent_model_tokens_total{model=\"a\"} 50");
+    expect_line(page, "querent_model_compute_seconds_total{model=\"a\"} 0.002000000");
+    expect_line(page, "querent_model_tokens_total{model=\"b\\\"\"} 5");
+    expect_line(page, "querent_request_duration_seconds_count{route=\"/embed\",model=\"b\\\"\","
+                      "code=\"200\"} 1");
+    expect_line(page, "querent_model_info{model=\"new\",kind=\"span\",precision=\"f32\","
+                      "isa=\"avx2\"} 1");
+    cr_expect_null(strstr(page, "model=\"other\""));
+    free(page);
+    qr_metrics_destroy(metrics);
 }
 
 Test(metrics, the_process_knows_itself) {

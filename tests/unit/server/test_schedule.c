@@ -1,446 +1,588 @@
-/* The schedule with a real model (models/squad-3l): every ticket ends once, in its one right way.
- * Tasks that wait hold the workers where a test needs them held, so that nothing depends on speed.
- */
+/* What the schedule decides, step by step, on a machine of ours (schedule_fixture.h): order,
+ * batches, turns, admission at its exact borders, deadlines, cancels, wake-ups. No thread and no
+ * real time. */
 #include <criterion/criterion.h>
-#include <math.h>
-#include <semaphore.h>
-#include <stdatomic.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <stdio.h>
 
-#include "server/schedule/schedule.h"
+#include "server/schedule_fixture.h"
 
-#define MODEL   QR_SOURCE_DIR "/models/squad-3l"
-#define WORKERS 2
-#define TOKENS  12
-#define SOON    (qr_clock_ns() + 120 * QR_NS_PER_S)
+static fake_machine machine;
+static fake_queue queue;
 
-static qr_pipeline *model;
-static qr_schedule *schedule;
-static atomic_int finished_count;
-static atomic_size_t batch_items;
+/* A worker that is measured: one token takes 1,000 ns. */
+#define TOKEN_NS 1000u
 
-static void on_batch(void *state, const qr_pipeline *pipeline, size_t items, size_t tokens,
-                     uint64_t compute_ns) {
-    (void)state, (void)pipeline, (void)tokens, (void)compute_ns;
-    atomic_fetch_add(&batch_items, items);
+static void open_with(int workers, size_t batch_tokens, size_t queue_items) {
+    fake_create(&machine, workers, queue_items);
+    fake_queue_init(&queue, &machine, TOKEN_NS, batch_tokens, 128);
 }
 
-static void open_with(int threads, size_t batch_tokens, size_t queue_items) {
-    qr_error error = {0};
-    qr_pipeline_options load = {.precision = QR_PRECISION_F32, .threads = 1};
-    cr_assert_eq(qr_pipeline_load(MODEL, &load, &model, &error), QR_OK, "%s", error.message);
-    const qr_pipeline *models[] = {model};
-    qr_schedule_options options = {.models = models,
-                                   .models_len = 1,
-                                   .threads = threads,
-                                   .batch_tokens = batch_tokens,
-                                   .queue_items = queue_items,
-                                   .on_batch = on_batch};
-    static const qr_pipeline *kept[1];
-    kept[0] = models[0];
-    options.models = kept;
-    cr_assert_eq(qr_schedule_start(&options, &schedule, &error), QR_OK, "%s", error.message);
-}
-
-static void close_all(void) {
-    qr_schedule_stop(schedule);
-    qr_pipeline_destroy(model);
-}
-
-/* A ticket with its jobs and what happened to it. */
-typedef struct work {
-    qr_ticket ticket;
-    qr_job *jobs;
-    int32_t *ids;
-    float *results;
-    size_t tokens; /* of each job */
-    sem_t done;
-    atomic_int finished;
-    int order; /* among all that finished */
-} work;
-
-static void on_finished(qr_ticket *ticket) {
-    work *w = ticket->owner;
-    atomic_fetch_add(&w->finished, 1);
-    w->order = atomic_fetch_add(&finished_count, 1);
-    sem_post(&w->done);
-}
-
-static work *work_create(size_t jobs, size_t tokens, uint64_t deadline_ns) {
-    work *w = calloc(1, sizeof *w);
-    size_t floats = qr_pipeline_output_floats(model, tokens);
-    w->tokens = tokens;
-    w->jobs = calloc(jobs, sizeof *w->jobs);
-    w->ids = calloc(jobs * tokens, sizeof *w->ids);
-    w->results = calloc(jobs * floats, sizeof *w->results);
-    for (size_t i = 0; i < jobs * floats; i++)
-        w->results[i] = NAN;
-    for (size_t i = 0; i < jobs * tokens; i++)
-        w->ids[i] = (int32_t)(1000 + (i * 7919) % 20000);
-    for (size_t i = 0; i < jobs; i++)
-        w->jobs[i] = (qr_job){w->ids + i * tokens, NULL, tokens, w->results + i * floats};
-    w->ticket = (qr_ticket){.model = model,
-                            .jobs = w->jobs,
-                            .jobs_len = jobs,
-                            .deadline_ns = deadline_ns,
-                            .finished = on_finished,
-                            .owner = w};
-    sem_init(&w->done, 0, 0);
-    return w;
-}
-
-static void work_destroy(work *w) {
-    sem_destroy(&w->done);
-    free(w->jobs);
-    free(w->ids);
-    free(w->results);
-    free(w);
-}
-
-static void wait_done(sem_t *done) {
-    while (sem_wait(done) != 0)
-        ;
-}
-
-static size_t computed(const work *w) {
-    size_t floats = qr_pipeline_output_floats(model, w->tokens), count = 0;
-    for (size_t i = 0; i < w->ticket.jobs_len; i++)
-        count += isnan(w->results[i * floats]) ? 0u : 1u;
-    return count;
-}
-
-/* Holds a worker until it is let go. */
-typedef struct hold {
-    qr_task task;
-    sem_t held, go;
-} hold;
-
-static void on_hold(qr_task *task) {
-    hold *h = task->owner;
-    sem_post(&h->held);
-    wait_done(&h->go);
-}
-
-static void hold_worker(hold *h) {
-    h->task = (qr_task){.run = on_hold, .owner = h};
-    sem_init(&h->held, 0, 0);
-    sem_init(&h->go, 0, 0);
-    qr_schedule_call(schedule, &h->task);
-    wait_done(&h->held);
-}
-
-static hold holds[WORKERS];
-
-static void hold_all(void) {
-    for (int i = 0; i < WORKERS; i++)
-        hold_worker(&holds[i]);
-}
-
-static void let_all_go(void) {
-    for (int i = 0; i < WORKERS; i++)
-        sem_post(&holds[i].go);
-}
-
-Test(schedule, results_are_the_engines, .timeout = 120) {
-    open_with(WORKERS, 64, 1000);
-    qr_context *context;
-    qr_error error = {0};
-    cr_assert_eq(qr_context_create(qr_pipeline_engine(model),
-                                   &(qr_context_options){.tokens_max = 128, .sequences_max = 1},
-                                   &context, &error),
-                 QR_OK);
-    work *works[20];
-    for (size_t i = 0; i < 20; i++) {
-        works[i] = work_create(1 + i % 5, 3 + i * 5, SOON);
-        cr_assert_eq(qr_schedule_submit(schedule, &works[i]->ticket), QR_OK);
-    }
-    for (size_t i = 0; i < 20; i++) {
-        work *w = works[i];
-        wait_done(&w->done);
-        cr_assert_eq(w->ticket.status, QR_OK);
-        cr_assert(w->ticket.submitted_ns <= w->ticket.started_ns &&
-                  w->ticket.started_ns < w->ticket.done_ns);
-        for (size_t j = 0; j < w->ticket.jobs_len; j++) {
-            const uint32_t starts[] = {0, (uint32_t)w->tokens};
-            const qr_batch batch = {w->jobs[j].ids, NULL, starts, 1};
-            const float *out;
-            cr_assert_eq(qr_context_forward(context, &batch, qr_pipeline_output(model), &out),
-                         QR_OK);
-            for (size_t k = 0; k < qr_pipeline_output_floats(model, w->tokens); k++)
-                cr_assert_float_eq(w->jobs[j].result[k], out[k], 1e-3,
-                                   "ticket %zu job %zu float %zu", i, j, k);
-        }
-        work_destroy(w);
-    }
-    cr_expect_eq(qr_schedule_depth(schedule), 0);
-    qr_context_destroy(context);
-    close_all();
-}
-
-Test(schedule, full_queue_refuses_whole_tickets, .timeout = 120) {
-    open_with(WORKERS, 64, 10);
-    hold_all();
-    work *a = work_create(6, TOKENS, SOON), *b = work_create(5, TOKENS, SOON),
-         *c = work_create(4, TOKENS, SOON);
-    cr_expect_eq(qr_schedule_submit(schedule, &a->ticket), QR_OK);
-    cr_expect_eq(qr_schedule_submit(schedule, &b->ticket), QR_OVERLOADED);
-    cr_expect_eq(qr_schedule_submit(schedule, &c->ticket), QR_OK);
-    cr_expect_eq(qr_schedule_depth(schedule), 10);
-    cr_expect_geq(qr_schedule_retry_ms(schedule), 1);
-    let_all_go();
-    wait_done(&a->done);
-    wait_done(&c->done);
-    cr_expect_eq(a->ticket.status, QR_OK);
-    cr_expect_eq(c->ticket.status, QR_OK);
-    cr_expect_eq(atomic_load(&b->finished), 0);
-    cr_expect_eq(qr_schedule_submit(schedule, &b->ticket), QR_OK);
-    wait_done(&b->done);
-    close_all();
-    work_destroy(a), work_destroy(b), work_destroy(c);
-}
-
-Test(schedule, what_cannot_be_in_time_is_refused, .timeout = 120) {
-    open_with(WORKERS, 64, 4000);
-    work *measured = work_create(20, TOKENS, SOON);
-    cr_assert_eq(qr_schedule_submit(schedule, &measured->ticket), QR_OK);
-    wait_done(&measured->done);
-    cr_expect_eq(qr_schedule_outlook(schedule, qr_clock_ns() + QR_NS_PER_MS), QR_OK,
-                 "nothing is ahead");
-    cr_expect_eq(qr_schedule_outlook(schedule, qr_clock_ns()), QR_LATE);
-    hold_all();
-    work *ahead = work_create(1000, 32, SOON),
-         *hasty = work_create(1, TOKENS, qr_clock_ns() + 2 * QR_NS_PER_MS);
-    work *patient = work_create(1, TOKENS, SOON);
-    cr_assert_eq(qr_schedule_submit(schedule, &ahead->ticket), QR_OK);
-    cr_expect_gt(qr_schedule_retry_ms(schedule), 1);
-    cr_expect_eq(qr_schedule_outlook(schedule, qr_clock_ns() + 2 * QR_NS_PER_MS), QR_OVERLOADED);
-    hasty->ticket.deadline_ns = qr_clock_ns() + 2 * QR_NS_PER_MS;
-    cr_expect_eq(qr_schedule_submit(schedule, &hasty->ticket), QR_OVERLOADED);
-    cr_expect_eq(qr_schedule_outlook(schedule, SOON), QR_OK);
-    cr_expect_eq(qr_schedule_submit(schedule, &patient->ticket), QR_OK);
-    cr_expect(qr_schedule_cancel(schedule, &ahead->ticket, QR_GONE));
-    hasty->ticket.deadline_ns = SOON;
-    cr_expect_eq(qr_schedule_submit(schedule, &hasty->ticket), QR_OK);
-    let_all_go();
-    wait_done(&hasty->done);
-    wait_done(&patient->done);
-    cr_expect_eq(qr_schedule_outlook(schedule, qr_clock_ns() + QR_NS_PER_MS), QR_OK,
-                 "nothing is left");
-    close_all();
-    work_destroy(measured), work_destroy(ahead), work_destroy(hasty), work_destroy(patient);
-}
-
-Test(schedule, late_jobs_are_not_computed, .timeout = 120) {
-    open_with(WORKERS, 64, 100);
-    work *never = work_create(1, TOKENS, qr_clock_ns());
-    cr_expect_eq(qr_schedule_submit(schedule, &never->ticket), QR_LATE);
-    hold_all();
-    work *late = work_create(3, TOKENS, qr_clock_ns() + 20 * QR_NS_PER_MS),
-         *good = work_create(3, TOKENS, SOON);
-    cr_expect_eq(qr_schedule_submit(schedule, &late->ticket), QR_OK);
-    cr_expect_eq(qr_schedule_submit(schedule, &good->ticket), QR_OK);
-    while (qr_clock_ns() < late->ticket.deadline_ns)
-        usleep(1000);
-    let_all_go();
-    wait_done(&late->done);
-    wait_done(&good->done);
-    cr_expect_eq(late->ticket.status, QR_LATE);
-    cr_expect_eq(computed(late), 0);
-    cr_expect_eq(good->ticket.status, QR_OK);
-    cr_expect_eq(computed(good), 3);
-    cr_expect_eq(atomic_load(&never->finished), 0);
-    close_all();
-    cr_expect_eq(atomic_load(&batch_items), 3);
-    work_destroy(late), work_destroy(good), work_destroy(never);
-}
-
-Test(schedule, cancelled_in_the_queue, .timeout = 120) {
-    open_with(WORKERS, 64, 100);
-    hold_all();
-    work *a = work_create(3, TOKENS, SOON), *b = work_create(3, TOKENS, SOON),
-         *c = work_create(3, TOKENS, SOON);
-    cr_assert_eq(qr_schedule_submit(schedule, &a->ticket), QR_OK);
-    cr_assert_eq(qr_schedule_submit(schedule, &b->ticket), QR_OK);
-    cr_assert_eq(qr_schedule_submit(schedule, &c->ticket), QR_OK);
-    cr_expect(qr_schedule_cancel(schedule, &b->ticket, QR_GONE));
-    cr_expect(qr_schedule_cancel(schedule, &c->ticket, QR_LATE));
-    cr_expect_eq(qr_schedule_depth(schedule), 3);
-    work_destroy(b), work_destroy(c); /* theirs no more: the sanitizers would see a touch */
-    let_all_go();
-    wait_done(&a->done);
-    cr_expect_eq(a->ticket.status, QR_OK);
-    cr_expect_not(qr_schedule_cancel(schedule, &a->ticket, QR_GONE), "it has ended");
-    cr_expect_eq(a->ticket.status, QR_OK);
-    close_all();
-    cr_expect_eq(atomic_load(&batch_items), 3);
-    work_destroy(a);
-}
-
-Test(schedule, cancelled_while_running, .timeout = 120) {
-    open_with(WORKERS, 64, 4000);
-    work *w = work_create(2000, 32, SOON);
-    cr_assert_eq(qr_schedule_submit(schedule, &w->ticket), QR_OK);
-    while (atomic_load(&batch_items) == 0)
-        usleep(100);
-    bool here = qr_schedule_cancel(schedule, &w->ticket, QR_GONE);
-    if (!here) { /* nearly always: a worker is at it */
-        wait_done(&w->done);
-        cr_expect_eq(w->ticket.status, QR_GONE);
-    }
-    cr_expect_eq(atomic_load(&w->finished), here ? 0 : 1);
-    cr_expect_lt(computed(w), 2000);
-    cr_expect_eq(qr_schedule_depth(schedule), 0);
-    close_all();
+/* Lets the schedule learn how long a token takes, and forgets the batch. */
+static void measure(void) {
+    work *w = work_create(&queue, 1, 10, 1, NEVER);
+    cr_assert_eq(work_submit(&machine, w), QR_OK);
+    cr_assert_eq(fake_run(&machine), 1);
     work_destroy(w);
+    queue.history[0] = '\0';
+    atomic_store(&machine.wakes, 0);
 }
 
-Test(schedule, a_large_ticket_does_not_starve_small_ones, .timeout = 120) {
-    open_with(1, 128, 4000);
-    hold h;
-    hold_worker(&h);
-    work *large = work_create(400, 32, SOON), *small[5];
-    cr_assert_eq(qr_schedule_submit(schedule, &large->ticket), QR_OK);
-    for (size_t i = 0; i < 5; i++) {
-        small[i] = work_create(1, TOKENS, SOON);
-        cr_assert_eq(qr_schedule_submit(schedule, &small[i]->ticket), QR_OK);
-    }
-    sem_post(&h.go);
-    wait_done(&large->done);
-    for (size_t i = 0; i < 5; i++) {
-        wait_done(&small[i]->done);
-        cr_expect_lt(small[i]->order, large->order);
-        cr_expect_lt(small[i]->ticket.done_ns - small[i]->ticket.submitted_ns,
-                     (large->ticket.done_ns - large->ticket.submitted_ns) / 2);
-        work_destroy(small[i]);
-    }
-    cr_expect_eq(computed(large), 400);
-    close_all();
-    work_destroy(large);
+static uint64_t now(void) {
+    return atomic_load(&machine.now_ns);
 }
 
-Test(schedule, stop_finishes_what_was_admitted, .timeout = 120) {
-    open_with(WORKERS, 64, 1000);
-    work *works[40];
-    for (size_t i = 0; i < 40; i++) {
-        works[i] = work_create(5, TOKENS, SOON);
-        cr_assert_eq(qr_schedule_submit(schedule, &works[i]->ticket), QR_OK);
+Test(schedule, a_ticket_runs_and_says_when) {
+    open_with(1, 64, 100);
+    work *w = work_create(&queue, 3, 4, 7, NEVER);
+    cr_assert_eq(work_submit(&machine, w), QR_OK);
+    cr_expect_eq(qr_schedule_depth(machine.schedule), 3);
+    atomic_fetch_add(&machine.now_ns, 500);
+    cr_expect_eq(fake_run(&machine), 1);
+    cr_expect_eq(w->ticket.status, QR_OK);
+    cr_expect_eq(atomic_load(&w->finished), 1);
+    cr_expect_eq(work_computed(w), 3);
+    cr_expect_eq(w->ticket.submitted_ns, FAKE_START_NS);
+    cr_expect_eq(w->ticket.started_ns, FAKE_START_NS + 500);
+    cr_expect_eq(w->ticket.done_ns, FAKE_START_NS + 500 + 12 * TOKEN_NS);
+    cr_expect_eq(qr_schedule_depth(machine.schedule), 0);
+    work_destroy(w);
+    fake_stop(&machine);
+}
+
+Test(schedule, first_come_first_served_in_batches_of_tokens) {
+    open_with(1, 64, 100);
+    work *works[6];
+    for (int i = 0; i < 6; i++) {
+        works[i] = work_create(&queue, 1, 20, i, NEVER);
+        cr_assert_eq(work_submit(&machine, works[i]), QR_OK);
     }
-    close_all();
-    cr_expect_eq(atomic_load(&finished_count), 40);
-    cr_expect_eq(atomic_load(&batch_items), 200);
-    for (size_t i = 0; i < 40; i++) {
-        cr_expect_eq(works[i]->ticket.status, QR_OK);
-        cr_expect_eq(atomic_load(&works[i]->finished), 1);
+    fake_run(&machine);
+    cr_expect_str_eq(queue.history, "0+1+2 3+4+5 ");
+    for (int i = 1; i < 6; i++)
+        cr_expect_eq(works[i]->order, works[i - 1]->order + 1);
+    for (int i = 0; i < 6; i++)
         work_destroy(works[i]);
-    }
+    fake_stop(&machine);
 }
 
-Test(schedule, a_bad_job_fails_its_own_ticket_only, .timeout = 120) {
+Test(schedule, a_job_longer_than_the_budget_runs_alone) {
+    open_with(1, 64, 100);
+    work *a = work_create(&queue, 1, 20, 1, NEVER), *b = work_create(&queue, 1, 128, 2, NEVER),
+         *c = work_create(&queue, 1, 20, 3, NEVER);
+    cr_assert_eq(work_submit(&machine, a), QR_OK);
+    cr_assert_eq(work_submit(&machine, b), QR_OK);
+    cr_assert_eq(work_submit(&machine, c), QR_OK);
+    fake_run(&machine);
+    cr_expect_str_eq(queue.history, "1 2 3 ");
+    work_destroy(a), work_destroy(b), work_destroy(c);
+    fake_stop(&machine);
+}
+
+Test(schedule, a_batch_has_at_most_256_jobs) {
+    open_with(1, 4096, 1000);
+    work *w = work_create(&queue, 300, 1, 0, NEVER);
+    cr_assert_eq(work_submit(&machine, w), QR_OK);
+    cr_expect_eq(fake_run(&machine), 2);
+    cr_expect_eq(queue.most_jobs, QR_BATCH_JOBS);
+    cr_expect_eq(work_computed(w), 300);
+    work_destroy(w);
+    fake_stop(&machine);
+}
+
+/* 64 tokens a turn while others wait; what is left of the batch goes to whoever is left. */
+Test(schedule, tickets_take_turns) {
+    open_with(1, 128, 100);
+    work *large = work_create(&queue, 6, 32, 10, NEVER), *a = work_create(&queue, 1, 16, 1, NEVER),
+         *b = work_create(&queue, 1, 16, 2, NEVER);
+    cr_assert_eq(work_submit(&machine, large), QR_OK);
+    cr_assert_eq(work_submit(&machine, a), QR_OK);
+    cr_assert_eq(work_submit(&machine, b), QR_OK);
+    fake_run(&machine);
+    cr_expect_str_eq(queue.history, "10+11+1+2+12 13+14+15 ");
+    cr_expect(a->order < large->order && b->order < large->order);
+    work_destroy(large), work_destroy(a), work_destroy(b);
+    fake_stop(&machine);
+}
+
+/* A ticket of 400 jobs before one of a single job: the single one is in the first batch. */
+Test(schedule, a_large_ticket_does_not_starve_small_ones) {
+    open_with(1, 128, 1000);
+    work *large = work_create(&queue, 400, 32, 1000, NEVER);
+    cr_assert_eq(work_submit(&machine, large), QR_OK);
+    for (int i = 0; i < 20; i++) {
+        work *small = work_create(&queue, 1, 12, i, NEVER);
+        cr_assert_eq(work_submit(&machine, small), QR_OK);
+        cr_assert(fake_round(&machine, 0));
+        cr_expect_eq(atomic_load(&small->finished), 1, "waited behind the large one");
+        work_destroy(small);
+    }
+    cr_expect_eq(atomic_load(&large->finished), 0);
+    fake_run(&machine);
+    cr_expect_eq(work_computed(large), 400);
+    cr_expect_leq(queue.most_tokens, 128);
+    work_destroy(large);
+    fake_stop(&machine);
+}
+
+/* On four workers a queue of 512 tokens is four batches, one of 100 is two: not below 64 each. */
+Test(schedule, a_queue_is_shared_by_all_workers) {
+    open_with(4, 512, 1000);
+    work *w = work_create(&queue, 64, 8, 0, NEVER);
+    cr_assert_eq(work_submit(&machine, w), QR_OK);
+    cr_assert(fake_round(&machine, 0));
+    cr_expect_eq(queue.most_tokens, 128);
+    fake_run(&machine);
+    work_destroy(w);
+    queue.most_tokens = 0;
+    atomic_store(&queue.batches, 0);
+    w = work_create(&queue, 25, 4, 0, NEVER);
+    cr_assert_eq(work_submit(&machine, w), QR_OK);
+    fake_run(&machine);
+    cr_expect_eq(queue.most_tokens, 64);
+    cr_expect_eq(atomic_load(&queue.batches), 2);
+    work_destroy(w);
+    fake_stop(&machine);
+}
+
+Test(schedule, queues_take_turns) {
+    static char order[64];
+    static fake_queue queues[3];
+    open_with(1, 32, 1000);
+    work *works[3];
+    for (int i = 0; i < 3; i++) {
+        fake_queue_init(&queues[i], &machine, TOKEN_NS, 32, 128);
+        works[i] = work_create(&queues[i], i == 1 ? 2 : 3, 32, 10 * i, NEVER);
+        cr_assert_eq(work_submit(&machine, works[i]), QR_OK);
+    }
+    for (size_t batches[3] = {0}; fake_round(&machine, 0);)
+        for (int i = 0; i < 3; i++)
+            if (atomic_load(&queues[i].batches) > batches[i]) {
+                batches[i]++;
+                snprintf(order + strlen(order), sizeof order - strlen(order), "%d", i);
+            }
+    cr_expect_str_eq(order, "01201202"); /* the second one leaves the ring when it is empty */
+    for (int i = 0; i < 3; i++)
+        work_destroy(works[i]);
+    fake_stop(&machine);
+}
+
+/* Admission */
+
+Test(schedule, a_full_queue_refuses_whole_tickets) {
+    open_with(1, 64, 10);
+    work *a = work_create(&queue, 6, 4, 0, NEVER), *b = work_create(&queue, 5, 4, 0, NEVER),
+         *c = work_create(&queue, 4, 4, 0, NEVER), *d = work_create(&queue, 1, 4, 0, NEVER);
+    cr_expect_eq(work_submit(&machine, a), QR_OK);
+    cr_expect_eq(work_submit(&machine, b), QR_OVERLOADED);
+    cr_expect_eq(work_submit(&machine, c), QR_OK);
+    cr_expect_eq(work_submit(&machine, d), QR_OVERLOADED);
+    cr_expect_eq(qr_schedule_depth(machine.schedule), 10);
+    fake_run(&machine);
+    cr_expect_eq(atomic_load(&queue.items), 10);
+    cr_expect_eq(atomic_load(&b->finished) + atomic_load(&d->finished), 0);
+    cr_expect_eq(work_submit(&machine, b), QR_OK);
+    work_destroy(a), work_destroy(c), work_destroy(d);
+    fake_stop(&machine);
+    cr_expect_eq(work_computed(b), 5);
+    work_destroy(b);
+}
+
+Test(schedule, lengths) {
+    open_with(1, 16, 100);
+    work *longest = work_create(&queue, 1, 128, 1, NEVER),
+         *longer = work_create(&queue, 1, 129, 2, NEVER),
+         *empty = work_create(&queue, 2, 4, 3, NEVER), *none = work_create(&queue, 1, 4, 4, NEVER);
+    empty->jobs[1].tokens = 0;
+    none->ticket.jobs_len = 0;
+    cr_expect_eq(work_submit(&machine, longest), QR_OK);
+    cr_expect_eq(work_submit(&machine, longer), QR_TOO_LONG);
+    cr_expect_eq(work_submit(&machine, empty), QR_TOO_LONG);
+    cr_expect_eq(work_submit(&machine, none), QR_INTERNAL);
+    fake_run(&machine);
+    cr_expect_str_eq(queue.history, "1 ");
+    cr_expect_eq(qr_schedule_depth(machine.schedule), 0);
+    work_destroy(longest), work_destroy(longer), work_destroy(empty), work_destroy(none);
+    fake_stop(&machine);
+}
+
+/* 90 tokens ahead and 10 of its own, at 1,000 ns each on two workers: busy for 50 us, so 75 us of
+ * budget are just enough. */
+Test(schedule, overload_is_refused_at_its_border) {
+    open_with(2, 64, 100);
+    measure();
+    work *ahead = work_create(&queue, 9, 10, 0, NEVER);
+    work *late = work_create(&queue, 1, 10, 1, now() + 74999),
+         *good = work_create(&queue, 1, 10, 2, now() + 75000);
+    cr_assert_eq(work_submit(&machine, ahead), QR_OK);
+    cr_expect_eq(work_submit(&machine, late), QR_OVERLOADED);
+    cr_expect_eq(work_submit(&machine, good), QR_OK);
+    cr_expect(qr_schedule_cancel(machine.schedule, &good->ticket, QR_GONE));
+    /* The outlook counts what is ahead alone: 45 us, and half as much again. */
+    cr_expect_eq(qr_schedule_outlook(machine.schedule, now() + 67499), QR_OVERLOADED);
+    cr_expect_eq(qr_schedule_outlook(machine.schedule, now() + 67500), QR_OK);
+    cr_expect_eq(qr_schedule_outlook(machine.schedule, now()), QR_LATE);
+    fake_run(&machine);
+    work_destroy(ahead), work_destroy(late), work_destroy(good);
+    fake_stop(&machine);
+}
+
+Test(schedule, an_idle_server_tries_what_it_is_asked) {
+    open_with(1, 64, 100);
+    measure();
+    work *hopeless = work_create(&queue, 10, 10, 0, now() + 1),
+         *second = work_create(&queue, 1, 1, 1, now() + 1);
+    cr_expect_eq(qr_schedule_outlook(machine.schedule, now() + 1), QR_OK);
+    cr_expect_eq(work_submit(&machine, hopeless), QR_OK);
+    cr_expect_eq(work_submit(&machine, second), QR_OVERLOADED);
+    fake_run(&machine);
+    cr_expect_eq(hopeless->ticket.status, QR_LATE, "its second batch would have begun too late");
+    cr_expect_eq(work_computed(hopeless), 6);
+    work_destroy(hopeless), work_destroy(second);
+    fake_stop(&machine);
+}
+
+/* Before the first batch nothing is known, and nothing is refused for being slow. */
+Test(schedule, an_unmeasured_server_refuses_nothing_for_time) {
+    open_with(1, 64, 100);
+    work *a = work_create(&queue, 50, 64, 0, NEVER), *b = work_create(&queue, 1, 64, 0, now() + 1);
+    cr_expect_eq(work_submit(&machine, a), QR_OK);
+    cr_expect_eq(work_submit(&machine, b), QR_OK);
+    fake_run(&machine);
+    work_destroy(a), work_destroy(b);
+    fake_stop(&machine);
+}
+
+/* The measure moves an eighth of the way with each batch: from 1,000 ns to 1,875 after one batch at
+ * 8,000. */
+Test(schedule, the_measure_is_smoothed) {
+    open_with(1, 64, 1000);
+    measure();
+    queue.token_ns = 8 * TOKEN_NS;
+    work *slow = work_create(&queue, 1, 10, 0, NEVER),
+         *ahead = work_create(&queue, 16, 40, 0, NEVER);
+    cr_assert_eq(work_submit(&machine, slow), QR_OK);
+    fake_run(&machine);
+    cr_assert_eq(work_submit(&machine, ahead), QR_OK);
+    uint64_t busy = 640 * (TOKEN_NS - TOKEN_NS / 8 + TOKEN_NS);
+    cr_expect_eq(qr_schedule_outlook(machine.schedule, now() + busy * 3 / 2), QR_OK);
+    cr_expect_eq(qr_schedule_outlook(machine.schedule, now() + busy * 3 / 2 - 1), QR_OVERLOADED);
+    cr_expect_eq(qr_schedule_retry_ms(machine.schedule), 1); /* 1.2 ms */
+    fake_run(&machine);
+    work_destroy(slow), work_destroy(ahead);
+    fake_stop(&machine);
+}
+
+Test(schedule, retry_says_how_long_the_work_ahead_takes) {
+    open_with(2, 64, 20000);
+    queue.token_ns = 1000 * TOKEN_NS;
+    cr_expect_eq(qr_schedule_retry_ms(machine.schedule), 1);
+    measure();
+    work *ahead = work_create(&queue, 50, 40, 0, NEVER),
+         *more = work_create(&queue, 4000, 50, 0, NEVER);
+    cr_assert_eq(work_submit(&machine, ahead), QR_OK);
+    cr_expect_eq(qr_schedule_retry_ms(machine.schedule), 1000); /* 2,000 tokens of 1 ms on two */
+    cr_assert_eq(work_submit(&machine, more), QR_OK);
+    cr_expect_eq(qr_schedule_retry_ms(machine.schedule), 60000, "at most a minute");
+    cr_expect(qr_schedule_cancel(machine.schedule, &ahead->ticket, QR_GONE));
+    cr_expect(qr_schedule_cancel(machine.schedule, &more->ticket, QR_GONE));
+    cr_expect_eq(qr_schedule_retry_ms(machine.schedule), 1);
+    work_destroy(ahead), work_destroy(more);
+    fake_stop(&machine);
+}
+
+/* Deadlines and cancels */
+
+Test(schedule, late_work_is_never_run) {
+    open_with(1, 64, 100);
+    work *never = work_create(&queue, 1, 4, 1, now()),
+         *late = work_create(&queue, 3, 4, 2, now() + 1),
+         *good = work_create(&queue, 3, 4, 10, now() + 2);
+    cr_expect_eq(work_submit(&machine, never), QR_LATE);
+    cr_expect_eq(work_submit(&machine, late), QR_OK);
+    cr_expect_eq(work_submit(&machine, good), QR_OK);
+    atomic_fetch_add(&machine.now_ns, 1);
+    fake_run(&machine);
+    cr_expect_str_eq(queue.history, "10+11+12 ");
+    cr_expect_eq(late->ticket.status, QR_LATE);
+    cr_expect_eq(work_computed(late), 0);
+    cr_expect_eq(good->ticket.status, QR_OK);
+    cr_expect_eq(atomic_load(&never->finished), 0);
+    cr_expect_eq(qr_schedule_depth(machine.schedule), 0);
+    work_destroy(late), work_destroy(good), work_destroy(never);
+    fake_stop(&machine);
+}
+
+/* Batches take 64 us each; the third one would begin behind the deadline. */
+Test(schedule, what_is_late_halfway_stops_halfway) {
+    open_with(1, 64, 100);
+    work *w = work_create(&queue, 16, 16, 0, now() + 100 * TOKEN_NS);
+    cr_assert_eq(work_submit(&machine, w), QR_OK);
+    fake_run(&machine);
+    cr_expect_eq(w->ticket.status, QR_LATE);
+    cr_expect_eq(work_computed(w), 8);
+    cr_expect_eq(atomic_load(&w->finished), 1);
+    work_destroy(w);
+    fake_stop(&machine);
+}
+
+Test(schedule, a_round_that_only_finds_late_work_ends_it) {
+    open_with(1, 64, 100);
+    work *w = work_create(&queue, 2, 4, 0, now() + 1);
+    cr_assert_eq(work_submit(&machine, w), QR_OK);
+    atomic_fetch_add(&machine.now_ns, 5);
+    cr_expect(fake_round(&machine, 0));
+    cr_expect_eq(w->ticket.status, QR_LATE);
+    cr_expect_eq(atomic_load(&w->finished), 1);
+    cr_expect_not(fake_round(&machine, 0));
+    work_destroy(w);
+    fake_stop(&machine);
+}
+
+Test(schedule, cancelled_in_the_queue) {
+    open_with(1, 64, 100);
+    work *a = work_create(&queue, 3, 4, 1, NEVER), *b = work_create(&queue, 3, 4, 10, NEVER),
+         *c = work_create(&queue, 3, 4, 20, NEVER), *d = work_create(&queue, 1, 4, 30, NEVER);
+    cr_assert_eq(work_submit(&machine, a), QR_OK);
+    cr_assert_eq(work_submit(&machine, b), QR_OK);
+    cr_assert_eq(work_submit(&machine, c), QR_OK);
+    cr_assert_eq(work_submit(&machine, d), QR_OK);
+    cr_expect(qr_schedule_cancel(machine.schedule, &b->ticket, QR_GONE));
+    cr_expect_eq(b->ticket.status, QR_GONE);
+    cr_expect(qr_schedule_cancel(machine.schedule, &d->ticket, QR_LATE));
+    cr_expect(qr_schedule_cancel(machine.schedule, &a->ticket, QR_LATE));
+    cr_expect_eq(qr_schedule_depth(machine.schedule), 3);
+    work_destroy(a), work_destroy(b), work_destroy(d); /* the sanitizers would see a touch */
+    fake_run(&machine);
+    cr_expect_str_eq(queue.history, "20+21+22 ");
+    cr_expect_not(qr_schedule_cancel(machine.schedule, &c->ticket, QR_GONE), "it has ended");
+    cr_expect_eq(c->ticket.status, QR_OK);
+    work_destroy(c);
+    fake_stop(&machine);
+}
+
+static work *running;
+static qr_status cancel_with;
+static bool cancelled_here;
+
+static void cancel_running(fake_queue *q) {
+    q->during = NULL;
+    cancelled_here = qr_schedule_cancel(machine.schedule, &running->ticket, cancel_with);
+}
+
+/* The loop cancels while a worker has the first of two batches: the second is never run, and
+ * finished() comes from the worker. */
+Test(schedule, cancelled_while_running) {
+    open_with(1, 64, 100);
+    running = work_create(&queue, 8, 16, 0, NEVER);
+    cancel_with = QR_GONE;
+    queue.during = cancel_running;
+    cr_assert_eq(work_submit(&machine, running), QR_OK);
+    cr_expect_eq(fake_run(&machine), 1);
+    cr_expect_not(cancelled_here, "a worker has it");
+    cr_expect_eq(running->ticket.status, QR_GONE);
+    cr_expect_eq(atomic_load(&running->finished), 1);
+    cr_expect_eq(work_computed(running), 4);
+    cr_expect_eq(qr_schedule_depth(machine.schedule), 0);
+    work_destroy(running);
+    fake_stop(&machine);
+}
+
+/* Late while its only batch runs: the answer stands, but the ticket says that it is late. */
+Test(schedule, late_while_its_last_batch_runs) {
+    open_with(1, 64, 100);
+    running = work_create(&queue, 1, 16, 0, NEVER);
+    cancel_with = QR_LATE;
+    queue.during = cancel_running;
+    cr_assert_eq(work_submit(&machine, running), QR_OK);
+    fake_run(&machine);
+    cr_expect_not(cancelled_here);
+    cr_expect_eq(running->ticket.status, QR_LATE);
+    cr_expect_eq(atomic_load(&running->finished), 1);
+    work_destroy(running);
+    fake_stop(&machine);
+}
+
+static int second_worker_rounds;
+
+static void round_of_the_other(fake_queue *q) {
+    q->during = NULL;
+    second_worker_rounds += fake_round(&machine, 1);
+}
+
+/* Two workers with batches of one ticket: it ends once, with the second one's. */
+Test(schedule, a_ticket_in_two_batches_ends_once) {
+    open_with(2, 64, 100);
+    work *w = work_create(&queue, 8, 16, 0, NEVER);
+    queue.during = round_of_the_other;
+    cr_assert_eq(work_submit(&machine, w), QR_OK);
+    cr_assert(fake_round(&machine, 0));
+    cr_expect_eq(second_worker_rounds, 1);
+    cr_expect_eq(atomic_load(&w->finished), 1);
+    cr_expect_eq(work_computed(w), 8);
+    cr_expect_not(fake_round(&machine, 0));
+    work_destroy(w);
+    fake_stop(&machine);
+}
+
+Test(schedule, a_bad_job_fails_its_own_ticket_only) {
     open_with(1, 512, 100);
-    hold h;
-    hold_worker(&h);
-    work *good = work_create(2, TOKENS, SOON), *bad = work_create(2, TOKENS, SOON),
-         *more = work_create(2, TOKENS, SOON);
-    bad->ids[TOKENS + 3] = 0x7fffffff; /* no such token */
-    cr_assert_eq(qr_schedule_submit(schedule, &good->ticket), QR_OK);
-    cr_assert_eq(qr_schedule_submit(schedule, &bad->ticket), QR_OK);
-    cr_assert_eq(qr_schedule_submit(schedule, &more->ticket), QR_OK);
-    sem_post(&h.go);
-    wait_done(&good->done);
-    wait_done(&bad->done);
-    wait_done(&more->done);
+    work *good = work_create(&queue, 2, 4, 1, NEVER),
+         *bad = work_create(&queue, 2, 4, BAD_ID - 1, NEVER),
+         *more = work_create(&queue, 2, 4, 5, NEVER),
+         *alone = work_create(&queue, 1, 4, BAD_ID, NEVER);
+    cr_assert_eq(work_submit(&machine, good), QR_OK);
+    cr_assert_eq(work_submit(&machine, bad), QR_OK);
+    cr_assert_eq(work_submit(&machine, more), QR_OK);
+    fake_run(&machine);
+    cr_expect_str_eq(queue.history, "1+2+-2+-1+5+6 1 2 -2 -1 5 6 ");
     cr_expect_eq(good->ticket.status, QR_OK);
     cr_expect_eq(bad->ticket.status, QR_INTERNAL);
     cr_expect_eq(more->ticket.status, QR_OK);
-    cr_expect_eq(computed(good) + computed(more), 4);
-    cr_expect_eq(qr_schedule_depth(schedule), 0);
-    close_all();
-    work_destroy(good), work_destroy(bad), work_destroy(more);
+    cr_expect_eq(work_computed(good) + work_computed(more), 4);
+    cr_assert_eq(work_submit(&machine, alone), QR_OK);
+    fake_run(&machine);
+    cr_expect_eq(alone->ticket.status, QR_INTERNAL);
+    cr_expect_eq(atomic_load(&queue.batches), 8, "a job alone is not tried twice");
+    cr_expect_eq(qr_schedule_depth(machine.schedule), 0);
+    work_destroy(good), work_destroy(bad), work_destroy(more), work_destroy(alone);
+    fake_stop(&machine);
 }
 
-Test(schedule, lengths, .timeout = 120) {
-    open_with(WORKERS, 16, 100);
-    size_t longest = qr_pipeline_max_tokens(model);
-    work *w = work_create(1, longest, SOON), *too_long = work_create(1, longest + 1, SOON),
-         *empty = work_create(1, 4, SOON);
-    empty->jobs[0].tokens = 0;
-    cr_expect_eq(qr_schedule_submit(schedule, &too_long->ticket), QR_TOO_LONG);
-    cr_expect_eq(qr_schedule_submit(schedule, &empty->ticket), QR_TOO_LONG);
-    cr_assert_eq(qr_schedule_submit(schedule, &w->ticket), QR_OK,
-                 "longer than the batch's budget: runs alone");
-    wait_done(&w->done);
-    cr_expect_eq(w->ticket.status, QR_OK);
-    close_all();
-    work_destroy(w), work_destroy(too_long), work_destroy(empty);
+/* The rest of a ticket whose job was refused is not run. */
+Test(schedule, a_failed_ticket_is_given_up) {
+    open_with(1, 64, 100);
+    work *w = work_create(&queue, 8, 32, BAD_ID, NEVER);
+    cr_assert_eq(work_submit(&machine, w), QR_OK);
+    fake_run(&machine);
+    cr_expect_eq(w->ticket.status, QR_INTERNAL);
+    cr_expect_str_eq(queue.history, "-1+0 -1 0 ");
+    cr_expect_eq(qr_schedule_depth(machine.schedule), 0);
+    work_destroy(w);
+    fake_stop(&machine);
 }
 
-/* Many tickets of all sorts, cancelled at random: each ends exactly once, and nothing is left. For
- * TSan above all. */
-Test(schedule, every_ticket_ends_once, .timeout = 240) {
-    enum { ROUNDS = 30, EACH = 16 };
-    open_with(WORKERS, 64, 200);
-    uint64_t seed = 7;
-    size_t ended = 0, submitted = 0;
-    for (int round = 0; round < ROUNDS; round++) {
-        work *works[EACH];
-        bool mine[EACH];
-        for (size_t i = 0; i < EACH; i++) {
-            seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-            uint64_t dice = seed >> 33;
-            uint64_t deadline = dice % 7 == 0 ? qr_clock_ns() + dice % 3000000 : SOON;
-            works[i] = work_create(1 + dice % 9, 2 + dice % 20, deadline);
-            mine[i] = qr_schedule_submit(schedule, &works[i]->ticket) != QR_OK;
-            submitted += !mine[i];
-            if (!mine[i] && dice % 3 == 0) {
-                mine[i] =
-                    qr_schedule_cancel(schedule, &works[i]->ticket, dice % 2 ? QR_GONE : QR_LATE);
-                ended += mine[i];
-            }
-        }
-        for (size_t i = 0; i < EACH; i++) {
-            if (!mine[i]) {
-                wait_done(&works[i]->done);
-                ended++;
-                qr_status status = works[i]->ticket.status;
-                cr_assert(status == QR_OK || status == QR_LATE || status == QR_GONE);
-                if (status == QR_OK)
-                    cr_assert_eq(computed(works[i]), works[i]->ticket.jobs_len);
-            }
-            cr_assert_eq(atomic_load(&works[i]->finished), mine[i] ? 0 : 1);
-            work_destroy(works[i]);
-        }
-        cr_assert_eq(qr_schedule_depth(schedule), 0);
+/* Wake-ups: one for what comes; whoever takes work and sees more wakes the next. */
+Test(schedule, wakes_no_more_and_no_fewer_workers_than_there_is_work) {
+    open_with(4, 64, 100);
+    measure();
+    work *one = work_create(&queue, 1, 8, 0, NEVER), *much = work_create(&queue, 12, 16, 0, NEVER);
+    cr_assert_eq(work_submit(&machine, one), QR_OK);
+    cr_expect_eq(atomic_exchange(&machine.wakes, 0), 1);
+    cr_assert(fake_round(&machine, 0));
+    cr_expect_eq(atomic_exchange(&machine.wakes, 0), 0, "nothing is left for another");
+    cr_assert_eq(work_submit(&machine, much), QR_OK);
+    cr_expect_eq(atomic_exchange(&machine.wakes, 0), 1);
+    cr_assert(fake_round(&machine, 0));
+    cr_expect_eq(atomic_exchange(&machine.wakes, 0), 1);
+    cr_assert(fake_round(&machine, 1));
+    cr_expect_eq(atomic_exchange(&machine.wakes, 0), 1);
+    cr_assert(fake_round(&machine, 2));
+    cr_expect_eq(atomic_exchange(&machine.wakes, 0), 0);
+    cr_expect_not(fake_round(&machine, 3));
+    work *refused = work_create(&queue, 1, 129, 0, NEVER);
+    cr_expect_neq(work_submit(&machine, refused), QR_OK);
+    cr_expect_eq(atomic_load(&machine.wakes), 0);
+    work_destroy(one), work_destroy(much), work_destroy(refused);
+    fake_stop(&machine);
+}
+
+Test(schedule, an_announcement_wakes_a_sleeper_only_when_all_are_idle) {
+    open_with(2, 64, 100);
+    qr_schedule_expect(machine.schedule);
+    cr_expect_eq(atomic_exchange(&machine.wakes, 0), 1);
+    work *w = work_create(&queue, 1, 8, 0, NEVER);
+    cr_assert_eq(work_submit(&machine, w), QR_OK);
+    atomic_store(&machine.wakes, 0);
+    qr_schedule_expect(machine.schedule);
+    cr_expect_eq(atomic_load(&machine.wakes), 0);
+    fake_run(&machine);
+    work_destroy(w);
+    fake_stop(&machine);
+}
+
+static char tasks_done[16];
+
+static void on_task(qr_task *task) {
+    size_t at = strlen(tasks_done);
+    tasks_done[at] = *(const char *)task->owner;
+}
+
+Test(schedule, tasks_come_before_batches_and_in_order) {
+    open_with(1, 64, 100);
+    static char names[] = "abc";
+    qr_task tasks[3];
+    work *w = work_create(&queue, 1, 8, 0, NEVER);
+    cr_assert_eq(work_submit(&machine, w), QR_OK);
+    atomic_store(&machine.wakes, 0);
+    for (int i = 0; i < 3; i++) {
+        tasks[i] = (qr_task){.run = on_task, .owner = &names[i]};
+        qr_schedule_call(machine.schedule, &tasks[i]);
     }
-    cr_expect_eq(ended, submitted);
-    close_all();
+    cr_expect_eq(atomic_load(&machine.wakes), 3);
+    cr_assert(fake_round(&machine, 0) && fake_round(&machine, 0) && fake_round(&machine, 0));
+    cr_expect_str_eq(tasks_done, "abc");
+    cr_expect_eq(atomic_load(&w->finished), 0);
+    cr_assert(fake_round(&machine, 0));
+    cr_expect_eq(atomic_load(&w->finished), 1);
+    work_destroy(w);
+    fake_stop(&machine);
 }
 
-Test(schedule, two_models_take_turns, .timeout = 120) {
-    qr_error error = {0};
-    qr_pipeline *second;
-    qr_pipeline_options load = {.name = "second", .precision = QR_PRECISION_F32, .threads = 1};
-    cr_assert_eq(qr_pipeline_load(MODEL, &load, &second, &error), QR_OK);
-    load.name = "first";
-    cr_assert_eq(qr_pipeline_load(MODEL, &load, &model, &error), QR_OK);
-    const qr_pipeline *models[] = {model, second};
-    qr_schedule_options options = {
-        .models = models, .models_len = 2, .threads = 1, .batch_tokens = 64, .queue_items = 4000};
-    cr_assert_eq(qr_schedule_start(&options, &schedule, &error), QR_OK, "%s", error.message);
-    hold h;
-    hold_worker(&h);
-    work *many = work_create(200, 32, SOON), *few = work_create(4, 32, SOON);
-    few->ticket.model = second;
-    cr_assert_eq(qr_schedule_submit(schedule, &many->ticket), QR_OK);
-    cr_assert_eq(qr_schedule_submit(schedule, &few->ticket), QR_OK);
-    sem_post(&h.go);
-    wait_done(&many->done);
-    wait_done(&few->done);
-    cr_expect_lt(few->order, many->order);
-    cr_expect_eq(computed(few), 4);
-    cr_expect_eq(computed(many), 200);
-    qr_schedule_stop(schedule);
-    qr_pipeline_destroy(model);
-    qr_pipeline_destroy(second);
-    work_destroy(many), work_destroy(few);
+static int idle_calls, idle_left;
+
+static bool on_idle(void *state, int worker) {
+    cr_expect_eq(state, &machine);
+    cr_expect_eq(worker, 1);
+    idle_calls++;
+    return idle_left-- > 0;
+}
+
+/* idle() is asked only when nothing is admitted and unfinished, by anyone. */
+Test(schedule, idle_work_waits_for_an_idle_server) {
+    open_with(2, 64, 100);
+    machine.schedule->options.idle = on_idle;
+    machine.schedule->options.idle_state = &machine;
+    qr__worker *workers = machine.schedule->workers;
+    idle_left = 2;
+    work *w = work_create(&queue, 1, 8, 0, NEVER);
+    cr_assert_eq(work_submit(&machine, w), QR_OK);
+    cr_expect_eq(qr__worker_round(&workers[1]), QR__ROUND_WORKED);
+    cr_expect_eq(idle_calls, 0);
+    cr_expect_eq(qr__worker_round(&workers[1]), QR__ROUND_WORKED);
+    cr_expect_eq(qr__worker_round(&workers[1]), QR__ROUND_WORKED);
+    cr_expect_eq(qr__worker_round(&workers[1]), QR__ROUND_NOTHING);
+    cr_expect_eq(idle_calls, 3);
+    atomic_store(&machine.schedule->depth, 1); /* as if the other had a batch */
+    cr_expect_eq(qr__worker_round(&workers[1]), QR__ROUND_NOTHING);
+    cr_expect_eq(idle_calls, 3);
+    atomic_store(&machine.schedule->depth, 0);
+    machine.schedule->stopping = true;
+    cr_expect_eq(qr__worker_round(&workers[1]), QR__ROUND_OVER);
+    cr_expect_eq(idle_calls, 3);
+    work_destroy(w);
+    qr_schedule_destroy(machine.schedule);
+}
+
+Test(schedule, a_stopping_schedule_finishes_and_takes_nothing) {
+    open_with(1, 64, 100);
+    work *w = work_create(&queue, 8, 16, 0, NEVER), *more = work_create(&queue, 1, 8, 0, NEVER);
+    qr__worker *worker = machine.schedule->workers;
+    cr_assert_eq(work_submit(&machine, w), QR_OK);
+    machine.schedule->stopping = true;
+    cr_expect_eq(work_submit(&machine, more), QR_DRAINING);
+    cr_expect_eq(qr__worker_round(worker), QR__ROUND_WORKED);
+    cr_expect_eq(qr__worker_round(worker), QR__ROUND_WORKED);
+    cr_expect_eq(qr__worker_round(worker), QR__ROUND_OVER);
+    cr_expect_eq(work_computed(w), 8);
+    qr_schedule_stop(machine.schedule);
+    qr_schedule_stop(machine.schedule);
+    static char name[] = "t";
+    qr_task task = {.run = on_task, .owner = name};
+    qr_schedule_call(machine.schedule, &task);
+    cr_expect_str_eq(tasks_done, "t", "no worker is left to run it later");
+    cr_expect_eq(work_submit(&machine, more), QR_DRAINING);
+    work_destroy(w), work_destroy(more);
+    qr_schedule_destroy(machine.schedule);
+    qr_schedule_destroy(NULL);
+    qr_schedule_stop(NULL);
 }

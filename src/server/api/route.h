@@ -1,0 +1,122 @@
+/* server/api/route.h: what a route is: one row of a table, from which requests are read, answers
+ * made, and errors worded.
+ *
+ *     static const qr__field fields[] = {
+ *         QR__OTHER("inputs", "a text or a list of texts"),
+ *         QR__FLAG("normalize", embed_request, normalize, true),
+ *     };
+ *     static const qr_route rows[] = {
+ *         {.method = "POST", .pattern = "/embed", .flags = QR__ROUTE_MODEL, .accepts = QR__JSON,
+ *          .request_bytes = sizeof(embed_request), .fields = fields, .fields_len = 2,
+ *          .decode = decode, .encode = encode, .fail = qr__fail_tei},
+ *     };
+ *     const qr__routes qr__embed_routes = {rows, 1};
+ *
+ * Threads: const.
+ */
+#ifndef QR_SERVER_API_ROUTE_H
+#define QR_SERVER_API_ROUTE_H
+
+#include "server/api/api.h"
+
+struct qr__call;
+
+typedef enum qr__field_kind {
+    QR__FIELD_FLAG,   /* true or false -> bool */
+    QR__FIELD_NUMBER, /* a whole number from `least` to `most` -> size_t */
+    QR__FIELD_TEXT,   /* -> qr_text, borrowed from the body */
+    QR__FIELD_CHOICE, /* one of `choices` -> size_t, its place among them */
+    QR__FIELD_NULL,   /* null alone: known, but there is nothing to choose from here */
+    QR__FIELD_OBJECT, /* its `members` may stand in an object of that name, or beside it */
+    QR__FIELD_OTHER   /* a shape that the decoder reads itself */
+} qr__field_kind;
+
+/** A member of a request's body. */
+typedef struct qr__field {
+    const char *name;
+    qr__field_kind kind;
+    bool required;
+    size_t at;           /* where in the route's request its value goes */
+    size_t fallback;     /* FLAG, NUMBER, CHOICE: the value when it is absent */
+    size_t least, most;  /* NUMBER */
+    const char *choices; /* CHOICE: "float|base64" */
+    const char *must;    /* what it must be, for an error's sentence */
+    const struct qr__field *members;
+    size_t members_len;
+} qr__field;
+
+#define QR__FLAG(name_, type, member, fallback_)                                                   \
+    {                                                                                              \
+        .name = (name_), .kind = QR__FIELD_FLAG, .at = offsetof(type, member),                     \
+        .fallback = (fallback_), .must = "true or false"                                           \
+    }
+#define QR__NUMBER(name_, type, member, fallback_, least_, most_)                                  \
+    {                                                                                              \
+        .name = (name_), .kind = QR__FIELD_NUMBER, .at = offsetof(type, member),                   \
+        .fallback = (fallback_), .least = (least_), .most = (most_), .must = QR__WHOLE_NUMBER      \
+    }
+#define QR__TEXT(name_, type, member, required_)                                                   \
+    {                                                                                              \
+        .name = (name_), .kind = QR__FIELD_TEXT, .required = (required_),                          \
+        .at = offsetof(type, member), .must = "a text"                                             \
+    }
+#define QR__CHOICE(name_, type, member, choices_, must_)                                           \
+    {                                                                                              \
+        .name = (name_), .kind = QR__FIELD_CHOICE, .at = offsetof(type, member),                   \
+        .choices = (choices_), .must = (must_)                                                     \
+    }
+#define QR__NULL(name_, must_)                                                                     \
+    { .name = (name_), .kind = QR__FIELD_NULL, .must = (must_) }
+#define QR__OBJECT(name_, members_, must_)                                                         \
+    {                                                                                              \
+        .name = (name_), .kind = QR__FIELD_OBJECT, .must = (must_), .members = (members_),         \
+        .members_len = QR__LENGTH(members_)                                                        \
+    }
+#define QR__OTHER(name_, must_)                                                                    \
+    { .name = (name_), .kind = QR__FIELD_OTHER, .required = true, .must = (must_) }
+
+#define QR__LENGTH(array) (sizeof(array) / sizeof(array)[0])
+
+#define QR__WHOLE_NUMBER  "a whole number"
+
+#define QR__JSON          "application/json"
+
+#define QR__ROUTE_MODEL   1u /* answered by a model */
+#define QR__ROUTE_OPS     2u /* health, metrics: on the ops listener when there is one */
+
+struct qr_route {
+    const char *method, *pattern;
+    unsigned flags;
+    const char *accepts;  /* the body's content type; NULL: the route has no body */
+    size_t request_bytes; /* of what `decode` fills; begins with a qr__decoded. 0: nothing */
+    const qr__field *fields;
+    size_t fields_len;
+    qr_status (*decode)(struct qr__call *call); /* NULL: nothing to decode */
+    void (*encode)(const qr_api *api, qr_exchange *exchange);
+    void (*fail)(qr_status status, const qr_fault *fault, qr_buf *out); /* in the dialect's shape */
+    /* The row that decodes and encodes in this one's place; NULL: itself. */
+    const qr_route *(*resolve)(const qr_exchange *exchange);
+};
+
+/** The rows of one file. */
+typedef struct qr__routes {
+    const qr_route *rows;
+    size_t len;
+} qr__routes;
+
+extern const qr__routes qr__embed_routes;    /* tei_embed.c */
+extern const qr__routes qr__labels_routes;   /* tei_labels.c */
+extern const qr__routes qr__tokenize_routes; /* tei_tokenize.c */
+extern const qr__routes qr__root_routes;     /* tei_root.c */
+extern const qr__routes qr__openai_routes;   /* openai.c */
+extern const qr__routes qr__span_routes;     /* api_span.c */
+extern const qr__routes qr__info_routes;     /* info.c */
+extern const qr__routes qr__health_routes;   /* health.c */
+
+/** Errors as text-embeddings-inference words them. */
+void qr__fail_tei(qr_status status, const qr_fault *fault, qr_buf *out);
+
+/** Errors for clients of text-embeddings-inference and of OpenAI alike. */
+void qr__fail_openai(qr_status status, const qr_fault *fault, qr_buf *out);
+
+#endif

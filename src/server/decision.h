@@ -1,0 +1,28 @@
+/* server/decision.h: what is decided when a request's head is there: the one place where a request
+ * is admitted or refused before its body is read.
+ *
+ *     status = qr__decide(&rules, path, &facts, x);        // route, listener, method, type, budget
+ *     if (status != QR_OK)
+ *         ...                                              // x->status and x->fault say why
+ *
+ * Pure but for the exchange. Threads: the loop's.
+ */
+#ifndef QR_SERVER_DECISION_H
+#define QR_SERVER_DECISION_H
+
+#include "server/exchange.h"
+#include "server/http/http.h"
+
+/** What a listener admits. */
+typedef struct qr__rules {
+    unsigned listener;          /* QR_LISTENER_MAIN, QR_LISTENER_OPS, or both in one */
+    uint64_t default_budget_ns; /* without X-Request-Budget-Ms */
+} qr__rules;
+
+/** Sets the exchange's route, deadline and status (and its fault), and returns the status. The
+ * exchange has its generation (or none) and received_ns already. NO_ROUTE, BAD_METHOD, BAD_TYPE,
+ * BAD_HEADER; NOT_READY: the route needs a model and none is loaded. */
+qr_status qr__decide(const qr__rules *rules, qr_text path, const qr_http_facts *facts,
+                     qr_exchange *x);
+
+#endif

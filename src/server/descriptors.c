@@ -1,0 +1,23 @@
+/* server/descriptors.c: a descriptor for every connection, or a clear word before the first is
+ * refused. */
+#include <inttypes.h>
+#include <sys/resource.h>
+
+#include "server/server_internal.h"
+
+#define OTHER_FDS 64 /* files, epoll, eventfd: what is no connection */
+
+qr_status qr__descriptors_reserve(size_t connections, qr_error *error) {
+    struct rlimit limit;
+    rlim_t need = connections + QR__OPS_CONNECTIONS + OTHER_FDS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
+        return QR_OK;
+    rlim_t most = limit.rlim_max;
+    limit.rlim_cur = need < most ? need : most;
+    if (need > most || setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "--max-connections %zu: needs %" PRIu64
+                            " file descriptors, the system allows %" PRIu64 " (ulimit -n)",
+                            connections, (uint64_t)need, (uint64_t)most);
+    return QR_OK;
+}

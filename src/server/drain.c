@@ -1,0 +1,73 @@
+/* server/drain.c: from the first signal to the process's end.
+ *
+ *     LOADING ---signal---> exit 0
+ *     SERVING ---signal---> DRAINING ---delay---> QUIESCED ---all answered---> exit 0
+ *                              |                     |
+ *                              |                     +---timeout-------------> exit 2
+ *                              +---second signal-----+-----------------------> exit 2
+ */
+#include <signal.h>
+#include <unistd.h>
+
+#include "server/server_internal.h"
+
+#define LOOK_MS 10
+
+/* The ops listener is not waited for: probes come until the very end. */
+static void look_for_end(void *state) {
+    qr__server *s = state;
+    size_t requests = qr_http_open_requests(s->main),
+           connections = qr_http_open_connections(s->main);
+    if (requests == 0 && connections == 0 && qr__flow_at_work(s->flow) == 0) {
+        qr_log(QR_LOG_INFO, "drained: every admitted request is answered");
+        qr_loop_stop(s->loop);
+    } else if (qr_clock_ns() >= s->drain_end_ns) {
+        qr_log(QR_LOG_ERROR, "drain timed out: %zu requests and %zu connections are given up",
+               requests, connections);
+        _exit(2); /* suspended connections and busy workers cannot be waited for */
+    }
+}
+
+static void quiesce(void *state) {
+    qr__server *s = state;
+    atomic_store(&s->phase, QR__QUIESCED);
+    s->drain_end_ns =
+        qr_clock_ns() + qr_config_number(s->config, QR_OPTION_DRAIN_TIMEOUT_MS) * QR_NS_PER_MS;
+    qr_http_quiesce(s->main);
+    qr_watch_close(s->drain_timer);
+    s->drain_timer = qr_watch_timer(s->loop, look_for_end, s);
+    if (s->drain_timer == NULL)
+        _exit(2);
+    qr_watch_arm(s->drain_timer, 0, LOOK_MS);
+}
+
+static void on_stop_signal(void *state) {
+    qr__server *s = state;
+    switch (atomic_load(&s->phase)) {
+    case QR__LOADING:
+        qr_log(QR_LOG_INFO, "told to stop while loading");
+        _exit(0); /* nothing was admitted, and the loader cannot be interrupted */
+    case QR__SERVING:
+        break;
+    case QR__DRAINING:
+    case QR__QUIESCED:
+        qr_log(QR_LOG_WARN, "told to stop again: leaving without finishing");
+        _exit(2);
+    }
+    size_t delay_ms = qr_config_number(s->config, QR_OPTION_DRAIN_DELAY_MS);
+    qr_log(QR_LOG_INFO, "told to stop: not ready from now on, accepting for %zu ms more", delay_ms);
+    atomic_store(&s->phase, QR__DRAINING);
+    qr_http_closing(s->main);
+    if (delay_ms == 0)
+        quiesce(s);
+    else
+        qr_watch_arm(s->drain_timer, delay_ms, 0);
+}
+
+qr_status qr__drain_watch(qr__server *s, qr_error *error) {
+    s->drain_timer = qr_watch_timer(s->loop, quiesce, s);
+    if (s->drain_timer == NULL || qr_watch_signal(s->loop, SIGTERM, on_stop_signal, s) == NULL ||
+        qr_watch_signal(s->loop, SIGINT, on_stop_signal, s) == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "cannot watch signals and timers");
+    return QR_OK;
+}

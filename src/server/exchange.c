@@ -1,0 +1,58 @@
+/* server/exchange.c: an exchange's memory, and what may be true of it. */
+#include "server/exchange.h"
+
+#include <stdlib.h>
+
+#define KEPT_BYTES (64u * 1024u) /* larger buffers are not kept for the next request */
+
+qr_exchange *qr_exchange_create(size_t max_body_bytes) {
+    qr_exchange *x = calloc(1, sizeof *x);
+    if (x == NULL)
+        return NULL;
+    qr_buf_init(&x->body, max_body_bytes);
+    qr_buf_init(&x->out, QR_LIMIT_RESPONSE_BYTES);
+    qr_arena_init(&x->arena, QR_LIMIT_EXCHANGE_BYTES);
+    return x;
+}
+
+void qr_exchange_destroy(qr_exchange *x) {
+    if (x == NULL)
+        return;
+    qr_serving_unpin(x->serving);
+    qr_buf_deinit(&x->body);
+    qr_buf_deinit(&x->out);
+    qr_arena_deinit(&x->arena);
+    free(x);
+}
+
+static qr_buf recycled(qr_buf *buf) {
+    if (buf->capacity > KEPT_BYTES)
+        qr_buf_deinit(buf);
+    qr_buf_reset(buf);
+    return *buf;
+}
+
+void qr_exchange_reset(qr_exchange *x) {
+    QR_ASSERT(x->deadline.place == 0 && !qr_link_listed(&x->ticket.link));
+    qr_serving_unpin(x->serving);
+    qr_arena_reset(&x->arena);
+    *x = (qr_exchange){.body = recycled(&x->body), .out = recycled(&x->out), .arena = x->arena};
+}
+
+bool qr_exchange_is_legal(const qr_exchange *x) {
+    bool timed = x->deadline.place != 0, waited_for = x->request != NULL;
+    switch (x->phase) {
+    case QR_EXCHANGE_FREE:
+        return !waited_for && !timed && !x->answered && x->serving == NULL;
+    case QR_EXCHANGE_RECEIVING:
+        return waited_for && !timed && !x->answered;
+    case QR_EXCHANGE_LOOP:
+        return waited_for && !x->answered;
+    case QR_EXCHANGE_DECODING:
+    case QR_EXCHANGE_RUNNING:
+        return timed == (waited_for && !x->answered) && x->serving != NULL;
+    case QR_EXCHANGE_ANSWERED:
+        return waited_for && !timed && x->answered;
+    }
+    return false;
+}

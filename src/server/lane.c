@@ -1,0 +1,78 @@
+/* server/lane.c: batches assembled, run, and given back job by job. */
+#include "server/lane.h"
+
+#define WARM_RUNS_LEAST 3
+#define WARM_RUNS_MOST  50
+#define WARM_NS_MOST    (300 * QR_NS_PER_MS)
+#define WARM_TOKENS     12
+
+qr_status qr__lane_init(qr__lane *lane, const qr_pipeline *pipeline, qr_pool *pool,
+                        size_t batch_tokens, qr_error *error) {
+    size_t tokens = qr_max(batch_tokens, qr_pipeline_max_tokens(pipeline));
+    const qr_context_options wanted = {
+        .tokens_max = tokens, .sequences_max = QR_BATCH_JOBS, .pool = pool};
+    *lane = (qr__lane){.pipeline = pipeline};
+    if (!qr_ragged_init(&lane->ragged, tokens, QR_BATCH_JOBS))
+        return qr_error_set(error, QR_NO_MEMORY, "model %s: no memory for its batches",
+                            qr_pipeline_name(pipeline));
+    return qr_context_create(qr_pipeline_engine(pipeline), &wanted, &lane->context, error);
+}
+
+void qr__lane_deinit(qr__lane *lane) {
+    qr_context_destroy(lane->context);
+    qr_ragged_deinit(&lane->ragged);
+    *lane = (qr__lane){0};
+}
+
+/* Lays the jobs end to end. The schedule gives no more than fit. */
+static qr_status assemble(qr__lane *lane, const qr_job *const *jobs, size_t len) {
+    qr_ragged_clear(&lane->ragged);
+    for (size_t i = 0; i < len; i++)
+        if (!qr_ragged_add(&lane->ragged, jobs[i]->ids, jobs[i]->types, jobs[i]->tokens))
+            return QR_TOO_LONG;
+    return QR_OK;
+}
+
+static qr_status forward(qr__lane *lane, const float **out) {
+    return qr_context_forward(lane->context, &lane->ragged.batch,
+                              qr_pipeline_output(lane->pipeline), out);
+}
+
+qr_status qr__lane_run(qr__lane *lane, const qr_job *const *jobs, size_t len) {
+    const float *out;
+    qr_status status = assemble(lane, jobs, len);
+    if (status == QR_OK)
+        status = forward(lane, &out);
+    for (size_t i = 0; status == QR_OK && i < len; i++) {
+        size_t floats = qr_pipeline_output_floats(lane->pipeline, jobs[i]->tokens);
+        memcpy(jobs[i]->room, out, floats * sizeof *out);
+        out += floats;
+    }
+    return status;
+}
+
+qr_status qr__lane_warm(qr__lane *lane, qr_error *error) {
+    size_t vocab = qr_engine_model(qr_pipeline_engine(lane->pipeline))->vocab;
+    size_t tokens = qr_min(WARM_TOKENS, qr_pipeline_max_tokens(lane->pipeline));
+    int32_t ids[WARM_TOKENS];
+    for (size_t i = 0; i < tokens; i++)
+        ids[i] = (int32_t)((i * 997) % vocab);
+    const qr_job job = {.ids = ids, .tokens = tokens}, *const jobs[] = {&job};
+    qr_status status = assemble(lane, jobs, 1);
+    uint64_t begin = qr_clock_ns(), fastest = UINT64_MAX;
+    for (int run = 0; run < WARM_RUNS_MOST; run++) {
+        const float *out;
+        uint64_t start = qr_clock_ns();
+        if (status == QR_OK)
+            status = forward(lane, &out);
+        if (status != QR_OK)
+            return qr_error_set(error, status, "model %s: warm-up failed: %s",
+                                qr_pipeline_name(lane->pipeline), qr_status_sentence(status));
+        uint64_t end = qr_clock_ns(), took = end - start;
+        if (run + 1 >= WARM_RUNS_LEAST &&
+            (took <= fastest + fastest / 2 || end - begin > WARM_NS_MOST))
+            break;
+        fastest = took < fastest ? took : fastest;
+    }
+    return QR_OK;
+}

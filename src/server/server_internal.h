@@ -1,0 +1,65 @@
+/* server/server_internal.h: the serving process and its parts:
+ *
+ *     server.c        check, start, load, serve, close
+ *     drain.c         signals, and how the process comes to rest
+ *     loader.c        models, in a thread of their own
+ *     loop_lag.c      how late the loop is
+ *     descriptors.c   how many files may be open
+ *
+ * Threads: the loop's, but for `phase`, which any may read.
+ */
+#ifndef QR_SERVER_SERVER_INTERNAL_H
+#define QR_SERVER_SERVER_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "config/config.h"
+#include "server/flow.h"
+#include "server/loop_lag.h"
+
+#define QR__OPS_CONNECTIONS 64 /* its own, so that load on the main port cannot take them */
+
+/** What the process is doing; drain.c draws how it goes on from SERVING. */
+typedef enum qr__server_phase {
+    QR__LOADING,
+    QR__SERVING,
+    QR__DRAINING, /* not ready any more, but still accepting */
+    QR__QUIESCED  /* answering what was admitted */
+} qr__server_phase;
+
+typedef struct qr__loading qr__loading;
+
+typedef struct qr__server {
+    const qr_config *config;
+    _Atomic qr__server_phase phase;
+    int exit_code;
+
+    /* What lives as long as the process, in the order in which it is made. */
+    int workers;
+    qr_metrics *metrics;
+    qr_api *api;
+    qr__verify *verify; /* NULL without --verify-ppm */
+    qr_pool *pool;
+    qr_schedule *schedule;
+    qr_loop *loop;
+    qr__flow *flow;
+    qr_http *main, *ops; /* ops: NULL without --ops-port */
+    qr__loop_lag *lag;
+
+    qr__loading *loading; /* server.c's; NULL when nothing is being loaded */
+    qr_watch *drain_timer;
+    uint64_t drain_end_ns;
+} qr__server;
+
+/* drain.c */
+
+/** Watches SIGTERM and SIGINT. QR_NO_MEMORY. */
+QR_MUST_USE qr_status qr__drain_watch(qr__server *server, qr_error *error);
+
+/* descriptors.c */
+
+/** Raises the soft limit on open files to what `connections` need. QR_BAD_OPTION: the system allows
+ * fewer. */
+QR_MUST_USE qr_status qr__descriptors_reserve(size_t connections, qr_error *error);
+
+#endif

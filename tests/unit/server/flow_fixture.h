@@ -1,0 +1,74 @@
+/* tests: the flow with a real loop, a real listener and real workers, in one process, and clients
+ * on sockets. What has to happen in an order is made to: workers can be held, and functions can be
+ * run on the loop. */
+#ifndef QR_TESTS_SERVER_FLOW_FIXTURE_H
+#define QR_TESTS_SERVER_FLOW_FIXTURE_H
+
+#include <semaphore.h>
+
+#include "server/flow.h"
+#include "server/serving_fixture.h"
+
+typedef struct flow_house {
+    qr_loop *loop;
+    qr__flow *flow;
+    qr_http *http;
+    qr_api *api;
+    qr_metrics *metrics;
+    qr_schedule *schedule;
+    qr__verify *verify;
+    uint16_t port;
+} flow_house;
+
+/** Starts everything with the model of seed 0; requests have a minute unless they say else. */
+void flow_open(flow_house *house, int workers);
+
+/** The same, with that share of the answers checked (verify.h). */
+void flow_open_checked(flow_house *house, int workers, unsigned ppm);
+
+/** Waits until no connection and no work is left, and frees everything. Clients have closed. */
+void flow_close(flow_house *house);
+
+/** Runs call(argument) on the loop's thread, and returns when it has run. */
+void flow_on_loop(flow_house *house, void (*call)(void *argument), void *argument);
+
+/** Makes the generation of a seed the current one. */
+void flow_serve(flow_house *house, size_t seed);
+
+/** How many exchanges are held by workers. */
+size_t flow_at_work(flow_house *house);
+
+/** Waits until that many are. */
+void flow_wait_at_work(flow_house *house, size_t count);
+
+/** The metrics page; free() it. */
+char *flow_metrics(flow_house *house);
+
+/** Holds one worker, which must be free, until flow_let_go. */
+typedef struct flow_hold {
+    qr_task task;
+    sem_t held, go;
+} flow_hold;
+void flow_hold_worker(flow_house *house, flow_hold *hold);
+void flow_let_go(flow_hold *hold);
+
+/* A client */
+
+int client_connect(const flow_house *house);
+
+/** Sends POST /v1/embeddings for an input; with `padding` bytes of an ignored field, and this
+ * budget unless it is NULL. */
+void client_send(int fd, size_t input, size_t padding, const char *budget_ms);
+
+/** The same without padding and budget, its body only after `between` was called. */
+void client_send_halves(flow_house *house, int fd, size_t input, void (*between)(flow_house *));
+
+/** Reads one answer: its code; *body is its text (free() it), or NULL when `body` is NULL. 0: the
+ * connection ended. */
+int client_receive(int fd, char **body);
+
+/** Checks that an answer to the input is right for the generation that it names; which seed it
+ * is. */
+size_t client_check(const char *body, size_t input);
+
+#endif

@@ -1,0 +1,161 @@
+/* What a head comes to, question by question, and the budget's grammar. */
+#include <criterion/criterion.h>
+
+#include "server/api/api.h"
+#include "server/budget.h"
+#include "server/decision.h"
+#include "server/tiny_models.h"
+
+#define BOTH (QR_LISTENER_MAIN | QR_LISTENER_OPS)
+
+Test(budget, what_is_one) {
+    static const struct {
+        const char *text;
+        uint64_t ns;
+    } cases[] = {
+        {"0", 0},
+        {"1", 1000000},
+        {"250", 250000000},
+        {"0.25", 250000},
+        {"0.5", 500000},
+        {"12.345678", 12345678},
+        {"0.0000019", 1}, /* below a nanosecond: dropped */
+        {"007", 7000000},
+        {"600000", QR_LIMIT_BUDGET_MS * QR_NS_PER_MS},
+        {"600000.1", QR_LIMIT_BUDGET_MS * QR_NS_PER_MS},
+        {"599999.999999", QR_LIMIT_BUDGET_MS * QR_NS_PER_MS - 1},
+        {"600001", QR_LIMIT_BUDGET_MS * QR_NS_PER_MS},
+        {"18446744073709551615", QR_LIMIT_BUDGET_MS * QR_NS_PER_MS},
+        {"288230376151711744",
+         QR_LIMIT_BUDGET_MS * QR_NS_PER_MS}, /* 2^58 ms are 0 ns modulo 2^64 */
+        {"999999999999999999999999999999", QR_LIMIT_BUDGET_MS * QR_NS_PER_MS},
+        {"0.999999999999999999999999999999", 999999},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint64_t ns;
+        const char *fault = qr__budget_parse(qr_text_of(cases[i].text), &ns);
+        cr_expect_null(fault, "%s: %s", cases[i].text, fault);
+        cr_expect_eq(ns, cases[i].ns, "%s: %llu", cases[i].text, (unsigned long long)ns);
+    }
+}
+
+Test(budget, what_is_none_and_why) {
+    static const char *const cases[][2] = {
+        {"", "it is empty"},
+        {"-1", "it is negative"},
+        {"-0.5", "it is negative"},
+        {"1e3", "it has an exponent"},
+        {"1E3", "it has an exponent"},
+        {"1.5e3", "it has an exponent"},
+        {".5", "it is not a decimal number"},
+        {"5.", "it is not a decimal number"},
+        {".", "it is not a decimal number"},
+        {"-", "it is not a decimal number"},
+        {"e3", "it is not a decimal number"},
+        {"+1", "it is not a decimal number"},
+        {"0x1", "it is not a decimal number"},
+        {"1_000", "it is not a decimal number"},
+        {"1,5", "it is not a decimal number"},
+        {"1.2.3", "it is not a decimal number"},
+        {"5 0", "it is not a decimal number"},
+        {"NaN", "it is not a decimal number"},
+        {"inf", "it is not a decimal number"},
+        {"soon", "it is not a decimal number"},
+        {"\xd9\xa3", "it is not a decimal number"},      /* ARABIC-INDIC DIGIT THREE */
+        {"1\xef\xbc\x95", "it is not a decimal number"}, /* FULLWIDTH DIGIT FIVE */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint64_t ns = 7;
+        const char *fault = qr__budget_parse(qr_text_of(cases[i][0]), &ns);
+        cr_assert_not_null(fault, "%s was taken", cases[i][0]);
+        cr_expect_str_eq(fault, cases[i][1], "%s", cases[i][0]);
+        cr_expect_eq(ns, 0);
+    }
+}
+
+static qr_serving *serving;
+
+static void setup(void) {
+    qr_pipeline *model = tiny_model("tiny", QR_KIND_EMBEDDING, 1);
+    const qr_serving_options options = {
+        .models = &model, .models_len = 1, .workers = 1, .batch_tokens = 16};
+    qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
+    cr_assert_eq(qr_serving_create(&options, &serving, NULL), QR_OK);
+}
+
+static void teardown(void) {
+    qr_serving_unpin(serving);
+}
+
+TestSuite(decision, .init = setup, .fini = teardown);
+
+#define DEFAULT_NS 5000000u
+
+/* The decision about one head, in an exchange that the caller destroys. */
+static qr_exchange *decide(unsigned listener, bool ready, const char *method, const char *path,
+                           const char *type, const char *budget, size_t budgets) {
+    const qr__rules rules = {.listener = listener, .default_budget_ns = DEFAULT_NS};
+    const qr_http_facts facts = {.method = qr_text_of(method),
+                                 .content_type = {qr_text_of(type), type != NULL},
+                                 .budget = {qr_text_of(budget), budgets}};
+    qr_exchange *x = qr_exchange_create(100);
+    x->received_ns = 1000;
+    if (ready)
+        qr_serving_pin(x->serving = serving);
+    cr_expect_eq(qr__decide(&rules, qr_text_of(path), &facts, x), x->status);
+    return x;
+}
+
+static void expect(qr_exchange *x, qr_status status, const char *pattern, uint64_t budget_ns) {
+    cr_expect_eq(x->status, status, "%s", qr_status_name(x->status));
+    cr_expect_eq(x->route != NULL, pattern != NULL);
+    if (x->route != NULL && pattern != NULL)
+        cr_expect_str_eq(qr_api_pattern(x->route), pattern);
+    cr_expect_eq(x->deadline_ns, 1000 + budget_ns);
+    qr_exchange_destroy(x);
+}
+
+#define JSON "application/json"
+
+Test(decision, in_order) {
+    expect(decide(BOTH, true, "POST", "/embed", JSON, NULL, 0), QR_OK, "/embed", DEFAULT_NS);
+    expect(decide(BOTH, true, "POST", "/nowhere", NULL, "-1", 1), QR_NO_ROUTE, NULL, DEFAULT_NS);
+    expect(decide(BOTH, true, "PUT", "/embed", NULL, "-1", 1), QR_BAD_METHOD, NULL, DEFAULT_NS);
+    expect(decide(BOTH, true, "POST", "/embed", NULL, "-1", 1), QR_BAD_TYPE, "/embed", DEFAULT_NS);
+    expect(decide(BOTH, false, "POST", "/embed", JSON, "-1", 1), QR_BAD_HEADER, "/embed",
+           DEFAULT_NS);
+    expect(decide(BOTH, false, "POST", "/embed", JSON, "1", 1), QR_NOT_READY, "/embed",
+           QR_NS_PER_MS);
+    expect(decide(BOTH, false, "GET", "/health", NULL, NULL, 0), QR_OK, "/health", DEFAULT_NS);
+}
+
+Test(decision, listeners) {
+    expect(decide(QR_LISTENER_MAIN, true, "POST", "/embed", JSON, NULL, 0), QR_OK, "/embed",
+           DEFAULT_NS);
+    expect(decide(QR_LISTENER_MAIN, true, "GET", "/metrics", NULL, NULL, 0), QR_NO_ROUTE, NULL,
+           DEFAULT_NS);
+    expect(decide(QR_LISTENER_OPS, true, "GET", "/metrics", NULL, NULL, 0), QR_OK, "/metrics",
+           DEFAULT_NS);
+    expect(decide(QR_LISTENER_OPS, true, "POST", "/embed", JSON, NULL, 0), QR_NO_ROUTE, NULL,
+           DEFAULT_NS);
+}
+
+Test(decision, budgets) {
+    expect(decide(BOTH, true, "POST", "/embed", JSON, "0", 1), QR_OK, "/embed", 0);
+    expect(decide(BOTH, true, "POST", "/embed", JSON, "0.25", 1), QR_OK, "/embed", 250000);
+    qr_exchange *x = decide(BOTH, true, "POST", "/embed", JSON, "1", 2);
+    cr_expect_str_eq(x->fault.why, "it comes more than once");
+    expect(x, QR_BAD_HEADER, "/embed", DEFAULT_NS);
+    x = decide(BOTH, true, "POST", "/embed", JSON, "1e3", 1);
+    cr_expect_str_eq(x->fault.place.field, "X-Request-Budget-Ms");
+    qr_buf out;
+    qr_buf_init(&out, 1000);
+    qr_api_fail(x->route, x->status, &x->fault, &out);
+    cr_expect(qr_text_is(qr_buf_contents(&out),
+                         "{\"error\":\"a header field of the request is not valid: "
+                         "`X-Request-Budget-Ms` must be milliseconds, such as 250 or 0.25; it has "
+                         "an exponent\",\"error_type\":\"Validation\"}"),
+              "%.*s", (int)out.len, out.data);
+    qr_buf_deinit(&out);
+    expect(x, QR_BAD_HEADER, "/embed", DEFAULT_NS);
+}

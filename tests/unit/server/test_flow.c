@@ -1,0 +1,244 @@
+/* The way of a request from socket to socket, where it is cut short: deadlines and hang-ups while a
+ * worker has the turn, and generations that are replaced meanwhile. Workers are held by the tests,
+ * so that what they show does not depend on speed. */
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/flow_fixture.h"
+
+#define LONG_BODY 20000 /* decoded by a worker */
+
+static flow_house house;
+
+Test(flow, answers_and_keeps_the_connection, .timeout = 120) {
+    char *body;
+    flow_open(&house, 1);
+    int fd = client_connect(&house);
+    for (size_t input = 0; input < INPUTS; input++) {
+        client_send(fd, input, input % 2 == 0 ? 0 : LONG_BODY, NULL);
+        cr_assert_eq(client_receive(fd, &body), 200);
+        cr_expect_eq(client_check(body, input), 0);
+        free(body);
+    }
+    close(fd);
+    flow_close(&house);
+}
+
+/* The worker is still to decode the body when its budget is over: the 504 comes all the same, and
+ * the work ends unseen. */
+Test(flow, late_while_a_worker_decodes, .timeout = 120) {
+    flow_hold hold;
+    char *body;
+    flow_open(&house, 1);
+    int fd = client_connect(&house);
+    flow_hold_worker(&house, &hold);
+    for (unsigned budget_ms = 30; flow_at_work(&house) == 0; budget_ms *= 2) {
+        char text[16]; /* doubled if the machine was too slow to read the body within it */
+        snprintf(text, sizeof text, "%u", budget_ms);
+        client_send(fd, 0, LONG_BODY, text);
+        cr_expect_eq(client_receive(fd, NULL), 504);
+    }
+    cr_expect_eq(flow_at_work(&house), 1);
+    client_send(fd, 1, 0, NULL); /* the connection goes on while the worker is still held */
+    flow_wait_at_work(&house, 2);
+    flow_let_go(&hold);
+    cr_assert_eq(client_receive(fd, &body), 200);
+    cr_expect_eq(client_check(body, 1), 0);
+    free(body);
+    close(fd);
+    flow_close(&house);
+}
+
+Test(flow, late_in_the_queue, .timeout = 120) {
+    flow_hold hold;
+    flow_open(&house, 1);
+    int fd = client_connect(&house);
+    flow_hold_worker(&house, &hold);
+    client_send(fd, 0, 0, "30");
+    cr_expect_eq(client_receive(fd, NULL), 504);
+    flow_wait_at_work(&house, 0); /* taken back: no worker has ever had it */
+    cr_expect_eq(qr_schedule_depth(house.schedule), 0);
+    flow_let_go(&hold);
+    close(fd);
+    flow_close(&house);
+}
+
+Test(flow, a_client_that_leaves, .timeout = 120) {
+    flow_hold hold;
+    flow_open(&house, 1);
+    flow_hold_worker(&house, &hold);
+    int queued = client_connect(&house), decoding = client_connect(&house);
+    client_send(queued, 0, 0, NULL);
+    flow_wait_at_work(&house, 1);
+    client_send(decoding, 0, LONG_BODY, NULL);
+    flow_wait_at_work(&house, 2);
+    close(queued);
+    flow_wait_at_work(&house, 1); /* its jobs were taken back */
+    close(decoding);
+    for (char *page = NULL, *gone = NULL; gone == NULL; free(page)) {
+        page = flow_metrics(&house);
+        gone = strstr(page, "querent_rejections_total{reason=\"gone\"} 2\n");
+    }
+    flow_wait_at_work(&house, 1); /* the worker still has it */
+    flow_let_go(&hold);
+    flow_close(&house);
+}
+
+/* A request is answered by the generation that was current when its head came. */
+Test(flow, a_replaced_generation_ends_what_it_began, .timeout = 120) {
+    flow_hold hold;
+    char *body;
+    flow_open(&house, 1);
+    int before = client_connect(&house), decoding = client_connect(&house),
+        after = client_connect(&house);
+    flow_hold_worker(&house, &hold);
+    client_send(before, 0, 0, NULL);
+    flow_wait_at_work(&house, 1);
+    client_send(decoding, 1, LONG_BODY, NULL);
+    flow_wait_at_work(&house, 2);
+    flow_serve(&house, 1);
+    client_send(after, 2, 0, NULL);
+    flow_wait_at_work(&house, 3);
+    flow_let_go(&hold);
+    cr_assert_eq(client_receive(before, &body), 200);
+    cr_expect_eq(client_check(body, 0), 0);
+    free(body);
+    cr_assert_eq(client_receive(decoding, &body), 200);
+    cr_expect_eq(client_check(body, 1), 0);
+    free(body);
+    cr_assert_eq(client_receive(after, &body), 200);
+    cr_expect_eq(client_check(body, 2), 1);
+    free(body);
+    close(before), close(decoding), close(after);
+    flow_close(&house);
+}
+
+static void serve_the_next(flow_house *h) {
+    flow_serve(h, 1);
+}
+
+Test(flow, a_generation_is_pinned_at_the_head, .timeout = 120) {
+    char *body;
+    flow_open(&house, 1);
+    int fd = client_connect(&house);
+    client_send_halves(&house, fd, 3, serve_the_next);
+    cr_assert_eq(client_receive(fd, &body), 200);
+    cr_expect_eq(client_check(body, 3), 0);
+    free(body);
+    close(fd);
+    flow_close(&house);
+}
+
+static atomic_bool over;
+
+/* Each answer is right for the generation that it names; some requests are late, some clients
+ * leave. */
+static void *client(void *number) {
+    uint64_t dice = *(const uint64_t *)number;
+    int fd = client_connect(&house);
+    while (!atomic_load(&over)) {
+        dice = dice * 6364136223846793005ull + 1442695040888963407ull;
+        uint64_t roll = dice >> 33;
+        size_t input = roll % INPUTS;
+        char *body;
+        client_send(fd, input, roll % 5 == 0 ? LONG_BODY : 0, roll % 7 == 0 ? "0.2" : NULL);
+        if (roll % 11 == 0) {
+            close(fd);
+            fd = client_connect(&house);
+            continue;
+        }
+        int code = client_receive(fd, &body);
+        if (code == 200)
+            client_check(body, input);
+        cr_assert(code == 200 || (roll % 7 == 0 && (code == 504 || code == 429)), "%d", code);
+        free(body);
+    }
+    close(fd);
+    return NULL;
+}
+
+Test(flow, generations_under_traffic, .timeout = 600) {
+    enum { CLIENTS = 4, SWAPS = 400 };
+    static uint64_t numbers[CLIENTS] = {1, 2, 3, 4};
+    pthread_t clients[CLIENTS];
+    flow_open(&house, 2);
+    for (int i = 0; i < CLIENTS; i++)
+        cr_assert_eq(pthread_create(&clients[i], NULL, client, &numbers[i]), 0);
+    int fd = client_connect(&house);
+    for (size_t swap = 1; swap <= SWAPS; swap++) {
+        char *body;
+        flow_serve(&house, swap % SEEDS);
+        client_send(fd, swap % INPUTS, 0, NULL);
+        cr_assert_eq(client_receive(fd, &body), 200);
+        cr_assert_eq(client_check(body, swap % INPUTS), swap % SEEDS);
+        free(body);
+    }
+    close(fd);
+    atomic_store(&over, true);
+    for (int i = 0; i < CLIENTS; i++)
+        pthread_join(clients[i], NULL);
+    flow_close(&house);
+}
+
+static qr_queue_run *right_run;
+static atomic_int wrong_jobs;
+
+/* The engine, but for one float in every job of the second input. */
+static qr_status wrong_now_and_then(qr_queue *queue, int worker, const qr_job *const *jobs,
+                                    size_t len) {
+    qr_status status = right_run(queue, worker, jobs, len);
+    size_t tokens;
+    const int32_t *ids = fixture_ids(1, &tokens);
+    for (size_t i = 0; i < len; i++)
+        if (jobs[i]->tokens == tokens && memcmp(jobs[i]->ids, ids, tokens * sizeof *ids) == 0) {
+            uint32_t bits;
+            memcpy(&bits, &jobs[i]->room[7], sizeof bits);
+            bits ^= 1; /* the least that can be wrong */
+            memcpy(&jobs[i]->room[7], &bits, sizeof bits);
+            atomic_fetch_add(&wrong_jobs, 1);
+        }
+    return status;
+}
+
+static void make_it_wrong(void *flow) {
+    qr_queue *queue = &qr_serving_at(qr__flow_serving(flow), 0)->queue;
+    right_run = queue->run;
+    queue->run = wrong_now_and_then;
+}
+
+static void wait_for_metric(const char *line) {
+    for (bool found = false; !found;) {
+        char *page = flow_metrics(&house);
+        found = strstr(page, line) != NULL;
+        free(page);
+    }
+}
+
+/* Every answer is computed again when the workers are idle, and every wrong one is found. */
+Test(flow, wrong_answers_are_found, .timeout = 120) {
+    enum { REQUESTS = 40 };
+    flow_open_checked(&house, 2, 1000000);
+    int fd = client_connect(&house);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        client_send(fd, i % INPUTS, 0, NULL);
+        cr_assert_eq(client_receive(fd, NULL), 200);
+    }
+    wait_for_metric("\nquerent_verify_checked_total 40\n");
+    wait_for_metric("\nquerent_verify_mismatches_total 0\n");
+    flow_on_loop(&house, make_it_wrong, house.flow);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        client_send(fd, i % INPUTS, 0, NULL);
+        cr_assert_eq(client_receive(fd, NULL), 200);
+    }
+    wait_for_metric("\nquerent_verify_checked_total 80\n");
+    wait_for_metric("\nquerent_verify_mismatches_total 10\n");
+    wait_for_metric("\nquerent_verify_dropped_total 0\n");
+    cr_expect_eq(atomic_load(&wrong_jobs), 10);
+    close(fd);
+    flow_close(&house);
+}
