@@ -1,19 +1,18 @@
 """`querent span`: answers as transformers' pipeline gives them, and what happens to lines that have none."""
 
 import json
-import sys
 
 import pytest
-from cli_tool import ROOT, json_lines, querent
-
-sys.path.insert(0, str(ROOT / "tools"))
-from span_oracle import flags_of  # noqa: E402 (needs torch only when it is asked for answers)
+from cli_tool import json_lines, querent
+from span_oracle import flags_of  # of tools/; needs torch only when it is asked for answers
 
 
 def lines_of(pairs):
     return b"".join(json.dumps({"question": q, "context": c}).encode() + b"\n" for q, c in pairs)
 
 
+@pytest.mark.real
+@pytest.mark.isa
 def test_equals_the_pipeline(squad, golden):
     goldens = golden("spans.json")
     groups = {}
@@ -36,15 +35,15 @@ def test_equals_the_pipeline(squad, golden):
                 assert context[a["start"] : a["end"]] == a["answer"]
 
 
-def test_keys_come_in_the_pipelines_order(squad):
-    done = querent("span", "--model", squad, stdin=lines_of([("Who sleeps?", "The cat sleeps.")]))
+def test_keys_come_in_the_pipelines_order(reader):
+    done = querent("span", "--model", reader, stdin=lines_of([("Who sleeps?", "The cat sleeps.")]))
     (answer,) = json_lines(done)
     assert list(answer) == ["score", "start", "end", "answer"]
 
 
-def test_more_keys_and_escapes_are_fine(squad):
+def test_more_keys_and_escapes_are_fine(reader):
     line = b'{"id": 7, "question": "Wh\\u006f sl\\u00e4ft?", "context": "Die \\ud83d\\ude00 Katze schl\\u00e4ft.\\n"}\n'
-    (answer,) = json_lines(querent("span", "--model", squad, stdin=line))
+    (answer,) = json_lines(querent("span", "--model", reader, stdin=line))
     context = "Die \U0001f600 Katze schläft.\n"
     assert context[answer["start"] : answer["end"]] == answer["answer"]
 
@@ -66,9 +65,9 @@ def test_more_keys_and_escapes_are_fine(squad):
         (b"[" * 5000, "JSON"),
     ],
 )
-def test_a_bad_line_is_named_and_the_others_answered(squad, line, word):
+def test_a_bad_line_is_named_and_the_others_answered(reader, line, word):
     good = lines_of([("Who sleeps?", "The cat sleeps.")])
-    done = querent("span", "--model", squad, stdin=good + line + b"\n" + good)
+    done = querent("span", "--model", reader, stdin=good + line + b"\n" + good)
     found = json_lines(done, code=1)
     assert len(found) == 3
     assert found[0] == found[2] and "answer" in found[0]
@@ -76,13 +75,13 @@ def test_a_bad_line_is_named_and_the_others_answered(squad, line, word):
     assert b"querent span: line 2: " in done.stderr
 
 
-def test_no_input_no_output(squad):
-    done = querent("span", "--model", squad)
+def test_no_input_no_output(reader):
+    done = querent("span", "--model", reader)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_a_context_without_words_has_an_empty_answer(squad):
-    (answer,) = json_lines(querent("span", "--model", squad, stdin=lines_of([("Who?", "   ")])))
+def test_a_context_without_words_has_an_empty_answer(reader):
+    (answer,) = json_lines(querent("span", "--model", reader, stdin=lines_of([("Who?", "   ")])))
     assert answer == {"score": 0.0, "start": 0, "end": 0, "answer": ""}
 
 
@@ -97,13 +96,13 @@ def test_a_context_without_words_has_an_empty_answer(squad):
         (["--max-answer-len", "0"], b"--max-answer-len 0"),
     ],
 )
-def test_options_out_of_range_are_refused(squad, options, named):
-    done = querent("span", "--model", squad, *options)
+def test_options_out_of_range_are_refused(reader, options, named):
+    done = querent("span", "--model", reader, *options)
     assert done.returncode == 2
     assert named in done.stderr
 
 
-def test_an_embedding_model_is_refused(minilm):
-    done = querent("span", "--model", minilm, stdin=lines_of([("a", "b")]))
+def test_an_embedding_model_is_refused(embedder):
+    done = querent("span", "--model", embedder, stdin=lines_of([("a", "b")]))
     assert done.returncode == 1
     assert b"kind span" in done.stderr
