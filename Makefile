@@ -3,7 +3,7 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider
 
-.PHONY: help build run setup-test test test-unit test-server test-asan test-tsan coverage bench peers lint format clean
+.PHONY: help build run setup-test test test-unit test-server test-asan test-tsan check-long check-fresh coverage bench peers lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +39,14 @@ test-asan: setup-test ## units and server under AddressSanitizer and UBSan
 
 test-tsan: setup-test ## units that use threads under ThreadSanitizer
 	@tests/run-sanitized tsan
+
+check-long: setup-test ## what takes an hour: a fresh Debian, millions of strings, every threaded suite under TSan (ARGS="STEP ...")
+	@tools/setup long
+	@tests/check-long $(ARGS)
+
+check-fresh: ## the README's two commands on a fresh Debian 12, in a chroot; as root (ARGS=run: the first alone)
+	@tools/setup long
+	@tests/check-fresh $(ARGS)
 
 coverage: setup-test ## line and branch coverage of the units
 	@tools/setup coverage
