@@ -4,6 +4,7 @@ import json
 
 import pytest
 from cli_tool import json_lines, querent
+from program import ROOT
 from span_oracle import flags_of  # of tools/; needs torch only when it is asked for answers
 
 
@@ -11,28 +12,32 @@ def lines_of(pairs):
     return b"".join(json.dumps({"question": q, "context": c}).encode() + b"\n" for q, c in pairs)
 
 
+GOLDEN = json.loads((ROOT / "tests/golden/spans.json").read_text(encoding="utf-8"))
+OPTIONS = sorted({json.dumps(case["options"]) for case in GOLDEN["cases"]})
+# Most options choose among the same numbers; these give the engine other sequences to run.
+SEQUENCES = [options for options in OPTIONS if options == "{}" or "max_seq_len" in options]
+
+
 @pytest.mark.real
-@pytest.mark.isa
-def test_equals_the_pipeline(squad, golden):
-    goldens = golden("spans.json")
-    groups = {}
-    for case in goldens["cases"]:
-        groups.setdefault(json.dumps(case["options"]), []).append(case)
-    assert len(groups) >= 8
-    for options, cases in groups.items():
-        pairs = [(case["question"], goldens["passages"][case["passage"]]) for case in cases]
-        found = json_lines(querent("span", "--model", squad, *flags_of(json.loads(options)), stdin=lines_of(pairs)))
-        for case, (question, context), answers in zip(cases, pairs, found, strict=True):
-            wanted = case["answers"]
-            assert isinstance(answers, dict) == (len(wanted) == 1)
-            answers = [answers] if isinstance(answers, dict) else answers
-            where = f"{question!r} {options}"
-            assert [(a["start"], a["end"], a["answer"]) for a in answers] == [
-                (a["start"], a["end"], a["answer"]) for a in wanted
-            ], where
-            for a, w in zip(answers, wanted):
-                assert a["score"] == pytest.approx(w["score"], abs=1e-5), where
-                assert context[a["start"] : a["end"]] == a["answer"]
+@pytest.mark.parametrize("options", [pytest.param(one, marks=pytest.mark.isa if one in SEQUENCES else ()) for one in OPTIONS])
+def test_equals_the_pipeline(squad, options):
+    cases = [case for case in GOLDEN["cases"] if json.dumps(case["options"]) == options]
+    pairs = [(case["question"], GOLDEN["passages"][case["passage"]]) for case in cases]
+    found = json_lines(querent("span", "--model", squad, *flags_of(json.loads(options)), stdin=lines_of(pairs)))
+    for case, (question, context), answers in zip(cases, pairs, found, strict=True):
+        wanted = case["answers"]
+        assert isinstance(answers, dict) == (len(wanted) == 1)
+        answers = [answers] if isinstance(answers, dict) else answers
+        assert [(a["start"], a["end"], a["answer"]) for a in answers] == [
+            (a["start"], a["end"], a["answer"]) for a in wanted
+        ], question
+        for a, w in zip(answers, wanted):
+            assert a["score"] == pytest.approx(w["score"], abs=1e-5), question
+            assert context[a["start"] : a["end"]] == a["answer"]
+
+
+def test_the_goldens_have_many_options():
+    assert len(OPTIONS) >= 8 and len(SEQUENCES) >= 3
 
 
 def test_keys_come_in_the_pipelines_order(reader):
