@@ -8,6 +8,9 @@
 
 #include <criterion/criterion.h>
 
+#define HANG_SECONDS 900 /* of a test that names no timeout */
+#define JOBS_MOST    64
+
 static plain_test *tests;
 static plain_suite *suites;
 static const plain_test *current; /* of this child, as are its failures */
@@ -56,7 +59,7 @@ static plain_options options_of(const plain_test *test) {
 static int run_child(const plain_test *test) {
     plain_options options = options_of(test);
     current = test;
-    alarm(options.timeout > 0 ? (unsigned)options.timeout : 300);
+    alarm(options.timeout > 0 ? (unsigned)options.timeout : HANG_SECONDS);
     if (options.init != NULL)
         options.init();
     test->run();
@@ -64,8 +67,6 @@ static int run_child(const plain_test *test) {
         options.fini();
     return failures == 0 ? 0 : 1;
 }
-
-#define JOBS_MOST 64
 
 /* A child at work; test is NULL where there is none. */
 typedef struct job {

@@ -16,6 +16,8 @@ static size_t runs(void) {
     return (size_t)number;
 }
 
+TestSuite(tokenizer_fuzz, .timeout = 3600);
+
 static uint64_t state = 0x853C49E6748FEA9Bull;
 
 static uint32_t random_below(uint32_t n) {

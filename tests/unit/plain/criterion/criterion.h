@@ -15,7 +15,7 @@
 typedef struct plain_options {
     void (*init)(void);
     void (*fini)(void);
-    double timeout; /* seconds; 0: the suite's, else 300 */
+    double timeout; /* seconds; 0: the suite's, else the runner's */
 } plain_options;
 
 typedef struct plain_test {
