@@ -32,7 +32,8 @@ test-unit: setup-test ## Criterion programs of the release build
 	@tests/run-units build
 
 test-server: setup-test ## pytest: house rules, command line, whole server
-	@$(PYTEST) tests
+	@$(PYTEST) tests/house
+	@tests/run-programs
 
 test-asan: setup-test ## units and server under AddressSanitizer and UBSan
 	@tests/run-sanitized asan

@@ -1,6 +1,6 @@
 /* Runs the tests that registered with plain/criterion/criterion.h, each in a child of its own, as
  * many at a time as there are cores, and counts the failures. What a child writes is printed when
- * it has ended. An argument keeps only the tests whose "suite::name" contains it. */
+ * it has ended. Arguments keep only the tests whose "suite::name" contains one of them. */
 #include <sched.h>
 #include <stdarg.h>
 #include <sys/wait.h>
@@ -8,8 +8,8 @@
 
 #include <criterion/criterion.h>
 
-#define HANG_SECONDS 900 /* of a test that names no timeout */
-#define JOBS_MOST    64
+#define HANG_SECONDS  900 /* of a test that names no timeout */
+#define CHILDREN_MOST 64
 
 static plain_test *tests;
 static plain_suite *suites;
@@ -68,73 +68,86 @@ static int run_child(const plain_test *test) {
     return failures == 0 ? 0 : 1;
 }
 
-/* A child at work; test is NULL where there is none. */
-typedef struct job {
+/* A test at work; test is NULL where there is none. */
+typedef struct child {
     const plain_test *test;
     pid_t pid;
     FILE *output;
-} job;
+} child;
 
 static int cores(void) {
     cpu_set_t set;
     int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return count < JOBS_MOST ? count : JOBS_MOST;
+    return count < CHILDREN_MOST ? count : CHILDREN_MOST;
 }
 
-static void job_start(job *job, const plain_test *test) {
-    job->test = test;
-    job->output = tmpfile();
+static void child_start(child *c, const plain_test *test) {
+    c->test = test;
+    c->output = tmpfile();
     fflush(NULL);
-    job->pid = job->output == NULL ? -1 : fork();
-    if (job->pid == 0) {
-        dup2(fileno(job->output), STDOUT_FILENO);
-        dup2(fileno(job->output), STDERR_FILENO);
+    c->pid = c->output == NULL ? -1 : fork();
+    if (c->pid == 0) {
+        dup2(fileno(c->output), STDOUT_FILENO);
+        dup2(fileno(c->output), STDERR_FILENO);
         exit(run_child(test));
     }
-    if (job->pid < 0) {
+    if (c->pid < 0) {
         perror("a test cannot be started");
         exit(1);
     }
 }
 
-/* Waits for one of the jobs, prints what it wrote, and frees its place. True: the test passed. */
-static bool job_finish(job *jobs, int count) {
-    int status = -1, c;
+static void print_output(FILE *output) {
+    int byte;
+    rewind(output);
+    while ((byte = getc(output)) != EOF)
+        putchar(byte);
+    fclose(output);
+}
+
+/* Waits for any of them, prints what it wrote, and frees its place. True: its test passed. */
+static bool child_wait(child *children, int count) {
+    int status = -1;
     pid_t pid = wait(&status);
     for (int i = 0; i < count; i++) {
-        if (jobs[i].test == NULL || jobs[i].pid != pid)
+        child *c = &children[i];
+        if (c->test == NULL || c->pid != pid)
             continue;
-        rewind(jobs[i].output);
-        while ((c = getc(jobs[i].output)) != EOF)
-            putchar(c);
-        fclose(jobs[i].output);
+        print_output(c->output);
         if (status != 0)
-            printf("[FAIL] %s::%s (status %d)\n", jobs[i].test->suite, jobs[i].test->name, status);
-        jobs[i].test = NULL;
+            printf("[FAIL] %s::%s (status %d)\n", c->test->suite, c->test->name, status);
+        c->test = NULL;
     }
     return status == 0;
 }
 
+static bool is_wanted(const plain_test *test, int parts_len, char **parts) {
+    char name[256];
+    snprintf(name, sizeof name, "%s::%s", test->suite, test->name);
+    for (int i = 0; i < parts_len; i++)
+        if (strstr(name, parts[i]) != NULL)
+            return true;
+    return parts_len == 0;
+}
+
 int main(int argc, char **argv) {
-    static job jobs[JOBS_MOST];
+    static child children[CHILDREN_MOST];
     int count = cores(), busy = 0, passed = 0, failed = 0;
     const plain_test *test = tests;
     while (test != NULL || busy > 0) {
         if (test == NULL || busy == count) {
-            if (job_finish(jobs, count))
+            if (child_wait(children, count))
                 passed++;
             else
                 failed++;
             busy--;
             continue;
         }
-        char name[256];
-        snprintf(name, sizeof name, "%s::%s", test->suite, test->name);
-        if (argc < 2 || strstr(name, argv[1]) != NULL) {
-            int free = 0;
-            while (jobs[free].test != NULL)
-                free++;
-            job_start(&jobs[free], test);
+        if (is_wanted(test, argc - 1, argv + 1)) {
+            child *idle = children;
+            while (idle->test != NULL)
+                idle++;
+            child_start(idle, test);
             busy++;
         }
         test = test->next;
