@@ -1,8 +1,9 @@
-"""The built program, for every test that runs it: where it is, how long a hang is, free ports, and tiny models.
+"""The built program, for every test that runs it: where it is, how long a hang is, free ports, and
+tiny models.
 
-QUERENT names the binary; build/querent otherwise. The tiny models have random weights, but MiniLM's vocabulary and limits: they
-start in milliseconds, under a sanitizer too, and show all that is not about the numbers of a trained model. Tests of those are
-marked `real`.
+QUERENT names the binary; build/querent otherwise. The tiny models have random weights, but MiniLM's
+vocabulary and limits: they start in milliseconds, under a sanitizer too, and show all that is not
+about the numbers of a trained model. Tests of those are marked `real`.
 """
 import ctypes
 import os
@@ -14,10 +15,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BINARY = Path(os.environ.get("QUERENT", ROOT / "build" / "querent"))
-SANITIZED = "asan" in str(BINARY) or "tsan" in str(BINARY)
 
-# Seconds. Longer than anything here takes on any machine, and shorter than the server keeps an idle connection (75 s): what is not
-# there by then does not come. It ends a test that hangs; no verdict is about how fast something was.
+# Seconds. Longer than anything here takes on any machine, and shorter than the server keeps an idle
+# connection (75 s): what is not there by then does not come. It ends a test that hangs; no verdict
+# is about how fast something was.
 HANG = 60
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -41,7 +42,7 @@ def free_port():
     raise AssertionError("no free port")
 
 
-# ---- Tiny models -----------------------------------------------------------------------------------------------------------------
+# ---- Tiny models ----------------------------------------------------------------------------------
 
 HIDDEN = 64      # length of a tiny embedder's vectors
 MAX_TOKENS = 256  # its longest input
@@ -52,7 +53,8 @@ TINY = {
     "reader": {**SHAPE, **WORDS, "head": "span", "seed": 3},
     "sentiment": {**SHAPE, "head": "labels", "label_names": ["negative", "neutral", "positive"], "pooler": True},
     "reranker": {**SHAPE, "head": "labels", "labels": 1, "pooler": True, "seed": 2},
-    # Many layers: a text costs a core milliseconds, so that a request of two thousand takes it a minute or more.
+    # Many layers: a text costs a core milliseconds, so that a request of two thousand takes it a
+    # minute or more.
     "slow": {"layers": 24, "hidden": 128, "heads": 4, "feed_forward": 512, "positions": 256},
 }
 

@@ -1,6 +1,7 @@
-# Sourced by tests/run-all and tests/check-long: named steps, each with its time, and at the end which of them failed.
+# Sourced by tests/run-all and tests/check-long: named steps, each with its time, and at the end
+# which of them failed.
 #
-#   step NAME COMMAND...    runs the command; a failure is remembered and the next step runs all the same
+#   step NAME COMMAND...    runs the command; after a failure the next step runs all the same
 #   finish                  prints the result and ends the script with it
 
 python=.venv/bin/python

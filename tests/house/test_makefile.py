@@ -1,5 +1,5 @@
-"""`make help` and the Makefile say the same, and every target leads to programs that are there. What the quick ones do is done by
-tests/run-all, what the others do by tests/check-long."""
+"""`make help` and the Makefile say the same, and every target leads to programs that are there. What
+the quick ones do is done by tests/run-all, what the others do by tests/check-long."""
 
 import os
 import re

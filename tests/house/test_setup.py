@@ -1,7 +1,8 @@
-"""tools/setup names the Debian package of every library on a link line, and of every header that a compiler read.
+"""tools/setup names the Debian package of every library on a link line, and of every header that a
+compiler read.
 
-A machine that has a package for another reason hides that nobody asked for it. Here the build's own record (ninja's commands and
-dependencies) says what was used, and dpkg whose it is.
+A machine that has a package for another reason hides that nobody asked for it. Here the build's own
+record (ninja's commands and dependencies) says what was used, and dpkg whose it is.
 """
 
 import functools

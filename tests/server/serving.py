@@ -21,8 +21,8 @@ PIPE_BYTES = 65536
 class Server:
     """One `querent serve` process. Its stderr is collected in `log`.
 
-    `held`: its stderr is full from the start, so that the thread which loads the models waits at its first line until
-    release(): a server that is still loading, for as long as a test likes.
+    `held`: its stderr is full from the start, so that the thread which loads the models waits at
+    its first line until release(): a server that is still loading, for as long as a test likes.
     """
 
     def __init__(self, models, *options, env=None, wait=True, port=0, held=False):
@@ -208,8 +208,8 @@ def wait_idle(server):
     wait_for(lambda: metric(server, "querent_queue_depth") == 0, "the queue to be empty")
 
 
-# A request that takes one core of any machine many seconds, on the tiny model that is slow (f32, one thread): whatever a test does
-# meanwhile happens before its answer.
+# A request that takes one core of any machine many seconds, on the tiny model that is slow (f32,
+# one thread): whatever a test does meanwhile happens before its answer.
 ENDLESS_ITEMS = 2048
 ENDLESS = {"inputs": ["a " * 250] * ENDLESS_ITEMS}
 

@@ -1,4 +1,5 @@
-"""POST /embed, /tokenize and /info, on tiny models with MiniLM's vocabulary. The real ones: test_real_models.py."""
+"""POST /embed, /tokenize and /info, on tiny models with MiniLM's vocabulary. The real ones:
+test_real_models.py."""
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np

@@ -1,5 +1,5 @@
-"""POST /span: both forms of request and the shapes of transformers' pipeline, on a tiny model. What a trained one answers:
-test_real_models.py."""
+"""POST /span: both forms of request and the shapes of transformers' pipeline, on a tiny model. What
+a trained one answers: test_real_models.py."""
 from serving import ask
 
 CONTEXT = ("In München the report was written by Ada Byron in 1843. Charles Babbage, who lived in London, had asked her for it. "

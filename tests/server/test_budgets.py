@@ -1,7 +1,8 @@
 """Budgets, overload, fairness, and work that is not done for clients who left.
 
-How fast the machine is decides nothing here. ENDLESS is a request that takes a core of any machine many seconds, so that what
-happens in the meantime happens while it is unanswered; what is measured is only that nothing came before its time.
+How fast the machine is decides nothing here. ENDLESS is a request that takes a core of any machine
+many seconds, so that what happens in the meantime happens while it is unanswered; what is measured
+is only that nothing came before its time.
 """
 import threading
 import time

@@ -45,8 +45,8 @@ def send_all(connection, data):
 
 
 def check_refused(connection, what, silent=False):
-    """An error and the end: not by waiting for more until the head's or the body's time is over, which ends without a word. (A reset
-    may overtake the answer when the client was still sending.)"""
+    """An error and the end: not by waiting for more until the head's or the body's time is over,
+    which ends without a word. (A reset may overtake the answer when the client was still sending.)"""
     data, end = read_all(connection)
     assert end != "open", f"{what}: left open: {data[:200]!r}"
     assert codes(data) or end == "reset" or silent, f"{what}: ended without an answer"

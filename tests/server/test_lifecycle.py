@@ -1,7 +1,7 @@
 """Start, readiness, the ops listener, draining, and what stops a start.
 
-Nothing here depends on how fast the machine is: a server that loads for as long as a test wants (`held`), requests that take any
-machine longer than the test, and times only as "not before".
+Nothing here depends on how fast the machine is: a server loads for as long as a test wants
+(`held`), requests take any machine longer than the test, and times are only "not before".
 """
 import signal
 import socket

@@ -1,5 +1,6 @@
-"""The two real models behind the routes: what they answer is what the commands answer, to the bit where the plan is the same, and what
-a reader would expect of them. The tests of this file run on every instruction set (tests/run-isas)."""
+"""The two real models behind the routes: what they answer is what the commands answer, to the bit
+where the plan is the same, and what a reader would expect of them. The tests of this file run on
+every instruction set (tests/run-isas)."""
 import json
 import os
 import subprocess
