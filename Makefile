@@ -3,7 +3,7 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider
 
-.PHONY: help build run test test-unit test-server test-asan test-tsan coverage bench peers lint format clean setup-test
+.PHONY: help build run setup-test test test-unit test-server test-asan test-tsan check-long check-fresh coverage bench peers lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -25,14 +25,15 @@ setup-test:
 	@cmake --preset release -DQR_TESTS=ON >/dev/null
 	@cmake --build --preset release -j $(JOBS)
 
-test: setup-test ## everything: style, units, server with real clients, sanitizers
+test: setup-test ## everything: style, warnings, units on every instruction set, server with real clients, sanitizers
 	@tests/run-all
 
 test-unit: setup-test ## Criterion programs of the release build
 	@tests/run-units build
 
 test-server: setup-test ## pytest: house rules, command line, whole server
-	@$(PYTEST) tests
+	@$(PYTEST) tests/house
+	@tests/run-programs
 
 test-asan: setup-test ## units and server under AddressSanitizer and UBSan
 	@tests/run-sanitized asan
@@ -40,8 +41,17 @@ test-asan: setup-test ## units and server under AddressSanitizer and UBSan
 test-tsan: setup-test ## units that use threads under ThreadSanitizer
 	@tests/run-sanitized tsan
 
-coverage: setup-test ## line and branch coverage of the units (needs gcovr)
-	@cmake --preset coverage >/dev/null && cmake --build --preset coverage -j $(JOBS)
+check-long: setup-test ## what takes an hour: a fresh Debian, millions of strings, every threaded suite under TSan (ARGS="STEP ...")
+	@tools/setup long
+	@tests/check-long $(ARGS)
+
+check-fresh: ## the README's two commands on a fresh Debian 12, in a chroot; as root (ARGS=run: the first alone)
+	@tools/setup long
+	@tests/check-fresh $(ARGS)
+
+coverage: setup-test ## line and branch coverage of the units
+	@tools/setup coverage
+	@cmake --preset coverage >/dev/null && cmake --build --preset coverage -j $(JOBS) -- --quiet
 	@tests/run-units build-coverage
 	@gcovr -r . --object-directory build-coverage -e tests -e bench --txt-metric branch --print-summary
 
@@ -52,13 +62,14 @@ bench: setup-test ## kernels and whole passes on this machine
 peers: setup-test ## querent beside ONNX Runtime, OpenVINO and CTranslate2 (docs/SPEED.md)
 	@bench/peers
 
-lint: ## gcc and clang with -Werror, cppcheck when it is there
-	@tools/setup test
-	@cmake --preset dev >/dev/null && cmake --build --preset dev -j $(JOBS)
-	@cmake --preset clang >/dev/null && cmake --build --preset clang -j $(JOBS)
-	@! command -v cppcheck >/dev/null || cppcheck -q --enable=warning,portability --error-exitcode=1 -Isrc src
+lint: ## gcc and clang with -Werror, cppcheck
+	@tools/setup lint
+	@cmake --preset dev >/dev/null && cmake --build --preset dev -j $(JOBS) -- --quiet
+	@cmake --preset clang >/dev/null && cmake --build --preset clang -j $(JOBS) -- --quiet
+	@cppcheck -q -j $(JOBS) --enable=warning,portability --error-exitcode=1 -Isrc src
 
 format: ## clang-format on all of our C
+	@tools/setup format
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
 clean: ## remove build trees

@@ -16,9 +16,13 @@ large models need no weights in the repository:
     bf16    = the upper 16 bits;  f16 = truncated, subnormals to zero    (no rounding to get wrong)
 
 A tensor's numbers are filled in row-major order; tensors lie in the file sorted by name.
+
+The vocabulary is a small one of our own, or, with --vocab-from DIR, that of another model directory: real words for
+weights that mean nothing.
 """
 import argparse
 import json
+import shutil
 import struct
 import sys
 from pathlib import Path
@@ -179,6 +183,14 @@ def write_tokenizer(out, o):
         "tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": o["positions"]}))
 
 
+VOCABULARY_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
+
+
+def copy_tokenizer(out, directory):
+    for name in VOCABULARY_FILES:
+        shutil.copy(directory / name, out / name)
+
+
 def write_modules(out, o):
     kinds = ["Transformer", "Pooling"] + (["Normalize"] if o["normalize"] else [])
     (out / "modules.json").write_text(json.dumps(
@@ -193,7 +205,7 @@ def write_modules(out, o):
 DEFAULTS = {"family": "bert", "layers": 2, "hidden": 64, "heads": 4, "feed_forward": 128, "vocab": 320, "positions": 128,
             "types": 2, "activation": "gelu", "eps": 1e-12, "head": "none", "labels": 2, "label_names": None, "dtype": "f32",
             "prefix": None, "pooler": False, "pooling": None, "normalize": True, "max_seq_length": None, "seed": 1,
-            "tokenizer": True}
+            "tokenizer": True, "vocab_from": None}
 
 
 def make_model(out, **options):
@@ -207,12 +219,17 @@ def make_model(out, **options):
         o["prefix"] = "" if o["head"] == "none" else o["family"] + "."
     if o["label_names"]:
         o["labels"] = len(o["label_names"])
+    if o["vocab_from"]:
+        with open(Path(o["vocab_from"]) / "vocab.txt", encoding="utf-8") as vocabulary:
+            o["vocab"] = sum(1 for _ in vocabulary)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     tensors = {name: weights(name, shape, o["seed"]) for name, shape in tensor_shapes(o).items()}
     write_safetensors(out / "model.safetensors", tensors, o["dtype"])
     (out / "config.json").write_text(json.dumps(config(o), indent=1))
-    if o["tokenizer"]:
+    if o["vocab_from"]:
+        copy_tokenizer(out, Path(o["vocab_from"]))
+    elif o["tokenizer"]:
         write_tokenizer(out, o)
     if o["pooling"]:
         write_modules(out, o)

@@ -101,7 +101,6 @@ static bool take(qr__client *client, const char *data, size_t len) {
         client->head_done = true;
         if (!parse_head(client, head_len))
             return false;
-        data += head_len - before;
         len -= head_len - before;
     }
     if (len > client->body_left)

@@ -57,13 +57,13 @@ static void hear(cyaml_log_t level, void *context, const char *format, va_list a
 
 /* `as_text`: lists that the file gives as one string. */
 static void schema_init(file_schema *schema, const bool as_text[QR_OPTION_COUNT]) {
-    cyaml_schema_field_t *field = schema->fields;
     const cyaml_schema_value_t text = {.type = CYAML_STRING,
                                        .flags = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                                        .data_size = sizeof(char),
                                        .string = {.min = 0, .max = QR_LIMIT_CONFIG_FILE_BYTES}};
     *schema = (file_schema){.item = text};
     schema->item.flags = CYAML_FLAG_POINTER;
+    cyaml_schema_field_t *field = schema->fields;
     for (qr_option option = 0; option < QR_OPTION_COUNT; option++) {
         if (option == QR_OPTION_CONFIG)
             continue;

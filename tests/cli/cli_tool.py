@@ -1,18 +1,15 @@
-"""Runs the binary for the command line's tests. It is $QUERENT, or build/querent."""
+"""Runs the binary for the command line's tests."""
 
 import json
-import os
 import subprocess
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-BINARY = os.environ.get("QUERENT", str(ROOT / "build/querent"))
+from program import BINARY, HANG
 
 
 def querent(*arguments, stdin=b"", **options):
     """Runs the binary to its end; stdout and stderr are bytes."""
     return subprocess.run(
-        [BINARY, *map(str, arguments)], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, **options
+        [BINARY, *map(str, arguments)], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=10 * HANG, **options
     )
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from cli_tool import ROOT
+from program import ROOT
 
 
 @pytest.fixture(scope="session")
@@ -12,15 +12,3 @@ def golden():
         return json.loads((ROOT / "tests/golden" / name).read_text(encoding="utf-8"))
 
     return read
-
-
-@pytest.fixture(scope="session")
-def minilm():
-    path = ROOT / "models/minilm"
-    assert (path / "config.json").exists(), f"{path} is missing: run tools/fetch-model"
-    return path
-
-
-@pytest.fixture(scope="session")
-def squad():
-    return ROOT / "models/squad-3l"

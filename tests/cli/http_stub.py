@@ -3,6 +3,7 @@
     with Stub(lambda request: (200, {"delay": 0.01})) as stub:
         run(..., stub.url)
     stub.requests                                     # (method, path, headers, body) of each
+    stub.times                                        # when each of them was there: seconds since the stub began
 
 `answer` gets the number of the request and returns (code, options): delay (seconds before the answer), freeze (seconds for which the
 whole server stands still), silent (no answer at all), raw (these bytes instead), close (Connection: close after the answer).
@@ -17,6 +18,8 @@ class Stub:
     def __init__(self, answer):
         self.answer = answer
         self.requests = []
+        self.times = []
+        self.begun = time.monotonic()
         self.connections = 0
         self.port = None
 
@@ -32,6 +35,7 @@ class Stub:
                 method, path, _ = head[0].split(" ")
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
+                self.times.append(time.monotonic() - self.begun)
                 self.requests.append((method, path, headers, body))
                 code, options = self.answer(len(self.requests))
                 if "freeze" in options:
@@ -64,9 +68,9 @@ class Stub:
 
         self.thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
         self.thread.start()
-        assert started.wait(10)
+        assert started.wait(60)
         return self
 
     def __exit__(self, *_):
         self.loop.call_soon_threadsafe(self.stopping.set)
-        self.thread.join(10)
+        self.thread.join(60)

@@ -4,7 +4,8 @@ import json
 import subprocess
 
 import pytest
-from cli_tool import BINARY, json_lines, querent
+from cli_tool import json_lines, querent
+from program import BINARY, HANG
 
 
 @pytest.fixture
@@ -18,28 +19,30 @@ def bench(model, queries, *arguments):
     return querent("bench", "engine", "--model", model, "--queries", queries, "--seconds", "0.05", *arguments)
 
 
-def test_json(squad, queries):
-    (found,) = json_lines(bench(squad, queries, "--lengths", "9,32,512", "--threads", "2", "--json"))
+def test_json(reader, queries):
+    (found,) = json_lines(bench(reader, queries, "--lengths", "9,32,512", "--threads", "2", "--json"))
     assert list(found["latency_ms"]) == ["9", "32", "512"]
     for one in found["latency_ms"].values():
         assert 0 < one["min"] <= one["p50"] <= one["p99"]
-        assert one["floor"] > 0 and one["share"] == pytest.approx(one["floor"] / one["p50"], rel=0.05)
+        assert one["floor"] > 0
+        assert one["share"] * one["p50"] == pytest.approx(one["floor"], abs=0.001 * one["p50"] + 0.0001)  # both are rounded
         assert one["calls"] >= 20
-    assert found["latency_ms"]["9"]["p50"] < found["latency_ms"]["512"]["p50"]
+    # the least of many, and fifty times the work: no machine is so busy that this turns round
+    assert found["latency_ms"]["9"]["min"] < found["latency_ms"]["512"]["min"]
     assert found["throughput_qps"] > 0 and found["throughput"]["queries"] >= 40
     # specials are counted, nothing is cut: [CLS] how tall is mountain number N [SEP]
     assert found["throughput"]["tokens"] >= 8 * found["throughput"]["queries"]
-    assert found["peaks"]["f32_gflops"] > 1 and found["peaks"]["read_gb_s"] > 1
+    assert found["peaks"]["f32_gflops"] > 0 and found["peaks"]["read_gb_s"] > 0
     assert (found["precision"], found["threads"]) == ("f32", 2)
 
 
-def test_a_length_may_exceed_max_seq_length(minilm, queries):
-    (found,) = json_lines(bench(minilm, queries, "--lengths=512", "--threads=2", "--json"))
+def test_a_length_may_exceed_max_seq_length(embedder, queries):
+    (found,) = json_lines(bench(embedder, queries, "--lengths=512", "--threads=2", "--json"))
     assert found["latency_ms"]["512"]["p50"] > 0
 
 
-def test_text(squad, queries):
-    done = bench(squad, queries, "--threads", "1")
+def test_text(reader, queries):
+    done = bench(reader, queries, "--threads", "1")
     assert done.returncode == 0
     text = done.stdout.decode()
     for part in ("f32 on ", "1 thread\n", "peaks: ", "floor ms", "queries a second"):
@@ -48,26 +51,26 @@ def test_text(squad, queries):
 
 
 @pytest.mark.parametrize("lengths", ["0", "513", "9,,32", "9,", "nine", "-9", ",".join("9" * 33)])
-def test_bad_lengths(squad, queries, lengths):
-    done = bench(squad, queries, f"--lengths={lengths}")
+def test_bad_lengths(reader, queries, lengths):
+    done = bench(reader, queries, f"--lengths={lengths}")
     assert done.returncode == 2 and done.stdout == b""
     assert "--lengths" in done.stderr.decode()
 
 
-def test_missing_things_are_named(squad, queries, tmp_path):
-    done = querent("bench", "engine", "--model", squad)
+def test_missing_things_are_named(reader, queries, tmp_path):
+    done = querent("bench", "engine", "--model", reader)
     assert done.returncode == 2 and "--queries" in done.stderr.decode()
-    done = bench(squad, tmp_path / "nothing.txt")
+    done = bench(reader, tmp_path / "nothing.txt")
     assert done.returncode == 1 and "nothing.txt" in done.stderr.decode()
     (tmp_path / "blank.txt").write_text("\n \n")
-    done = bench(squad, tmp_path / "blank.txt")
+    done = bench(reader, tmp_path / "blank.txt")
     assert done.returncode == 1 and "blank.txt" in done.stderr.decode()
     done = bench(tmp_path, queries)
     assert done.returncode == 1 and str(tmp_path) in done.stderr.decode()
 
 
-def test_interactive(squad, queries):
-    command = [BINARY, "bench", "engine", "--model", squad, "--queries", queries, "--threads", "2", "--interactive"]
+def test_interactive(reader, queries):
+    command = [BINARY, "bench", "engine", "--model", reader, "--queries", queries, "--threads", "2", "--interactive"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         ask = lambda line: (process.stdin.write(line + "\n"), process.stdin.flush())  # noqa: E731
         assert json.loads(process.stdout.readline()) == {"ready": "querent"}
@@ -75,16 +78,17 @@ def test_interactive(squad, queries):
         short = json.loads(process.stdout.readline())
         ask("latency 512 0.05")
         long = json.loads(process.stdout.readline())
-        assert 0 < short["min_ms"] <= short["p50_ms"] < long["p50_ms"]
+        assert 0 < short["min_ms"] <= short["p50_ms"]
+        assert short["min_ms"] < long["min_ms"] <= long["p50_ms"]
         ask("throughput 0.05")
         assert json.loads(process.stdout.readline())["qps"] > 0
         process.stdin.close()
-        assert process.wait(30) == 0
+        assert process.wait(HANG) == 0
 
 
 @pytest.mark.parametrize("line", ["latency 513 1", "latency x 1", "dance"])
-def test_interactive_faults_end_it(squad, queries, line):
-    done = bench(squad, queries, "--interactive", "--threads", "1")
+def test_interactive_faults_end_it(reader, queries, line):
+    done = bench(reader, queries, "--interactive", "--threads", "1")
     assert done.returncode == 0  # stdin ended at once
-    done = querent("bench", "engine", "--model", squad, "--queries", queries, "--interactive", stdin=line.encode() + b"\n")
+    done = querent("bench", "engine", "--model", reader, "--queries", queries, "--interactive", stdin=line.encode() + b"\n")
     assert done.returncode == 1 and done.stderr != b""

@@ -16,10 +16,18 @@ def queries(tmp_path):
     return path
 
 
-def run(stub, *arguments, code=0):
-    done = querent("bench", "http", "--url", stub.url, "--warmup", "0", "--json", *arguments)
-    assert done.returncode == code, done.stderr.decode()
-    return json.loads(done.stdout)
+def run(stub, *arguments):
+    """What it found. It has patience with every answer, so that how fast this machine is decides no count."""
+    begun = time.monotonic()
+    done = querent("bench", "http", "--url", stub.url, "--warmup", "0", "--timeout", "60", "--json", *arguments)
+    assert done.returncode == 0, done.stderr.decode()
+    found = json.loads(done.stdout)
+    found["ran_ms"] = (time.monotonic() - begun) * 1e3
+    return found
+
+
+def open_loop(rate, seconds, connections=256):
+    return ["--rate", str(rate), "--arrival", "uniform", "--seconds", str(seconds), "--connections", str(connections)]
 
 
 def ok(_):
@@ -31,19 +39,21 @@ def test_closed_loop(queries):
         found = run(stub, "--queries", queries, "--concurrency", "3", "--seconds", "0.5")
     assert found["loop"] == "closed" and found["route"] == "/embed"
     assert found["connections"] == stub.connections == 3
-    assert found["requests"] == found["answered"] == found["status"]["200"] == len(stub.requests)
+    assert found["requests"] == found["answered"] == found["status"]["200"]
+    assert found["requests"] <= len(stub.requests) <= found["requests"] + 3  # what a client begins when time is up does not count
     assert found["errors"] == {"connection": 0, "timeout": 0, "unsent": 0}
     latency = found["latency_ms"]
-    assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["p99.9"] <= latency["max"]
+    assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["p99.9"] <= latency["max"] <= found["ran_ms"]
     assert latency["count"] == found["answered"]
-    assert found["achieved_rps"] == pytest.approx(found["answered"] / 0.5, rel=0.1)
+    assert found["answered"] - 3 <= found["achieved_rps"] * 0.5 + 0.01  # but for each client's last all came in time
+    assert found["achieved_rps"] * 0.5 <= found["answered"] + 0.01
 
 
 def test_the_queries_are_sent_in_turn(queries):
     with Stub(ok) as stub:
-        run(stub, "--queries", queries, "--concurrency", "1", "--seconds", "0.2", "--budget-ms", "70")
+        run(stub, "--queries", queries, *open_loop(20, 0.4, connections=1), "--budget-ms", "70")
     bodies = [json.loads(body)["inputs"] for _, _, _, body in stub.requests]
-    assert bodies[:4] == ["how tall is everest", 'what is a "quote"', "café", "how tall is everest"]
+    assert bodies == (["how tall is everest", 'what is a "quote"', "café"] * 3)[:8]
     method, path, headers, _ = stub.requests[0]
     assert (method, path) == ("POST", "/embed")
     assert headers["content-type"] == "application/json" and headers["x-request-budget-ms"] == "70"
@@ -63,7 +73,7 @@ def test_the_queries_are_sent_in_turn(queries):
 def test_each_route_has_its_body(queries, route, keys):
     with Stub(ok) as stub:
         found = run(stub, "--queries", queries, "--route", route, "--concurrency", "1", "--seconds", "0.1")
-    assert found["route"] == route
+    assert found["route"] == route and stub.requests
     assert all(path == route and list(json.loads(body)) == keys for _, path, _, body in stub.requests)
 
 
@@ -73,20 +83,31 @@ def test_other_routes_are_asked_without_a_body():
     assert {(method, path, body) for method, path, _, body in stub.requests} == {("GET", "/health", b"")}
 
 
-@pytest.mark.parametrize("arrival", ["uniform", "poisson"])
-def test_open_loop_keeps_its_rate(arrival):
+def test_open_loop_keeps_its_rate():
+    """As many as are due, none before its time."""
     with Stub(ok) as stub:
-        found = run(stub, "--route", "/health", "--rate", "300", "--arrival", arrival, "--seconds", "2")
-    spread = 0.02 if arrival == "uniform" else 0.15  # 600 +- 3.7 sigma
-    assert found["requests"] == pytest.approx(600, rel=spread)
-    assert found["answered"] == found["requests"]
-    assert found["loop"] == "open" and found["arrival"] == arrival
+        found = run(stub, "--route", "/health", *open_loop(250, 1))
+    assert found["requests"] == found["answered"] == len(stub.requests) == 250
+    assert all(at >= i / 250 for i, at in enumerate(stub.times))
+    assert found["loop"] == "open" and found["arrival"] == "uniform"
+
+
+def test_poisson_arrivals_are_drawn_from_the_seed():
+    counts = []
+    for seed in (1, 1, 2):
+        with Stub(ok) as stub:
+            found = run(stub, "--route", "/health", "--rate", "600", "--seconds", "0.5", "--seed", str(seed))
+        assert found["arrival"] == "poisson" and found["requests"] == found["answered"] == len(stub.requests)
+        counts.append(found["requests"])
+    assert counts[0] == counts[1] != counts[2]
+    assert all(count == pytest.approx(300, abs=65) for count in counts)  # 3.7 sigma, and the seeds are fixed
 
 
 def test_a_delay_is_what_is_measured():
     with Stub(lambda n: (200, {"delay": 0.05})) as stub:
-        found = run(stub, "--route", "/health", "--rate", "40", "--seconds", "1")
-    assert 50 <= found["latency_ms"]["p50"] < 150
+        found = run(stub, "--route", "/health", *open_loop(40, 0.5))
+    latency = found["latency_ms"]
+    assert 50 <= latency["p50"] <= latency["max"] <= found["ran_ms"]
 
 
 def stalls_once(n):
@@ -97,43 +118,41 @@ def test_a_stall_counts_for_everyone_who_would_have_waited():
     """The server stands still for 0.5 s of 2 s. At 200 requests a second about 100 of 400 were due meanwhile and waited up to 0.5 s; a
     tool that counts from the sending would see one slow request a connection."""
     with Stub(stalls_once) as stub:
-        found = run(stub, "--route", "/health", "--rate", "200", "--arrival", "uniform", "--connections", "2", "--seconds", "2")
-    assert found["answered"] == found["requests"] == pytest.approx(400, abs=4)
-    assert 450 < found["latency_ms"]["max"] < 1500
+        found = run(stub, "--route", "/health", *open_loop(200, 2, connections=2))
+    assert found["answered"] == found["requests"] == 400
+    assert 500 <= found["latency_ms"]["max"] <= found["ran_ms"]
     assert found["latency_ms"]["p90"] > 200  # the tenth that waited longest waited for more than half of the stall
-    assert found["latency_ms"]["p50"] < found["latency_ms"]["p90"] / 2  # and most did not wait at all
 
 
 def test_codes_are_counted_and_refusals_do_not_flatter_the_latency():
     with Stub(lambda n: (429, {}) if n % 3 == 0 else (200, {"delay": 0.02})) as stub:
-        found = run(stub, "--route", "/health", "--concurrency", "2", "--seconds", "0.6")
-    assert found["status"]["200"] + found["status"]["429"] == found["answered"]
-    assert found["status"]["200"] == pytest.approx(2 * found["status"]["429"], abs=3)
-    assert found["latency_ms"]["count"] == found["status"]["200"] and found["latency_ms"]["p50"] >= 20
-    assert found["refused_latency_ms"]["count"] == found["status"]["429"]
+        found = run(stub, "--route", "/health", *open_loop(50, 0.6))
+    assert found["answered"] == 30 and found["status"] == {"200": 20, "429": 10}
+    assert found["latency_ms"]["count"] == 20 and found["latency_ms"]["p50"] >= 20
+    assert found["refused_latency_ms"]["count"] == 10
 
 
 def test_silence_times_out_and_the_run_ends():
-    begin = time.monotonic()
     with Stub(lambda n: (200, {"silent": n % 2 == 0})) as stub:
-        found = run(stub, "--route", "/health", "--rate", "50", "--seconds", "0.5", "--timeout", "0.3")
-    assert time.monotonic() - begin < 5
-    assert found["errors"]["timeout"] >= 8
+        found = run(stub, "--route", "/health", *open_loop(50, 0.5), "--timeout", "2")
+    assert found["requests"] == 25 and found["answered"] <= 13
+    assert found["errors"]["timeout"] > 0
     assert found["answered"] + sum(found["errors"].values()) == found["requests"]
 
 
 def test_too_few_connections_are_reported():
+    """Two connections and half a second an answer: by the end of its patience it has had time for ten or twelve."""
     with Stub(lambda n: (200, {"delay": 0.5})) as stub:
-        found = run(stub, "--route", "/health", "--rate", "100", "--seconds", "1", "--connections", "2", "--timeout", "0.6")
-    assert found["errors"]["unsent"] > 50
+        found = run(stub, "--route", "/health", *open_loop(200, 0.5, connections=2), "--timeout", "2")
+    assert found["requests"] == 100 and found["errors"]["unsent"] >= 88
     assert found["answered"] + sum(found["errors"].values()) == found["requests"]
 
 
 def test_a_connection_that_the_server_closes_is_opened_again():
     with Stub(lambda n: (200, {"close": n % 5 == 0})) as stub:
-        found = run(stub, "--route", "/health", "--concurrency", "1", "--seconds", "0.3")
-    assert found["status"] == {"200": found["requests"]}
-    assert stub.connections == pytest.approx(found["requests"] / 5, abs=2)
+        found = run(stub, "--route", "/health", *open_loop(100, 0.3, connections=1))
+    assert found["status"] == {"200": 30} and found["requests"] == 30
+    assert stub.connections == 6
 
 
 @pytest.mark.parametrize(
@@ -149,9 +168,9 @@ def test_a_connection_that_the_server_closes_is_opened_again():
 )
 def test_what_is_no_answer_is_a_connection_error(raw):
     with Stub(lambda n: (200, {"raw": raw} if n % 2 else {})) as stub:
-        found = run(stub, "--route", "/health", "--concurrency", "1", "--seconds", "0.2")
-    assert found["errors"]["connection"] > 0 and found["status"]["200"] > 0
-    assert found["answered"] + sum(found["errors"].values()) == found["requests"]
+        found = run(stub, "--route", "/health", *open_loop(50, 0.2, connections=1))
+    assert found["requests"] == 10
+    assert found["errors"]["connection"] == found["status"]["200"] == found["answered"] == 5
 
 
 def test_text_output(queries):

@@ -6,13 +6,16 @@ import subprocess
 
 import numpy as np
 import pytest
-from cli_tool import BINARY, json_lines, querent
+from cli_tool import json_lines, querent
+from program import BINARY, HANG, HIDDEN
 
 
 def embed(model, text, *options):
     return np.array(json_lines(querent("embed", "--model", model, *options, stdin=text)), dtype=np.float32)
 
 
+@pytest.mark.real
+@pytest.mark.isa
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_equals_transformers(minilm, golden, threads):
     wanted = golden("embeds.json")
@@ -37,11 +40,12 @@ def test_equals_transformers(minilm, golden, threads):
         (b"a\x00b\n", 1),
     ],
 )
-def test_one_line_out_for_each_line_in(minilm, text, lines):
-    found = json_lines(querent("embed", "--model", minilm, stdin=text))
-    assert [len(vector) for vector in found] == [384] * lines
+def test_one_line_out_for_each_line_in(embedder, text, lines):
+    found = json_lines(querent("embed", "--model", embedder, stdin=text))
+    assert [len(vector) for vector in found] == [HIDDEN] * lines
 
 
+@pytest.mark.real
 def test_blank_line_is_the_empty_text(minilm, golden):
     wanted = golden("embeds.json")
     at = wanted["texts"].index("")
@@ -49,33 +53,33 @@ def test_blank_line_is_the_empty_text(minilm, golden):
     np.testing.assert_allclose(found[1], wanted["vectors"][at], atol=1e-5, rtol=0)
 
 
-def test_order_is_kept_over_many_lines(minilm):
+def test_order_is_kept_over_many_lines(embedder):
     texts = [f"query {i}" + " again" * (i % 13) for i in range(1200)]
-    found = embed(minilm, "\n".join(texts).encode(), "--threads", 2)
-    assert found.shape == (1200, 384)
+    found = embed(embedder, "\n".join(texts).encode(), "--threads", 2)
+    assert found.shape == (1200, HIDDEN)
     some = [1199, 1024, 513, 512, 511, 256, 33, 32, 31, 1, 0]
-    others = embed(minilm, "\n".join(texts[i] for i in some).encode(), "--threads", 1)
+    others = embed(embedder, "\n".join(texts[i] for i in some).encode(), "--threads", 1)
     np.testing.assert_allclose(found[some], others, atol=1e-5, rtol=0)
     assert len(np.unique(found.round(4), axis=0)) == 1200
 
 
-def test_a_line_longer_than_any_buffer(minilm):
-    found = embed(minilm, b"word " * 300_000 + b"\nshort\n")
-    assert found.shape == (2, 384)
-    np.testing.assert_allclose(found[0], embed(minilm, b"word " * 300)[0], atol=1e-6, rtol=0)
+def test_a_line_longer_than_any_buffer(embedder):
+    found = embed(embedder, b"word " * 300_000 + b"\nshort\n")
+    assert found.shape == (2, HIDDEN)
+    np.testing.assert_allclose(found[0], embed(embedder, b"word " * 300)[0], atol=1e-6, rtol=0)
 
 
-def test_lengths_are_kept_when_asked(minilm):
-    unit = embed(minilm, b"a quiet street\nhello")
-    pooled = embed(minilm, b"a quiet street\nhello", "--no-normalize")
+def test_lengths_are_kept_when_asked(embedder):
+    unit = embed(embedder, b"a quiet street\nhello")
+    pooled = embed(embedder, b"a quiet street\nhello", "--no-normalize")
     norms = np.linalg.norm(pooled, axis=1)
     np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, atol=1e-6)
     assert (abs(norms - 1) > 0.1).all()
     np.testing.assert_allclose(pooled / norms[:, None], unit, atol=1e-6)
 
 
-def test_floats_are_the_shortest_that_read_back(minilm):
-    done = querent("embed", "--model", minilm, stdin=b"numbers\n")
+def test_floats_are_the_shortest_that_read_back(embedder):
+    done = querent("embed", "--model", embedder, stdin=b"numbers\n")
     texts = done.stdout.decode().strip()[1:-1].split(",")
     for text in texts:
         value = np.float32(text)
@@ -84,42 +88,42 @@ def test_floats_are_the_shortest_that_read_back(minilm):
         assert len(text.lstrip("-0.").replace(".", "").split("e")[0]) <= 9
 
 
-def test_an_answer_does_not_wait_for_the_next_line(minilm):
-    process = subprocess.Popen([BINARY, "embed", "--model", str(minilm)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def test_an_answer_does_not_wait_for_the_next_line(embedder):
+    process = subprocess.Popen([BINARY, "embed", "--model", str(embedder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         for text in (b"first\n", b"second\n"):
             process.stdin.write(text)
             process.stdin.flush()
-            assert len(json.loads(process.stdout.readline())) == 384
+            assert len(json.loads(process.stdout.readline())) == HIDDEN
         process.stdin.close()
         assert process.stdout.read() == b""
-        assert process.wait(30) == 0
+        assert process.wait(HANG) == 0
     finally:
         process.kill()
 
 
-def test_a_closed_stdout_is_a_fault_not_a_signal(minilm):
+def test_a_closed_stdout_is_a_fault_not_a_signal(embedder):
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [BINARY, "embed", "--model", str(minilm)], input=b"x\n", stdout=writing, stderr=subprocess.PIPE, timeout=60
+        [BINARY, "embed", "--model", str(embedder)], input=b"x\n", stdout=writing, stderr=subprocess.PIPE, timeout=HANG
     )
     os.close(writing)
     assert done.returncode == 1
     assert b"cannot write to stdout" in done.stderr
 
 
-def test_a_full_disk_is_a_fault(minilm):
+def test_a_full_disk_is_a_fault(embedder):
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [BINARY, "embed", "--model", str(minilm)], input=b"x\n", stdout=full, stderr=subprocess.PIPE, timeout=60
+            [BINARY, "embed", "--model", str(embedder)], input=b"x\n", stdout=full, stderr=subprocess.PIPE, timeout=HANG
         )
     assert done.returncode == 1
     assert b"No space left" in done.stderr
 
 
-def test_another_kind_of_model_is_refused(squad):
-    done = querent("embed", "--model", squad, stdin=b"x\n")
+def test_another_kind_of_model_is_refused(reader):
+    done = querent("embed", "--model", reader, stdin=b"x\n")
     assert done.returncode == 1
     assert done.stdout == b""
     assert b"kind embedding" in done.stderr and b"kind span" in done.stderr

@@ -4,7 +4,8 @@ import json
 import re
 
 import pytest
-from cli_tool import ROOT, json_lines, querent
+from cli_tool import json_lines, querent
+from program import ROOT
 
 COMMANDS = ["embed", "span", "tokenize", "inspect", "version"]
 
@@ -75,16 +76,16 @@ def test_a_bad_command_line_is_named(arguments, named):
 
 @pytest.mark.parametrize("command", ["embed", "span", "inspect"])
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
-def test_a_gpu_is_refused_clearly(squad, command, device):
-    model = [squad] if command == "inspect" else ["--model", squad]
+def test_a_gpu_is_refused_clearly(reader, command, device):
+    model = [reader] if command == "inspect" else ["--model", reader]
     done = querent(command, *model, "--device", device)
     assert done.returncode == 1
     assert f"device {device}" in done.stderr.decode() and "GPU" in done.stderr.decode()
 
 
 @pytest.mark.parametrize("device", ["cpu", "auto"])
-def test_a_cpu_is_taken(squad, device):
-    assert querent("span", f"--model={squad}", f"--device={device}").returncode == 0
+def test_a_cpu_is_taken(reader, device):
+    assert querent("span", f"--model={reader}", f"--device={device}").returncode == 0
 
 
 def test_shared_options_are_those_of_serve():
@@ -109,6 +110,7 @@ def test_a_missing_model_is_named():
         assert "/nonexistent/model" in done.stderr.decode()
 
 
+@pytest.mark.real
 def test_inspect_an_embedding_model(minilm):
     (found,) = json_lines(querent("inspect", minilm, "--json"))
     config = json.loads((minilm / "config.json").read_text())

@@ -3,23 +3,17 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 
 import pytest
-from cli_tool import BINARY, querent
+from cli_tool import querent
+from program import BINARY, HANG, free_port
 
 
 def serve_refused(*arguments, env=None):
     done = querent("serve", *arguments, env={**os.environ, **(env or {})})
     assert done.returncode == 2 and done.stdout == b""
     return done.stderr.decode()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def listening_port(*arguments, env=None):
@@ -37,7 +31,7 @@ def listening_port(*arguments, env=None):
         raise AssertionError("".join(log))
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=HANG)
 
 
 def test_help_is_the_table():
@@ -50,10 +44,10 @@ def test_help_is_the_table():
     assert querent("serve", "-h").stdout == done.stdout
 
 
-def test_flags_win_over_environment_over_file(squad, tmp_path):
+def test_flags_win_over_environment_over_file(reader, tmp_path):
     from_file, from_variable, from_flag = free_port(), free_port(), free_port()
     file = tmp_path / "querent.yaml"
-    file.write_text(f"# options\nmodel: {squad}\nport: {from_file}\nlog-level: error\n")
+    file.write_text(f"# options\nmodel: {reader}\nport: {from_file}\nlog-level: error\n")
     variable = {"QUERENT_PORT": str(from_variable)}
     assert listening_port("--config", file) == from_file
     assert listening_port(env={"QUERENT_CONFIG": str(file)}) == from_file
@@ -61,8 +55,8 @@ def test_flags_win_over_environment_over_file(squad, tmp_path):
     assert listening_port("--config", file, "--port", from_flag, env=variable) == from_flag
 
 
-def test_models_from_the_environment(squad):
-    assert listening_port("--port=0", env={"QUERENT_MODEL": f"a={squad},b={squad}"}) > 0
+def test_models_from_the_environment(reader):
+    assert listening_port("--port=0", env={"QUERENT_MODEL": f"a={reader},b={reader}"}) > 0
 
 
 def test_no_model_is_named():
@@ -95,7 +89,7 @@ def test_faults_in_other_sources_name_them(tmp_path):
     assert "QUERENT_PORT=many: must be a whole number" in serve_refused(env={"QUERENT_PORT": "many"})
 
 
-def test_a_device_that_is_not_there_is_refused(squad):
+def test_a_device_that_is_not_there_is_refused(reader):
     for device in ("cuda", "cuda:1", "gpu"):
-        done = querent("serve", "--model", squad, "--port=0", "--device", device)
+        done = querent("serve", "--model", reader, "--port=0", "--device", device)
         assert done.returncode != 0 and device in done.stderr.decode()

@@ -1,42 +1,23 @@
 """The built server on a free port, for every test of this folder.
 
-    def test_x(server): requests to server.url               # default models: minilm and squad-3l
-    def test_y(tiny_server): raw = tiny_server.connect()     # two layers of random weights: fast to start
-    def test_z(start_server): s = start_server("--queue-items", "4", models=[tiny_embed])
+    def test_x(server): requests to server.url               # the tiny models `embedder` and `reader`
+    def test_y(real_server): ...                             # minilm and squad-3l; mark the test `real`
+    def test_z(start_server, tiny): s = start_server("--queue-items", "4", models=[tiny("slow")])
 """
 import pytest
-from serving import ROOT, Server
+from serving import Server
 
-
-@pytest.fixture(scope="session")
-def minilm():
-    path = ROOT / "models" / "minilm"
-    if not (path / "config.json").exists():
-        pytest.skip("models/minilm is missing: tools/fetch-model")
-    return path
-
-
-@pytest.fixture(scope="session")
-def squad():
-    return ROOT / "models" / "squad-3l"
-
-
-@pytest.fixture(scope="session")
-def tiny_embed(tmp_path_factory):
-    from make_model import make_model
-
-    path = tmp_path_factory.mktemp("models") / "tiny-embed"
-    make_model(path, layers=2, hidden=64, heads=4, feed_forward=128)
-    return path
+# No verdict may depend on the machine's speed: what is not about budgets has the longest there is.
+PATIENT = ("--budget-ms", "600000", "--drain-timeout", "600000")
 
 
 @pytest.fixture(scope="session")
 def start_server():
-    """Starts servers; all of them are stopped at the end, and have to stop well."""
+    """Starts servers, patient ones unless `options` say otherwise; all are stopped at the end, and have to stop well."""
     started = []
 
     def start(*options, models, **more):
-        server = Server(models, *options, **more)
+        server = Server(models, *PATIENT, *options, **more)
         started.append(server)
         return server
 
@@ -50,46 +31,17 @@ def start_server():
     assert not faults, "\n\n".join(faults)
 
 
-# Tests that are not about budgets shall not fail on a busy machine.
-PATIENT = ("--budget-ms", "60000")
+@pytest.fixture(scope="session")
+def server(start_server, embedder, reader):
+    return start_server(models=[embedder, reader])
 
 
 @pytest.fixture(scope="session")
-def server(start_server, minilm, squad):
-    return start_server(*PATIENT, models=[minilm, squad])
+def real_server(start_server, minilm, squad):
+    return start_server(models=[minilm, squad])
 
 
 @pytest.fixture(scope="session")
-def f32_server(start_server, minilm, squad):
-    """What the commands' default precision gives, bit for bit."""
-    return start_server(*PATIENT, "--precision", "f32", models=[minilm, squad])
-
-
-@pytest.fixture(scope="session")
-def tiny_server(start_server, tiny_embed):
-    return start_server(models=[tiny_embed])
-
-
-@pytest.fixture(scope="session")
-def classifier(tmp_path_factory):
-    from make_model import make_model
-
-    path = tmp_path_factory.mktemp("models") / "sentiment"
-    make_model(path, layers=2, hidden=64, heads=4, feed_forward=128, head="labels", labels=3,
-               label_names=["negative", "neutral", "positive"], pooler=True)
-    return path
-
-
-@pytest.fixture(scope="session")
-def reranker(tmp_path_factory):
-    from make_model import make_model
-
-    path = tmp_path_factory.mktemp("models") / "reranker"
-    make_model(path, layers=2, hidden=64, heads=4, feed_forward=128, head="labels", labels=1, pooler=True, seed=2)
-    return path
-
-
-@pytest.fixture(scope="session")
-def labels_server(start_server, classifier, reranker):
+def labels_server(start_server, tiny):
     """/predict is the classifier's, /rerank the reranker's."""
-    return start_server(*PATIENT, models=[classifier, reranker])
+    return start_server(models=[tiny("sentiment"), tiny("reranker")])

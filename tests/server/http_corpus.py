@@ -128,6 +128,9 @@ REFUSED = [
     ("type twice", post(LENGTH, b"Content-Type: text/plain")),
 ]
 
+# Of these libmicrohttpd closes the connection without a word.
+UNANSWERED = {"method empty", "TLS hello"}
+
 SERVED = [
     ("plain GET", get(), 200),
     ("query string", get(target=b"/health?probe=1"), 200),

@@ -1,58 +1,65 @@
 """What the server's tests share: the server as a process, raw requests and answers, metrics.
 
-QUERENT names the binary; build/querent otherwise. Nothing here needs more than the standard library and numpy.
+Nothing here needs more than the standard library.
 """
-import ctypes
+import fcntl
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("QUERENT", ROOT / "build" / "querent"))
-SANITIZED = "asan" in str(BINARY) or "tsan" in str(BINARY)
-START_SECONDS = 120 if SANITIZED else 30
+from program import BINARY, HANG, die_with_parent
 
-sys.path.insert(0, str(ROOT / "tools"))
-
-
-def die_with_parent():
-    """A test run that is killed leaves no servers behind (PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+PIPE_BYTES = 65536
 
 
 class Server:
-    """One `querent serve` process. Its stderr is collected in `log`."""
+    """One `querent serve` process. Its stderr is collected in `log`.
 
-    def __init__(self, models, *options, env=None, wait=True, port=0):
+    `held`: its stderr is full from the start, so that the thread which loads the models waits at
+    its first line until release(): a server that is still loading, for as long as a test likes.
+    """
+
+    def __init__(self, models, *options, env=None, wait=True, port=0, held=False):
         command = [str(BINARY), "serve", "--port", str(port)]
         for model in models:
             command += ["--model", str(model)]
-        self.process = subprocess.Popen(
-            command + [str(o) for o in options],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **(env or {})},
-            preexec_fn=die_with_parent,
-        )
         self.lines = []
         self.port = None
         self.ops_port = None
         self.ready = threading.Event()
+        self.released = False
         self.reader = threading.Thread(target=self._read, daemon=True)
+        reading, writing = os.pipe()
+        self.stderr = os.fdopen(reading, "rb")
+        if held:
+            fill_pipe(writing)
+        self.process = subprocess.Popen(
+            command + [str(o) for o in options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=writing,
+            env={**os.environ, **(env or {})},
+            preexec_fn=die_with_parent,
+        )
+        os.close(writing)
+        if not held:
+            self.release()
+            if wait:
+                self.wait_ready()
+
+    def release(self):
+        self.released = True
+        fcntl.fcntl(self.stderr, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self.reader.start()
-        if wait:
-            self.wait_ready()
 
     def _read(self):
-        for raw in self.process.stderr:
+        for raw in self.stderr:
             line = raw.decode("utf-8", "replace").rstrip("\n")
             self.lines.append(line)
             found = re.match(r"querent: (listening|ops) on http://(?:\S+):(\d+)$", line)
@@ -64,18 +71,21 @@ class Server:
         self.ready.set()
 
     def wait_ready(self):
-        assert self.ready.wait(START_SECONDS), "not ready in time:\n" + self.log
+        assert self.ready.wait(2 * HANG), "not ready:\n" + self.log
         assert self.port is not None, "did not start:\n" + self.log
 
     @property
     def log(self):
-        return "\n".join(self.lines)
+        return "\n".join(line for line in self.lines if line)
+
+    def wait_log(self, part):
+        wait_for(lambda: part in self.log, f"{part!r} in the log")
 
     @property
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def connect(self, timeout=10, port=None):
+    def connect(self, timeout=HANG, port=None):
         connection = socket.create_connection(("127.0.0.1", port or self.port), timeout=timeout)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
@@ -83,17 +93,20 @@ class Server:
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 
-    def wait(self, timeout=30):
-        code = self.process.wait(timeout)
-        self.reader.join(5)
+    def wait(self):
+        """The exit code."""
+        code = self.process.wait(HANG)
+        self.reader.join(HANG)
         return code
 
     def stop(self):
         """Ends the server as an operator would; a sanitizer's report or a crash fails the test."""
+        if not self.released:
+            self.release()
         if self.process.poll() is None:
             self.signal()
             try:
-                self.wait(30)
+                self.wait()
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.wait()
@@ -101,6 +114,17 @@ class Server:
         assert self.process.returncode in (0, 1, 2), f"exit code {self.process.returncode}:\n{self.log}"
         assert "Sanitizer" not in self.log and "runtime error" not in self.log, self.log
         assert " error verify: " not in self.log, self.log
+
+
+def fill_pipe(writing):
+    """Puts empty lines into a pipe until the next writer must wait."""
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writing, False)
+    try:
+        while True:
+            os.write(writing, b"\n" * 4096)
+    except BlockingIOError:
+        os.set_blocking(writing, True)
 
 
 class Answer:
@@ -149,7 +173,7 @@ def make_request(path, body=None, method=None, headers=()):
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + data
 
 
-def ask(server, path, body=None, method=None, headers=(), timeout=60, port=None):
+def ask(server, path, body=None, method=None, headers=(), timeout=HANG, port=None):
     """One request on a connection of its own."""
     with server.connect(timeout, port) as connection:
         connection.sendall(make_request(path, body, method, headers))
@@ -167,10 +191,37 @@ def metric(server, name, port=None):
     return total
 
 
-def wait_for(condition, seconds=10, what="condition"):
-    end = time.monotonic() + seconds
+def wait_for(condition, what):
+    """Until the condition holds; only a hang ends it otherwise."""
+    end = time.monotonic() + HANG
     while time.monotonic() < end:
         if condition():
             return
         time.sleep(0.01)
-    raise AssertionError("timed out: " + what)
+    raise AssertionError("waited in vain for " + what)
+
+
+def wait_busy(server):
+    wait_for(lambda: metric(server, "querent_queue_depth") > 0, "a request to be admitted")
+
+
+def wait_idle(server):
+    wait_for(lambda: metric(server, "querent_queue_depth") == 0, "the queue to be empty")
+
+
+# A request that takes one core of any machine many seconds, on the tiny model that is slow (f32,
+# one thread): whatever a test does meanwhile happens before its answer.
+ENDLESS_ITEMS = 2048
+ENDLESS = {"inputs": ["a " * 250] * ENDLESS_ITEMS}
+
+
+def send_endless(server):
+    """Its connection, once the server has admitted it."""
+    connection = server.connect()
+    connection.sendall(make_request("/embed", ENDLESS))
+    wait_busy(server)
+    return connection
+
+
+def is_answered(connection):
+    return bool(select.select([connection], [], [], 0)[0])

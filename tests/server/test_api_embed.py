@@ -1,11 +1,11 @@
-"""POST /embed, /tokenize and /info on real models."""
-import json
-import subprocess
+"""POST /embed, /tokenize and /info, on tiny models with MiniLM's vocabulary. The real ones:
+test_real_models.py."""
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from serving import BINARY, ask
+from program import HIDDEN, MAX_TOKENS
+from serving import ask
 
 TEXTS = [
     "how tall is everest",
@@ -33,18 +33,9 @@ def fails(server, path, body, status, kind):
 
 
 def test_always_a_list_of_lists(server):
-    assert embed(server, "one").shape == (1, 384)
-    assert embed(server, ["one"]).shape == (1, 384)
-    assert embed(server, TEXTS).shape == (len(TEXTS), 384)
-
-
-def test_equals_the_command(f32_server, server, minilm):
-    lines = "\n".join(TEXTS) + "\n"
-    out = subprocess.run([BINARY, "embed", "--model", minilm], input=lines, capture_output=True, text=True, check=True).stdout
-    wanted = np.array([json.loads(line) for line in out.splitlines()], dtype=np.float32)
-    assert np.array_equal(embed(f32_server, TEXTS), wanted)
-    # The plan that auto chose stays within the gate's bounds.
-    assert (embed(server, TEXTS) * wanted).sum(axis=1).min() >= 0.997
+    assert embed(server, "one").shape == (1, HIDDEN)
+    assert embed(server, ["one"]).shape == (1, HIDDEN)
+    assert embed(server, TEXTS).shape == (len(TEXTS), HIDDEN)
 
 
 def test_batch_mates_change_no_bit(server):
@@ -69,10 +60,11 @@ def test_normalize_and_dimensions(server):
     assert np.allclose(np.linalg.norm(full, axis=1), 1, atol=1e-6)
     assert not np.allclose(np.linalg.norm(raw, axis=1), 1, atol=1e-3)
     assert np.allclose(raw / np.linalg.norm(raw, axis=1, keepdims=True), full, atol=1e-6)
-    assert np.array_equal(embed(server, TEXTS, normalize=False, dimensions=100), raw[:, :100])
-    cut = embed(server, TEXTS, dimensions=100)
-    assert np.allclose(cut, raw[:, :100] / np.linalg.norm(raw[:, :100], axis=1, keepdims=True), atol=1e-6)
-    assert np.array_equal(embed(server, TEXTS, dimensions=384, truncate=None, prompt_name=None), full)
+    part = raw[:, :20]
+    assert np.array_equal(embed(server, TEXTS, normalize=False, dimensions=20), part)
+    cut = embed(server, TEXTS, dimensions=20)
+    assert np.allclose(cut, part / np.linalg.norm(part, axis=1, keepdims=True), atol=1e-6)
+    assert np.array_equal(embed(server, TEXTS, dimensions=HIDDEN, truncate=None, prompt_name=None), full)
 
 
 def test_truncation(server):
@@ -80,11 +72,11 @@ def test_truncation(server):
     tokens = len(ask(server, "/tokenize", {"inputs": long}).json()[0])
     assert tokens == 404
     right, left = embed(server, long), embed(server, long, truncation_direction="left")
-    assert np.array_equal(right, embed(server, "start " + "word " * 253))
-    assert np.array_equal(left, embed(server, "word " * 253 + "end"))
+    assert np.array_equal(right, embed(server, "start " + "word " * (MAX_TOKENS - 3)))
+    assert np.array_equal(left, embed(server, "word " * (MAX_TOKENS - 3) + "end"))
     assert np.array_equal(left, embed(server, long, truncation_direction="Left"))
     sentence = fails(server, "/embed", {"inputs": long, "truncate": False}, 422, "Validation")
-    assert sentence == "Input validation error: `inputs` must have less than 256 tokens. Given: 404"
+    assert sentence == f"Input validation error: `inputs` must have less than {MAX_TOKENS} tokens. Given: 404"
 
 
 def test_any_text_is_a_text(server):
@@ -103,7 +95,7 @@ def test_any_text_is_a_text(server):
 
 def test_huge_inputs(server):
     answer = ask(server, "/embed", {"inputs": "long text " * 190000})
-    assert answer.status == 200 and len(answer.json()[0]) == 384
+    assert answer.status == 200 and len(answer.json()[0]) == HIDDEN
     try:
         assert ask(server, "/embed", {"inputs": "x" * 2000001}).status == 413
     except ConnectionError:
@@ -128,13 +120,13 @@ def test_errors(server):
         ({"inputs": [-1]}, 422, "Validation"),
         ({"inputs": [2**40]}, 422, "Validation"),
         ({"inputs": "a", "dimensions": 0}, 422, "Validation"),
-        ({"inputs": "a", "dimensions": 385}, 422, "Validation"),
+        ({"inputs": "a", "dimensions": HIDDEN + 1}, 422, "Validation"),
         ({"inputs": "a", "dimensions": 1.0}, 422, "Validation"),
         ({"inputs": "a", "truncate": 1}, 422, "Validation"),
         ({"inputs": "a", "truncation_direction": "middle"}, 422, "Validation"),
         ({"inputs": "a", "prompt_name": "query"}, 422, "Validation"),
         ({"inputs": "a", "model": "nobody"}, 404, "Validation"),
-        ({"inputs": "a", "model": "squad-3l"}, 424, "Backend"),
+        ({"inputs": "a", "model": "reader"}, 424, "Backend"),
         ({"inputs": ["a"] * 2049}, 422, "Validation"),
         (b"{", 400, "Validation"),
         (b"", 400, "Validation"),
@@ -170,14 +162,14 @@ def test_tokenize(server):
     plain = ask(server, "/tokenize", {"inputs": "hello world", "add_special_tokens": False}).json()
     assert plain == [[{"id": 7592, "text": "hello", "special": False, "start": 0, "stop": 5},
                       {"id": 2088, "text": "world", "special": False, "start": 6, "stop": 11}]]
-    assert ask(server, "/tokenize", {"inputs": "x", "model": "squad-3l"}).status == 200
+    assert ask(server, "/tokenize", {"inputs": "x", "model": "reader"}).status == 200
     for body in ({}, {"inputs": 1}, {"inputs": ["a", 1]}, {"inputs": "a", "add_special_tokens": "no"}):
         fails(server, "/tokenize", body, 422, "Validation")
 
 
-def test_tokenize_as_the_tokenizers_package(server, minilm):
+def test_tokenize_as_the_tokenizers_package(server, embedder):
     tokenizers = pytest.importorskip("tokenizers")
-    oracle = tokenizers.Tokenizer.from_file(str(minilm / "tokenizer.json"))
+    oracle = tokenizers.Tokenizer.from_file(str(embedder / "tokenizer.json"))
     oracle.no_truncation()
     oracle.no_padding()
     for text, tokens in zip(TEXTS, ask(server, "/tokenize", {"inputs": TEXTS}).json()):
@@ -189,13 +181,13 @@ def test_tokenize_as_the_tokenizers_package(server, minilm):
 
 def test_info(server):
     info = ask(server, "/info").json()
-    assert info["model_id"] == info["served_model_name"] == "minilm"
+    assert info["model_id"] == info["served_model_name"] == "embedder"
     assert info["model_type"] == {"embedding": {"pooling": "mean"}}
-    assert info["max_input_length"] == 256 and info["max_client_batch_size"] == 2048
+    assert info["max_input_length"] == MAX_TOKENS and info["max_client_batch_size"] == 2048
     assert info["model_sha"] is None and info["auto_truncate"] is True
     assert {"model_dtype", "max_concurrent_requests", "max_batch_tokens", "max_batch_requests", "tokenization_workers",
             "version", "sha", "docker_label"} <= set(info)
-    assert [(m["name"], list(m["model_type"])) for m in info["models"]] == [("minilm", ["embedding"]), ("squad-3l", ["span"])]
+    assert [(m["name"], list(m["model_type"])) for m in info["models"]] == [("embedder", ["embedding"]), ("reader", ["span"])]
     for model in info["models"]:
         assert model["plan"]["precision"] in ("f32", "bf16", "int8")
         assert model["plan"]["isa"] and model["plan"]["reason"]

@@ -1,9 +1,6 @@
-"""POST /span: both forms of request, the shapes of transformers' pipeline, long passages."""
-import json
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-
-from serving import BINARY, SANITIZED, ask
+"""POST /span: both forms of request and the shapes of transformers' pipeline, on a tiny model. What
+a trained one answers: test_real_models.py."""
+from serving import ask
 
 CONTEXT = ("In München the report was written by Ada Byron in 1843. Charles Babbage, who lived in London, had asked her for it. "
            "It was printed in a journal called Scientific Memoirs.")
@@ -19,9 +16,8 @@ def span(server, question, context=CONTEXT, **parameters):
 def test_one_answer_is_an_object(server):
     answer = span(server, QUESTIONS[0])
     assert list(answer) == ["score", "start", "end", "answer"]
-    assert answer["answer"] == "Ada Byron"
-    assert CONTEXT[answer["start"] : answer["end"]] == "Ada Byron"  # offsets are code points
-    assert 0 < answer["score"] <= 1
+    assert CONTEXT[answer["start"] : answer["end"]] == answer["answer"] != ""  # offsets are code points
+    assert 0 <= answer["score"] <= 1
 
 
 def test_several_answers_are_a_list(server):
@@ -36,32 +32,8 @@ def test_flat_form_is_the_same(server):
     nested = span(server, QUESTIONS[1], top_k=2, max_answer_len=3)
     flat = ask(server, "/span", {"question": QUESTIONS[1], "context": CONTEXT, "top_k": 2, "max_answer_len": 3}).json()
     half = ask(server, "/span", {"question": QUESTIONS[1], "context": CONTEXT, "parameters": {"top_k": 2, "max_answer_len": 3}}).json()
-    named = ask(server, "/span", {"question": QUESTIONS[1], "context": CONTEXT, "top_k": 2, "max_answer_len": 3, "model": "squad-3l"}).json()
+    named = ask(server, "/span", {"question": QUESTIONS[1], "context": CONTEXT, "top_k": 2, "max_answer_len": 3, "model": "reader"}).json()
     assert nested == flat == half == named
-
-
-def test_equals_the_command(f32_server, squad):
-    lines = "".join(json.dumps({"question": q, "context": CONTEXT}) + "\n" for q in QUESTIONS)
-    out = subprocess.run([BINARY, "span", "--model", squad, "--top-k", "1"], input=lines, capture_output=True, text=True, check=True)
-    assert [span(f32_server, question) for question in QUESTIONS] == [json.loads(line) for line in out.stdout.splitlines()]
-
-
-def test_the_same_question_gives_the_same_bits(server):
-    """Lonely or in company, on whatever cores happen to help."""
-    body = {"question": QUESTIONS[1], "context": CONTEXT, "top_k": 3}
-    wanted = ask(server, "/span", body).body
-    times = 30 if SANITIZED else 300
-    for _ in range(times):
-        assert ask(server, "/span", body).body == wanted
-    with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(lambda _: ask(server, "/span", body).body, range(times))) == {wanted}
-
-
-def test_long_passages_need_windows(server):
-    filler = "The weather was mild and nothing of note happened that day. " * 150
-    answer = ask(server, "/span", {"question": QUESTIONS[0], "context": filler + CONTEXT + filler}).json()
-    assert answer["answer"] == "Ada Byron"
-    assert answer["start"] == len(filler) + CONTEXT.index("Ada Byron")
 
 
 def test_impossible_answers(server):

@@ -1,146 +1,190 @@
-"""Budgets, overload, fairness, and work that is not done for clients who left."""
-import statistics
+"""Budgets, overload, fairness, and work that is not done for clients who left.
+
+How fast the machine is decides nothing here. ENDLESS is a request that takes a core of any machine
+many seconds, so that what happens in the meantime happens while it is unanswered; what is measured
+is only that nothing came before its time.
+"""
 import threading
 import time
 
 import pytest
+from serving import (ENDLESS, ENDLESS_ITEMS, ask, is_answered, make_request, metric, read_answer, send_endless, wait_busy,
+                     wait_for, wait_idle)
 
-from serving import SANITIZED, ask, make_request, metric, read_answer, wait_for
-
-WORDS = "the weather in berlin tomorrow "
-
-
-def heavy(inputs=1000, words=20):
-    return {"inputs": [WORDS * words] * inputs}
+ONE_WORKER = ("--threads", 1, "--precision", "f32")
+DEPTH = "querent_queue_depth"
+REFUSED = 'querent_rejections_total{reason="overloaded"}'
 
 
-def timed(*args, **more):
-    begun = time.monotonic()
-    answer = ask(*args, **more)
-    return answer, (time.monotonic() - begun) * 1e3
+def budget(ms):
+    return [("X-Request-Budget-Ms", str(ms))]
+
+
+def computed(server):
+    return metric(server, "querent_model_items_total")
 
 
 @pytest.fixture(scope="module")
-def busy_server(start_server, minilm):
-    return start_server("--threads", 1, models=[minilm])
+def slow_server(start_server, tiny):
+    return start_server(*ONE_WORKER, models=[tiny("slow")])
 
 
-def test_budget_of_nothing(tiny_server):
-    answer = ask(tiny_server, "/embed", {"inputs": "a"}, headers=[("X-Request-Budget-Ms", "0")])
+def test_budget_of_nothing(server):
+    before = computed(server)
+    answer = ask(server, "/embed", {"inputs": "a"}, headers=budget(0))
     assert answer.status == 504
     assert answer.headers["x-should-retry"] == "false" and "retry-after" not in answer.headers
+    assert computed(server) == before
 
 
-@pytest.mark.parametrize("budget", [30, 150])
-def test_late_work_is_answered_at_its_deadline_and_dropped(busy_server, budget):
-    """Seconds of work with a budget of milliseconds: 504 in time, and the rest of the work is not done."""
-    answer, ms = timed(busy_server, "/embed", heavy(), headers=[("X-Request-Budget-Ms", str(budget))])
+@pytest.mark.parametrize("ms", [30, 150, 1000])
+def test_late_work_is_answered_at_its_deadline_and_dropped(slow_server, ms):
+    """Work without end and a budget: 504, not before its time, and the rest of the work is not done."""
+    before = computed(slow_server)
+    begun = time.monotonic()
+    answer = ask(slow_server, "/embed", ENDLESS, headers=budget(ms))
     assert answer.status == 504
-    assert budget <= ms < budget + (400 if SANITIZED else 60)
-    wait_for(lambda: metric(busy_server, "querent_queue_depth") == 0, 3, "the queue to be empty")
-    assert ask(busy_server, "/embed", {"inputs": "a"}).status == 200
+    assert time.monotonic() - begun >= ms / 1e3
+    wait_idle(slow_server)
+    done = computed(slow_server) - before
+    assert done < ENDLESS_ITEMS, "late work was computed"
+    assert ask(slow_server, "/embed", {"inputs": "a"}).status == 200
+    assert computed(slow_server) - before == done + 1, "late work was computed after its answer"
 
 
-def test_nobody_waits_for_what_cannot_be(start_server, minilm):
-    """Behind a long request a short budget is refused at the door (429), or answered at its own deadline (504)."""
-    server = start_server("--threads", 1, "--batch-tokens", 4096, models=[minilm])
-    blocker = server.connect(60)
-    blocker.sendall(make_request("/embed", {"inputs": [WORDS * 60] * 24}, headers=[("X-Request-Budget-Ms", "60000")]))
-    wait_for(lambda: metric(server, "querent_queue_depth") > 0, 5, "the blocker to be admitted")
+def was_admitted(server, connection):
+    """Whether its request got as far as the queue; it may as well have been late before its body was decoded."""
+    found = []
+    wait_for(lambda: found.append(metric(server, DEPTH) > 0) or found[-1] or is_answered(connection), "the queue or an answer")
+    return found[-1]
+
+
+def test_a_deadline_does_not_wait_for_a_batch(start_server, tiny):
+    """The answer is there while the batch that came too late still runs."""
+    server = start_server(*ONE_WORKER, "--batch-tokens", 32768, models=[tiny("slow")])
+    body = {"inputs": ["a " * 250] * 128}  # one batch
+    for ms in (300, 3000, 30000):  # the first that lets this machine decode the body
+        connection = server.connect()
+        connection.sendall(make_request("/embed", body, headers=budget(ms)))
+        if was_admitted(server, connection):
+            break
+    assert read_answer(connection)[0].status == 504
+    assert metric(server, DEPTH) > 0
+    server.signal()
+    server.wait_log("told to stop")
+    server.signal()
+    assert server.wait() == 2
+
+
+def test_nobody_waits_for_what_cannot_be(slow_server):
+    """Behind work without end a short budget is refused at the door (429), or was over there already (504)."""
+    blocker = send_endless(slow_server)
+    refusals = metric(slow_server, REFUSED)
     seen = []
-    while metric(server, "querent_queue_depth") > 0 and len(seen) < 20:
-        seen.append((ms := timed(server, "/embed", {"inputs": "short"}, headers=[("X-Request-Budget-Ms", "40")]))[0].status)
-        assert ms[1] < (300 if SANITIZED else 90), seen
-    assert set(seen) <= {200, 429, 504} and len(set(seen) & {429, 504}) > 0, seen
-    assert read_answer(blocker)[0].status == 200
+    for _ in range(20):
+        answer = ask(slow_server, "/embed", {"inputs": "short"}, headers=budget(2000))
+        seen.append(answer.status)
+        if answer.status == 429:
+            assert int(answer.headers["retry-after-ms"]) >= 1
+    assert set(seen) <= {429, 504} and 429 in seen, seen
+    assert metric(slow_server, REFUSED) - refusals == seen.count(429)
+    assert not is_answered(blocker), "they waited for it"
     blocker.close()
+    wait_idle(slow_server)
+    assert ask(slow_server, "/embed", {"inputs": "short"}).status == 200
 
 
-def test_budget_is_capped_and_default_holds(start_server, minilm):
-    server = start_server("--threads", 1, "--budget-ms", 50, models=[minilm])
-    answer, ms = timed(server, "/embed", heavy())
-    assert answer.status == 504 and ms < 500
-    huge = [("X-Request-Budget-Ms", "18446744073709551614")]
-    assert ask(server, "/embed", {"inputs": "a"}, headers=huge).status == 200
+def test_the_default_budget_holds(start_server, tiny):
+    server = start_server(*ONE_WORKER, "--budget-ms", 50, models=[tiny("slow")])
+    begun = time.monotonic()
+    assert ask(server, "/embed", ENDLESS).status == 504
+    assert time.monotonic() - begun >= 0.05
 
 
-def test_overload(start_server, tiny_embed):
+def test_a_budget_is_capped(server):
+    """The largest number there is must not become a deadline in the past."""
+    assert ask(server, "/embed", {"inputs": "a"}, headers=budget(2**64 - 2)).status == 200
+
+
+def test_queue_items(start_server, embedder):
     """All inputs of a request are admitted or none; a refusal says when to come again."""
-    server = start_server("--queue-items", 4, models=[tiny_embed])
+    server = start_server("--queue-items", 4, models=[embedder])
     assert ask(server, "/embed", {"inputs": ["a"] * 4}).status == 200
+    before = computed(server)
     answer = ask(server, "/embed", {"inputs": ["a"] * 5})
     assert answer.status == 429
     assert int(answer.headers["retry-after"]) >= 1
     assert int(answer.headers["retry-after-ms"]) >= 1
     assert answer.headers["x-should-retry"] == "true"
+    assert computed(server) == before
     assert ask(server, "/embed", {"inputs": ["a"] * 4}).status == 200
 
 
-def test_overload_keeps_serving(start_server, minilm):
-    """Far more than the server can do: some are served, the others refused quickly, and soon it is as before."""
-    server = start_server("--queue-items", 64, models=[minilm])
-    outcomes, refusals = [], []
-    end = time.monotonic() + 3
+def test_a_full_queue_refuses_and_recovers(start_server, tiny):
+    """Whoever finds the queue full is told at once, however long he would wait; when it empties all is as before."""
+    server = start_server(*ONE_WORKER, "--queue-items", ENDLESS_ITEMS, models=[tiny("slow")])
+    blocker = send_endless(server)
+    for _ in range(5):  # each would need the whole queue
+        assert ask(server, "/embed", {"inputs": ["a"] * ENDLESS_ITEMS}).status == 429
+    assert not is_answered(blocker), "they waited for it"
+    blocker.close()
+    wait_idle(server)
+    assert ask(server, "/embed", {"inputs": "a"}).status == 200
+
+
+def test_overload_keeps_serving(start_server, embedder):
+    """Many more at once than the queue holds: each request gets one answer, the server counts the same, none is wrong."""
+    server = start_server("--queue-items", 64, models=[embedder])
+    body = {"inputs": ["the weather in berlin tomorrow"] * 16}
+    wanted = ask(server, "/embed", body).body
+    route = 'querent_request_duration_seconds_count{route="/embed"'
+    before, clients, each = metric(server, route), 24, 20
+    answers = []
 
     def client():
-        with server.connect(60) as connection:
+        with server.connect() as connection:
             rest = b""
-            while time.monotonic() < end:
-                begun = time.monotonic()
-                connection.sendall(make_request("/embed", {"inputs": [WORDS] * 16}))
+            for _ in range(each):
+                connection.sendall(make_request("/embed", body))
                 answer, rest = read_answer(connection, rest)
-                outcomes.append(answer.status)
-                if answer.status == 429:
-                    refusals.append(time.monotonic() - begun)
-                    time.sleep(0.005)
+                answers.append((answer.status, answer.body if answer.status == 200 else None))
+            assert rest == b""
 
-    threads = [threading.Thread(target=client) for _ in range(24)]
+    threads = [threading.Thread(target=client) for _ in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(outcomes) <= {200, 429, 504}
-    assert outcomes.count(200) > 10 and outcomes.count(429) > 10
-    assert statistics.median(refusals) < 0.1
-    wait_for(lambda: metric(server, "querent_queue_depth") == 0, 2, "the queue to be empty")
-    assert ask(server, "/embed", {"inputs": "a"}).status == 200
+    assert len(answers) == clients * each
+    wait_for(lambda: metric(server, route) - before == len(answers), "as many counted as were answered")
+    assert {status for status, _ in answers} <= {200, 429}
+    served = [found for status, found in answers if status == 200]
+    assert served and set(served) == {wanted}  # the first to come finds the queue empty
+    wait_idle(server)
+    assert ask(server, "/embed", body).body == wanted
 
 
-def test_large_requests_do_not_starve_small_ones(start_server, minilm):
-    server = start_server(models=[minilm])
-    done = threading.Event()
-    status = []
-
-    def large():
-        status.append(ask(server, "/embed", {"inputs": [WORDS * 2] * 800}, headers=[("X-Request-Budget-Ms", "120000")],
-                          timeout=120).status)
-        done.set()
-
-    thread = threading.Thread(target=large)
-    begun = time.monotonic()
-    thread.start()
-    time.sleep(0.1)
-    small = []
-    while not done.is_set():
-        answer, ms = timed(server, "/embed", {"inputs": "small"}, headers=[("X-Request-Budget-Ms", "60000")])
-        assert answer.status == 200
-        small.append(ms)
-    thread.join()
-    took = (time.monotonic() - begun) * 1e3
-    assert status == [200] and len(small) >= 3
-    assert statistics.median(small) < took / 4, (statistics.median(small), took)
+def test_large_requests_do_not_starve_small_ones(slow_server):
+    """A request of one text that comes behind one of a thousand is answered before it."""
+    large = slow_server.connect()
+    large.sendall(make_request("/embed", {"inputs": ["a " * 18] * 1000}))
+    wait_busy(slow_server)
+    for _ in range(3):
+        assert ask(slow_server, "/embed", {"inputs": "small"}).status == 200
+    assert not is_answered(large), "the small ones waited for it"
+    large.close()
+    wait_idle(slow_server)
 
 
-def test_work_of_clients_that_left_is_not_done(busy_server):
-    """A request is given up within one batch of its client's hanging up."""
-    before = metric(busy_server, "querent_batch_items_sum")
-    connection = busy_server.connect()
-    connection.sendall(make_request("/embed", heavy(), headers=[("X-Request-Budget-Ms", "120000")]))
-    wait_for(lambda: metric(busy_server, "querent_queue_depth") > 0, 5, "the request to be admitted")
-    connection.close()
-    wait_for(lambda: metric(busy_server, "querent_queue_depth") == 0, 3, "the queue to be empty")
-    done = metric(busy_server, "querent_batch_items_sum") - before
-    assert done < 500, f"{done} of 1000 inputs were computed for nobody"
+def test_work_of_clients_that_left_is_not_done(slow_server):
+    """Whoever hangs up is not computed for: the queue empties long before the work could be done."""
+    before = computed(slow_server)
+    send_endless(slow_server).close()
+    wait_idle(slow_server)
+    done = computed(slow_server) - before
+    assert done < ENDLESS_ITEMS, "all was computed for nobody"
+    assert ask(slow_server, "/embed", {"inputs": "a"}).status == 200
+    assert computed(slow_server) - before == done + 1, "it was computed for nobody after all"
 
 
 def test_body_for_a_worker(server):

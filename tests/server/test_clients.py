@@ -1,7 +1,8 @@
 """The clients that people have, against the routes that they know: openai and huggingface_hub."""
 import numpy as np
 import pytest
-from serving import SANITIZED, ask
+from program import HIDDEN, MAX_TOKENS
+from serving import ask
 
 openai = pytest.importorskip("openai")
 hub = pytest.importorskip("huggingface_hub")
@@ -27,47 +28,46 @@ def rows(response):
 
 
 def test_openai_default_is_base64_and_equals_floats(client, vectors):
-    assert np.array_equal(rows(client.embeddings.create(model="minilm", input=TEXTS)), vectors)
-    floats = client.embeddings.create(model="minilm", input=TEXTS, encoding_format="float")
+    assert np.array_equal(rows(client.embeddings.create(model="embedder", input=TEXTS)), vectors)
+    floats = client.embeddings.create(model="embedder", input=TEXTS, encoding_format="float")
     assert np.array_equal(rows(floats), vectors)
 
 
 def test_openai_four_forms_of_input(client, server):
     tokens = ask(server, "/tokenize", {"inputs": TEXTS}).json()
     ids = [[token["id"] for token in text] for text in tokens]
-    one = rows(client.embeddings.create(model="minilm", input=TEXTS[0]))
-    many = rows(client.embeddings.create(model="minilm", input=TEXTS))
-    assert one.shape == (1, 384) and many.shape == (3, 384)
-    assert np.array_equal(rows(client.embeddings.create(model="minilm", input=ids[0])), one)
-    assert np.array_equal(rows(client.embeddings.create(model="minilm", input=ids)), many)
+    one = rows(client.embeddings.create(model="embedder", input=TEXTS[0]))
+    many = rows(client.embeddings.create(model="embedder", input=TEXTS))
+    assert one.shape == (1, HIDDEN) and many.shape == (3, HIDDEN)
+    assert np.array_equal(rows(client.embeddings.create(model="embedder", input=ids[0])), one)
+    assert np.array_equal(rows(client.embeddings.create(model="embedder", input=ids)), many)
 
 
 def test_openai_usage_model_and_user(client):
     response = client.embeddings.create(model="text-embedding-3-small", input="hello world", user="someone")
-    assert response.model == "minilm"  # a name that is not loaded is served by the first model
+    assert response.model == "embedder"  # a name that is not loaded is served by the first model
     assert response.usage.prompt_tokens == response.usage.total_tokens == 4
 
 
 def test_openai_dimensions_are_cut_and_normalised(client, vectors):
-    cut = rows(client.embeddings.create(model="minilm", input=TEXTS, dimensions=64))
-    assert cut.shape == (3, 64)
+    cut = rows(client.embeddings.create(model="embedder", input=TEXTS, dimensions=20))
+    assert cut.shape == (3, 20)
     assert np.allclose(np.linalg.norm(cut, axis=1), 1, atol=1e-6)
-    wanted = vectors[:, :64] / np.linalg.norm(vectors[:, :64], axis=1, keepdims=True)
+    wanted = vectors[:, :20] / np.linalg.norm(vectors[:, :20], axis=1, keepdims=True)
     assert np.allclose(cut, wanted, atol=1e-6)
 
 
 def test_openai_long_text_is_cut(client):
-    response = client.embeddings.create(model="minilm", input="word " * 5000)
-    assert response.usage.prompt_tokens == 256
+    response = client.embeddings.create(model="embedder", input="word " * 5000)
+    assert response.usage.prompt_tokens == MAX_TOKENS
 
 
 def test_openai_2048_inputs(client):
     """As many as the client allows in one request. The answer is whole, in order, and each is what it is alone."""
-    count = 200 if SANITIZED else 2048
+    count = 2048
     inputs = [f"query {i % 7}" for i in range(count)]
-    many = rows(client.with_options(timeout=120).embeddings.create(
-        model="minilm", input=inputs, extra_headers={"X-Request-Budget-Ms": "120000"}))
-    assert many.shape == (count, 384)
+    many = rows(client.embeddings.create(model="embedder", input=inputs))
+    assert many.shape == (count, HIDDEN)
     assert np.array_equal(many, many[:7][np.arange(count) % 7])
 
 
@@ -76,12 +76,12 @@ def test_openai_2048_inputs(client):
     ([], {}, 400, "empty_input", None),
     (["a", ""], {}, 400, "empty_input", None),
     ([99999999], {}, 422, "bad_request", "input"),
-    ("a", {"dimensions": 385}, 422, "bad_request", "dimensions"),
+    ("a", {"dimensions": HIDDEN + 1}, 422, "bad_request", "dimensions"),
     (["a"] * 2049, {}, 422, "too_many", None),
 ])
 def test_openai_errors(client, inputs, extra, status, code, param):
     with pytest.raises(openai.APIStatusError) as caught:
-        client.embeddings.create(model="minilm", input=inputs, **extra)
+        client.embeddings.create(model="embedder", input=inputs, **extra)
     error = caught.value
     assert (error.status_code, error.code, error.param, error.type) == (status, code, param, "invalid_request_error")
     body = error.response.json()
@@ -89,11 +89,11 @@ def test_openai_errors(client, inputs, extra, status, code, param):
     assert body["type"] in ("Validation", "Empty")
 
 
-def test_openai_overload_tells_when_to_retry(start_server, tiny_embed):
-    small = start_server("--queue-items", "4", models=[tiny_embed])
+def test_openai_overload_tells_when_to_retry(start_server, embedder):
+    small = start_server("--queue-items", "4", models=[embedder])
     client = openai.OpenAI(base_url=small.url + "/v1", api_key="unused", max_retries=0)
     with pytest.raises(openai.RateLimitError) as caught:
-        client.embeddings.create(model="tiny-embed", input=["x"] * 5)
+        client.embeddings.create(model="embedder", input=["x"] * 5)
     assert int(caught.value.response.headers["retry-after-ms"]) >= 1
     assert caught.value.response.headers["x-should-retry"] == "true"
     assert caught.value.body["message"] == "Model is overloaded"
@@ -123,8 +123,8 @@ def test_hub_question_answering(server):
     client = hub.InferenceClient(model=server.url + "/span")
     context = "In München the report was written by Ada Byron in 1843."
     answer = client.question_answering("Who wrote the report?", context)
-    assert answer.answer == "Ada Byron" == context[answer.start : answer.end]
-    assert 0 < answer.score <= 1
+    assert answer.answer == context[answer.start : answer.end] != ""
+    assert 0 <= answer.score <= 1
     several = client.question_answering("Who wrote the report?", context, top_k=3, max_answer_len=4, doc_stride=8,
                                         max_seq_len=64, handle_impossible_answer=True, align_to_words=False)
     assert 1 < len(several) <= 3

@@ -7,24 +7,30 @@ import time
 
 import pytest
 
-from serving import ask, make_request, metric, read_answer, wait_for
-from http_corpus import BODY, REFUSED, SECOND, SERVED, get, post
+from program import HANG
+from serving import ask, make_request, metric, read_answer, wait_for, wait_idle
+from http_corpus import BODY, REFUSED, SECOND, SERVED, UNANSWERED, get, post
 
 
-def read_all(connection, seconds=3):
-    """Everything until the peer closes, and whether it did."""
+@pytest.fixture(scope="module")
+def server(start_server, embedder):
+    """With no other clients, since connections are counted here."""
+    return start_server(models=[embedder])
+
+
+def read_all(connection):
+    """Everything until the peer closes, and how that ended: "closed", "reset" or "open"."""
     data = b""
-    connection.settimeout(seconds)
     try:
         while True:
             piece = connection.recv(65536)
             if not piece:
-                return data, True
+                return data, "closed"
             data += piece
     except socket.timeout:
-        return data, False
+        return data, "open"
     except ConnectionResetError:
-        return data, True
+        return data, "reset"
 
 
 def codes(data):
@@ -38,19 +44,25 @@ def send_all(connection, data):
         pass  # refused before all of it was sent
 
 
+def check_refused(connection, what, silent=False):
+    """An error and the end: not by waiting for more until the head's or the body's time is over,
+    which ends without a word. (A reset may overtake the answer when the client was still sending.)"""
+    data, end = read_all(connection)
+    assert end != "open", f"{what}: left open: {data[:200]!r}"
+    assert codes(data) or end == "reset" or silent, f"{what}: ended without an answer"
+    assert all(code >= 400 for code in codes(data)), f"{what}: served what follows: {data[:400]!r}"
+
+
 @pytest.mark.parametrize("name,raw", REFUSED, ids=[name for name, _ in REFUSED])
-def test_refused_and_closed(tiny_server, name, raw):
-    with tiny_server.connect() as connection:
+def test_refused_and_closed(server, name, raw):
+    with server.connect() as connection:
         send_all(connection, raw + SECOND)
-        data, closed = read_all(connection)
-    assert closed, f"left open: {data[:200]!r}"
-    answers = codes(data)
-    assert all(code >= 400 for code in answers), f"served what follows: {data[:400]!r}"
+        check_refused(connection, name, silent=name in UNANSWERED)
 
 
 @pytest.mark.parametrize("name,raw,code", SERVED, ids=[name for name, _, _ in SERVED])
-def test_served_and_kept(tiny_server, name, raw, code):
-    with tiny_server.connect() as connection:
+def test_served_and_kept(server, name, raw, code):
+    with server.connect() as connection:
         connection.sendall(raw)
         method = raw.lstrip().split(b" ")[0].decode()
         answer, rest = read_answer(connection, method=method)
@@ -60,53 +72,52 @@ def test_served_and_kept(tiny_server, name, raw, code):
         assert answer.status == 200 and rest == b""
 
 
+APART = 0.001  # seconds; so that most pieces are read one by one. Whether they are changes no verdict.
 SPLIT = ["length and encoding", "two lengths", "length space before colon", "length hidden behind NUL", "folded value",
          "bare LF in one line", "encoding folded", "two hosts", "target dot dot", "length word"]
 
 
 @pytest.mark.parametrize("name", SPLIT)
-def test_refused_however_split(tiny_server, name):
+def test_refused_however_split(server, name):
     raw = dict(REFUSED)[name] + SECOND
     for at in range(1, len(raw)):
-        with tiny_server.connect() as connection:
+        with server.connect() as connection:
             send_all(connection, raw[:at])
-            time.sleep(0.001)
+            time.sleep(APART)
             send_all(connection, raw[at:])
-            data, closed = read_all(connection)
-        assert closed, f"split at {at}: left open: {data[:200]!r}"
-        assert all(code >= 400 for code in codes(data)), f"split at {at}: {data[:400]!r}"
+            check_refused(connection, f"split at {at}")
 
 
-def test_served_however_split(tiny_server):
+def test_served_however_split(server):
     raw = post(b"Content-Length: %d" % len(BODY), b"X-Other: value") + get(b"Cookie: a=b")
     for at in range(1, len(raw)):
-        with tiny_server.connect() as connection:
+        with server.connect() as connection:
             connection.sendall(raw[:at])
-            time.sleep(0.001)
+            time.sleep(APART)
             connection.sendall(raw[at:])
             first, rest = read_answer(connection)
             second, rest = read_answer(connection, rest)
             assert (first.status, second.status, rest) == (200, 200, b""), f"split at {at}"
 
 
-def test_byte_by_byte(tiny_server):
+def test_byte_by_byte(server):
     raw = post(b"Content-Length: %d" % len(BODY))
-    with tiny_server.connect() as connection:
+    with server.connect() as connection:
         for i in range(len(raw)):
             connection.sendall(raw[i : i + 1])
         assert read_answer(connection)[0].status == 200
 
 
-def test_pipelined_in_odd_pieces(tiny_server):
+def test_pipelined_in_odd_pieces(server):
     """Requests that end and begin anywhere within what one read brings."""
     one = post(b"Content-Length: %d" % len(BODY), b"X-Filler: " + b"f" * 700)
     stream = one * 60
-    with tiny_server.connect() as connection:
+    with server.connect() as connection:
 
         def send():
             for at in range(0, len(stream), 1999):
                 connection.sendall(stream[at : at + 1999])
-                time.sleep(0.0005)
+                time.sleep(APART)
 
         sender = threading.Thread(target=send)
         sender.start()
@@ -117,9 +128,9 @@ def test_pipelined_in_odd_pieces(tiny_server):
         sender.join()
 
 
-def test_pipelined(tiny_server):
+def test_pipelined(server):
     many = 50
-    with tiny_server.connect() as connection:
+    with server.connect() as connection:
         connection.sendall((post(b"Content-Length: %d" % len(BODY)) + get()) * many)
         rest = b""
         for i in range(2 * many):
@@ -128,8 +139,8 @@ def test_pipelined(tiny_server):
             assert (len(answer.body) > 0) == (i % 2 == 0)
 
 
-def test_refusal_is_a_sentence_of_ours(tiny_server):
-    with tiny_server.connect() as connection:
+def test_refusal_is_a_sentence_of_ours(server):
+    with server.connect() as connection:
         connection.sendall(get(b"Host: other"))
         answer, _ = read_answer(connection)
     assert answer.status == 400
@@ -148,88 +159,88 @@ def test_refusal_is_a_sentence_of_ours(tiny_server):
         (get(b"X: " + b"a" * 70000), 431),
     ],
 )
-def test_codes(tiny_server, raw, code):
-    with tiny_server.connect() as connection:
+def test_codes(server, raw, code):
+    with server.connect() as connection:
         send_all(connection, raw)
         answer, _ = read_answer(connection)
     assert answer.status == code
 
 
-def test_allow(tiny_server):
-    assert ask(tiny_server, "/embed").headers["allow"] == "POST"
-    assert ask(tiny_server, "/health", b"", method="POST").headers["allow"] == "GET"
+def test_allow(server):
+    assert ask(server, "/embed").headers["allow"] == "POST"
+    assert ask(server, "/health", b"", method="POST").headers["allow"] == "GET"
 
 
 @pytest.mark.parametrize("kind,code", [(b"application/json", 200), (b"Application/JSON; charset=utf-8", 200), (None, 415),
                                        (b"text/plain", 415), (b"application/jsonx", 415), (b"", 415),
                                        (b"application/x-www-form-urlencoded", 415)])
-def test_content_type(tiny_server, kind, code):
+def test_content_type(server, kind, code):
     lines = [b"POST /embed HTTP/1.1", b"Host: a", b"Content-Length: %d" % len(BODY)]
     lines += [] if kind is None else [b"Content-Type: " + kind]
-    with tiny_server.connect() as connection:
+    with server.connect() as connection:
         connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n" + BODY + SECOND)
         answer, rest = read_answer(connection)
         assert answer.status == code
         assert read_answer(connection, rest)[0].status == 200, "the connection is kept"
 
 
-def test_expect_continue(tiny_server):
-    with tiny_server.connect() as connection:
+def test_expect_continue(server):
+    with server.connect() as connection:
         connection.sendall(post(b"Content-Length: %d" % len(BODY), b"Expect: 100-continue", body=b""))
         assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
         connection.sendall(BODY)
         assert read_answer(connection)[0].status == 200
 
 
-def test_too_large_is_refused_before_it_is_sent(tiny_server):
-    with tiny_server.connect() as connection:
+def test_too_large_is_refused_before_it_is_sent(server):
+    with server.connect() as connection:
         connection.sendall(post(b"Content-Length: 2000001", b"Expect: 100-continue", body=b""))
         answer, _ = read_answer(connection)
     assert answer.status == 413
 
 
-def test_largest_body(tiny_server):
+def test_largest_body(server):
     body = b'{"inputs":"%s"}' % (b"a " * 999993)
     assert 1999990 < len(body) <= 2000000
-    assert ask(tiny_server, "/embed", body, headers=[("X-Request-Budget-Ms", "60000")]).status == 200
+    assert ask(server, "/embed", body).status == 200
 
 
-def test_trace_id(tiny_server):
+def test_trace_id(server):
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     given = [("traceparent", f"00-{trace}-00f067aa0ba902b7-01")]
-    assert ask(tiny_server, "/health", headers=given).headers["x-trace-id"] == trace
+    assert ask(server, "/health", headers=given).headers["x-trace-id"] == trace
     for bad in ("00-" + "0" * 32 + "-00f067aa0ba902b7-01", "00-xyz", "ff-" + trace + "-00f067aa0ba902b7-01", ""):
-        own = ask(tiny_server, "/health", headers=[("traceparent", bad)]).headers["x-trace-id"]
+        own = ask(server, "/health", headers=[("traceparent", bad)]).headers["x-trace-id"]
         assert re.fullmatch("[0-9a-f]{32}", own) and own not in (trace, "0" * 32)
-    ids = {ask(tiny_server, "/health").headers["x-trace-id"] for _ in range(20)}
+    ids = {ask(server, "/health").headers["x-trace-id"] for _ in range(20)}
     assert len(ids) == 20
 
 
-def test_http_1_0(tiny_server):
-    with tiny_server.connect() as connection:
+def test_http_1_0(server):
+    with server.connect() as connection:
         connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
-        data, closed = read_all(connection)
-    assert closed and codes(data) == [200]
-    with tiny_server.connect() as connection:
+        data, end = read_all(connection)
+    assert end == "closed" and codes(data) == [200]
+    with server.connect() as connection:
         connection.sendall(b"GET /health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         assert read_answer(connection)[0].status == 200
         connection.sendall(SECOND)
         assert read_answer(connection)[0].status == 200
 
 
-def test_half_closed_client_is_answered(tiny_server):
+def test_half_closed_client_is_answered(server):
     """A client that sends its request and its end in one go still reads the answer."""
     served = 0
     for _ in range(20):
-        with tiny_server.connect() as connection:
+        with server.connect() as connection:
             connection.sendall(get(b"Connection: close"))
             connection.shutdown(socket.SHUT_WR)
             served += codes(read_all(connection)[0]) == [200]
     assert served == 20
 
 
-def test_thousand_requests_then_close(tiny_server):
-    with tiny_server.connect() as connection:
+def test_thousand_requests_then_close(server):
+    with server.connect() as connection:
         rest = b""
         for i in range(1000):
             connection.sendall(SECOND)
@@ -238,69 +249,61 @@ def test_thousand_requests_then_close(tiny_server):
         assert connection.recv(10) == b""
 
 
-def closes_within(connection, low, high):
+TRICKLE = {
+    "nothing": (b"", b""),
+    "head": (b"GET /health HTTP/1.1\r\n", b"X: a\r\n"),
+    "request line": (b"GET /hea", b"l"),
+    "body": (post(b"Content-Length: 100000", body=b""), b"a"),
+    "second head": (SECOND, b"G"),
+}
+
+
+def trickle(server, prefix, drip):
+    """Seconds that the server bears a client whose bytes come one drip in half a second; HANG when it does for ever."""
     begun = time.monotonic()
-    _, closed = read_all(connection, high + 5)
-    took = time.monotonic() - begun
-    return closed and low <= took <= high
-
-
-@pytest.mark.slow
-def test_slow_clients_are_ended(tiny_server):
-    """Head and body have five seconds, however their bytes trickle; meanwhile others are served."""
-
-    def trickle(prefix, drip, results, name):
-        with tiny_server.connect() as connection:
-            connection.sendall(prefix)
-            begun = time.monotonic()
+    with server.connect() as connection:
+        connection.sendall(prefix)
+        connection.settimeout(0.5)
+        while time.monotonic() < begun + HANG:
             try:
-                for _ in range(20):
-                    connection.sendall(drip)
-                    connection.settimeout(0.5)
-                    try:
-                        if connection.recv(1000) == b"":
-                            break
-                    except socket.timeout:
-                        pass
-            except (BrokenPipeError, ConnectionResetError):
+                connection.sendall(drip)
+                if connection.recv(1000) == b"":
+                    break
+            except socket.timeout:
                 pass
-            results[name] = time.monotonic() - begun
+            except (BrokenPipeError, ConnectionResetError):
+                break
+    return time.monotonic() - begun
 
+
+def test_slow_clients_are_ended(server):
+    """Head and body have five seconds, however their bytes trickle; meanwhile others are served."""
     results = {}
-    cases = {
-        "nothing": (b"", b""),
-        "head": (b"GET /health HTTP/1.1\r\n", b"X: a\r\n"),
-        "request line": (b"GET /hea", b"l"),
-        "body": (post(b"Content-Length: 100000", body=b""), b"a"),
-        "second head": (SECOND, b"G"),
-    }
-    threads = [threading.Thread(target=trickle, args=(*case, results, name)) for name, case in cases.items()]
+
+    def run(name):
+        results[name] = trickle(server, *TRICKLE[name])
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in TRICKLE]
     for thread in threads:
         thread.start()
-    times = []
     while any(thread.is_alive() for thread in threads):
-        begun = time.monotonic()
-        assert ask(tiny_server, "/health").status == 200
-        times.append(time.monotonic() - begun)
+        assert ask(server, "/health").status == 200
         time.sleep(0.02)
-    for thread in threads:
-        thread.join()
-    for name, took in results.items():
-        assert 4.5 <= took <= 7.5, f"{name}: ended after {took:.1f} s"
-    assert sorted(times)[len(times) // 2] < 0.1
+    for name in TRICKLE:
+        assert 5 <= results[name] < HANG, f"{name}: ended after {results[name]:.1f} s"
 
 
-def test_slow_reader_is_ended(start_server, tiny_embed):
+def test_slow_reader_is_ended(start_server, embedder):
     """A client that does not read its large answer keeps no memory for long."""
-    server = start_server(models=[tiny_embed])
+    server = start_server(models=[embedder])
     body = {"inputs": ["word"] * 2000}
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", server.port))
-        connection.sendall(make_request("/embed", body, headers=[("X-Request-Budget-Ms", "60000")]))
-        wait_for(lambda: metric(server, "querent_connections") <= 1, 15, "the slow reader's end")
-        data, closed = read_all(connection)
-        assert closed and len(data) < 2000 * 64 * 8
+        connection.sendall(make_request("/embed", body))
+        wait_for(lambda: metric(server, "querent_connections") <= 1, "the slow reader's end")
+        data, end = read_all(connection)
+        assert end != "open" and len(data) < 2000 * 64 * 8
 
 
 def vanish(connection):
@@ -309,51 +312,48 @@ def vanish(connection):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_clients_that_vanish(tiny_server, seed):
+def test_clients_that_vanish(server, seed):
     """Resets at every point of a request cost nobody else anything."""
     raw = post(b"Content-Length: %d" % len(BODY))
     for i in range(400):
-        connection = tiny_server.connect()
+        connection = server.connect()
         at = (i * 7919 + seed * 104729) % (len(raw) + 40)
         send_all(connection, raw[:at])
         if i % 3 == 0:
             time.sleep(0.0005 * (i % 5))
         vanish(connection)
-    assert ask(tiny_server, "/embed", {"inputs": "still there"}).status == 200
-    wait_for(lambda: metric(tiny_server, "querent_connections") <= 1, 10, "all connections gone")
-    wait_for(lambda: metric(tiny_server, "querent_queue_depth") == 0, 10, "an empty queue")
+    assert ask(server, "/embed", {"inputs": "still there"}).status == 200
+    wait_for(lambda: metric(server, "querent_connections") <= 1, "the end of all connections")
+    wait_idle(server)
 
 
-def test_more_connections_than_allowed(start_server, tiny_embed):
+def test_more_connections_than_allowed(start_server, embedder):
     """Beyond the limit clients wait; idle connections make room."""
-    server = start_server("--max-connections", 8, models=[tiny_embed])
+    server = start_server("--max-connections", 8, models=[embedder])
     idlers = [server.connect() for _ in range(8)]
     for connection in idlers:
         connection.sendall(SECOND)
         assert read_answer(connection)[0].status == 200
     for _ in range(4):
-        assert ask(server, "/health", timeout=10).status == 200
+        assert ask(server, "/health").status == 200
     for connection in idlers:
         connection.close()
 
 
-def test_out_of_descriptors(start_server, tiny_embed):
+def test_out_of_descriptors(start_server, embedder):
     """EMFILE stops accepting for a moment, not for good."""
     import resource
 
-    server = start_server(models=[tiny_embed])
+    server = start_server(models=[embedder])
     pid = server.process.pid
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     held = [server.connect() for _ in range(20)]
-    wait_for(lambda: metric(server, "querent_connections") >= 20, 5, "held connections")
+    wait_for(lambda: metric(server, "querent_connections") >= 20, "held connections")
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (16, hard))
     waiting = server.connect()
     waiting.sendall(SECOND)
-    time.sleep(0.3)
+    server.wait_log("cannot accept")
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
-    begun = time.monotonic()
     assert read_answer(waiting)[0].status == 200
-    assert time.monotonic() - begun < 1
-    assert "cannot accept" in server.log
     for connection in held + [waiting]:
         connection.close()

@@ -3,7 +3,8 @@ import math
 import re
 from pathlib import Path
 
-from serving import ROOT, ask
+from program import ROOT
+from serving import ask
 
 PAGE = ROOT / "docs" / "METRICS.md"
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -121,7 +122,7 @@ def test_counts_follow_requests(server):
     ask(server, "/embed", {"inputs": "a query", "dimensions": 0})
     ask(server, "/secret-path-of-a-client")
     after = live(server)
-    assert count(after, route="/embed", model="minilm", code="200") - count(before, route="/embed", model="minilm", code="200") == 3
+    assert count(after, route="/embed", model="embedder", code="200") - count(before, route="/embed", model="embedder", code="200") == 3
     assert count(after, route="/embed", code="422") - count(before, route="/embed", code="422") == 1
     assert count(after, route="other", code="404") - count(before, route="other", code="404") == 1
 
@@ -131,8 +132,8 @@ def test_counts_follow_requests(server):
     for name, wanted, least in [
         ("querent_rejections_total", {"reason": "no_route"}, 1),
         ("querent_rejections_total", {"reason": "bad_request"}, 1),
-        ("querent_model_items_total", {"model": "minilm"}, 3),
-        ("querent_model_tokens_total", {"model": "minilm"}, 12),
+        ("querent_model_items_total", {"model": "embedder"}, 3),
+        ("querent_model_tokens_total", {"model": "embedder"}, 12),
         ("querent_process_cpu_seconds_total", {}, 0),
     ]:
         assert only(after, name, **wanted) - only(before, name, **wanted) >= least, name
@@ -148,12 +149,12 @@ def test_labels_come_from_tables(server):
     api = (ROOT / "docs" / "API.md").read_text()
     for _, labels, _ in page["querent_request_duration_seconds"]["samples"]:
         assert labels["route"] == "other" or f"`{labels['route']}`" in api
-        assert labels["model"] in ("", "minilm", "squad-3l", "other")
+        assert labels["model"] in ("", "embedder", "reader", "other")
         assert re.fullmatch(r"\d{3}|other", labels["code"])
     assert sum(len(f["samples"]) for f in page.values()) < 2000
 
 
 def test_model_info(server):
     samples = live(server)["querent_model_info"]["samples"]
-    assert {(labels["model"], labels["kind"]) for _, labels, _ in samples} == {("minilm", "embedding"), ("squad-3l", "span")}
+    assert {(labels["model"], labels["kind"]) for _, labels, _ in samples} == {("embedder", "embedding"), ("reader", "span")}
     assert all(value == 1 and labels["precision"] in ("f32", "bf16", "int8") and labels["isa"] for _, labels, value in samples)

@@ -2,6 +2,7 @@
 #include "malloc_trap.h"
 
 #include <stdatomic.h>
+#include <stdlib.h> /* brings __GLIBC__, without which the trap would be left out */
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && defined(__GLIBC__)
 #define TRAP 1

@@ -131,7 +131,7 @@ static void check_accepted(const qr__tensors *tensors, size_t data_bytes) {
                       tensors->items[i].begin);
 }
 
-Test(model_fuzz, mutated_headers) {
+Test(model_fuzz, mutated_headers, .timeout = 3600) {
     char dir[64];
     size_t header_bytes;
     size_t data_bytes;

@@ -32,8 +32,8 @@ static float *tensor_in(char *file, const char *name) {
     return (float *)(void *)(file + 8 + header_bytes + begin);
 }
 
-/* Two inner features of layer 1 that never fire get weights so large that the int8 scales of every row
- * have no codes left for the others: int8 loses that matrix, and nothing else. */
+/* Two inner features of layer 1 that never fire get weights so large that the int8 scales of every
+ * row have no codes left for the others: int8 loses that matrix, and nothing else. */
 static void break_int8(void) {
     static const size_t silent[] = {0, 200}; /* one of each shard */
     size_t len;
