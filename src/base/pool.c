@@ -193,7 +193,7 @@ void qr_pool_park(qr_pool *pool, int member) {
             return;
         case AWAY:
         case HELPING:
-            QR_ASSERT(!"a parked member's word was made AWAY or HELPING by somebody else");
+            QR_ASSERT(false); /* only the member itself makes its word one of these */
             break;
         }
     }

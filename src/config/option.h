@@ -69,13 +69,9 @@ void qr__option_variable(const char *name, char out[QR__OPTION_NAME_BYTES]);
  * `dashes` stands before each name ("--" for flags, or ""). Returns QR_BAD_OPTION. */
 qr_status qr__option_unknown(const char *place, const char *dashes, qr_text name, qr_error *error);
 
-/** Parses a scalar option's value. A TEXT or DEVICE is only checked: its member of *out is the
- * caller's to set. QR_BAD_OPTION names option, origin, value and what it must be. */
-QR_MUST_USE qr_status qr__option_parse(qr_option option, qr_text text, qr__origin origin,
-                                       qr_option_value *out, qr_error *error);
-
 /** Gives an option its value; a list gets all of `items`, the others take the one item. Replaces
- * what an earlier layer had set. QR_BAD_OPTION as qr__option_parse; QR_NO_MEMORY. */
+ * what an earlier layer had set. QR_BAD_OPTION names option, origin, value and what it must
+ * be; QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr__option_set(qr_config *config, qr_option option, const qr_text *items,
                                      size_t items_len, qr__origin origin, qr_error *error);
 

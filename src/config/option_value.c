@@ -85,8 +85,10 @@ static bool is_device(qr_text value) {
            qr_text_is(value, "cuda");
 }
 
-qr_status qr__option_parse(qr_option option, qr_text text, qr__origin origin, qr_option_value *out,
-                           qr_error *error) {
+/* A scalar option's value. A TEXT or DEVICE is only checked: its member of *out is the caller's to
+ * set. */
+static qr_status parse(qr_option option, qr_text text, qr__origin origin, qr_option_value *out,
+                       qr_error *error) {
     const qr__option_row *row = &qr__option_rows[option];
     char must[128] = "";
     uint64_t number = 0;
@@ -122,8 +124,7 @@ qr_status qr__option_parse(qr_option option, qr_text text, qr__origin origin, qr
 qr_status qr_option_parse(qr_option option, const char *text, qr_option_value *out,
                           qr_error *error) {
     out->text = text;
-    return qr__option_parse(option, qr_text_of(text), (qr__origin){.kind = QR_ORIGIN_FLAG}, out,
-                            error);
+    return parse(option, qr_text_of(text), (qr__origin){.kind = QR_ORIGIN_FLAG}, out, error);
 }
 
 /* A list of an earlier layer is replaced as a whole; its copies stay in the arena, which is
@@ -157,7 +158,7 @@ static qr_status set_scalar(qr_config *config, qr_option option, qr_text text, q
                             qr_error *error) {
     const qr__option_row *row = &qr__option_rows[option];
     qr_option_value *value = &config->settings[option].value;
-    qr_status status = qr__option_parse(option, text, origin, value, error);
+    qr_status status = parse(option, text, origin, value, error);
     if (status != QR_OK || (row->type != QR_OPTION_TYPE_TEXT && row->type != QR_OPTION_TYPE_DEVICE))
         return status;
     value->text = qr_arena_text(&config->arena, text).data;

@@ -7,16 +7,6 @@ const char *qr_precision_name(qr_precision precision) {
     return precision_names[precision];
 }
 
-bool qr_precision_parse(qr_text name, qr_precision *out) {
-    for (unsigned p = 0; p < QR_PRECISIONS; p++) {
-        if (qr_text_is(name, precision_names[p])) {
-            *out = (qr_precision)p;
-            return true;
-        }
-    }
-    return false;
-}
-
 double qr_model_operations(const qr_model_info *model, const uint32_t *starts, size_t sequences) {
     double C = (double)model->hidden, F = (double)model->feed_forward, T = starts[sequences],
            squares = 0;

@@ -32,8 +32,6 @@ typedef enum qr_head { QR_HEAD_NONE, QR_HEAD_SPAN, QR_HEAD_LABELS } qr_head;
 
 /** "auto", "f32", "bf16", "int8". */
 const char *qr_precision_name(qr_precision precision);
-/** False: no precision is called `name`. */
-bool qr_precision_parse(qr_text name, qr_precision *out);
 
 /** What the model's files say. */
 typedef struct qr_model_info {

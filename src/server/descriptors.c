@@ -7,7 +7,8 @@
 
 #define OTHER_FDS 64 /* files, epoll, eventfd: what is no connection */
 
-qr_status qr__descriptors_reserve(size_t connections, qr_error *error) {
+qr_status qr__descriptors_reserve(const qr_config *config, qr_error *error) {
+    size_t connections = qr_config_number(config, QR_OPTION_MAX_CONNECTIONS);
     struct rlimit limit;
     rlim_t need = connections + QR__OPS_CONNECTIONS + OTHER_FDS;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
@@ -16,8 +17,9 @@ qr_status qr__descriptors_reserve(size_t connections, qr_error *error) {
     limit.rlim_cur = need < most ? need : most;
     if (need > most || setrlimit(RLIMIT_NOFILE, &limit) != 0)
         return qr_error_set(error, QR_BAD_OPTION,
-                            "--max-connections %zu: needs %" PRIu64
-                            " file descriptors, the system allows %" PRIu64 " (ulimit -n)",
-                            connections, (uint64_t)need, (uint64_t)most);
+                            "%s %zu: needs %" PRIu64 " file descriptors, the system allows %" PRIu64
+                            " (ulimit -n)",
+                            qr_config_source(config, QR_OPTION_MAX_CONNECTIONS), connections,
+                            (uint64_t)need, (uint64_t)most);
     return QR_OK;
 }

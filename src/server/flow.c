@@ -7,7 +7,8 @@
 
 /* The pool of exchanges */
 
-qr_exchange *qr__exchange_take(qr__flow *flow) {
+/* One out of the pool, or a new one; NULL: no memory. */
+static qr_exchange *take_exchange(qr__flow *flow) {
     qr_exchange *x = flow->free;
     if (x == NULL)
         return qr_exchange_create(flow->options.max_body_bytes);
@@ -42,7 +43,7 @@ void qr__flow_pump(qr__flow *flow) {
 static qr_status on_head(void *state, qr_http_request *request, const qr_http_facts *facts) {
     qr__listener *l = state;
     qr__flow *flow = l->flow;
-    qr_exchange *x = qr__exchange_take(flow);
+    qr_exchange *x = take_exchange(flow);
     if (x == NULL) {
         request->code = qr_status_http(QR_NO_MEMORY);
         request->content_type = qr_api_fail(NULL, QR_NO_MEMORY, NULL, &request->out);

@@ -9,7 +9,7 @@
  *     qr__flow_serve(flow, serving);              // from now on its models answer
  *     qr__flow_serve(flow, other);                // new requests are the other's; nobody waits
  *
- * docs/SCHEDULE.md tells the way, exchange.h who may touch what on it. Threads: the loop's only;
+ * docs/SERVER.md tells the way, exchange.h who may touch what on it. Threads: the loop's only;
  * what runs on workers is within.
  */
 #ifndef QR_SERVER_FLOW_H

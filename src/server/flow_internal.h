@@ -39,9 +39,6 @@ struct qr__flow {
 
 /* flow.c */
 
-/** An exchange out of the pool, or a new one; NULL: no memory. */
-qr_exchange *qr__exchange_take(qr__flow *flow);
-
 /** Back into the pool: its request is done and no worker holds it. */
 void qr__exchange_release(qr__flow *flow, qr_exchange *exchange);
 

@@ -11,6 +11,7 @@
 
 /* The models read so far; they are the generation's once it stands. */
 typedef struct loaded {
+    const char *source; /* who named them, for messages */
     qr_pipeline *models[QR_LIMIT_MODELS];
     size_t len;
 } loaded;
@@ -22,14 +23,14 @@ qr_status qr__loader_check(const qr_config *config, qr_error *error) {
         return qr_error_set(error, QR_BAD_OPTION, "no model: say --model [NAME=]DIR");
     if (len > QR_LIMIT_MODELS)
         return qr_error_set(error, QR_BAD_OPTION,
-                            "--model: %zu models are more than the %u that one server takes", len,
-                            QR_LIMIT_MODELS);
+                            "%s: %zu models are more than the %u that one server takes",
+                            qr_config_source(config, QR_OPTION_MODEL), len, QR_LIMIT_MODELS);
     return QR_OK;
 }
 
 /* "[NAME=]DIR": a directory may hold "=" when a "/" comes before it. */
-static qr_status split_model(const char *given, char name[MODEL_NAME_BYTES], const char **dir,
-                             qr_error *error) {
+static qr_status split_model(const char *source, const char *given, char name[MODEL_NAME_BYTES],
+                             const char **dir, qr_error *error) {
     size_t len = strcspn(given, "=/");
     name[0] = '\0';
     *dir = given;
@@ -37,7 +38,7 @@ static qr_status split_model(const char *given, char name[MODEL_NAME_BYTES], con
         return QR_OK;
     if (len == 0 || len >= MODEL_NAME_BYTES || given[len + 1] == '\0')
         return qr_error_set(error, QR_BAD_OPTION,
-                            "--model %s: must be [NAME=]DIR with a name of 1 to %d bytes", given,
+                            "%s %s: must be [NAME=]DIR with a name of 1 to %d bytes", source, given,
                             MODEL_NAME_BYTES - 1);
     memcpy(name, given, len);
     name[len] = '\0';
@@ -62,7 +63,7 @@ static qr_status load_model(const char *given, qr_pipeline_options *options, loa
     char name[MODEL_NAME_BYTES];
     const char *dir;
     qr_pipeline *model;
-    qr_status status = split_model(given, name, &dir, error);
+    qr_status status = split_model(models->source, given, name, &dir, error);
     if (status != QR_OK)
         return status;
     options->name = name[0] == '\0' ? NULL : name;
@@ -72,9 +73,9 @@ static qr_status load_model(const char *given, qr_pipeline_options *options, loa
         return status;
     for (size_t i = 0; i < models->len; i++)
         if (strcmp(qr_pipeline_name(models->models[i]), qr_pipeline_name(model)) == 0)
-            status = qr_error_set(error, QR_BAD_OPTION,
-                                  "--model %s: two models are named %s; say --model NAME=%s", given,
-                                  qr_pipeline_name(model), dir);
+            status =
+                qr_error_set(error, QR_BAD_OPTION, "%s %s: two models are named %s; say NAME=%s",
+                             models->source, given, qr_pipeline_name(model), dir);
     if (status != QR_OK) {
         qr_pipeline_destroy(model);
         return status;
@@ -87,6 +88,7 @@ static qr_status load_model(const char *given, qr_pipeline_options *options, loa
 static qr_status load_models(const qr_config *config, loaded *models, qr_error *error) {
     const char *const *given;
     size_t len = qr_config_list(config, QR_OPTION_MODEL, &given);
+    models->source = qr_config_source(config, QR_OPTION_MODEL);
     qr_pipeline_options options = {.precision =
                                        (qr_precision)qr_config_choice(config, QR_OPTION_PRECISION),
                                    .device = qr_config_text(config, QR_OPTION_DEVICE),

@@ -135,11 +135,11 @@ static qr_status check_options(const qr_config *config, qr_error *error) {
            ops = qr_config_number(config, QR_OPTION_OPS_PORT);
     if (ops != 0 && ops == port)
         return qr_error_set(error, QR_BAD_OPTION,
-                            "--ops-port %zu: is the main port; give it one of its own", ops);
+                            "%s %zu: is the main port; give it one of its own",
+                            qr_config_source(config, QR_OPTION_OPS_PORT), ops);
     qr_status status = qr__loader_check(config, error);
     if (status == QR_OK)
-        status =
-            qr__descriptors_reserve(qr_config_number(config, QR_OPTION_MAX_CONNECTIONS), error);
+        status = qr__descriptors_reserve(config, error);
     return status;
 }
 

@@ -58,8 +58,8 @@ QR_MUST_USE qr_status qr__drain_watch(qr__server *server, qr_error *error);
 
 /* descriptors.c */
 
-/** Raises the soft limit on open files to what `connections` need. QR_BAD_OPTION: the system allows
- * fewer. */
-QR_MUST_USE qr_status qr__descriptors_reserve(size_t connections, qr_error *error);
+/** Raises the soft limit on open files to what `max-connections` needs. QR_BAD_OPTION: the system
+ * allows fewer. */
+QR_MUST_USE qr_status qr__descriptors_reserve(const qr_config *config, qr_error *error);
 
 #endif

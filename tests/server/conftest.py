@@ -8,7 +8,7 @@ import pytest
 from serving import Server
 
 # No verdict may depend on the machine's speed: what is not about budgets has the longest there is.
-PATIENT = ("--budget-ms", "600000", "--drain-timeout", "600000")
+PATIENT = ("--budget-ms", "600000", "--drain-timeout-ms", "600000")
 
 
 @pytest.fixture(scope="session")

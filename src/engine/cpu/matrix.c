@@ -79,10 +79,6 @@ size_t qr__matrix_out(const qr__matrix *matrix) {
     return matrix->shape.N;
 }
 
-qr_precision qr__matrix_precision(const qr__matrix *matrix) {
-    return matrix->kernel->precision;
-}
-
 size_t qr__matrix_bytes(const qr__matrix *matrix) {
     return matrix == NULL ? 0 : matrix->shape.panels * matrix->shape.panel_bytes;
 }

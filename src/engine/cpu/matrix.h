@@ -53,9 +53,6 @@ size_t qr__matrix_in(const qr__matrix *matrix);
 /** N. */
 size_t qr__matrix_out(const qr__matrix *matrix);
 
-/** Of its kernel. */
-qr_precision qr__matrix_precision(const qr__matrix *matrix);
-
 /** Of the panels; 0 for NULL. */
 size_t qr__matrix_bytes(const qr__matrix *matrix);
 

@@ -257,15 +257,6 @@ Test(forward, devices_by_name) {
     }
 }
 
-Test(forward, precisions_have_names) {
-    qr_precision p;
-    cr_assert(qr_precision_parse(qr_text_of("int8"), &p) && p == QR_PRECISION_INT8);
-    cr_assert(qr_precision_parse(qr_text_of("auto"), &p) && p == QR_PRECISION_AUTO);
-    cr_assert(!qr_precision_parse(qr_text_of("int"), &p) &&
-              !qr_precision_parse(qr_text_of(""), &p));
-    cr_assert_str_eq(qr_precision_name(QR_PRECISION_BF16), "bf16");
-}
-
 Test(forward, operations_are_counted) {
     qr_model_info info = {.layers = 6, .hidden = 384, .feed_forward = 1536};
     cr_assert_eq(qr_model_operations(&info, (uint32_t[]){0, 9, 13}, 2),

@@ -184,8 +184,8 @@ static double cpu_seconds(void) {
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* The least CPU time of three for a run of `bytes` bytes of marks that must be sorted into canonical
- * order: without memory, and a pass for each class that survives. */
+/* The least CPU time of three for a run of `bytes` bytes of marks that must be sorted into
+ * canonical order: without memory, and a pass for each class that survives. */
 static double sort_marks(const qr_tokenizer *tokenizer, size_t bytes) {
     char *text = malloc(bytes);
     double least = INFINITY;
