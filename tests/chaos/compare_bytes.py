@@ -5,7 +5,7 @@
 For 1 to 4 workers in turn a server of the chaos build (random delays at every hand-over, helpers refused at random) answers
 clients that ask a fixed set of questions, embeddings of 9 to 384 tokens and spans, in random order: 8 clients keep every worker at
 work, 2 leave some to help the others. The expected bytes come from a server with one worker, asked by one client. A difference, a
-missing answer or another code than 200 is printed and fails.
+missing answer or another code than 200 is printed and fails; so does an answer that --verify-ppm finds wrong.
 """
 import argparse
 import collections
@@ -18,13 +18,13 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path += [str(ROOT / "tests" / "server"), str(ROOT / "tools")]
+sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "server"), str(ROOT / "tools")]
 
 from make_model import make_model  # noqa: E402
-from serving import Server, make_request, read_answer  # noqa: E402
+from program import HANG  # noqa: E402
+from serving import Server, make_request, metric, read_answer  # noqa: E402
 
 CLIENTS = (8, 2)
-HANG_SECONDS = 60
 LENGTHS = (9, 9, 10, 12, 16, 17, 24, 33, 64, 100, 128, 200, 256, 384)  # tokens, two of them [CLS] and [SEP]
 NAMES = ("Ada", "Berta", "Carla", "Dora", "Emma", "Frida", "Greta", "Hilda")
 
@@ -45,7 +45,7 @@ def questions(seed):
 
 
 def ask_all(server, asked):
-    with server.connect(2 * HANG_SECONDS) as connection:
+    with server.connect(2 * HANG) as connection:
         rest, answers = b"", []
         for path, body in asked:
             connection.sendall(make_request(path, body))
@@ -67,7 +67,7 @@ class Client(threading.Thread):
         try:
             while time.monotonic() < self.end:
                 if connection is None:
-                    connection, rest = self.server.connect(2 * HANG_SECONDS), b""
+                    connection, rest = self.server.connect(2 * HANG), b""
                 i = self.draw.randrange(len(self.asked))
                 path, body = self.asked[i]
                 connection.sendall(make_request(path, body))
@@ -95,7 +95,7 @@ def run_clients(server, asked, expected, count, seed, seconds):
         client.start()
     faults = []
     for client in clients:
-        client.join(seconds + HANG_SECONDS)
+        client.join(seconds + HANG)
         faults += client.faults + (["a client waits for ever"] if client.is_alive() else [])
     return sum(client.answered for client in clients), faults
 
@@ -118,7 +118,7 @@ def main():
         assert ask_all(alone, asked) == expected, "a single thread differs from itself"
         alone.stop()
         for workers in given.workers:
-            server = Server(models, *options, "--threads", workers)
+            server = Server(models, *options, "--threads", workers, "--verify-ppm", 20000)
             for count in CLIENTS:
                 answered, mine = run_clients(server, asked, expected, count, f"{given.seed} {workers}",
                                              given.seconds / len(given.workers) / len(CLIENTS))
@@ -127,6 +127,8 @@ def main():
                 print(f"compare_bytes: {workers} workers, {count} clients: {answered} answers, {len(mine)} faults", flush=True)
                 for fault, times in collections.Counter(mine).most_common(8):
                     print(f"    {times} x {fault}")
+            wrong = metric(server, "querent_verify_mismatches_total ")
+            faults += [f"verify: {wrong} answers differ"] * (wrong > 0)
             if faults:
                 print(server.log)
                 server.process.kill()

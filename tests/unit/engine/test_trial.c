@@ -18,8 +18,8 @@ static void tear_down(void) {
 
 TestSuite(trial, .init = set_up, .fini = tear_down, .timeout = 300);
 
-/* Where a tensor of dir's model.safetensors stands in `file`, its whole contents. */
-static float *tensor_in(char *file, const char *name) {
+/* Where a tensor of dir's model.safetensors stands in `file`, its whole contents; any address. */
+static char *tensor_in(char *file, const char *name) {
     size_t header_bytes, data_bytes;
     char *header = read_header(dir, &header_bytes, &data_bytes), key[128];
     snprintf(key, sizeof key, "\"%s\"", name);
@@ -29,21 +29,22 @@ static float *tensor_in(char *file, const char *name) {
     cr_assert_not_null(offsets, "%s", name);
     size_t begin = strtoull(offsets + strlen("\"data_offsets\":["), NULL, 10);
     free(header);
-    return (float *)(void *)(file + 8 + header_bytes + begin);
+    return file + 8 + header_bytes + begin;
 }
 
 /* Two inner features of layer 1 that never fire get weights so large that the int8 scales of every
  * row have no codes left for the others: int8 loses that matrix, and nothing else. */
 static void break_int8(void) {
     static const size_t silent[] = {0, 200}; /* one of each shard */
+    const float never = -60, large = 100;    /* gelu(-60 + ...) is 0 */
     size_t len;
     char *file = read_file(dir, "model.safetensors", &len);
-    float *bias = tensor_in(file, "encoder.layer.1.intermediate.dense.bias");
-    float *weights = tensor_in(file, "encoder.layer.1.output.dense.weight");
+    char *bias = tensor_in(file, "encoder.layer.1.intermediate.dense.bias");
+    char *weights = tensor_in(file, "encoder.layer.1.output.dense.weight");
     for (size_t i = 0; i < 2; i++) {
-        bias[silent[i]] = -60; /* gelu(-60 + ...) is 0 */
+        memcpy(bias + silent[i] * sizeof never, &never, sizeof never);
         for (size_t row = 0; row < 64; row++)
-            weights[row * 256 + silent[i]] = 100;
+            memcpy(weights + (row * 256 + silent[i]) * sizeof large, &large, sizeof large);
     }
     write_file(dir, "model.safetensors", file, len);
     free(file);
