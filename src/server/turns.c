@@ -4,8 +4,8 @@
 
 #include "server/flow_internal.h"
 
-#define LOOP_BODY_BYTES                                                                            \
-    (16u * 1024u) /* larger bodies are decoded by a worker: no step of the loop takes 1 ms */
+/* Larger bodies are decoded by a worker: no step of the loop takes 1 ms. */
+#define LOOP_BODY_BYTES (16u * 1024u)
 
 void qr__exchange_turn(qr_exchange *x, qr_exchange_phase phase) {
     bool was_out = x->phase == QR_EXCHANGE_DECODING || x->phase == QR_EXCHANGE_RUNNING;

@@ -1,9 +1,9 @@
 /* server/http/reply.c: the answer and its headers. */
 #include "server/http/http_internal.h"
 
+/* Without memory for the field the answer goes out without it. */
 static void add_header(struct MHD_Response *response, const char *name, const char *value) {
-    (void)MHD_add_response_header(response, name,
-                                  value); /* without memory the answer goes out without it */
+    (void)MHD_add_response_header(response, name, value);
 }
 
 static bool is_last(const qr__connection *c) {
