@@ -66,8 +66,6 @@ static qr_status on_head(void *state, qr_http_request *request, const qr_http_fa
     }
     if (status != QR_OK)
         qr__exchange_answer(flow, x);
-    else if (facts->body_bytes > 0 && qr_api_needs_model(x->route))
-        qr_schedule_expect(flow->options.schedule);
     return status;
 }
 

@@ -116,11 +116,6 @@ void qr_schedule_call(qr_schedule *schedule, qr_task *task) {
         qr__schedule_wake(schedule);
 }
 
-void qr_schedule_expect(qr_schedule *schedule) {
-    if (atomic_load(&schedule->depth) == 0) /* else somebody is awake */
-        qr__schedule_wake(schedule);
-}
-
 size_t qr_schedule_depth(const qr_schedule *schedule) {
     return atomic_load(&schedule->depth);
 }

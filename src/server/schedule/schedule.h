@@ -129,10 +129,6 @@ QR_MUST_USE bool qr_schedule_cancel(qr_schedule *schedule, qr_ticket *ticket, qr
  * their number. When the schedule is stopped the task has run on return. */
 void qr_schedule_call(qr_schedule *schedule, qr_task *task);
 
-/** Work is likely to be submitted within the next few microseconds: a sleeping worker may wake up
- * for it now. */
-void qr_schedule_expect(qr_schedule *schedule);
-
 /** Jobs admitted and unfinished. */
 size_t qr_schedule_depth(const qr_schedule *schedule);
 

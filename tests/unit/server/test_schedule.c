@@ -486,20 +486,6 @@ Test(schedule, wakes_no_more_and_no_fewer_workers_than_there_is_work) {
     fake_stop(&machine);
 }
 
-Test(schedule, an_announcement_wakes_a_sleeper_only_when_all_are_idle) {
-    open_with(2, 64, 100);
-    qr_schedule_expect(machine.schedule);
-    cr_expect_eq(atomic_exchange(&machine.wakes, 0), 1);
-    work *w = work_create(&queue, 1, 8, 0, NEVER);
-    cr_assert_eq(work_submit(&machine, w), QR_OK);
-    atomic_store(&machine.wakes, 0);
-    qr_schedule_expect(machine.schedule);
-    cr_expect_eq(atomic_load(&machine.wakes), 0);
-    fake_run(&machine);
-    work_destroy(w);
-    fake_stop(&machine);
-}
-
 static char tasks_done[16];
 
 static void on_task(qr_task *task) {

@@ -1,6 +1,7 @@
 /* The schedule with its threads: hand-overs, for ThreadSanitizer and the chaos build above all.
  * What has to happen in an order is made to by semaphores; nothing depends on speed. */
 #include <criterion/criterion.h>
+#include <unistd.h>
 
 #include "server/schedule_fixture.h"
 
@@ -46,6 +47,67 @@ static void hold_all(void) {
 static void let_all_go(void) {
     for (int i = 0; i < WORKERS; i++)
         sem_post(&holds[i].go);
+}
+
+/* A lonely batch finds everybody in the waiting room who could help, here the server's own: what
+ * comes wakes one worker and no more. */
+static qr_pool *pool;
+static atomic_int helpers; /* whom the batch called */
+
+static void park_in_pool(void *state, int worker) {
+    (void)state;
+    qr_pool_park(pool, worker);
+}
+
+static void wake_pool(void *state) {
+    (void)state;
+    qr_pool_wake(pool);
+}
+
+static void nothing(void *argument, int ticket) {
+    (void)argument;
+    (void)ticket;
+}
+
+static int call_all(void) {
+    static qr_calls calls;
+    qr_pool_call(pool, WORKERS, nothing, NULL, &calls);
+    int len = calls.len;
+    qr_pool_close(&calls);
+    return len;
+}
+
+static void wait_until_all_are_parked(void) {
+    while (call_all() < WORKERS)
+        usleep(100); /* the test would time out */
+}
+
+static void call_for_help(fake_queue *q) {
+    (void)q;
+    atomic_store(&helpers, call_all());
+}
+
+Test(schedule_threads, a_lonely_batch_finds_helpers, .timeout = 120) {
+    qr_error error = {0};
+    const qr_schedule_options options = {
+        .workers = WORKERS,
+        .queue_items = 100,
+        .room = {.park = park_in_pool, .wake = wake_pool},
+    };
+    cr_assert_eq(qr_pool_create(WORKERS, &pool), QR_OK);
+    cr_assert_eq(qr_schedule_start(&options, &machine.schedule, &error), QR_OK);
+    fake_queue_init(&queue, &machine, 1, 64, 128);
+    queue.during = call_for_help;
+    for (int round = 0; round < 20; round++) {
+        wait_until_all_are_parked();
+        work *w = work_create(&queue, 1, 12, 1, NEVER);
+        cr_assert_eq(work_submit(&machine, w), QR_OK);
+        work_wait(w);
+        cr_assert_eq(atomic_load(&helpers), WORKERS - 1);
+        work_destroy(w);
+    }
+    qr_schedule_destroy(machine.schedule);
+    qr_pool_destroy(pool);
 }
 
 Test(schedule_threads, cancelled_in_the_queue, .timeout = 120) {
