@@ -21,6 +21,22 @@ static qr_status read_budget(const qr__rules *rules, const qr_http_value *budget
     return QR_BAD_HEADER;
 }
 
+/* "batch" is for work that may wait for what people wait for. */
+static qr_status read_priority(const qr_http_value *priority, qr_exchange *x) {
+    const char *why = NULL;
+    if (priority->count > 1)
+        why = "it comes more than once";
+    else if (priority->count == 1 && !qr_text_is(priority->text, "interactive") &&
+             !qr_text_is(priority->text, "batch"))
+        why = "it is neither";
+    x->ticket.yields = why == NULL && priority->count == 1 && qr_text_is(priority->text, "batch");
+    if (why == NULL)
+        return QR_OK;
+    x->fault = (qr_fault){
+        .place = {.field = "X-Request-Priority"}, .must = "interactive or batch", .why = why};
+    return QR_BAD_HEADER;
+}
+
 static qr_status decide(const qr__rules *rules, qr_text path, const qr_http_facts *facts,
                         qr_exchange *x) {
     qr_status status;
@@ -31,6 +47,8 @@ static qr_status decide(const qr__rules *rules, qr_text path, const qr_http_fact
     if (!qr_api_accepts(x->route, facts->content_type.text))
         return QR_BAD_TYPE;
     status = read_budget(rules, &facts->budget, x);
+    if (status == QR_OK)
+        status = read_priority(&facts->priority, x);
     if (status != QR_OK)
         return status;
     return qr_api_needs_model(x->route) && x->serving == NULL ? QR_NOT_READY : QR_OK;

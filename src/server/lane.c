@@ -5,6 +5,9 @@
 #define WARM_RUNS_MOST  50
 #define WARM_NS_MOST    (300 * QR_NS_PER_MS)
 #define WARM_TOKENS     12
+#define MEASURED_TOKENS 192 /* the longest length that is measured */
+#define MEASURED_RUNS   5
+#define MEASURED_NS     (100 * QR_NS_PER_MS) /* a length that takes longer is run less often */
 
 qr_status qr__lane_init(qr__lane *lane, const qr_pipeline *pipeline, qr_pool *pool,
                         size_t batch_tokens, qr_error *error) {
@@ -51,14 +54,24 @@ qr_status qr__lane_run(qr__lane *lane, const qr_job *const *jobs, size_t len) {
     return status;
 }
 
-qr_status qr__lane_warm(qr__lane *lane, qr_error *error) {
+/* One sequence of some ids or other. */
+static qr_status assemble_any(qr__lane *lane, size_t tokens) {
     size_t vocab = qr_engine_model(qr_pipeline_engine(lane->pipeline))->vocab;
-    size_t tokens = qr_min(WARM_TOKENS, qr_pipeline_max_tokens(lane->pipeline));
-    int32_t ids[WARM_TOKENS];
+    int32_t ids[MEASURED_TOKENS];
     for (size_t i = 0; i < tokens; i++)
         ids[i] = (int32_t)((i * 997) % vocab);
     const qr_job job = {.ids = ids, .tokens = tokens}, *const jobs[] = {&job};
-    qr_status status = assemble(lane, jobs, 1);
+    return assemble(lane, jobs, 1);
+}
+
+static qr_status refuse(const qr__lane *lane, qr_status status, qr_error *error) {
+    return qr_error_set(error, status, "model %s: warm-up failed: %s",
+                        qr_pipeline_name(lane->pipeline), qr_status_sentence(status));
+}
+
+qr_status qr__lane_warm(qr__lane *lane, qr_error *error) {
+    size_t tokens = qr_min(WARM_TOKENS, qr_pipeline_max_tokens(lane->pipeline));
+    qr_status status = assemble_any(lane, tokens);
     uint64_t begin = qr_clock_ns(), fastest = UINT64_MAX;
     for (int run = 0; run < WARM_RUNS_MOST; run++) {
         const float *out;
@@ -66,13 +79,42 @@ qr_status qr__lane_warm(qr__lane *lane, qr_error *error) {
         if (status == QR_OK)
             status = forward(lane, &out);
         if (status != QR_OK)
-            return qr_error_set(error, status, "model %s: warm-up failed: %s",
-                                qr_pipeline_name(lane->pipeline), qr_status_sentence(status));
+            return refuse(lane, status, error);
         uint64_t end = qr_clock_ns(), took = end - start;
         if (run + 1 >= WARM_RUNS_LEAST &&
             (took <= fastest + fastest / 2 || end - begin > WARM_NS_MOST))
             break;
         fastest = took < fastest ? took : fastest;
     }
+    return QR_OK;
+}
+
+/* The fastest of some runs: what else went on on the machine is not the model's cost. */
+static qr_status time_length(qr__lane *lane, size_t tokens, qr_cost_sample *out) {
+    qr_status status = assemble_any(lane, tokens);
+    uint64_t begin = qr_clock_ns(), least = UINT64_MAX;
+    for (int run = 0; status == QR_OK && run < MEASURED_RUNS; run++) {
+        const float *floats;
+        uint64_t start = qr_clock_ns();
+        status = forward(lane, &floats);
+        uint64_t end = qr_clock_ns();
+        least = end - start < least ? end - start : least;
+        if (end - begin > MEASURED_NS)
+            break;
+    }
+    *out = (qr_cost_sample){tokens, (double)least};
+    return status;
+}
+
+qr_status qr__lane_measure(qr__lane *lane, qr_cost *out, qr_error *error) {
+    size_t most = qr_min(MEASURED_TOKENS, qr_pipeline_max_tokens(lane->pipeline));
+    const size_t lengths[] = {1 + most / 24, 1 + most / 4, most};
+    qr_cost_sample samples[3];
+    for (int i = 0; i < 3; i++) {
+        qr_status status = time_length(lane, lengths[i], &samples[i]);
+        if (status != QR_OK)
+            return refuse(lane, status, error);
+    }
+    *out = qr_cost_fit(samples);
     return QR_OK;
 }

@@ -57,6 +57,15 @@ static qr_status add_check_lane(model *m, const qr_plan_info *plan, qr_error *er
     return qr__lane_init(&m->check_lane, m->pipeline, NULL, 1, error);
 }
 
+static qr_status measure(const qr_pipeline *pipeline, qr_cost *out, qr_error *error) {
+    qr__lane alone;
+    qr_status status = qr__lane_init(&alone, pipeline, NULL, 1, error);
+    if (status == QR_OK)
+        status = qr__lane_measure(&alone, out, error);
+    qr__lane_deinit(&alone);
+    return status;
+}
+
 static qr_status add_model(qr_serving *serving, qr_pipeline *pipeline, qr_error *error) {
     const qr_serving_options *options = &serving->options;
     model *m = &serving->models[serving->len];
@@ -66,8 +75,6 @@ static qr_status add_model(qr_serving *serving, qr_pipeline *pipeline, qr_error 
                             qr_pipeline_name(pipeline), options->workers);
     m->pipeline = pipeline;
     m->served = (qr_served){.pipeline = pipeline, .serving = serving};
-    qr_queue_init(&m->served.queue, run_batch, options->batch_tokens,
-                  qr_pipeline_max_tokens(pipeline));
     if (options->metrics != NULL)
         m->served.slot = qr_metrics_model(options->metrics, qr_pipeline_name(pipeline));
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));
@@ -83,6 +90,11 @@ static qr_status add_model(qr_serving *serving, qr_pipeline *pipeline, qr_error 
         if (status == QR_OK)
             status = qr__lane_warm(&m->lanes[w], error);
     }
+    qr_cost cost = {0};
+    if (status == QR_OK)
+        status = measure(pipeline, &cost, error);
+    qr_queue_init(&m->served.queue, run_batch, &cost, options->batch_tokens,
+                  qr_pipeline_max_tokens(pipeline));
     return status == QR_OK && options->checked ? add_check_lane(m, plan, error) : status;
 }
 

@@ -76,13 +76,23 @@ def test_a_deadline_does_not_wait_for_a_batch(start_server, tiny):
     assert server.wait() == 2
 
 
+def test_what_is_short_overtakes(slow_server):
+    """Short requests do not wait for work without end that was there before."""
+    blocker = send_endless(slow_server)
+    for _ in range(5):
+        assert ask(slow_server, "/embed", {"inputs": "short"}).status == 200
+    assert not is_answered(blocker), "they waited for it"
+    blocker.close()
+    wait_idle(slow_server)
+
+
 def test_nobody_waits_for_what_cannot_be(slow_server):
-    """Behind work without end a short budget is refused at the door (429), or was over there already (504)."""
+    """Much work in a short budget is refused at the door (429), or was over there already (504)."""
     blocker = send_endless(slow_server)
     refusals = metric(slow_server, REFUSED)
     seen = []
-    for _ in range(20):
-        answer = ask(slow_server, "/embed", {"inputs": "short"}, headers=budget(2000))
+    for _ in range(10):
+        answer = ask(slow_server, "/embed", {"inputs": ["a " * 250] * 500}, headers=budget(1500))
         seen.append(answer.status)
         if answer.status == 429:
             assert int(answer.headers["retry-after-ms"]) >= 1

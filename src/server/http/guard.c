@@ -107,6 +107,7 @@ static const known_field known_fields[] = {
     {"transfer-encoding", offsetof(qr_http_facts, transfer_encoding), true},
     {"traceparent", offsetof(qr_http_facts, traceparent), false},
     {"x-request-budget-ms", offsetof(qr_http_facts, budget), false},
+    {"x-request-priority", offsetof(qr_http_facts, priority), false},
 };
 
 static const known_field *find_known(qr_text name) {

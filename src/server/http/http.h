@@ -34,7 +34,8 @@ typedef struct qr_http_facts {
     qr_text method;
     size_t body_bytes; /* as Content-Length says; 0 without one */
     qr_http_value host, content_length, content_type, transfer_encoding, traceparent;
-    qr_http_value budget; /* X-Request-Budget-Ms */
+    qr_http_value budget;   /* X-Request-Budget-Ms */
+    qr_http_value priority; /* X-Request-Priority */
 } qr_http_facts;
 
 /** A field of an answer. */

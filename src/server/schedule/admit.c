@@ -3,66 +3,114 @@
 
 #define RETRY_MS_MOST 60000u
 
-void qr_queue_init(qr_queue *queue, qr_queue_run *run, size_t batch_tokens, size_t job_tokens) {
-    *queue = (qr_queue){.run = run, .batch_tokens = batch_tokens, .job_tokens = job_tokens};
-    qr_list_init(&queue->tickets);
+/* A ticket's place is that of its deadline, or behind it: by as many times its own cost, so that
+ * what is short need not wait for what is long and can itself wait, or by all of the most when it
+ * yields. Places never change: whatever comes later than that goes behind, and nobody starves. */
+#define WAIT_COSTS   16
+#define WAIT_NS_MOST (10 * QR_NS_PER_S)
+
+/* What is foreseen is counted half as much again, for what is not (encoding, other programs): an
+ * answer that comes late was work for nothing, and a queue of such answers serves nobody. */
+#define MARGIN 1.5
+
+void qr_queue_init(qr_queue *queue, qr_queue_run *run, const qr_cost *cost, size_t batch_tokens,
+                   size_t job_tokens) {
+    *queue = (qr_queue){.run = run,
+                        .cost = *cost,
+                        .batch_tokens = batch_tokens,
+                        .job_tokens = job_tokens,
+                        .correction = 1};
 }
 
-/* How long the workers are busy with `more` tokens and all that was admitted before them. */
-static uint64_t busy_ns(const qr_schedule *schedule, size_t more) {
-    uint64_t tokens = atomic_load(&schedule->tokens) + more;
-    return tokens * atomic_load(&schedule->token_ns) / (uint64_t)schedule->options.workers;
-}
-
-/* With half as much again for what the measure misses (batch mates behind, encoding, other
- * programs): an answer that comes late was work for nothing, and a queue of such answers serves
- * nobody. */
-static bool too_busy_for(const qr_schedule *schedule, size_t more, uint64_t left_ns) {
-    uint64_t busy = busy_ns(schedule, more);
-    return busy + busy / 2 > left_ns;
-}
-
-qr_status qr_schedule_outlook(const qr_schedule *schedule, uint64_t deadline_ns) {
-    uint64_t now = qr_clock_read(schedule->options.clock);
-    if (now >= deadline_ns)
-        return QR_LATE;
-    return too_busy_for(schedule, 0, deadline_ns - now) ? QR_OVERLOADED : QR_OK;
-}
-
-/* The tokens of all jobs; 0: one of them is empty or longer than its queue takes. */
-static size_t count_tokens(const qr_ticket *ticket) {
-    size_t tokens = 0;
+/* Prices the ticket's jobs. A job's share holds its part of what a batch costs by itself. False: a
+ * job is empty or longer than its queue takes. */
+static bool price(const qr_schedule *schedule, qr_ticket *ticket) {
+    const qr_queue *queue = ticket->queue;
+    double machine = MARGIN / schedule->options.workers;
+    ticket->turn.cost_ns = ticket->cost_ns = 0;
     for (size_t i = 0; i < ticket->jobs_len; i++) {
-        if (ticket->jobs[i].tokens == 0 || ticket->jobs[i].tokens > ticket->queue->job_tokens)
-            return 0;
-        tokens += ticket->jobs[i].tokens;
+        qr_job *job = &ticket->jobs[i];
+        if (job->tokens == 0 || job->tokens > queue->job_tokens)
+            return false;
+        double cost = queue->correction * qr_cost_job(&queue->cost, job->tokens);
+        double fixed = queue->correction * queue->cost.fixed_ns *
+                       (double)qr_min(job->tokens, QR__SHARE_TOKENS) / QR__SHARE_TOKENS;
+        job->cost_ns = (uint64_t)cost;
+        job->share_ns = (uint64_t)((cost + fixed) * machine);
+        ticket->cost_ns += job->cost_ns;
+        ticket->turn.cost_ns += job->share_ns;
     }
+    return true;
+}
+
+static size_t tokens_of(const qr_ticket *ticket) {
+    size_t tokens = 0;
+    for (size_t i = 0; i < ticket->jobs_len; i++)
+        tokens += ticket->jobs[i].tokens;
     return tokens;
 }
 
+/* The ticket is in the order. Will it be in time, and all behind it that would have been? */
+static bool can_be_served(const qr_schedule *schedule, const qr_ticket *ticket) {
+    uint64_t free_ns = ticket->submitted_ns + schedule->running_ns;
+    uint64_t cost_ns = ticket->turn.cost_ns;
+    if (free_ns + qr_order_before(&ticket->turn) + cost_ns > ticket->deadline_ns)
+        return false;
+    uint64_t latest_ns = qr_order_latest_behind(&ticket->turn);
+    return free_ns <= latest_ns || free_ns > latest_ns + cost_ns;
+}
+
+static uint64_t later(uint64_t ns, uint64_t by_ns) {
+    return ns < UINT64_MAX - by_ns ? ns + by_ns : UINT64_MAX;
+}
+
+/* The request is not decoded yet; so it is taken for a short one, as most are. */
+qr_status qr_schedule_outlook(qr_schedule *schedule, uint64_t deadline_ns) {
+    uint64_t now = qr_clock_read(schedule->options.clock);
+    if (now >= deadline_ns)
+        return QR_LATE;
+    pthread_mutex_lock(&schedule->lock);
+    uint64_t key = later(deadline_ns, schedule->short_wait_ns);
+    uint64_t busy_ns = schedule->running_ns + qr_order_before_key(&schedule->order, key);
+    pthread_mutex_unlock(&schedule->lock);
+    return busy_ns > deadline_ns - now ? QR_OVERLOADED : QR_OK;
+}
+
+static void put_in_order(qr_schedule *schedule, qr_ticket *ticket) {
+    double costs = WAIT_COSTS * (double)ticket->cost_ns;
+    bool most = ticket->yields || costs >= (double)WAIT_NS_MOST;
+    uint64_t wait_ns = most ? WAIT_NS_MOST : (uint64_t)costs, *wait = &schedule->short_wait_ns;
+    if (*wait == 0 || wait_ns < *wait)
+        *wait = wait_ns; /* down at once, up slowly */
+    else
+        *wait += (wait_ns - *wait) / 64;
+    ticket->turn.key = ticket->place.key = later(ticket->deadline_ns, wait_ns);
+    ticket->turn.deadline_ns = ticket->deadline_ns;
+    qr_order_add(&schedule->order, &ticket->turn);
+}
+
 static qr_status admit(qr_schedule *schedule, qr_ticket *ticket) {
+    size_t depth = atomic_load(&schedule->depth), more;
     if (ticket->jobs_len == 0)
         return QR_INTERNAL;
     if (schedule->stopping)
         return QR_DRAINING;
     if (ticket->submitted_ns >= ticket->deadline_ns)
         return QR_LATE;
-    size_t depth;
-    if (!qr_checked_add(atomic_load(&schedule->depth), ticket->jobs_len, &depth) ||
-        depth > schedule->options.queue_items)
+    if (!qr_checked_add(depth, ticket->jobs_len, &more) || more > schedule->options.queue_items)
         return QR_OVERLOADED;
-    size_t tokens = count_tokens(ticket);
-    if (tokens == 0)
+    if (!price(schedule, ticket))
         return QR_TOO_LONG;
-    /* An idle server tries whatever it is asked: its measure may be wrong, or the budget just
+    put_in_order(schedule, ticket);
+    /* An idle server tries whatever it is asked: its prices may be wrong, or the budget just
      * enough. */
-    if (atomic_load(&schedule->tokens) > 0 &&
-        too_busy_for(schedule, tokens, ticket->deadline_ns - ticket->submitted_ns))
+    if (depth > 0 && !can_be_served(schedule, ticket)) {
+        qr_order_remove(&schedule->order, &ticket->turn);
         return QR_OVERLOADED;
-    ticket->queue->tokens += tokens;
-    atomic_fetch_add(&schedule->tokens, tokens);
+    }
+    ticket->queue->tokens += tokens_of(ticket);
     atomic_fetch_add(&schedule->depth, ticket->jobs_len);
-    qr__queue_append(schedule, ticket);
+    qr__ticket_add(schedule, ticket);
     return QR_OK;
 }
 
@@ -74,6 +122,7 @@ qr_status qr_schedule_submit(qr_schedule *schedule, qr_ticket *ticket) {
     ticket->started_ns = ticket->done_ns = 0;
     ticket->next_job = ticket->running = 0;
     ticket->ended = false;
+    ticket->turn = ticket->place = (qr_turn){0};
     ticket->link = (qr_link){0};
     QR_CHAOS_DELAY();
     pthread_mutex_lock(&schedule->lock);
@@ -120,7 +169,10 @@ size_t qr_schedule_depth(const qr_schedule *schedule) {
     return atomic_load(&schedule->depth);
 }
 
-uint32_t qr_schedule_retry_ms(const qr_schedule *schedule) {
-    uint64_t ms = busy_ns(schedule, 0) / QR_NS_PER_MS;
-    return (uint32_t)(ms < 1 ? 1 : ms > RETRY_MS_MOST ? RETRY_MS_MOST : ms);
+uint32_t qr_schedule_retry_ms(qr_schedule *schedule) {
+    pthread_mutex_lock(&schedule->lock);
+    double ns = (double)(schedule->running_ns + qr_order_sum(&schedule->order)) / MARGIN;
+    pthread_mutex_unlock(&schedule->lock);
+    double ms = ns / (double)QR_NS_PER_MS;
+    return ms < 1 ? 1 : ms > RETRY_MS_MOST ? RETRY_MS_MOST : (uint32_t)ms;
 }

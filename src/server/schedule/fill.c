@@ -1,116 +1,185 @@
 /* server/schedule/fill.c: which jobs the next batch takes.
  *
- * Queues take turns; within a queue tickets do, TURN_TOKENS at a time, so that a request of two
- * thousand texts and a request of one share each batch. A lone ticket fills the batch. A queue that
- * could keep every worker busy is cut into their number of batches rather than run as one: on a
- * CPU, parallelism beats batching. */
+ * The ticket whose turn is first decides the queue and the line; the batch goes on with those
+ * behind it, and ends before a job that would make a member late. A queue that could keep every
+ * worker busy is cut into their number of batches rather than run as one: on a CPU, parallelism
+ * beats batching.
+ *
+ * A batch cannot be interrupted. So long jobs have a line of their own, and while short ones wait
+ * only one worker at a time takes from there: the others stay free for what comes. */
 #include "server/schedule/schedule_internal.h"
 
-#define SHARE_TOKENS 64u /* a worker's share of a queue is not cut below: a token costs more then */
-#define TURN_TOKENS  64u /* one ticket's turn within a batch while others wait */
+#define LONG_TOKENS 128u
 
-/* A queue is in the ring exactly as long as tickets wait in it. */
-static void update_ring(qr_schedule *schedule, qr_queue *queue) {
-    bool waiting = qr_list_first(&queue->tickets) != NULL;
+/* A queue is in the list exactly as long as tickets wait in it. */
+static void update_list(qr_schedule *schedule, qr_queue *queue) {
+    bool waiting = false;
+    for (int line = 0; line < QR_LINES; line++)
+        waiting = waiting || queue->lines[line].root != NULL;
     if (waiting && !qr_link_listed(&queue->link))
-        qr_list_append(&schedule->ring, &queue->link);
+        qr_list_append(&schedule->queues, &queue->link);
     else if (!waiting)
         qr_list_remove(&queue->link);
     QR_ASSERT(waiting == (queue->tokens > 0));
 }
 
-void qr__queue_append(qr_schedule *schedule, qr_ticket *ticket) {
+void qr__ticket_add(qr_schedule *schedule, qr_ticket *ticket) {
     QR_ASSERT(ticket->next_job < ticket->jobs_len && !ticket->ended);
-    qr_list_append(&ticket->queue->tickets, &ticket->link);
-    update_ring(schedule, ticket->queue);
+    ticket->line = QR_LINE_SHORT;
+    for (size_t i = 0; i < ticket->jobs_len; i++)
+        if (ticket->jobs[i].tokens > LONG_TOKENS)
+            ticket->line = QR_LINE_LONG;
+    qr_order_add(&ticket->queue->lines[ticket->line], &ticket->place);
+    schedule->waiting_short += ticket->line == QR_LINE_SHORT;
+    update_list(schedule, ticket->queue);
+}
+
+/* Out of its line and of the order of all: no job of it waits any more. */
+static void leave(qr_schedule *schedule, qr_ticket *ticket) {
+    qr_order_remove(&schedule->order, &ticket->turn);
+    qr_order_remove(&ticket->queue->lines[ticket->line], &ticket->place);
+    schedule->waiting_short -= ticket->line == QR_LINE_SHORT;
 }
 
 void qr__ticket_drop(qr_schedule *schedule, qr_ticket *ticket) {
-    size_t tokens = 0;
     if (ticket->next_job == ticket->jobs_len)
         return;
     for (size_t i = ticket->next_job; i < ticket->jobs_len; i++)
-        tokens += ticket->jobs[i].tokens;
-    ticket->queue->tokens -= tokens;
-    atomic_fetch_sub(&schedule->tokens, tokens);
+        ticket->queue->tokens -= ticket->jobs[i].tokens;
     atomic_fetch_sub(&schedule->depth, ticket->jobs_len - ticket->next_job);
     ticket->next_job = ticket->jobs_len;
-    qr_list_remove(&ticket->link);
-    update_ring(schedule, ticket->queue);
+    leave(schedule, ticket);
+    update_list(schedule, ticket->queue);
 }
 
 bool qr__schedule_waiting(const qr_schedule *schedule) {
-    return qr_list_first(&schedule->tasks) != NULL || qr_list_first(&schedule->ring) != NULL;
+    return qr_list_first(&schedule->tasks) != NULL || qr_list_first(&schedule->queues) != NULL;
 }
 
 static size_t token_budget(const qr_schedule *schedule, const qr_queue *queue) {
     size_t workers = (size_t)schedule->options.workers;
-    size_t share = qr_max((queue->tokens + workers - 1) / workers, SHARE_TOKENS);
+    size_t share = qr_max((queue->tokens + workers - 1) / workers, QR__SHARE_TOKENS);
     return qr_min(share, queue->batch_tokens);
 }
 
-/* Takes jobs of one ticket, up to its turn (or the budget, when nobody else waits). True: the batch
- * is full. */
-static bool take_turn(qr__worker *worker, qr_ticket *ticket, size_t budget) {
-    bool others_wait = ticket->link.next != &ticket->queue->tickets;
-    size_t turn = others_wait ? TURN_TOKENS : budget, taken = 0;
-    while (ticket->next_job < ticket->jobs_len) {
-        qr_job *job = &ticket->jobs[ticket->next_job];
-        bool fits = worker->tokens + job->tokens <= budget;
-        if (worker->len == QR_BATCH_JOBS || (worker->len > 0 && !fits))
-            return true; /* a job longer than the budget runs alone */
-        if (taken > 0 && taken + job->tokens > turn)
-            return false;
-        worker->tickets[worker->len] = ticket;
-        worker->jobs[worker->len++] = job;
-        worker->tokens += job->tokens;
-        taken += job->tokens;
-        ticket->queue->tokens -= job->tokens;
-        ticket->next_job++;
-        ticket->running++;
+static const qr_ticket *first_in(const qr_order *line) {
+    const qr_turn *place = qr_order_first(line);
+    return place == NULL ? NULL : QR_OWNER(place, qr_ticket, place);
+}
+
+/* The queue and line whose first ticket goes next. False: nothing waits. */
+static bool choose_line(const qr_schedule *schedule, qr__worker *worker) {
+    bool long_may = schedule->running_long == 0 || schedule->waiting_short == 0;
+    const qr_ticket *first = NULL;
+    for (qr_link *l = schedule->queues.next; l != &schedule->queues; l = l->next) {
+        qr_queue *queue = QR_OWNER(l, qr_queue, link);
+        for (int line = 0; line < (long_may ? QR_LINES : QR_LINE_LONG); line++) {
+            const qr_ticket *ticket = first_in(&queue->lines[line]);
+            if (ticket == NULL ||
+                (first != NULL && qr_turn_comes_before(&first->turn, &ticket->turn)))
+                continue;
+            first = ticket;
+            worker->queue = queue;
+            worker->line = (qr_queue_line)line;
+        }
     }
-    return false;
+    return first != NULL;
 }
 
-/* Behind the others of its queue, or out of it when all its jobs are taken. */
-static void end_turn(qr_ticket *ticket) {
-    qr_list_remove(&ticket->link);
-    if (ticket->next_job < ticket->jobs_len)
-        qr_list_append(&ticket->queue->tickets, &ticket->link);
+/* What a batch may take. */
+typedef struct batch_limits {
+    size_t tokens;
+    uint64_t left_ns; /* until the first member would be late */
+} batch_limits;
+
+/* Would the batch be small enough with the job, and every member be in time? One job is taken in
+ * any case. */
+static bool fits(const qr__worker *worker, const qr_job *job, const batch_limits *limits) {
+    return worker->len == 0 ||
+           (worker->len < QR_BATCH_JOBS && worker->tokens + job->tokens <= limits->tokens &&
+            worker->cost_ns + job->cost_ns <= limits->left_ns);
 }
 
-static void fill_from(qr__worker *worker, qr_queue *queue, uint64_t now_ns, qr_link *ended) {
-    size_t budget = token_budget(worker->schedule, queue);
-    bool full = false;
-    while (!full && qr_list_first(&queue->tickets) != NULL) {
-        qr_ticket *ticket = QR_OWNER(qr_list_first(&queue->tickets), qr_ticket, link);
-        if (now_ns >= ticket->deadline_ns) {
-            ticket->status = QR_LATE;
-            qr__ticket_drop(worker->schedule, ticket);
-            if (ticket->running == 0) {
-                ticket->ended = true;
-                qr_list_append(ended, &ticket->link);
-            }
+static void take(qr__worker *worker, qr_ticket *ticket) {
+    qr_job *job = &ticket->jobs[ticket->next_job++];
+    worker->tickets[worker->len] = ticket;
+    worker->jobs[worker->len++] = job;
+    worker->tokens += job->tokens;
+    worker->cost_ns += job->cost_ns;
+    worker->share_ns += job->share_ns;
+    ticket->queue->tokens -= job->tokens;
+    ticket->running++;
+}
+
+/* Takes as many of the ticket's jobs as fit. False: not all. */
+static bool take_jobs(qr__worker *worker, qr_ticket *ticket, uint64_t now_ns,
+                      batch_limits *limits) {
+    uint64_t before_ns = worker->share_ns, left_ns = ticket->deadline_ns - now_ns;
+    size_t first = ticket->next_job;
+    batch_limits mine = {limits->tokens, left_ns < limits->left_ns ? left_ns : limits->left_ns};
+    while (ticket->next_job < ticket->jobs_len &&
+           fits(worker, &ticket->jobs[ticket->next_job], &mine))
+        take(worker, ticket);
+    if (ticket->next_job == first)
+        return false; /* and it does not limit the batch */
+    *limits = mine;
+    if (ticket->started_ns == 0)
+        ticket->started_ns = now_ns;
+    qr_order_change(&ticket->turn, ticket->turn.cost_ns - (worker->share_ns - before_ns));
+    return ticket->next_job == ticket->jobs_len;
+}
+
+/* A ticket whose deadline has passed is not begun, nor gone on with; and one that would come late
+ * makes room for others that need not. */
+static bool is_late(const qr__worker *worker, const qr_ticket *ticket, uint64_t now_ns) {
+    if (now_ns >= ticket->deadline_ns)
+        return true;
+    const qr_schedule *schedule = worker->schedule;
+    bool others = schedule->order.root->child[0] != NULL || schedule->order.root->child[1] != NULL;
+    uint64_t cost_ns = qr__batch_fixed_ns(ticket->queue) + ticket->jobs[ticket->next_job].cost_ns;
+    return others && cost_ns > ticket->deadline_ns - now_ns;
+}
+
+static void drop_late(qr_schedule *schedule, qr_ticket *ticket, qr_link *ended) {
+    ticket->status = QR_LATE;
+    qr__ticket_drop(schedule, ticket);
+    if (ticket->running == 0) {
+        ticket->ended = true;
+        qr_list_append(ended, &ticket->link);
+    }
+}
+
+static void fill_from_line(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
+    qr_queue *queue = worker->queue;
+    batch_limits limits = {token_budget(worker->schedule, queue), UINT64_MAX};
+    bool more = true;
+    worker->cost_ns = qr__batch_fixed_ns(queue);
+    for (qr_turn *at = qr_order_first(&queue->lines[worker->line]), *next; at != NULL && more;
+         at = next) {
+        qr_ticket *ticket = QR_OWNER(at, qr_ticket, place);
+        next = qr_order_next(at);
+        if (is_late(worker, ticket, now_ns)) {
+            drop_late(worker->schedule, ticket, ended);
             continue;
         }
-        size_t before = ticket->next_job;
-        full = take_turn(worker, ticket, budget);
-        if (ticket->next_job == before)
-            break; /* full before its first job: it keeps its turn */
-        if (ticket->started_ns == 0)
-            ticket->started_ns = now_ns;
-        end_turn(ticket);
+        more = take_jobs(worker, ticket, now_ns, &limits);
+        if (more)
+            leave(worker->schedule, ticket);
     }
+    update_list(worker->schedule, queue);
 }
 
 bool qr__batch_fill(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
     qr_schedule *schedule = worker->schedule;
     worker->len = worker->tokens = 0;
-    while (worker->len == 0 && qr_list_first(&schedule->ring) != NULL) {
-        worker->queue = QR_OWNER(qr_list_first(&schedule->ring), qr_queue, link);
-        fill_from(worker, worker->queue, now_ns, ended);
-        qr_list_remove(&worker->queue->link); /* its turn is over: behind the others */
-        update_ring(schedule, worker->queue);
-    }
-    return worker->len > 0;
+    worker->share_ns = 0;
+    while (worker->len == 0 && choose_line(schedule, worker))
+        fill_from_line(worker, now_ns, ended);
+    if (worker->len == 0)
+        return false;
+    schedule->running_ns += worker->share_ns;
+    schedule->running_long += worker->line == QR_LINE_LONG;
+    schedule->busy++;
+    worker->alone = schedule->busy == schedule->options.workers;
+    return true;
 }

@@ -14,7 +14,7 @@ qr_status qr__schedule_create(const qr_schedule_options *options, qr_schedule **
         return QR_NO_MEMORY;
     schedule->options = *options;
     pthread_mutex_init(&schedule->lock, NULL);
-    qr_list_init(&schedule->ring);
+    qr_list_init(&schedule->queues);
     qr_list_init(&schedule->tasks);
     for (int i = 0; i < options->workers; i++) {
         schedule->workers[i].schedule = schedule;
@@ -78,7 +78,8 @@ void qr_schedule_destroy(qr_schedule *schedule) {
     if (schedule == NULL)
         return;
     qr_schedule_stop(schedule);
-    QR_ASSERT(atomic_load(&schedule->depth) == 0);
+    QR_ASSERT(atomic_load(&schedule->depth) == 0 && schedule->order.root == NULL);
+    QR_ASSERT(schedule->running_ns == 0 && schedule->busy == 0 && schedule->running_long == 0);
     pthread_mutex_destroy(&schedule->lock);
     free(schedule);
 }

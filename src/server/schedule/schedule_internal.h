@@ -2,6 +2,8 @@
  *
  *     schedule.c   start and stop
  *     admit.c      submit, cancel, tasks, and what is refused
+ *     order.c      what waits, by deadline, and whether all of it can be in time
+ *     cost.c       what a batch takes of a worker's time
  *     fill.c       which jobs the next batch takes
  *     worker.c     a worker's life
  *
@@ -16,13 +18,20 @@
 
 #include "server/schedule/schedule.h"
 
+/** A worker's share of a queue is not cut below: a token costs more then. */
+#define QR__SHARE_TOKENS 64u
+
 /** A worker and the batch that it has in hand. */
 typedef struct qr__worker {
     qr_schedule *schedule;
     int index;
     pthread_t thread;
     qr_queue *queue;
+    qr_queue_line line;
     size_t len, tokens; /* of the batch */
+    uint64_t cost_ns;   /* likely, of this worker's time */
+    uint64_t share_ns;  /* the same of the machine's, as it was in the order */
+    bool alone;         /* nobody was free to help with it: its time says what it costs */
     qr_ticket *tickets[QR_BATCH_JOBS];
     qr_job *jobs[QR_BATCH_JOBS];
 } qr__worker;
@@ -32,13 +41,16 @@ struct qr_schedule {
     int started; /* threads */
 
     pthread_mutex_t lock;
-    qr_link ring;  /* queues with waiting tickets, the next one to be served first */
-    qr_link tasks; /* oldest first */
+    qr_link queues;         /* with waiting tickets, in no order */
+    qr_order order;         /* their tickets; costs are the machine's time */
+    size_t waiting_short;   /* tickets in short lines */
+    uint64_t short_wait_ns; /* what short tickets' places are behind their deadlines, about */
+    uint64_t running_ns;    /* of the machine's time, in batches under way */
+    int running_long, busy; /* workers with a batch, and with one of long jobs */
+    qr_link tasks;          /* oldest first */
     bool stopping, stopped;
 
-    atomic_size_t depth;            /* jobs admitted and unfinished */
-    atomic_size_t tokens;           /* of these */
-    atomic_uint_least64_t token_ns; /* smoothed time of one token on one worker; 0: not known yet */
+    atomic_size_t depth; /* jobs admitted and unfinished */
 
     qr__worker workers[];
 };
@@ -61,8 +73,13 @@ void *qr__worker_main(void *worker);
 
 /* fill.c; with the lock held. */
 
-/** Puts a ticket with waiting jobs at the end of its queue's line. */
-void qr__queue_append(qr_schedule *schedule, qr_ticket *ticket);
+/** What a batch of this queue costs by itself. */
+static inline uint64_t qr__batch_fixed_ns(const qr_queue *queue) {
+    return (uint64_t)(queue->cost.fixed_ns * queue->correction);
+}
+
+/** Puts a ticket into its line and into the order of all. */
+void qr__ticket_add(qr_schedule *schedule, qr_ticket *ticket);
 
 /** Gives up those jobs of the ticket that no batch took. */
 void qr__ticket_drop(qr_schedule *schedule, qr_ticket *ticket);

@@ -10,6 +10,11 @@
 
 #define NICENESS 2 /* below the loop, which needs little and needs it now */
 
+/* Of a queue's correction. */
+#define STEP  0.01
+#define LEAST 0.25
+#define MOST  16.0
+
 static qr_status run_jobs(qr__worker *worker, size_t first, size_t len) {
     qr_queue *queue = worker->queue;
     qr_job **jobs = worker->jobs + first;
@@ -46,15 +51,22 @@ static void let_go(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
         }
     }
     atomic_fetch_sub(&schedule->depth, worker->len);
-    atomic_fetch_sub(&schedule->tokens, worker->tokens);
+    schedule->running_ns -= worker->share_ns;
+    schedule->running_long -= worker->line == QR_LINE_LONG;
+    schedule->busy--;
 }
 
-/* Smoothed over about eight batches. Two workers at once may lose one's measure: it is one of
- * many. */
-static void measure(const qr__worker *worker, uint64_t took_ns) {
-    qr_schedule *schedule = worker->schedule;
-    uint64_t token = took_ns / worker->tokens, old = atomic_load(&schedule->token_ns);
-    atomic_store(&schedule->token_ns, old == 0 ? token : old - old / 8 + token / 8);
+/* With the lock held: the queue's correction follows the upper quartile of what batches take,
+ * divided by what they should (a stochastic approximation, Robbins and Monro 1951): a batch that
+ * takes longer moves it three steps up, one that does not a step down, whatever the difference. So
+ * a neighbour on the machine who makes single batches slow moves it little. Only batches that
+ * nobody was free to help with say anything. */
+static void correct(const qr__worker *worker, uint64_t took_ns) {
+    double *correction = &worker->queue->correction;
+    if (!worker->alone || worker->cost_ns == 0)
+        return;
+    *correction *= took_ns > worker->cost_ns ? 1 + 3 * STEP : 1 - STEP;
+    *correction = *correction < LEAST ? LEAST : *correction > MOST ? MOST : *correction;
 }
 
 /* finished() may end the ticket's life, and its queue's. */
@@ -83,9 +95,9 @@ static void run_and_finish(qr__worker *worker, uint64_t begun_ns) {
     qr_list_init(&ended);
     run_batch(worker);
     uint64_t end_ns = qr_clock_read(schedule->options.clock);
-    measure(worker, end_ns - begun_ns);
     QR_CHAOS_DELAY();
     pthread_mutex_lock(&schedule->lock);
+    correct(worker, end_ns - begun_ns);
     let_go(worker, end_ns, &ended);
     pthread_mutex_unlock(&schedule->lock);
     finish_all(&ended);

@@ -94,7 +94,8 @@ static qr_status run_fake(qr_queue *queue, int worker, const qr_job *const *jobs
 void fake_queue_init(fake_queue *queue, fake_machine *machine, uint64_t token_ns,
                      size_t batch_tokens, size_t job_tokens) {
     *queue = (fake_queue){.machine = machine, .token_ns = token_ns};
-    qr_queue_init(&queue->queue, run_fake, batch_tokens, job_tokens);
+    const qr_cost cost = {.token_ns = (double)token_ns};
+    qr_queue_init(&queue->queue, run_fake, &cost, batch_tokens, job_tokens);
 }
 
 static void on_finished(qr_ticket *ticket) {

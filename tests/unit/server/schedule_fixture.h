@@ -11,6 +11,7 @@
 
 #define FAKE_START_NS 1000000u
 #define NEVER         UINT64_MAX
+#define LATER         (FAKE_START_NS + 3600 * QR_NS_PER_S) /* far away, but a time like any other */
 #define BAD_ID        (-1) /* a job that begins with it is refused, and the batch that holds it */
 
 /** The machine of one test. Its clock stands still but for batches. */

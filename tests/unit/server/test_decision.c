@@ -159,3 +159,39 @@ Test(decision, budgets) {
     qr_buf_deinit(&out);
     expect(x, QR_BAD_HEADER, "/embed", DEFAULT_NS);
 }
+
+static qr_exchange *decide_priority(const char *priority, size_t count) {
+    const qr__rules rules = {.listener = BOTH, .default_budget_ns = DEFAULT_NS};
+    const qr_http_facts facts = {.method = qr_text_of("POST"),
+                                 .content_type = {qr_text_of(JSON), 1},
+                                 .priority = {qr_text_of(priority), count}};
+    qr_exchange *x = qr_exchange_create(100);
+    qr_serving_pin(x->serving = serving);
+    (void)qr__decide(&rules, qr_text_of("/embed"), &facts, x);
+    return x;
+}
+
+Test(decision, priorities) {
+    static const struct {
+        const char *text;
+        size_t count;
+        qr_status status;
+        bool yields;
+    } cases[] = {
+        {NULL, 0, QR_OK, false},
+        {"interactive", 1, QR_OK, false},
+        {"batch", 1, QR_OK, true},
+        {"Batch", 1, QR_BAD_HEADER, false},
+        {"", 1, QR_BAD_HEADER, false},
+        {"high", 1, QR_BAD_HEADER, false},
+        {"batch", 2, QR_BAD_HEADER, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        qr_exchange *x = decide_priority(cases[i].text, cases[i].count);
+        cr_expect_eq(x->status, cases[i].status, "%s", cases[i].text);
+        cr_expect_eq(x->ticket.yields, cases[i].yields, "%s", cases[i].text);
+        if (x->status != QR_OK)
+            cr_expect_str_eq(x->fault.place.field, "X-Request-Priority");
+        qr_exchange_destroy(x);
+    }
+}

@@ -1,0 +1,74 @@
+/* server/schedule/order.h: what waits, in the order in which it is to be served, and whether all
+ * of it can be served in time.
+ *
+ *     turn->key = ..., turn->deadline_ns = ..., turn->cost_ns = ...;
+ *     qr_order_add(&order, turn);
+ *     if (now + qr_order_before(turn) + turn->cost_ns > turn->deadline_ns)
+ *         ...                                           // it would come too late
+ *     if (qr_order_latest_behind(turn) < now)
+ *         ...                                           // somebody behind it would
+ *     qr_order_remove(&order, turn);
+ *
+ * Served by rising key; of equal keys who came first. Costs are times of whatever serves them, one
+ * after the other, so a turn ends at the sum of the costs up to it: the demand test of earliest
+ * deadline first (Baruah, Rosier and Howell, "Algorithms and complexity concerning the preemptive
+ * scheduling of periodic, real-time tasks on one processor", 1990). All calls but qr_order_next
+ * are O(log n) on average, whatever the keys: it is a treap (Seidel and Aragon, "Randomized search
+ * trees", 1996), whose nodes live in their owners. Threads: the callers' business.
+ */
+#ifndef QR_SERVER_SCHEDULE_ORDER_H
+#define QR_SERVER_SCHEDULE_ORDER_H
+
+#include "base/base.h"
+
+typedef struct qr_turn {
+    uint64_t key;         /* not to be changed while it is in an order */
+    uint64_t deadline_ns; /* nor this */
+    uint64_t cost_ns;     /* but by qr_order_change */
+
+    /* order.c's own. */
+    struct qr_turn *parent, *child[2];
+    uint64_t arrival, priority;
+    uint64_t sum_ns;    /* of the subtree's costs */
+    uint64_t latest_ns; /* begun at this moment, all of the subtree is in time; 0: never */
+    bool listed;
+} qr_turn;
+
+/** Zeroed it is empty. */
+typedef struct qr_order {
+    qr_turn *root;
+    uint64_t arrivals;
+} qr_order;
+
+/** Whether `a`, a turn of the same order, is served before `b`. */
+bool qr_turn_comes_before(const qr_turn *a, const qr_turn *b);
+
+/** Adds a turn that is in no order. */
+void qr_order_add(qr_order *order, qr_turn *turn);
+
+/** Takes the turn out; in no order, nothing happens. */
+void qr_order_remove(qr_order *order, qr_turn *turn);
+
+/** Changes what a turn costs. */
+void qr_order_change(qr_turn *turn, uint64_t cost_ns);
+
+/** The next one to be served, or NULL. */
+qr_turn *qr_order_first(const qr_order *order);
+
+/** The one behind it, or NULL. O(1) over a whole walk. */
+qr_turn *qr_order_next(const qr_turn *turn);
+
+/** The costs of all. */
+uint64_t qr_order_sum(const qr_order *order);
+
+/** The costs of all that is served before the turn. */
+uint64_t qr_order_before(const qr_turn *turn);
+
+/** The costs of all whose key is at most this. */
+uint64_t qr_order_before_key(const qr_order *order, uint64_t key);
+
+/** The latest moment at which the whole order may be begun, so that all behind the turn are in
+ * time; UINT64_MAX: there are none; 0: they cannot be. */
+uint64_t qr_order_latest_behind(const qr_turn *turn);
+
+#endif
