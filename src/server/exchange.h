@@ -56,6 +56,7 @@ typedef struct qr_exchange {
     const struct qr_route *handler; /* whose decode and encode are used; api/ writes */
     qr_served *model;               /* which model answers; NULL for answers that need none */
     void *decoded;                  /* api/'s own, in the arena */
+    size_t characters, tokens;      /* of all inputs; of inputs that are ids, their number */
     qr_ticket ticket;               /* its jobs; none: nothing to run, encode at once */
     qr_status status;
     qr_fault fault; /* what the answer says beside the status */

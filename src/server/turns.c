@@ -1,11 +1,12 @@
 /* server/turns.c: whose turn an exchange has: how it is answered, handed to a worker, and taken
  * back. */
-#include <stdio.h>
-
+#include "server/explain.h"
 #include "server/flow_internal.h"
 
 /* Larger bodies are decoded by a worker: no step of the loop takes 1 ms. */
 #define LOOP_BODY_BYTES (16u * 1024u)
+
+#define RETRY_MS        1000 /* after a 503: a server that starts or drains */
 
 void qr__exchange_turn(qr_exchange *x, qr_exchange_phase phase) {
     bool was_out = x->phase == QR_EXCHANGE_DECODING || x->phase == QR_EXCHANGE_RUNNING;
@@ -17,29 +18,14 @@ void qr__exchange_turn(qr_exchange *x, qr_exchange_phase phase) {
 
 /* Answers */
 
-/* What OpenAI's clients look for before they try again: whether to, and when. */
-static void add_retry(qr__flow *flow, qr_http_request *request, qr_status status) {
-    char text[24];
-    if (status == QR_LATE) { /* the budget is spent: another try would come too late as well */
-        qr_http_header_add(request, "x-should-retry", "false");
-        return;
-    }
-    if (request->code != 429 && request->code != 503)
-        return;
-    uint32_t ms = status == QR_OVERLOADED ? qr_schedule_retry_ms(flow->options.schedule) : 1000;
-    snprintf(text, sizeof text, "%u", (ms + 999) / 1000);
-    qr_http_header_add(request, "Retry-After", text);
-    snprintf(text, sizeof text, "%u", ms);
-    qr_http_header_add(request, "retry-after-ms", text);
-    qr_http_header_add(request, "x-should-retry", "true");
-}
-
 /* The request has its answer: `code`, `content_type` and `out` stand in it. */
 static void give_answer(qr__flow *flow, qr_exchange *x, qr_status status) {
     qr_http_request *request = x->request;
     bool at_head = x->phase == QR_EXCHANGE_RECEIVING; /* then http sends it behind the body */
     qr__deadlines_remove(flow->deadlines, &x->deadline);
-    add_retry(flow, request, status);
+    qr__explain_retry(request, status,
+                      status == QR_OVERLOADED ? qr_schedule_retry_ms(flow->options.schedule)
+                                              : RETRY_MS);
     x->answered = true;
     x->record.status = status;
     x->record.code = request->code;
@@ -66,8 +52,11 @@ void qr__exchange_answer(qr__flow *flow, qr_exchange *x) {
     request->content_type = x->content_type;
     qr_buf_swap(&request->out, &x->out);
     note_work(x);
-    if (x->route != NULL && qr_api_needs_model(x->route))
+    if (x->route != NULL && qr_api_needs_model(x->route)) {
         x->record.stages = x->stages;
+        if (x->status == QR_OK)
+            qr__explain_answer(request, x, qr_clock_ns());
+    }
     give_answer(flow, x, x->status);
 }
 

@@ -60,6 +60,9 @@ bool qr_api_accepts(const qr_route *route, qr_text content_type);
 /** Whether its requests are answered by a model. */
 bool qr_api_needs_model(const qr_route *route);
 
+/** Whether its clients expect text-embeddings-inference's x-compute-* fields in an answer. */
+bool qr_api_reports_compute(const qr_route *route);
+
 /** Its path; also its label in metrics, as http.route is in OpenTelemetry. */
 const char *qr_api_pattern(const qr_route *route);
 

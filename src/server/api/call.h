@@ -26,7 +26,6 @@ typedef struct qr__decoded {
     qr_text model;     /* the name that the body gives; data is NULL without one */
     size_t inputs_len; /* texts or lists of ids */
     bool single;       /* one input, not in a list: some answers then lose a level */
-    size_t tokens;     /* of all jobs, for usage */
 } qr__decoded;
 
 #define QR__MODEL_FIELD QR__TEXT("model", qr__decoded, model, false)

@@ -23,8 +23,16 @@ qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const uint8_t *typ
         return QR_NO_MEMORY;
     x->ticket.jobs[x->ticket.jobs_len++] =
         (qr_job){.ids = ids, .types = types, .tokens = tokens, .room = room};
-    call->request->tokens += tokens;
+    x->tokens += tokens;
     return QR_OK;
+}
+
+/* The text is valid UTF-8: each character has one byte that does not go on with another. */
+static size_t count_characters(qr_text text) {
+    size_t count = 0;
+    for (size_t i = 0; i < text.len; i++)
+        count += ((unsigned char)text.data[i] & 0xC0u) != 0x80;
+    return count;
 }
 
 static qr_status too_long(qr__call *call, size_t limit, size_t given) {
@@ -42,6 +50,7 @@ qr_status qr__call_text(qr__call *call, qr_text text, const qr_text *pair, const
                                        .max_tokens = cut->truncate ? longest : 0};
     if (text.len == 0 && (pair == NULL || pair->len == 0))
         return QR_EMPTY_INPUT;
+    x->characters += count_characters(text) + (pair == NULL ? 0 : count_characters(*pair));
     qr_status status =
         qr_tokenizer_encode(qr_pipeline_tokenizer(model), text, pair, &options, encoding);
     if (status != QR_OK)
@@ -88,6 +97,7 @@ static qr_status add_ids(qr__call *call, const qr__value *array, const qr_place 
         return QR_EMPTY_INPUT;
     if (len > longest && !cut->truncate)
         return too_long(call, longest, len);
+    call->exchange->characters += len;
     int32_t *ids = qr_arena_array(&call->exchange->arena, len, sizeof *ids);
     if (ids == NULL)
         return QR_NO_MEMORY;

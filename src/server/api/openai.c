@@ -69,15 +69,15 @@ static void encode(const qr_api *api, qr_exchange *x) {
     }
     qr_buf_literal(out, "],\"model\":");
     qr_json_text(out, qr_text_of(qr_pipeline_name(x->model->pipeline)));
-    qr_buf_printf(out, ",\"usage\":{\"prompt_tokens\":%zu,\"total_tokens\":%zu}}",
-                  request->head.tokens, request->head.tokens);
+    qr_buf_printf(out, ",\"usage\":{\"prompt_tokens\":%zu,\"total_tokens\":%zu}}", x->tokens,
+                  x->tokens);
 }
 
 static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/v1/embeddings",
-        .flags = QR__ROUTE_MODEL,
+        .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
         .accepts = QR__JSON,
         .request_bytes = sizeof(openai_request),
         .fields = fields,

@@ -83,6 +83,7 @@ typedef struct qr__field {
 
 #define QR__ROUTE_MODEL   1u /* answered by a model */
 #define QR__ROUTE_OPS     2u /* health, metrics: on the ops listener when there is one */
+#define QR__ROUTE_COMPUTE 4u /* answers have text-embeddings-inference's x-compute-* fields */
 
 struct qr_route {
     const char *method, *pattern;

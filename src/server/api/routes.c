@@ -70,6 +70,10 @@ bool qr_api_needs_model(const qr_route *route) {
     return (route->flags & QR__ROUTE_MODEL) != 0;
 }
 
+bool qr_api_reports_compute(const qr_route *route) {
+    return (route->flags & QR__ROUTE_COMPUTE) != 0;
+}
+
 const char *qr_api_pattern(const qr_route *route) {
     return route->pattern;
 }
@@ -99,6 +103,7 @@ qr_status qr_api_decode(const qr_api *api, qr_exchange *x) {
     uint64_t begun = qr_clock_ns();
     x->handler = x->route->resolve == NULL ? x->route : x->route->resolve(x);
     x->ticket.jobs_len = 0;
+    x->characters = x->tokens = 0;
     x->status = x->handler->decode == NULL ? QR_OK : qr__call_run(api, x->handler, x);
     if (x->status != QR_OK)
         x->ticket.jobs_len = 0; /* half-made jobs must not run */

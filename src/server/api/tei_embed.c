@@ -48,7 +48,7 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/embed",
-        .flags = QR__ROUTE_MODEL,
+        .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
         .accepts = QR__JSON,
         .request_bytes = sizeof(embed_request),
         .fields = fields,

@@ -191,7 +191,7 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/predict",
-        .flags = QR__ROUTE_MODEL,
+        .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
         .accepts = QR__JSON,
         .request_bytes = sizeof(predict_request),
         .fields = predict_fields,
@@ -203,7 +203,7 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/rerank",
-        .flags = QR__ROUTE_MODEL,
+        .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
         .accepts = QR__JSON,
         .request_bytes = sizeof(rerank_request),
         .fields = rerank_fields,

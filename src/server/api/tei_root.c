@@ -20,7 +20,7 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/",
-        .flags = QR__ROUTE_MODEL,
+        .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
         .accepts = QR__JSON,
         .fail = qr__fail_tei,
         .resolve = by_first_model,

@@ -41,10 +41,10 @@ typedef struct qr_http_facts {
 /** A field of an answer. */
 typedef struct qr_http_header {
     const char *name; /* static text */
-    char value[40];
+    char value[128];
 } qr_http_header;
 
-#define QR_HTTP_HEADERS 6
+#define QR_HTTP_HEADERS 16
 
 /** A request and its answer. */
 typedef struct qr_http_request {
@@ -64,7 +64,7 @@ typedef struct qr_http_request {
     void *work; /* for the callbacks; NULL at first */
 } qr_http_request;
 
-/** Adds a field to the answer. At most QR_HTTP_HEADERS, each shorter than 40 bytes. */
+/** Adds a field to the answer. At most QR_HTTP_HEADERS, each shorter than 128 bytes. */
 void qr_http_header_add(qr_http_request *request, const char *name, const char *value);
 
 typedef struct qr_http_options {

@@ -120,6 +120,7 @@ qr_status qr_schedule_submit(qr_schedule *schedule, qr_ticket *ticket) {
     ticket->status = QR_OK;
     ticket->submitted_ns = qr_clock_read(schedule->options.clock);
     ticket->started_ns = ticket->done_ns = 0;
+    ticket->batch_jobs = ticket->batch_tokens = 0;
     ticket->next_job = ticket->running = 0;
     ticket->ended = false;
     ticket->turn = ticket->place = (qr_turn){0};

@@ -62,8 +62,9 @@ typedef struct qr_ticket {
     /* The schedule's own; status and times are to be read once it is finished. */
     qr_status status; /* OK, LATE, GONE, or INTERNAL: a job could not be run */
     uint64_t submitted_ns, started_ns, done_ns;
-    size_t next_job; /* first job that is in no batch yet */
-    size_t running;  /* jobs in batches under way */
+    size_t batch_jobs, batch_tokens; /* of the last batch that it was in */
+    size_t next_job;                 /* first job that is in no batch yet */
+    size_t running;                  /* jobs in batches under way */
     bool ended;
     uint64_t cost_ns; /* of its jobs */
     qr_queue_line line;

@@ -41,6 +41,8 @@ static void let_go(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
         QR_ASSERT(ticket->running > 0 && !ticket->ended);
         ticket->running--;
         ticket->done_ns = now_ns;
+        ticket->batch_jobs = worker->len;
+        ticket->batch_tokens = worker->tokens;
         if (worker->jobs[i]->result == NULL && ticket->status == QR_OK) {
             ticket->status = QR_INTERNAL;
             qr__ticket_drop(schedule, ticket);
