@@ -64,6 +64,7 @@ typedef struct qr_exchange {
     const char *content_type; /* static text */
     qr_buf out;               /* the answer's body */
     bool encoded;             /* `out` is ready */
+    bool cached;              /* its results were in the cache */
     qr_stages stages;
     qr_task task; /* of DECODING */
 

@@ -59,6 +59,8 @@ void qr__explain_answer(qr_http_request *request, const qr_exchange *x, uint64_t
                  ms(stages->compute_ns), ms(x->deadline_ns - ticket->started_ns));
         qr_http_header_add(request, "X-Querent-Trace", text);
     }
+    if (x->cached)
+        qr_http_header_add(request, "X-Querent-Trace", "cache=hit");
     if (qr_api_reports_compute(x->route))
         add_compute(request, x, total_ns);
 }

@@ -16,6 +16,7 @@
 #define QR_SERVER_FLOW_H
 
 #include "server/api/api.h"
+#include "server/cache.h"
 #include "server/http/http.h"
 #include "server/loop.h"
 #include "server/ops/ops.h"
@@ -31,6 +32,7 @@ typedef struct qr__flow_options {
     qr_schedule *schedule;
     qr_metrics *metrics;
     qr__verify *verify;     /* gets the answers' sequences; NULL: nobody does */
+    qr__cache *cache;       /* NULL: everything is computed */
     size_t connections_max; /* of all listeners: no more requests are open at a time */
     size_t max_body_bytes;
     uint64_t default_budget_ns; /* of requests that bring none */

@@ -33,6 +33,8 @@ static void render_metrics(void *state, qr_buf *out) {
     const qr__server *s = state;
     qr_metrics_now now = {.ready = is_ready(state), .queue_depth = qr_schedule_depth(s->schedule)};
     const qr_serving *serving = qr__flow_serving(s->flow);
+    if (s->cache != NULL)
+        qr__cache_counts(s->cache, &now.cache);
     if (serving != NULL)
         now.models_len = qr_serving_labels(serving, &now.models);
     qr_metrics_render(s->metrics, &now, out);
@@ -175,6 +177,16 @@ static qr_status make_verify(qr__server *s, qr_error *error) {
                : qr_error_set(error, status, "out of memory while preparing --verify-ppm");
 }
 
+static qr_status make_cache(qr__server *s, qr_error *error) {
+    size_t bytes = qr_config_number(s->config, QR_OPTION_CACHE_BYTES);
+    if (bytes == 0)
+        return QR_OK;
+    qr_status status = qr__cache_create(bytes, &s->cache);
+    return status == QR_OK
+               ? QR_OK
+               : qr_error_set(error, status, "out of memory while preparing --cache-bytes");
+}
+
 /* The pool as the schedule's waiting room. */
 static void park(void *pool, int worker) {
     qr_pool_park(pool, worker);
@@ -207,6 +219,7 @@ static qr_status start_loop(qr__server *s, qr_error *error) {
         .schedule = s->schedule,
         .metrics = s->metrics,
         .verify = s->verify,
+        .cache = s->cache,
         .connections_max =
             qr_config_number(config, QR_OPTION_MAX_CONNECTIONS) + QR__OPS_CONNECTIONS,
         .max_body_bytes = qr_config_number(config, QR_OPTION_MAX_BODY_BYTES),
@@ -249,8 +262,8 @@ static qr_status open_listeners(qr__server *s, qr_error *error) {
 
 static qr_status start(qr__server *s, qr_error *error) {
     static qr_status (*const steps[])(qr__server * s, qr_error * error) = {
-        make_metrics, make_api,       make_verify,  start_workers,
-        start_loop,   open_listeners, begin_loading};
+        make_metrics,  make_api,   make_verify,    make_cache,
+        start_workers, start_loop, open_listeners, begin_loading};
     qr_status status = check_options(s->config, error);
     for (size_t i = 0; status == QR_OK && i < sizeof steps / sizeof steps[0]; i++)
         status = steps[i](s, error);
@@ -268,6 +281,7 @@ static void close_all(qr__server *s) {
     qr__loop_lag_stop(s->lag);
     qr__flow_destroy(s->flow);
     qr__verify_destroy(s->verify);
+    qr__cache_destroy(s->cache);
     qr_schedule_destroy(s->schedule);
     qr_loop_destroy(s->loop);
     qr_pool_destroy(s->pool);

@@ -39,6 +39,7 @@ typedef struct qr__server {
     qr_metrics *metrics;
     qr_api *api;
     qr__verify *verify; /* NULL without --verify-ppm */
+    qr__cache *cache;   /* NULL with --cache-bytes 0 */
     qr_pool *pool;
     qr_schedule *schedule;
     qr_loop *loop;

@@ -24,6 +24,8 @@ struct qr_serving {
     qr_model_labels labels[QR_LIMIT_MODELS];
 };
 
+static atomic_uint_least64_t models_made;
+
 /* The schedule's call: a batch of this queue's jobs, on this worker's lane. */
 static qr_status run_batch(qr_queue *queue, int worker, const qr_job *const *jobs, size_t len) {
     model *m = QR_OWNER(QR_OWNER(queue, qr_served, queue), model, served);
@@ -74,7 +76,8 @@ static qr_status add_model(qr_serving *serving, qr_pipeline *pipeline, qr_error 
         return qr_error_set(error, QR_NO_MEMORY, "model %s: no memory for %d workers",
                             qr_pipeline_name(pipeline), options->workers);
     m->pipeline = pipeline;
-    m->served = (qr_served){.pipeline = pipeline, .serving = serving};
+    m->served = (qr_served){
+        .pipeline = pipeline, .serving = serving, .number = atomic_fetch_add(&models_made, 1)};
     if (options->metrics != NULL)
         m->served.slot = qr_metrics_model(options->metrics, qr_pipeline_name(pipeline));
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));

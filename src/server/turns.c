@@ -103,6 +103,14 @@ static void offer(qr__verify *verify, const qr_exchange *x) {
         qr__verify_offer(verify, x->serving, x->model, &x->ticket.jobs[i]);
 }
 
+/* The same for the cache. */
+static void remember(qr__cache *cache, const qr_exchange *x) {
+    size_t floats[QR__CACHE_JOBS];
+    for (size_t i = 0; i < x->ticket.jobs_len && i < QR__CACHE_JOBS; i++)
+        floats[i] = qr_pipeline_output_floats(x->model->pipeline, x->ticket.jobs[i].tokens);
+    qr__cache_add(cache, &x->ticket, x->model->number, floats);
+}
+
 /* On a worker: all jobs ran, or the schedule gave them up. */
 static void on_finished(qr_ticket *ticket) {
     qr_exchange *x = ticket->owner;
@@ -112,6 +120,8 @@ static void on_finished(qr_ticket *ticket) {
         encode_on_worker(x->flow, x);
     if (verify != NULL && x->status == QR_OK)
         offer(verify, x);
+    if (x->flow->options.cache != NULL && x->status == QR_OK)
+        remember(x->flow->options.cache, x);
     give_back(x->flow, x);
 }
 
@@ -128,6 +138,12 @@ static void on_decode_task(qr_task *task) {
  * it back already. */
 void qr__exchange_decoded(qr__flow *flow, qr_exchange *x) {
     if (x->status != QR_OK || x->ticket.jobs_len == 0 || x->encoded) {
+        qr__exchange_answer(flow, x);
+        return;
+    }
+    x->cached = flow->options.cache != NULL &&
+                qr__cache_find(flow->options.cache, &x->ticket, x->model->number);
+    if (x->cached) {
         qr__exchange_answer(flow, x);
         return;
     }

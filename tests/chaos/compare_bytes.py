@@ -112,7 +112,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         make_model(Path(folder), layers=4, hidden=128, heads=4, feed_forward=512, vocab=30522, positions=512)
         models = [folder, ROOT / "models" / "squad-3l"]
-        options = ("--budget-ms", 600000, "--precision", "auto")
+        options = ("--budget-ms", 600000, "--precision", "auto", "--cache-bytes", 0)
         alone = Server(models, *options, "--threads", 1)
         expected = ask_all(alone, asked)
         assert ask_all(alone, asked) == expected, "a single thread differs from itself"

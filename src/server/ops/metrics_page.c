@@ -126,6 +126,16 @@ static void render_verified(const qr_metrics *metrics, qr_buf *out) {
                      load(&metrics->verified[QR_VERIFY_DROPPED]));
 }
 
+static void render_cache(const qr_cache_counts *cache, qr_buf *out) {
+    qr__metric_alone(out, "querent_cache_hits_total", "counter",
+                     "Sequences whose results were in the cache.", cache->hits);
+    qr__metric_alone(out, "querent_cache_misses_total", "counter",
+                     "Sequences that were looked for there in vain.", cache->misses);
+    qr__metric_alone(out, "querent_cache_evictions_total", "counter",
+                     "Results that made room for others.", cache->evictions);
+    qr__metric_alone(out, "querent_cache_bytes", "gauge", "Memory of the cache.", cache->bytes);
+}
+
 void qr_metrics_render(const qr_metrics *metrics, const qr_metrics_now *now, qr_buf *out) {
     qr_buf labels;
     qr_buf_init(&labels, 64u << 10);
@@ -153,6 +163,7 @@ void qr_metrics_render(const qr_metrics *metrics, const qr_metrics_now *now, qr_
                      load(&metrics->deadline_misses));
     render_models(metrics, now, &labels, out);
     render_verified(metrics, out);
+    render_cache(&now->cache, out);
     qr__metrics_process_render(metrics, out);
     if (qr_buf_failed(&labels))
         out->failed = true;

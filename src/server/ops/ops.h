@@ -90,8 +90,16 @@ typedef struct qr_model_labels {
 } qr_model_labels;
 
 /** What is so at the moment of rendering, and is not counted. */
+/** Of the result cache. */
+typedef struct qr_cache_counts {
+    uint64_t hits, misses; /* sequences */
+    uint64_t evictions;    /* entries */
+    size_t bytes;
+} qr_cache_counts;
+
 typedef struct qr_metrics_now {
     bool ready;
+    qr_cache_counts cache; /* zero without one */
     size_t queue_depth;
     const qr_model_labels *models; /* of the current generation */
     size_t models_len;
