@@ -13,6 +13,10 @@ uint64_t qr_clock_ns(void) {
     return read_ns(CLOCK_MONOTONIC);
 }
 
+uint64_t qr_clock_wall_ns(void) {
+    return read_ns(CLOCK_REALTIME);
+}
+
 uint64_t qr_clock_thread_cpu_ns(void) {
     return read_ns(CLOCK_THREAD_CPUTIME_ID);
 }

@@ -15,6 +15,9 @@
 /** Nanoseconds since some fixed point, CLOCK_MONOTONIC. */
 uint64_t qr_clock_ns(void);
 
+/** Nanoseconds since 1970 by the system's wall clock, which may be set and step. */
+uint64_t qr_clock_wall_ns(void);
+
 /** Nanoseconds of CPU that the calling thread has used. */
 uint64_t qr_clock_thread_cpu_ns(void);
 

@@ -35,6 +35,8 @@
 #define QR_LIMIT_CONFIG_FILE_BYTES (256u << 10) /* the YAML file */
 #define QR_LIMIT_CONFIG_BYTES      (4u << 20)   /* all options, from all sources */
 
+#define QR_LIMIT_NETWORKS          32u /* of trusted proxies */
+
 /* The machine. */
 #define QR_LIMIT_THREADS 256 /* of one process */
 

@@ -31,13 +31,15 @@
     X(THREADS, "threads", THREADS, "0", 0, QR_LIMIT_THREADS, "N", "worker threads; 0: one a core") \
     X(BATCH_TOKENS, "batch-tokens", NUMBER, "512", 1, 65536, "N", "most tokens in one batch") \
     X(BUDGET_MS, "budget-ms", NUMBER, "1000", 1, QR_LIMIT_BUDGET_MS, "MS", "default latency budget of a request") \
+    X(MAX_BUDGET_MS, "max-budget-ms", NUMBER, "600000", 1, QR_LIMIT_BUDGET_MS, "MS", "largest latency budget; more is capped") \
+    X(TRUST_PROXY, "trust-proxy", LIST, "", 0, QR_LIMIT_NETWORKS, "CIDR", "networks of proxies whose X-Request-Start counts against the budget") \
     X(QUEUE_ITEMS, "queue-items", NUMBER, "4096", 1, QR_LIMIT_QUEUE_ITEMS, "N", "most sequences waiting or running; more get 429") \
     X(MAX_INPUTS, "max-inputs", NUMBER, "2048", 1, QR_LIMIT_INPUTS, "N", "most inputs in one request") \
     X(MAX_BODY_BYTES, "max-body-bytes", NUMBER, "2000000", 1024, QR_LIMIT_BODY_BYTES, "BYTES", "largest request body") \
     X(MAX_CONNECTIONS, "max-connections", NUMBER, "1024", 1, 65536, "N", "most open connections") \
     X(DRAIN_DELAY_MS, "drain-delay-ms", NUMBER, "0", 0, 600000, "MS", "how long to keep accepting after SIGTERM") \
     X(DRAIN_TIMEOUT_MS, "drain-timeout-ms", NUMBER, "10000", 0, 600000, "MS", "when open requests are given up after SIGTERM") \
-    X(CACHE_BYTES, "cache-bytes", NUMBER, "67108864", 0, 17179869184, "N", "memory for results of texts that are asked for again; 0: none") \
+    X(CACHE_BYTES, "cache-bytes", NUMBER, "67108864", 0, 17179869184, "BYTES", "memory for results of texts that are asked for again; 0: none") \
     X(VERIFY_PPM, "verify-ppm", NUMBER, "0", 0, 1000000, "N", "of a million answers so many are computed again, when idle, and compared; 0: none") \
     X(LOG_LEVEL, "log-level", CHOICE, "info", 0, 0, "debug|info|warn|error", "lowest level that is logged") \
     X(LOG_FORMAT, "log-format", CHOICE, "text", 0, 0, "text|json", "form of the log lines") \

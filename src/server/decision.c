@@ -4,18 +4,53 @@
 #include "server/api/api.h"
 #include "server/budget.h"
 
+static bool is_trusted(const qr__rules *rules, const uint8_t peer[16]) {
+    for (size_t i = 0; i < rules->proxies_len; i++)
+        if (qr__network_holds(&rules->proxies[i], peer))
+            return true;
+    return false;
+}
+
+/* How long ago a trusted proxy got the request: the time in its queue, and on its first tries, has
+ * been taken from the client's patience. Clocks differ: a start in the future was just now, and one
+ * so long ago that no budget could have lasted is none. */
+static uint64_t spent_ns(const qr__rules *rules, const qr_http_facts *facts, qr_exchange *x) {
+    uint64_t start_ns, now_ns;
+    if (facts->start.count != 1 || !is_trusted(rules, facts->peer))
+        return 0;
+    now_ns = rules->wall_ns();
+    x->stale_start = !qr__start_parse(facts->start.text, &start_ns) ||
+                     (start_ns < now_ns && now_ns - start_ns > rules->max_budget_ns);
+    return x->stale_start || start_ns >= now_ns ? 0 : now_ns - start_ns;
+}
+
+/* Envoy says how long it will wait; what it says of its own accord (15 s) is not a budget, but no
+ * answer is waited for longer. */
+static uint64_t most_ns(const qr__rules *rules, const qr_http_value *envoy) {
+    uint64_t ns;
+    if (envoy->count != 1 || qr__budget_parse(envoy->text, &ns) != NULL || ns == 0)
+        return rules->max_budget_ns;
+    return ns < rules->max_budget_ns ? ns : rules->max_budget_ns;
+}
+
+static void set_deadline(uint64_t budget_ns, uint64_t most, uint64_t spent, qr_exchange *x) {
+    uint64_t ns = budget_ns < most ? budget_ns : most;
+    x->deadline_ns = x->received_ns + (ns > spent ? ns - spent : 0);
+}
+
 /* A budget that cannot be read refuses the request alone: its framing is as good as any. */
-static qr_status read_budget(const qr__rules *rules, const qr_http_value *budget, qr_exchange *x) {
+static qr_status read_budget(const qr__rules *rules, const qr_http_facts *facts, qr_exchange *x) {
+    const qr_http_value *budget = &facts->budget;
     uint64_t ns = rules->default_budget_ns;
     const char *why = NULL;
     if (budget->count > 1)
         why = "it comes more than once";
     else if (budget->count == 1)
         why = qr__budget_parse(budget->text, &ns);
-    x->deadline_ns = x->received_ns + ns;
-    if (why == NULL)
+    if (why == NULL) {
+        set_deadline(ns, most_ns(rules, &facts->envoy), spent_ns(rules, facts, x), x);
         return QR_OK;
-    x->deadline_ns = x->received_ns + rules->default_budget_ns;
+    }
     x->fault =
         (qr_fault){.place = {.field = "X-Request-Budget-Ms"}, .must = QR__BUDGET_MUST, .why = why};
     return QR_BAD_HEADER;
@@ -46,7 +81,7 @@ static qr_status decide(const qr__rules *rules, qr_text path, const qr_http_fact
         return status;
     if (!qr_api_accepts(x->route, facts->content_type.text))
         return QR_BAD_TYPE;
-    status = read_budget(rules, &facts->budget, x);
+    status = read_budget(rules, facts, x);
     if (status == QR_OK)
         status = read_priority(&facts->priority, x);
     if (status != QR_OK)

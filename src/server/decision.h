@@ -12,11 +12,16 @@
 
 #include "server/exchange.h"
 #include "server/http/http.h"
+#include "server/proxy.h"
 
 /** What a listener admits. */
 typedef struct qr__rules {
     unsigned listener;          /* QR_LISTENER_MAIN, QR_LISTENER_OPS, or both in one */
     uint64_t default_budget_ns; /* without X-Request-Budget-Ms */
+    uint64_t max_budget_ns;
+    const qr__network *proxies; /* whose X-Request-Start is believed; borrowed */
+    size_t proxies_len;
+    uint64_t (*wall_ns)(void); /* since 1970 */
 } qr__rules;
 
 /** Sets the exchange's route, deadline and status (and its fault), and returns the status. The

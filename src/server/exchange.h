@@ -46,8 +46,9 @@ typedef struct qr_exchange {
     /* Const from the head on. */
     const struct qr_route *route; /* NULL: none met */
     qr_serving *serving;          /* the generation that answers, pinned; NULL while models load */
-    uint64_t received_ns;         /* the head was complete */
+    uint64_t received_ns;         /* the first line of its head was there */
     uint64_t deadline_ns;
+    bool stale_start; /* a proxy's X-Request-Start that is too old to be believed */
     qr_trace_id trace;
 
     /* The work. */

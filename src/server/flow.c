@@ -59,6 +59,8 @@ static qr_status on_head(void *state, qr_http_request *request, const qr_http_fa
         qr_serving_pin(x->serving = flow->serving);
     qr_status status = qr__decide(&l->rules, request->path, facts, x);
     x->record = (qr_record){.model = QR_NO_MODEL_SLOT};
+    if (x->stale_start)
+        qr_metrics_stale_start(flow->options.metrics);
     if (status == QR_BAD_METHOD) {
         char allow[QR_ALLOW_BYTES];
         qr_api_allow(l->rules.listener, request->path, allow);
@@ -157,9 +159,13 @@ void qr__flow_destroy(qr__flow *flow) {
 void qr__flow_connect(qr__flow *flow, unsigned listener_bits, qr_http_options *options) {
     QR_ASSERT(flow->listeners_len < QR__LISTENERS_MAX);
     qr__listener *l = &flow->listeners[flow->listeners_len++];
-    *l = (qr__listener){
-        .flow = flow,
-        .rules = {.listener = listener_bits, .default_budget_ns = flow->options.default_budget_ns}};
+    *l = (qr__listener){.flow = flow,
+                        .rules = {.listener = listener_bits,
+                                  .default_budget_ns = flow->options.default_budget_ns,
+                                  .max_budget_ns = flow->options.max_budget_ns,
+                                  .proxies = flow->options.proxies,
+                                  .proxies_len = flow->options.proxies_len,
+                                  .wall_ns = qr_clock_wall_ns}};
     options->state = l;
     options->on_head = on_head;
     options->on_request = on_request;

@@ -20,6 +20,7 @@
 #include "server/http/http.h"
 #include "server/loop.h"
 #include "server/ops/ops.h"
+#include "server/proxy.h"
 #include "server/serving.h"
 #include "server/verify.h"
 
@@ -36,7 +37,10 @@ typedef struct qr__flow_options {
     size_t connections_max; /* of all listeners: no more requests are open at a time */
     size_t max_body_bytes;
     uint64_t default_budget_ns; /* of requests that bring none */
-    uint64_t slow_ns;           /* requests that take longer get a line in the log */
+    uint64_t max_budget_ns;
+    const qr__network *proxies; /* whose X-Request-Start is believed */
+    size_t proxies_len;
+    uint64_t slow_ns; /* requests that take longer get a line in the log */
 } qr__flow_options;
 
 /** QR_NO_MEMORY. *out: returns owned. */

@@ -145,6 +145,17 @@ static qr_status check_options(const qr_config *config, qr_error *error) {
     return status;
 }
 
+static qr_status read_proxies(qr__server *s, qr_error *error) {
+    const char *const *given;
+    size_t len = qr_config_list(s->config, QR_OPTION_TRUST_PROXY, &given);
+    for (size_t i = 0; i < len; i++)
+        if (!qr__network_parse(given[i], &s->proxies[s->proxies_len++]))
+            return qr_error_set(error, QR_BAD_OPTION,
+                                "%s %.100s: must be an address with a prefix, such as 10.0.0.0/8",
+                                qr_config_source(s->config, QR_OPTION_TRUST_PROXY), given[i]);
+    return QR_OK;
+}
+
 static qr_status make_metrics(qr__server *s, qr_error *error) {
     const char *patterns[QR_ROUTES_MAX];
     size_t len = qr_api_patterns(patterns);
@@ -224,6 +235,9 @@ static qr_status start_loop(qr__server *s, qr_error *error) {
             qr_config_number(config, QR_OPTION_MAX_CONNECTIONS) + QR__OPS_CONNECTIONS,
         .max_body_bytes = qr_config_number(config, QR_OPTION_MAX_BODY_BYTES),
         .default_budget_ns = qr_config_number(config, QR_OPTION_BUDGET_MS) * QR_NS_PER_MS,
+        .max_budget_ns = qr_config_number(config, QR_OPTION_MAX_BUDGET_MS) * QR_NS_PER_MS,
+        .proxies = s->proxies,
+        .proxies_len = s->proxies_len,
         .slow_ns = qr_config_number(config, QR_OPTION_SLOW_MS) * QR_NS_PER_MS,
     };
     if (status == QR_OK)
@@ -262,8 +276,8 @@ static qr_status open_listeners(qr__server *s, qr_error *error) {
 
 static qr_status start(qr__server *s, qr_error *error) {
     static qr_status (*const steps[])(qr__server * s, qr_error * error) = {
-        make_metrics,  make_api,   make_verify,    make_cache,
-        start_workers, start_loop, open_listeners, begin_loading};
+        read_proxies,  make_metrics, make_api,       make_verify,  make_cache,
+        start_workers, start_loop,   open_listeners, begin_loading};
     qr_status status = check_options(s->config, error);
     for (size_t i = 0; status == QR_OK && i < sizeof steps / sizeof steps[0]; i++)
         status = steps[i](s, error);

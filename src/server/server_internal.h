@@ -36,6 +36,8 @@ typedef struct qr__server {
 
     /* What lives as long as the process, in the order in which it is made. */
     int workers;
+    qr__network proxies[QR_LIMIT_NETWORKS]; /* trusted ones */
+    size_t proxies_len;
     qr_metrics *metrics;
     qr_api *api;
     qr__verify *verify; /* NULL without --verify-ppm */

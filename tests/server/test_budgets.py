@@ -116,6 +116,18 @@ def test_a_budget_is_capped(server):
     assert ask(server, "/embed", {"inputs": "a"}, headers=budget(2**64 - 2)).status == 200
 
 
+def test_time_in_a_trusted_proxy_counts(start_server, embedder):
+    """A proxy that got the request a minute ago has used up a budget of 30 s, if it is trusted."""
+    minute_ago = [("X-Request-Start", f"t={time.time() - 60:.3f}"), *budget(30000)]
+    trusting = start_server("--trust-proxy", "10.0.0.0/8", "--trust-proxy", "127.0.0.0/8", models=[embedder])
+    assert ask(trusting, "/embed", {"inputs": "a"}, headers=minute_ago).status == 504
+    assert ask(trusting, "/embed", {"inputs": "a"}, headers=minute_ago[:1]).status == 200, "the default is ten minutes"
+    assert ask(trusting, "/embed", {"inputs": "a"}, headers=[("X-Request-Start", "yesterday")]).status == 200
+    assert metric(trusting, "querent_stale_starts_total") == 1
+    other = start_server("--trust-proxy", "10.0.0.0/8", models=[embedder])
+    assert ask(other, "/embed", {"inputs": "a"}, headers=minute_ago).status == 200
+
+
 def test_queue_items(start_server, embedder):
     """All inputs of a request are admitted or none; a refusal says when to come again."""
     server = start_server("--queue-items", 4, models=[embedder])

@@ -4,6 +4,7 @@
  * ever. Here each phase has one absolute deadline. A timer shuts the socket of a connection that is
  * past its own, and libmicrohttpd then finds that its peer has left, and cleans up. */
 #include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 
@@ -64,6 +65,15 @@ static void connection_abort(qr__connection *connection) {
     qr__connection_end(connection);
 }
 
+static void copy_address(const struct sockaddr *from, uint8_t to[16]) {
+    if (from->sa_family == AF_INET6) {
+        memcpy(to, &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr, 16);
+    } else if (from->sa_family == AF_INET) {
+        to[10] = to[11] = 0xFF;
+        memcpy(to + 12, &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
+    }
+}
+
 static void connection_started(qr_http *http, struct MHD_Connection *mhd, void **socket_context) {
     qr__connection *c = calloc(1, sizeof *c);
     if (c == NULL)
@@ -72,6 +82,8 @@ static void connection_started(qr_http *http, struct MHD_Connection *mhd, void *
     c->http = http;
     c->mhd = mhd;
     c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    copy_address(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
+                 c->peer);
     c->last_request_ns =
         now + QR__CONNECTION_AGE_NS + qr_random_next(&http->random) % (QR__CONNECTION_AGE_NS / 5);
     qr__connection_phase(c, QR__PHASE_HEAD, now);

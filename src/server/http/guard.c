@@ -107,6 +107,8 @@ static const known_field known_fields[] = {
     {"transfer-encoding", offsetof(qr_http_facts, transfer_encoding), true},
     {"traceparent", offsetof(qr_http_facts, traceparent), false},
     {"x-request-budget-ms", offsetof(qr_http_facts, budget), false},
+    {"x-envoy-expected-rq-timeout-ms", offsetof(qr_http_facts, envoy), false},
+    {"x-request-start", offsetof(qr_http_facts, start), false},
     {"x-request-priority", offsetof(qr_http_facts, priority), false},
 };
 

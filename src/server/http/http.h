@@ -32,9 +32,12 @@ typedef struct qr_http_value {
 /** What a head that passed the guard says. Texts are borrowed for the call. */
 typedef struct qr_http_facts {
     qr_text method;
+    uint8_t peer[16];  /* the other end's address; of IPv4 in ::ffff:0:0/96 */
     size_t body_bytes; /* as Content-Length says; 0 without one */
     qr_http_value host, content_length, content_type, transfer_encoding, traceparent;
     qr_http_value budget;   /* X-Request-Budget-Ms */
+    qr_http_value envoy;    /* x-envoy-expected-rq-timeout-ms */
+    qr_http_value start;    /* X-Request-Start */
     qr_http_value priority; /* X-Request-Priority */
 } qr_http_facts;
 
@@ -50,7 +53,7 @@ typedef struct qr_http_header {
 typedef struct qr_http_request {
     /* The request, as it came. */
     qr_text path;         /* the target without its query, not decoded */
-    uint64_t received_ns; /* its head was complete */
+    uint64_t received_ns; /* its first line was there */
     qr_trace_id trace;    /* of its traceparent, or a new one */
     qr_buf body;          /* complete at on_request */
 

@@ -106,13 +106,14 @@ void *qr__request_line(void *state, const char *uri, struct MHD_Connection *mhd)
         return NULL;
     r->connection = c;
     r->stage = QR__REQUEST_HEAD;
+    r->request.received_ns = qr_clock_ns();
     size_t len = uri == NULL ? 0 : strnlen(uri, sizeof r->target);
     r->target_too_long = len == sizeof r->target;
     r->target_len = r->target_too_long ? 0 : len;
     memcpy(r->target, uri == NULL ? "" : uri, r->target_len);
     c->request = r;
     if (c->phase != QR__PHASE_HEAD)
-        qr__connection_phase(c, QR__PHASE_HEAD, qr_clock_ns());
+        qr__connection_phase(c, QR__PHASE_HEAD, r->request.received_ns);
     QR_ASSERT(qr__connection_is_legal(c));
     return NULL;
 }
@@ -136,7 +137,7 @@ static enum MHD_Result begin(qr__connection *c, qr__request *r, const char *url,
     const char *query = memchr(r->target, '?', r->target_len);
     request->path =
         (qr_text){r->target, query == NULL ? r->target_len : (size_t)(query - r->target)};
-    request->received_ns = qr_clock_ns();
+    memcpy(facts.peer, c->peer, sizeof facts.peer);
     if (!qr_trace_id_parse(facts.traceparent.text, &request->trace))
         qr_trace_id_draw(&http->random, &request->trace);
     qr_http_header_add(request, "X-Trace-Id", request->trace.text);
@@ -144,7 +145,7 @@ static enum MHD_Result begin(qr__connection *c, qr__request *r, const char *url,
     http->requests_open++;
     status = http->options.on_head(http->options.state, request, &facts);
     r->stage = status == QR_OK ? QR__REQUEST_BODY : QR__REQUEST_DROP;
-    qr__connection_phase(c, QR__PHASE_BODY, request->received_ns);
+    qr__connection_phase(c, QR__PHASE_BODY, qr_clock_ns());
     return MHD_YES;
 }
 

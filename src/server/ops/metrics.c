@@ -139,3 +139,7 @@ void qr_metrics_verified(qr_metrics *metrics, qr_verify_outcome outcome) {
 void qr_metrics_connections(qr_metrics *metrics, size_t open) {
     atomic_store_explicit(&metrics->connections, open, memory_order_relaxed);
 }
+
+void qr_metrics_stale_start(qr_metrics *metrics) {
+    add(&metrics->stale_starts, 1);
+}

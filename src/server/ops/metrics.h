@@ -57,6 +57,7 @@ struct qr_metrics {
     qr__model_slot models[QR__MODEL_SLOTS + 1]; /* the last one is "other" */
     _Atomic uint64_t rejections[QR_STATUS_COUNT];
     _Atomic uint64_t deadline_misses;
+    _Atomic uint64_t stale_starts;
     _Atomic uint64_t connections;
     _Atomic uint64_t verified[QR_VERIFY_DROPPED + 1]; /* by outcome */
 };

@@ -161,6 +161,9 @@ void qr_metrics_render(const qr_metrics *metrics, const qr_metrics_now *now, qr_
     qr__metric_alone(out, "querent_deadline_misses_total", "counter",
                      "Requests whose budget ran out before their answer was sent.",
                      load(&metrics->deadline_misses));
+    qr__metric_alone(out, "querent_stale_starts_total", "counter",
+                     "X-Request-Start fields of trusted proxies that were ignored.",
+                     load(&metrics->stale_starts));
     render_models(metrics, now, &labels, out);
     render_verified(metrics, out);
     render_cache(&now->cache, out);

@@ -90,6 +90,9 @@ typedef struct qr_model_labels {
 } qr_model_labels;
 
 /** What is so at the moment of rendering, and is not counted. */
+/** A proxy's X-Request-Start was ignored: no time, or too long ago. */
+void qr_metrics_stale_start(qr_metrics *metrics);
+
 /** Of the result cache. */
 typedef struct qr_cache_counts {
     uint64_t hits, misses; /* sequences */

@@ -95,6 +95,7 @@ void flow_open_checked(flow_house *h, int workers, unsigned ppm) {
                                    .connections_max = CONNECTIONS,
                                    .max_body_bytes = BODY_BYTES,
                                    .default_budget_ns = 60 * QR_NS_PER_S,
+                                   .max_budget_ns = QR_LIMIT_BUDGET_MS * QR_NS_PER_MS,
                                    .slow_ns = UINT64_MAX};
     cr_assert_eq(qr__flow_create(&flow, &h->flow), QR_OK);
     qr_http_options http = {

@@ -94,7 +94,8 @@ TestSuite(decision, .init = setup, .fini = teardown);
 /* The decision about one head, in an exchange that the caller destroys. */
 static qr_exchange *decide(unsigned listener, bool ready, const char *method, const char *path,
                            const char *type, const char *budget, size_t budgets) {
-    const qr__rules rules = {.listener = listener, .default_budget_ns = DEFAULT_NS};
+    const qr__rules rules = {
+        .listener = listener, .default_budget_ns = DEFAULT_NS, .max_budget_ns = QR_NS_PER_S};
     const qr_http_facts facts = {.method = qr_text_of(method),
                                  .content_type = {qr_text_of(type), type != NULL},
                                  .budget = {qr_text_of(budget), budgets}};
@@ -161,7 +162,8 @@ Test(decision, budgets) {
 }
 
 static qr_exchange *decide_priority(const char *priority, size_t count) {
-    const qr__rules rules = {.listener = BOTH, .default_budget_ns = DEFAULT_NS};
+    const qr__rules rules = {
+        .listener = BOTH, .default_budget_ns = DEFAULT_NS, .max_budget_ns = QR_NS_PER_S};
     const qr_http_facts facts = {.method = qr_text_of("POST"),
                                  .content_type = {qr_text_of(JSON), 1},
                                  .priority = {qr_text_of(priority), count}};
@@ -194,4 +196,131 @@ Test(decision, priorities) {
             cr_expect_str_eq(x->fault.place.field, "X-Request-Priority");
         qr_exchange_destroy(x);
     }
+}
+
+/* The budget, from all who have a say. The wall clock stands at 2,000,000,000 s. */
+static uint64_t wall(void) {
+    return 2000000000ull * QR_NS_PER_S;
+}
+
+typedef struct say {
+    const char *budget, *envoy, *start;
+    bool trusted;
+    uint64_t left_us; /* from the request's first line */
+    bool stale;
+} say;
+
+Test(decision, whose_budget) {
+    static const say cases[] = {
+        {NULL, NULL, NULL, true, 5000, false},
+        {"100", NULL, NULL, true, 100000, false},
+        {"5000", NULL, NULL, true, 1000000, false}, /* --max-budget-ms */
+        {NULL, "15000", NULL, true, 5000, false},   /* an upper bound, and no budget */
+        {NULL, "3", NULL, true, 3000, false},
+        {"100", "30", NULL, true, 30000, false},
+        {"30", "100", NULL, true, 30000, false},
+        {"30", "soon", NULL, true, 30000, false},
+        {"30", "0", NULL, true, 30000, false},
+        {"100", NULL, "t=1999999999.960", true, 60000, false}, /* 40 ms ago */
+        {"100", NULL, "1999999999960", true, 60000, false},
+        {"100", NULL, "t=1999999999960000", true, 60000, false},
+        {"100", NULL, "t=1999999999960000", false, 100000, false},
+        {"100", "50", "t=1999999999.960", true, 10000, false},
+        {"100", NULL, "t=1999999999.8", true, 0, false},       /* over already */
+        {"100", NULL, "t=2000000005", true, 100000, false},    /* clocks differ */
+        {"100", NULL, "t=1999999998.999", true, 100000, true}, /* more than any budget */
+        {"100", NULL, "yesterday", true, 100000, true},
+    };
+    qr__network network;
+    cr_assert(qr__network_parse("10.0.0.0/8", &network));
+    const qr__rules rules = {.listener = BOTH,
+                             .default_budget_ns = DEFAULT_NS,
+                             .max_budget_ns = QR_NS_PER_S,
+                             .proxies = &network,
+                             .proxies_len = 1,
+                             .wall_ns = wall};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const say *c = &cases[i];
+        qr_http_facts facts = {.method = qr_text_of("POST"),
+                               .content_type = {qr_text_of(JSON), 1},
+                               .budget = {qr_text_of(c->budget), c->budget != NULL},
+                               .envoy = {qr_text_of(c->envoy), c->envoy != NULL},
+                               .start = {qr_text_of(c->start), c->start != NULL},
+                               .peer = {[10] = 0xFF, [11] = 0xFF, [12] = c->trusted ? 10 : 11}};
+        qr_exchange *x = qr_exchange_create(100);
+        x->received_ns = 1000;
+        qr_serving_pin(x->serving = serving);
+        cr_expect_eq(qr__decide(&rules, qr_text_of("/embed"), &facts, x), QR_OK);
+        cr_expect_eq(x->deadline_ns, 1000 + c->left_us * 1000, "case %zu: %llu us", i,
+                     (unsigned long long)(x->deadline_ns - 1000) / 1000);
+        cr_expect_eq(x->stale_start, c->stale, "case %zu", i);
+        qr_exchange_destroy(x);
+    }
+}
+
+static bool holds(const char *network, const char *address) {
+    qr__network of, at;
+    cr_assert(qr__network_parse(network, &of), "%s", network);
+    cr_assert(qr__network_parse(address, &at), "%s", address);
+    return qr__network_holds(&of, at.address);
+}
+
+Test(proxy, networks) {
+    cr_expect(holds("10.0.0.0/8", "10.255.0.1"));
+    cr_expect_not(holds("10.0.0.0/8", "11.0.0.0"));
+    cr_expect(holds("127.0.0.1", "127.0.0.1"));
+    cr_expect_not(holds("127.0.0.1", "127.0.0.2"));
+    cr_expect(holds("0.0.0.0/0", "203.0.113.9"));
+    cr_expect_not(holds("0.0.0.0/0", "2001:db8::1"));
+    cr_expect(holds("::/0", "203.0.113.9"));
+    cr_expect(holds("fd00::/9", "fd7f::1"));
+    cr_expect_not(holds("fd00::/9", "fd80::1"));
+    static const char *const bad[] = {"",
+                                      "10.0.0.0/33",
+                                      "10.0.0.0/",
+                                      "10.0.0.1/8",
+                                      "10.0.0",
+                                      "::1/129",
+                                      "fd00::1/9",
+                                      "localhost",
+                                      "10.0.0.0/-1",
+                                      "10.0.0.0 /8",
+                                      "1.2.3.4/8/8",
+                                      "1111:2222:3333:4444:5555:6666:7777:8888:9999/64"};
+    qr__network network;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_expect_not(qr__network_parse(bad[i], &network), "%s", bad[i]);
+}
+
+Test(proxy, starts) {
+    static const struct {
+        const char *text;
+        uint64_t ns;
+    } good[] = {
+        {"t=1700000000", 1700000000000000000},
+        {"1700000000.123456789", 1700000000123456789},
+        {"t=1700000000123", 1700000000123000000},
+        {"1700000000123.5", 1700000000123500000},
+        {"t=1700000000123456", 1700000000123456000},
+        {"t=1700000000.1234567891", 1700000000123456789},
+    };
+    static const char *const bad[] = {"",
+                                      "t=",
+                                      "t=1",
+                                      "0",
+                                      "-1700000000",
+                                      "1700000000.",
+                                      ".5",
+                                      "t=t=1700000000",
+                                      "1e9",
+                                      "1700000000.5x",
+                                      "99999999999999999999999",
+                                      "170000000000000000000"};
+    uint64_t ns;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        cr_assert(qr__start_parse(qr_text_of(good[i].text), &ns), "%s", good[i].text);
+        cr_expect_eq(ns, good[i].ns, "%s: %llu", good[i].text, (unsigned long long)ns);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_expect_not(qr__start_parse(qr_text_of(bad[i]), &ns), "%s", bad[i]);
 }

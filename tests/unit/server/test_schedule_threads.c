@@ -103,7 +103,9 @@ Test(schedule_threads, a_lonely_batch_finds_helpers, .timeout = 120) {
         work *w = work_create(&queue, 1, 12, 1, NEVER);
         cr_assert_eq(work_submit(&machine, w), QR_OK);
         work_wait(w);
+#ifndef QR_CHAOS /* which refuses helpers at random */
         cr_assert_eq(atomic_load(&helpers), WORKERS - 1);
+#endif
         work_destroy(w);
     }
     qr_schedule_destroy(machine.schedule);
