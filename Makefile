@@ -54,7 +54,7 @@ coverage: setup-test ## line and branch coverage of the units
 	@tools/setup coverage
 	@cmake --preset coverage >/dev/null && cmake --build --preset coverage -j $(JOBS) -- --quiet
 	@tests/run-units build-coverage
-	@gcovr -r . --object-directory build-coverage -e tests -e bench --txt-metric branch --print-summary
+	@gcovr -r . --object-directory build-coverage -e tests -e bench --branches --print-summary
 
 bench: setup-test ## kernels and whole passes on this machine
 	@build/bench/kernels

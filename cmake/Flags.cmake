@@ -23,7 +23,8 @@ if(QR_CHAOS)
     target_compile_definitions(qr_flags INTERFACE QR_CHAOS) # base/chaos.h
 endif()
 if(QR_COVERAGE)
-    target_compile_options(qr_flags INTERFACE --coverage)
+    # Threads count too: counters that lose counts make gcov print negative ones.
+    target_compile_options(qr_flags INTERFACE --coverage -fprofile-update=atomic)
     target_link_options(qr_flags INTERFACE --coverage)
 endif()
 
