@@ -4,10 +4,11 @@
 #define RETRY_MS_MOST 60000u
 
 /* A ticket's place is that of its deadline, or behind it: by as many times its own cost, so that
- * what is short need not wait for what is long and can itself wait, or by all of the most when it
- * yields. Places never change: whatever comes later than that goes behind, and nobody starves. */
+ * what is short need not wait for what is long and can itself wait; when it yields by 10 s at
+ * least. Places never change: whatever comes later than that goes behind, and nobody starves. */
 #define WAIT_COSTS   16
-#define WAIT_NS_MOST (10 * QR_NS_PER_S)
+#define WAIT_NS_MOST (QR_LIMIT_BUDGET_MS * QR_NS_PER_MS)
+#define YIELD_NS     (10 * QR_NS_PER_S)
 
 /* What is foreseen is counted half as much again, for what is not (encoding, other programs): an
  * answer that comes late was work for nothing, and a queue of such answers serves nobody. */
@@ -78,8 +79,10 @@ qr_status qr_schedule_outlook(qr_schedule *schedule, uint64_t deadline_ns) {
 
 static void put_in_order(qr_schedule *schedule, qr_ticket *ticket) {
     double costs = WAIT_COSTS * (double)ticket->cost_ns;
-    bool most = ticket->yields || costs >= (double)WAIT_NS_MOST;
-    uint64_t wait_ns = most ? WAIT_NS_MOST : (uint64_t)costs, *wait = &schedule->short_wait_ns;
+    uint64_t wait_ns = costs < (double)WAIT_NS_MOST ? (uint64_t)costs : WAIT_NS_MOST;
+    uint64_t *wait = &schedule->short_wait_ns;
+    if (ticket->yields && wait_ns < YIELD_NS)
+        wait_ns = YIELD_NS;
     if (*wait == 0 || wait_ns < *wait)
         *wait = wait_ns; /* down at once, up slowly */
     else

@@ -142,6 +142,21 @@ Test(admission, an_idle_server_tries_what_it_is_asked) {
     fake_stop(&machine);
 }
 
+/* However slow the machine: 20 s of work let what is short pass for 320 s. */
+Test(admission, very_long_work_lets_pass_for_long) {
+    open_with(1, 64, 100);
+    queue.queue.cost.token_ns = (double)QR_NS_PER_S;
+    work *large = work_create(&queue, 2, 10, 1, LATER),
+         *small = work_create(&queue, 1, 1, 9, LATER + 300 * QR_NS_PER_S);
+    cr_assert_eq(work_submit(&machine, large), QR_OK);
+    cr_assert_eq(work_submit(&machine, small), QR_OK);
+    cr_assert(fake_round(&machine, 0));
+    cr_expect_eq(queue.history[0], '9');
+    fake_run(&machine);
+    work_destroy(large), work_destroy(small);
+    fake_stop(&machine);
+}
+
 /* Where nothing is known of costs, nothing is refused for being slow. */
 Test(admission, a_queue_without_costs_refuses_nothing_for_time) {
     open_with(1, 64, 100);
