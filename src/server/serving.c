@@ -50,21 +50,17 @@ static bool same_bits(const qr_plan_info *plan) {
     return plan->precision != QR_PRECISION_F32 || strcmp(plan->target, "ref") != 0;
 }
 
-static qr_status add_check_lane(model *m, const qr_plan_info *plan, qr_error *error) {
-    if (!same_bits(plan)) {
+/* A lane without helpers says what batches cost; it stays where answers are to be checked. */
+static qr_status measure(model *m, bool checked, qr_cost *out, qr_error *error) {
+    const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(m->pipeline));
+    qr_status status = qr__lane_init(&m->check_lane, m->pipeline, NULL, 1, error);
+    if (status == QR_OK)
+        status = qr__lane_measure(&m->check_lane, out, error);
+    if (checked && !same_bits(plan))
         qr_log(QR_LOG_WARN, "model %s: not verified: at f32 on %s a result depends on its batch",
                qr_pipeline_name(m->pipeline), plan->target);
-        return QR_OK;
-    }
-    return qr__lane_init(&m->check_lane, m->pipeline, NULL, 1, error);
-}
-
-static qr_status measure(const qr_pipeline *pipeline, qr_cost *out, qr_error *error) {
-    qr__lane alone;
-    qr_status status = qr__lane_init(&alone, pipeline, NULL, 1, error);
-    if (status == QR_OK)
-        status = qr__lane_measure(&alone, out, error);
-    qr__lane_deinit(&alone);
+    if (!checked || !same_bits(plan))
+        qr__lane_deinit(&m->check_lane);
     return status;
 }
 
@@ -95,10 +91,10 @@ static qr_status add_model(qr_serving *serving, qr_pipeline *pipeline, qr_error 
     }
     qr_cost cost = {0};
     if (status == QR_OK)
-        status = measure(pipeline, &cost, error);
+        status = measure(m, options->checked, &cost, error);
     qr_queue_init(&m->served.queue, run_batch, &cost, options->batch_tokens,
                   qr_pipeline_max_tokens(pipeline));
-    return status == QR_OK && options->checked ? add_check_lane(m, plan, error) : status;
+    return status;
 }
 
 /* Frees all but the models, which are still the caller's when creation fails. */

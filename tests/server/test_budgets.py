@@ -76,16 +76,6 @@ def test_a_deadline_does_not_wait_for_a_batch(start_server, tiny):
     assert server.wait() == 2
 
 
-def test_what_is_short_overtakes(slow_server):
-    """Short requests do not wait for work without end that was there before."""
-    blocker = send_endless(slow_server)
-    for _ in range(5):
-        assert ask(slow_server, "/embed", {"inputs": "short"}).status == 200
-    assert not is_answered(blocker), "they waited for it"
-    blocker.close()
-    wait_idle(slow_server)
-
-
 def test_nobody_waits_for_what_cannot_be(slow_server):
     """Much work in a short budget is refused at the door (429), or was over there already (504)."""
     blocker = send_endless(slow_server)
@@ -186,12 +176,13 @@ def test_overload_keeps_serving(start_server, embedder):
     assert ask(server, "/embed", body).body == wanted
 
 
-def test_large_requests_do_not_starve_small_ones(slow_server):
-    """A request of one text that comes behind one of a thousand is answered before it."""
+@pytest.mark.parametrize("body", [{"inputs": ["a " * 18] * 1000}, ENDLESS], ids=["a thousand texts", "endless"])
+def test_large_requests_do_not_starve_small_ones(slow_server, body):
+    """Requests of one text that come behind a large one are answered before it."""
     large = slow_server.connect()
-    large.sendall(make_request("/embed", {"inputs": ["a " * 18] * 1000}))
+    large.sendall(make_request("/embed", body))
     wait_busy(slow_server)
-    for _ in range(3):
+    for _ in range(5):
         assert ask(slow_server, "/embed", {"inputs": "small"}).status == 200
     assert not is_answered(large), "the small ones waited for it"
     large.close()

@@ -23,16 +23,17 @@ void qr_queue_init(qr_queue *queue, qr_queue_run *run, const qr_cost *cost, size
                         .correction = 1};
 }
 
-/* Prices the ticket's jobs. A job's share holds its part of what a batch costs by itself. False: a
- * job is empty or longer than its queue takes. */
-static bool price(const qr_schedule *schedule, qr_ticket *ticket) {
+/* Prices the ticket's jobs and returns their tokens; 0: a job is empty or longer than its queue
+ * takes. A job's share holds its part of what a batch costs by itself. */
+static size_t price(const qr_schedule *schedule, qr_ticket *ticket) {
     const qr_queue *queue = ticket->queue;
     double machine = MARGIN / schedule->options.workers;
+    size_t tokens = 0;
     ticket->turn.cost_ns = ticket->cost_ns = 0;
     for (size_t i = 0; i < ticket->jobs_len; i++) {
         qr_job *job = &ticket->jobs[i];
         if (job->tokens == 0 || job->tokens > queue->job_tokens)
-            return false;
+            return 0;
         double cost = queue->correction * qr_cost_job(&queue->cost, job->tokens);
         double fixed = queue->correction * queue->cost.fixed_ns *
                        (double)qr_min(job->tokens, QR__SHARE_TOKENS) / QR__SHARE_TOKENS;
@@ -40,14 +41,8 @@ static bool price(const qr_schedule *schedule, qr_ticket *ticket) {
         job->share_ns = (uint64_t)((cost + fixed) * machine);
         ticket->cost_ns += job->cost_ns;
         ticket->turn.cost_ns += job->share_ns;
+        tokens += job->tokens;
     }
-    return true;
-}
-
-static size_t tokens_of(const qr_ticket *ticket) {
-    size_t tokens = 0;
-    for (size_t i = 0; i < ticket->jobs_len; i++)
-        tokens += ticket->jobs[i].tokens;
     return tokens;
 }
 
@@ -102,7 +97,8 @@ static qr_status admit(qr_schedule *schedule, qr_ticket *ticket) {
         return QR_LATE;
     if (!qr_checked_add(depth, ticket->jobs_len, &more) || more > schedule->options.queue_items)
         return QR_OVERLOADED;
-    if (!price(schedule, ticket))
+    size_t tokens = price(schedule, ticket);
+    if (tokens == 0)
         return QR_TOO_LONG;
     put_in_order(schedule, ticket);
     /* An idle server tries whatever it is asked: its prices may be wrong, or the budget just
@@ -111,7 +107,7 @@ static qr_status admit(qr_schedule *schedule, qr_ticket *ticket) {
         qr_order_remove(&schedule->order, &ticket->turn);
         return QR_OVERLOADED;
     }
-    ticket->queue->tokens += tokens_of(ticket);
+    ticket->queue->tokens += tokens;
     atomic_fetch_add(&schedule->depth, ticket->jobs_len);
     qr__ticket_add(schedule, ticket);
     return QR_OK;

@@ -156,3 +156,13 @@ size_t work_computed(const work *w) {
     }
     return count;
 }
+
+void fake_open(fake_machine *machine, fake_queue *queue, int workers, size_t batch_tokens,
+               size_t queue_items) {
+    fake_create(machine, workers, queue_items);
+    fake_queue_init(queue, machine, TOKEN_NS, batch_tokens, 128);
+}
+
+uint64_t fake_time(const fake_machine *machine) {
+    return atomic_load(&machine->now_ns);
+}

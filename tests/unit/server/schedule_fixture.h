@@ -46,6 +46,15 @@ typedef struct work {
     int order;           /* among all that finished */
 } work;
 
+#define TOKEN_NS 1000u /* what a token takes on the machines of fake_open */
+
+/** A schedule without threads, and a queue of jobs of at most 128 tokens. */
+void fake_open(fake_machine *machine, fake_queue *queue, int workers, size_t batch_tokens,
+               size_t queue_items);
+
+/** The machine's time. */
+uint64_t fake_time(const fake_machine *machine);
+
 /** A schedule without threads. `queue_items` as qr_schedule_options has it. */
 void fake_create(fake_machine *machine, int workers, size_t queue_items);
 

@@ -7,19 +7,8 @@
 static fake_machine machine;
 static fake_queue queue;
 
-#define TOKEN_NS 1000u
-
-static void open_with(int workers, size_t batch_tokens, size_t queue_items) {
-    fake_create(&machine, workers, queue_items);
-    fake_queue_init(&queue, &machine, TOKEN_NS, batch_tokens, 128);
-}
-
-static uint64_t now(void) {
-    return atomic_load(&machine.now_ns);
-}
-
 Test(admission, a_full_queue_refuses_whole_tickets) {
-    open_with(1, 64, 10);
+    fake_open(&machine, &queue, 1, 64, 10);
     work *a = work_create(&queue, 6, 4, 0, NEVER), *b = work_create(&queue, 5, 4, 0, NEVER),
          *c = work_create(&queue, 4, 4, 0, NEVER), *d = work_create(&queue, 1, 4, 0, NEVER);
     cr_expect_eq(work_submit(&machine, a), QR_OK);
@@ -38,7 +27,7 @@ Test(admission, a_full_queue_refuses_whole_tickets) {
 }
 
 Test(admission, lengths) {
-    open_with(1, 16, 100);
+    fake_open(&machine, &queue, 1, 16, 100);
     work *longest = work_create(&queue, 1, 128, 1, NEVER),
          *longer = work_create(&queue, 1, 129, 2, NEVER),
          *empty = work_create(&queue, 2, 4, 3, NEVER), *none = work_create(&queue, 1, 4, 4, NEVER);
@@ -58,26 +47,27 @@ Test(admission, lengths) {
 /* 90 tokens ahead and 10 of its own, at 1,000 ns each on two workers: busy for 50 us, so 75 us of
  * budget are just enough. */
 Test(admission, overload_is_refused_at_its_border) {
-    open_with(2, 64, 100);
+    fake_open(&machine, &queue, 2, 64, 100);
     work *ahead[9];
     for (int i = 0; i < 9; i++) {
-        ahead[i] = work_create(&queue, 1, 10, 0, now() + 67500);
+        ahead[i] = work_create(&queue, 1, 10, 0, fake_time(&machine) + 67500);
         cr_assert_eq(work_submit(&machine, ahead[i]), QR_OK);
     }
-    work *late = work_create(&queue, 1, 10, 1, now() + 74999),
-         *good = work_create(&queue, 1, 10, 2, now() + 75000);
+    work *late = work_create(&queue, 1, 10, 1, fake_time(&machine) + 74999),
+         *good = work_create(&queue, 1, 10, 2, fake_time(&machine) + 75000);
     cr_expect_eq(work_submit(&machine, late), QR_OVERLOADED);
     cr_expect_eq(work_submit(&machine, good), QR_OK);
     cr_expect(qr_schedule_cancel(machine.schedule, &good->ticket, QR_GONE));
     /* The outlook counts what is ahead alone: 45 us, and half as much again. */
-    uint64_t deadline = now() + 67500;
+    uint64_t deadline = fake_time(&machine) + 67500;
     cr_expect_eq(qr_schedule_outlook(machine.schedule, deadline), QR_OK);
     atomic_fetch_add(&machine.now_ns, 1);
     cr_expect_eq(qr_schedule_outlook(machine.schedule, deadline), QR_OVERLOADED);
     cr_expect_eq(qr_schedule_outlook(machine.schedule, deadline - 1), QR_OK, "overtakes all");
-    cr_expect_eq(qr_schedule_outlook(machine.schedule, now()), QR_LATE);
+    cr_expect_eq(qr_schedule_outlook(machine.schedule, fake_time(&machine)), QR_LATE);
     fake_run(&machine);
-    cr_expect_eq(qr_schedule_outlook(machine.schedule, now() + 1), QR_OK, "nothing is ahead");
+    cr_expect_eq(qr_schedule_outlook(machine.schedule, fake_time(&machine) + 1), QR_OK,
+                 "nothing is ahead");
     for (int i = 0; i < 9; i++)
         work_destroy(ahead[i]);
     work_destroy(late), work_destroy(good);
@@ -87,10 +77,10 @@ Test(admission, overload_is_refused_at_its_border) {
 /* A nearer deadline overtakes, unless somebody who was promised an answer would be late for it:
  * 20 us and 30 us, half as much again each, are 75 us. */
 Test(admission, nobody_is_admitted_at_the_cost_of_another) {
-    open_with(1, 64, 100);
-    work *promised = work_create(&queue, 1, 30, 1, now() + 75000),
-         *harmful = work_create(&queue, 1, 21, 2, now() + 60000),
-         *harmless = work_create(&queue, 1, 20, 3, now() + 60000);
+    fake_open(&machine, &queue, 1, 64, 100);
+    work *promised = work_create(&queue, 1, 30, 1, fake_time(&machine) + 75000),
+         *harmful = work_create(&queue, 1, 21, 2, fake_time(&machine) + 60000),
+         *harmless = work_create(&queue, 1, 20, 3, fake_time(&machine) + 60000);
     cr_assert_eq(work_submit(&machine, promised), QR_OK);
     cr_expect_eq(work_submit(&machine, harmful), QR_OVERLOADED);
     cr_expect_eq(work_submit(&machine, harmless), QR_OK);
@@ -103,9 +93,9 @@ Test(admission, nobody_is_admitted_at_the_cost_of_another) {
 
 /* Who will be late anyway stands in nobody's way: not behind, where he could not be made later, */
 Test(admission, nobody_is_refused_for_what_is_lost) {
-    open_with(1, 64, 100);
-    work *lost = work_create(&queue, 1, 60, 1, now() + 50000),
-         *good = work_create(&queue, 1, 5, 2, now() + 200000);
+    fake_open(&machine, &queue, 1, 64, 100);
+    work *lost = work_create(&queue, 1, 60, 1, fake_time(&machine) + 50000),
+         *good = work_create(&queue, 1, 5, 2, fake_time(&machine) + 200000);
     cr_assert_eq(work_submit(&machine, lost), QR_OK, "the server is idle");
     cr_expect_eq(work_submit(&machine, good), QR_OK);
     fake_run(&machine);
@@ -116,9 +106,9 @@ Test(admission, nobody_is_refused_for_what_is_lost) {
 
 /* nor ahead. */
 Test(admission, what_cannot_be_in_time_makes_room) {
-    open_with(1, 64, 100);
-    work *hopeless = work_create(&queue, 1, 60, 1, now() + 50000),
-         *good = work_create(&queue, 1, 20, 2, now() + 1100000);
+    fake_open(&machine, &queue, 1, 64, 100);
+    work *hopeless = work_create(&queue, 1, 60, 1, fake_time(&machine) + 50000),
+         *good = work_create(&queue, 1, 20, 2, fake_time(&machine) + 1100000);
     cr_assert_eq(work_submit(&machine, hopeless), QR_OK, "the server is idle");
     cr_expect_eq(work_submit(&machine, good), QR_OK);
     fake_run(&machine);
@@ -129,10 +119,10 @@ Test(admission, what_cannot_be_in_time_makes_room) {
 }
 
 Test(admission, an_idle_server_tries_what_it_is_asked) {
-    open_with(1, 64, 100);
-    work *hopeless = work_create(&queue, 10, 10, 0, now() + 1),
-         *second = work_create(&queue, 1, 1, 1, now() + 1);
-    cr_expect_eq(qr_schedule_outlook(machine.schedule, now() + 1), QR_OK);
+    fake_open(&machine, &queue, 1, 64, 100);
+    work *hopeless = work_create(&queue, 10, 10, 0, fake_time(&machine) + 1),
+         *second = work_create(&queue, 1, 1, 1, fake_time(&machine) + 1);
+    cr_expect_eq(qr_schedule_outlook(machine.schedule, fake_time(&machine) + 1), QR_OK);
     cr_expect_eq(work_submit(&machine, hopeless), QR_OK);
     cr_expect_eq(work_submit(&machine, second), QR_OVERLOADED);
     fake_run(&machine);
@@ -144,7 +134,7 @@ Test(admission, an_idle_server_tries_what_it_is_asked) {
 
 /* However slow the machine: 20 s of work let what is short pass for 320 s. */
 Test(admission, very_long_work_lets_pass_for_long) {
-    open_with(1, 64, 100);
+    fake_open(&machine, &queue, 1, 64, 100);
     queue.queue.cost.token_ns = (double)QR_NS_PER_S;
     work *large = work_create(&queue, 2, 10, 1, LATER),
          *small = work_create(&queue, 1, 1, 9, LATER + 300 * QR_NS_PER_S);
@@ -159,9 +149,10 @@ Test(admission, very_long_work_lets_pass_for_long) {
 
 /* Where nothing is known of costs, nothing is refused for being slow. */
 Test(admission, a_queue_without_costs_refuses_nothing_for_time) {
-    open_with(1, 64, 100);
+    fake_open(&machine, &queue, 1, 64, 100);
     queue.queue.cost = (qr_cost){0};
-    work *a = work_create(&queue, 50, 64, 0, NEVER), *b = work_create(&queue, 1, 64, 0, now() + 1);
+    work *a = work_create(&queue, 50, 64, 0, NEVER),
+         *b = work_create(&queue, 1, 64, 0, fake_time(&machine) + 1);
     cr_expect_eq(work_submit(&machine, a), QR_OK);
     cr_expect_eq(work_submit(&machine, b), QR_OK);
     fake_run(&machine);
@@ -180,7 +171,7 @@ static void run_batches(int count) {
 
 /* What batches take of late is learned: to four times what was fitted, and back. */
 Test(admission, costs_are_corrected) {
-    open_with(1, 64, 1000);
+    fake_open(&machine, &queue, 1, 64, 1000);
     double *correction = &queue.queue.correction;
     queue.token_ns = 4 * TOKEN_NS;
     run_batches(200);
@@ -200,7 +191,7 @@ Test(admission, costs_are_corrected) {
 
 /* One batch in five that takes ten times as long is a neighbour's doing. */
 Test(admission, single_slow_batches_are_not_the_cost) {
-    open_with(1, 64, 1000);
+    fake_open(&machine, &queue, 1, 64, 1000);
     for (int i = 0; i < 300; i++) {
         queue.token_ns = i % 5 == 0 ? 10 * TOKEN_NS : TOKEN_NS;
         run_batches(1);
@@ -211,7 +202,7 @@ Test(admission, single_slow_batches_are_not_the_cost) {
 
 /* A batch that others may have helped with says nothing. */
 Test(admission, costs_are_learned_when_all_workers_are_busy) {
-    open_with(2, 64, 1000);
+    fake_open(&machine, &queue, 2, 64, 1000);
     queue.token_ns = 4 * TOKEN_NS;
     run_batches(50);
     cr_expect_eq(queue.queue.correction, 1);
@@ -219,7 +210,7 @@ Test(admission, costs_are_learned_when_all_workers_are_busy) {
 }
 
 Test(admission, retry_says_how_long_the_work_ahead_takes) {
-    open_with(2, 64, 20000);
+    fake_open(&machine, &queue, 2, 64, 20000);
     queue.token_ns = 1000 * TOKEN_NS;
     queue.queue.cost.token_ns = 1000 * TOKEN_NS;
     cr_expect_eq(qr_schedule_retry_ms(machine.schedule), 1);

@@ -9,20 +9,8 @@
 static fake_machine machine;
 static fake_queue queue;
 
-/* A worker that is measured: one token takes 1,000 ns. */
-#define TOKEN_NS 1000u
-
-static void open_with(int workers, size_t batch_tokens, size_t queue_items) {
-    fake_create(&machine, workers, queue_items);
-    fake_queue_init(&queue, &machine, TOKEN_NS, batch_tokens, 128);
-}
-
-static uint64_t now(void) {
-    return atomic_load(&machine.now_ns);
-}
-
 Test(schedule, a_ticket_runs_and_says_when) {
-    open_with(1, 64, 100);
+    fake_open(&machine, &queue, 1, 64, 100);
     work *w = work_create(&queue, 3, 4, 7, NEVER);
     cr_assert_eq(work_submit(&machine, w), QR_OK);
     cr_expect_eq(qr_schedule_depth(machine.schedule), 3);
@@ -40,7 +28,7 @@ Test(schedule, a_ticket_runs_and_says_when) {
 }
 
 Test(schedule, first_come_first_served_in_batches_of_tokens) {
-    open_with(1, 64, 100);
+    fake_open(&machine, &queue, 1, 64, 100);
     work *works[6];
     for (int i = 0; i < 6; i++) {
         works[i] = work_create(&queue, 1, 20, i, NEVER);
@@ -56,7 +44,7 @@ Test(schedule, first_come_first_served_in_batches_of_tokens) {
 }
 
 Test(schedule, a_job_longer_than_the_budget_runs_alone) {
-    open_with(1, 64, 100);
+    fake_open(&machine, &queue, 1, 64, 100);
     work *a = work_create(&queue, 1, 20, 1, NEVER), *b = work_create(&queue, 1, 128, 2, NEVER),
          *c = work_create(&queue, 1, 20, 3, NEVER);
     cr_assert_eq(work_submit(&machine, a), QR_OK);
@@ -69,7 +57,7 @@ Test(schedule, a_job_longer_than_the_budget_runs_alone) {
 }
 
 Test(schedule, a_batch_has_at_most_256_jobs) {
-    open_with(1, 4096, 1000);
+    fake_open(&machine, &queue, 1, 4096, 1000);
     work *w = work_create(&queue, 300, 1, 0, NEVER);
     cr_assert_eq(work_submit(&machine, w), QR_OK);
     cr_expect_eq(fake_run(&machine), 2);
@@ -82,11 +70,11 @@ Test(schedule, a_batch_has_at_most_256_jobs) {
 /* What is short goes before what is long and came earlier, if neither is in a hurry: 400 jobs may
  * wait for 16 times what they take. */
 Test(schedule, a_large_ticket_does_not_starve_small_ones) {
-    open_with(1, 128, 1000);
+    fake_open(&machine, &queue, 1, 128, 1000);
     work *large = work_create(&queue, 400, 32, 1000, LATER);
     cr_assert_eq(work_submit(&machine, large), QR_OK);
     for (int i = 0; i < 20; i++) {
-        work *small = work_create(&queue, 1, 12, i, LATER + now());
+        work *small = work_create(&queue, 1, 12, i, LATER + fake_time(&machine));
         cr_assert_eq(work_submit(&machine, small), QR_OK);
         cr_assert(fake_round(&machine, 0));
         cr_expect_eq(atomic_load(&small->finished), 1, "waited behind the large one");
@@ -102,7 +90,7 @@ Test(schedule, a_large_ticket_does_not_starve_small_ones) {
 
 /* But not for ever: a small one that comes when 16 times the cost has passed goes behind. */
 Test(schedule, a_large_ticket_waits_for_16_times_its_cost) {
-    open_with(1, 128, 1000);
+    fake_open(&machine, &queue, 1, 128, 1000);
     work *large = work_create(&queue, 4, 32, 10, LATER), /* 128 us: 2,048 us behind */
         *before = work_create(&queue, 1, 1, 1, LATER + 2031 * TOKEN_NS),
          *behind = work_create(&queue, 1, 1, 2, LATER + 2032 * TOKEN_NS); /* and 16 of its own */
@@ -118,12 +106,12 @@ Test(schedule, a_large_ticket_waits_for_16_times_its_cost) {
 /* Order */
 
 Test(schedule, the_nearest_deadline_goes_first) {
-    open_with(1, 64, 100);
+    fake_open(&machine, &queue, 1, 64, 100);
     static const int order[] = {3, 1, 4, 0, 2};
     work *works[5];
     for (int i = 0; i < 5; i++) {
-        works[i] =
-            work_create(&queue, 1, 40, order[i], now() + (unsigned)(10 + order[i]) * QR_NS_PER_MS);
+        works[i] = work_create(&queue, 1, 40, order[i],
+                               fake_time(&machine) + (unsigned)(10 + order[i]) * QR_NS_PER_MS);
         cr_assert_eq(work_submit(&machine, works[i]), QR_OK);
     }
     fake_run(&machine);
@@ -135,7 +123,7 @@ Test(schedule, the_nearest_deadline_goes_first) {
 
 /* Up to 10 s behind: then it is its turn. */
 Test(schedule, who_yields_waits_but_does_not_starve) {
-    open_with(1, 64, 100);
+    fake_open(&machine, &queue, 1, 64, 100);
     work *yielding = work_create(&queue, 1, 40, 1, LATER),
          *sooner = work_create(&queue, 1, 40, 2, LATER + 9 * QR_NS_PER_S),
          *later = work_create(&queue, 1, 40, 3, LATER + 11 * QR_NS_PER_S);
@@ -151,8 +139,8 @@ Test(schedule, who_yields_waits_but_does_not_starve) {
 
 /* Together they would take 60 us, and the first has 50. */
 Test(schedule, a_batch_ends_before_a_member_would_be_late) {
-    open_with(1, 512, 100);
-    work *hurried = work_create(&queue, 1, 40, 1, now() + 65 * TOKEN_NS),
+    fake_open(&machine, &queue, 1, 512, 100);
+    work *hurried = work_create(&queue, 1, 40, 1, fake_time(&machine) + 65 * TOKEN_NS),
          *small = work_create(&queue, 1, 10, 2, LATER),
          *other = work_create(&queue, 1, 20, 3, LATER);
     cr_assert_eq(work_submit(&machine, hurried), QR_OK);
@@ -211,7 +199,7 @@ static void count_round_of_the_other(fake_queue *q) {
 
 /* On four workers a queue of 512 tokens is four batches, one of 100 is two: not below 64 each. */
 Test(schedule, a_queue_is_shared_by_all_workers) {
-    open_with(4, 512, 1000);
+    fake_open(&machine, &queue, 4, 512, 1000);
     work *w = work_create(&queue, 64, 8, 0, NEVER);
     cr_assert_eq(work_submit(&machine, w), QR_OK);
     cr_assert(fake_round(&machine, 0));
@@ -234,12 +222,13 @@ Test(schedule, queues_are_served_by_their_tickets_deadlines) {
     static char order[64];
     static fake_queue queues[3];
     static const unsigned ms[] = {20, 10, 30, 40, 15, 5};
-    open_with(1, 32, 1000);
+    fake_open(&machine, &queue, 1, 32, 1000);
     work *works[6];
     for (int i = 0; i < 6; i++) {
         if (i < 3)
             fake_queue_init(&queues[i], &machine, TOKEN_NS, 32, 128);
-        works[i] = work_create(&queues[i % 3], 1, 32, i, now() + ms[i] * QR_NS_PER_MS);
+        works[i] =
+            work_create(&queues[i % 3], 1, 32, i, fake_time(&machine) + ms[i] * QR_NS_PER_MS);
         cr_assert_eq(work_submit(&machine, works[i]), QR_OK);
     }
     for (size_t batches[3] = {0}; fake_round(&machine, 0);)
@@ -257,10 +246,10 @@ Test(schedule, queues_are_served_by_their_tickets_deadlines) {
 /* Deadlines and cancels */
 
 Test(schedule, late_work_is_never_run) {
-    open_with(1, 64, 100);
-    work *never = work_create(&queue, 1, 4, 1, now()),
-         *late = work_create(&queue, 3, 4, 2, now() + 1),
-         *good = work_create(&queue, 3, 4, 10, now() + 50 * TOKEN_NS);
+    fake_open(&machine, &queue, 1, 64, 100);
+    work *never = work_create(&queue, 1, 4, 1, fake_time(&machine)),
+         *late = work_create(&queue, 3, 4, 2, fake_time(&machine) + 1),
+         *good = work_create(&queue, 3, 4, 10, fake_time(&machine) + 50 * TOKEN_NS);
     cr_expect_eq(work_submit(&machine, never), QR_LATE);
     cr_expect_eq(work_submit(&machine, late), QR_OK);
     cr_expect_eq(work_submit(&machine, good), QR_OK);
@@ -278,8 +267,8 @@ Test(schedule, late_work_is_never_run) {
 
 /* Four jobs take 64 us, then two fit before the deadline; then one is tried: nobody else waits. */
 Test(schedule, what_is_late_halfway_stops_halfway) {
-    open_with(1, 64, 100);
-    work *w = work_create(&queue, 16, 16, 0, now() + 100 * TOKEN_NS);
+    fake_open(&machine, &queue, 1, 64, 100);
+    work *w = work_create(&queue, 16, 16, 0, fake_time(&machine) + 100 * TOKEN_NS);
     cr_assert_eq(work_submit(&machine, w), QR_OK);
     fake_run(&machine);
     cr_expect_eq(w->ticket.status, QR_LATE);
@@ -291,8 +280,8 @@ Test(schedule, what_is_late_halfway_stops_halfway) {
 }
 
 Test(schedule, a_round_that_only_finds_late_work_ends_it) {
-    open_with(1, 64, 100);
-    work *w = work_create(&queue, 2, 4, 0, now() + 1);
+    fake_open(&machine, &queue, 1, 64, 100);
+    work *w = work_create(&queue, 2, 4, 0, fake_time(&machine) + 1);
     cr_assert_eq(work_submit(&machine, w), QR_OK);
     atomic_fetch_add(&machine.now_ns, 5);
     cr_expect(fake_round(&machine, 0));
@@ -304,7 +293,7 @@ Test(schedule, a_round_that_only_finds_late_work_ends_it) {
 }
 
 Test(schedule, cancelled_in_the_queue) {
-    open_with(1, 64, 100);
+    fake_open(&machine, &queue, 1, 64, 100);
     work *a = work_create(&queue, 3, 4, 1, NEVER), *b = work_create(&queue, 3, 4, 10, NEVER),
          *c = work_create(&queue, 3, 4, 20, NEVER), *d = work_create(&queue, 1, 4, 30, NEVER);
     cr_assert_eq(work_submit(&machine, a), QR_OK);
@@ -337,7 +326,7 @@ static void cancel_running(fake_queue *q) {
 /* The loop cancels while a worker has the first of two batches: the second is never run, and
  * finished() comes from the worker. */
 Test(schedule, cancelled_while_running) {
-    open_with(1, 64, 100);
+    fake_open(&machine, &queue, 1, 64, 100);
     running = work_create(&queue, 8, 16, 0, NEVER);
     cancel_with = QR_GONE;
     queue.during = cancel_running;
@@ -354,7 +343,7 @@ Test(schedule, cancelled_while_running) {
 
 /* Late while its only batch runs: the answer stands, but the ticket says that it is late. */
 Test(schedule, late_while_its_last_batch_runs) {
-    open_with(1, 64, 100);
+    fake_open(&machine, &queue, 1, 64, 100);
     running = work_create(&queue, 1, 16, 0, NEVER);
     cancel_with = QR_LATE;
     queue.during = cancel_running;
@@ -376,7 +365,7 @@ static void round_of_the_other(fake_queue *q) {
 
 /* Two workers with batches of one ticket: it ends once, with the second one's. */
 Test(schedule, a_ticket_in_two_batches_ends_once) {
-    open_with(2, 64, 100);
+    fake_open(&machine, &queue, 2, 64, 100);
     work *w = work_create(&queue, 8, 16, 0, NEVER);
     queue.during = round_of_the_other;
     cr_assert_eq(work_submit(&machine, w), QR_OK);
@@ -390,7 +379,7 @@ Test(schedule, a_ticket_in_two_batches_ends_once) {
 }
 
 Test(schedule, a_bad_job_fails_its_own_ticket_only) {
-    open_with(1, 512, 100);
+    fake_open(&machine, &queue, 1, 512, 100);
     work *good = work_create(&queue, 2, 4, 1, NEVER),
          *bad = work_create(&queue, 2, 4, BAD_ID - 1, NEVER),
          *more = work_create(&queue, 2, 4, 5, NEVER),
@@ -415,7 +404,7 @@ Test(schedule, a_bad_job_fails_its_own_ticket_only) {
 
 /* The rest of a ticket whose job was refused is not run. */
 Test(schedule, a_failed_ticket_is_given_up) {
-    open_with(1, 64, 100);
+    fake_open(&machine, &queue, 1, 64, 100);
     work *w = work_create(&queue, 8, 32, BAD_ID, NEVER);
     cr_assert_eq(work_submit(&machine, w), QR_OK);
     fake_run(&machine);
@@ -428,7 +417,7 @@ Test(schedule, a_failed_ticket_is_given_up) {
 
 /* Wake-ups: one for what comes; whoever takes work and sees more wakes the next. */
 Test(schedule, wakes_no_more_and_no_fewer_workers_than_there_is_work) {
-    open_with(4, 64, 100);
+    fake_open(&machine, &queue, 4, 64, 100);
     work *one = work_create(&queue, 1, 8, 0, NEVER), *much = work_create(&queue, 12, 16, 0, NEVER);
     cr_assert_eq(work_submit(&machine, one), QR_OK);
     cr_expect_eq(atomic_exchange(&machine.wakes, 0), 1);
@@ -458,7 +447,7 @@ static void on_task(qr_task *task) {
 }
 
 Test(schedule, tasks_come_before_batches_and_in_order) {
-    open_with(1, 64, 100);
+    fake_open(&machine, &queue, 1, 64, 100);
     static char names[] = "abc";
     qr_task tasks[3];
     work *w = work_create(&queue, 1, 8, 0, NEVER);
@@ -489,7 +478,7 @@ static bool on_idle(void *state, int worker) {
 
 /* idle() is asked only when nothing is admitted and unfinished, by anyone. */
 Test(schedule, idle_work_waits_for_an_idle_server) {
-    open_with(2, 64, 100);
+    fake_open(&machine, &queue, 2, 64, 100);
     machine.schedule->options.idle = on_idle;
     machine.schedule->options.idle_state = &machine;
     qr__worker *workers = machine.schedule->workers;
@@ -514,7 +503,7 @@ Test(schedule, idle_work_waits_for_an_idle_server) {
 }
 
 Test(schedule, a_stopping_schedule_finishes_and_takes_nothing) {
-    open_with(1, 64, 100);
+    fake_open(&machine, &queue, 1, 64, 100);
     work *w = work_create(&queue, 8, 16, 0, NEVER), *more = work_create(&queue, 1, 8, 0, NEVER);
     qr__worker *worker = machine.schedule->workers;
     cr_assert_eq(work_submit(&machine, w), QR_OK);
