@@ -230,6 +230,10 @@ void qr_pool_wake(qr_pool *pool) {
     }
 }
 
+int qr_pool_pending(const qr_pool *pool) {
+    return pool == NULL ? 0 : atomic_load(&pool->pending);
+}
+
 static void *run_helper(void *argument) {
     slot *s = argument;
     while (!atomic_load(&s->pool->ending))

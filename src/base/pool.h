@@ -55,6 +55,10 @@ void qr_pool_park(qr_pool *pool, int member);
  * is enough: whoever is not parked looks for work before it parks. */
 void qr_pool_wake(qr_pool *pool);
 
+/** How many wake-ups found nobody parked and wait for somebody who parks. While members help, that
+ * much work waits for them: a leader that can spare some sends them to it. 0 for NULL. */
+int qr_pool_pending(const qr_pool *pool);
+
 /** What a called member does. `ticket` counts those that came, from 0. */
 typedef void qr_pool_help(void *argument, int ticket);
 

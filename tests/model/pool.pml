@@ -165,7 +165,12 @@ inline help() {
     if
     :: admitted[l] != CLOSED ->
         ranks = ranks_next[l];
-        barrier(l, ranks)
+        barrier(l, ranks); /* of its stage */
+        barrier(l, ranks); /* of the stage's end, where the leader may let it go */
+        if
+        :: ticket + 1 < ranks_next[l] -> ranks = ranks_next[l]; barrier(l, ranks)
+        :: else
+        fi
     :: else
     fi;
     inside[l]--; /* its last access to what the leader owns, but for `left` */
@@ -250,7 +255,21 @@ inline lead() {
     ranks = 1 + came[me]; /* the door, once: those who have come by now */
     ranks_next[me] = ranks;
     admitted[me] = ranks - 1;
-    barrier(me, ranks);
+    if
+    :: ranks > 1 ->
+        barrier(me, ranks); /* a stage together; at its end who is wanted elsewhere leaves */
+        d_step {
+            if
+            :: pending >= ranks -> ranks_next[me] = 1
+            :: pending > 0 && pending < ranks -> ranks_next[me] = ranks - pending
+            :: else
+            fi
+        };
+        barrier(me, ranks);
+        ranks = ranks_next[me];
+        barrier(me, ranks)
+    :: else
+    fi;
     admitted[me] = CLOSED;
     m = 0;
     coming = 0;

@@ -113,7 +113,8 @@ static void encode(void *argument, qr__team *team, qr__rank me) {
     if (me.stage == 0) {
         qr__pass_set_rows(&p, c->tokens);
         embed(&p);
-        qr__team_admit(team, &p.me, 1);
+        if (!qr__team_admit(team, &p.me, 1))
+            return;
     }
     for (size_t l = p.me.stage; l <= L; l++) {
         const qr__layer *layer = &w->layers[l - 1];
@@ -128,10 +129,10 @@ static void encode(void *argument, qr__team *team, qr__rank me) {
         qr__pass_meet(&p);
         add_and_norm(&p, x, &layer->attention_norm, c->middle);
         feed_forward(&p, layer, c->middle);
-        if (l < L)
-            qr__team_admit(team, &p.me, l + 1);
-        else
+        if (l == L)
             qr__pass_meet(&p);
+        else if (!qr__team_admit(team, &p.me, l + 1))
+            return; /* wanted elsewhere */
     }
     add_and_norm(&p, c->middle, &w->layers[L - 1].output_norm, c->hidden);
 }

@@ -5,6 +5,11 @@
  * members at a barrier, so that all go on with the same number, and opens the door up to that
  * count; ticket t becomes rank t + 1. Who is not let in by the end is sent home.
  *
+ * Leaving. When wake-ups wait in the pool, the leader writes a smaller number of ranks instead and
+ * closes the door for good; behind the barrier the highest ranks find that they are not among
+ * them. A leaver may read the number late, when the leader has written a next one: with the door
+ * closed that is smaller still, so it leaves in any case.
+ *
  * The barrier. The last to arrive resets the count and moves `round` on; the others watch
  * `round`, first by spinning, then in the kernel. One counter serves all rounds: nobody can
  * arrive for the next round before `round` has moved, and the reset comes before that. A waiter
@@ -29,7 +34,9 @@ static void come(void *argument, int ticket) {
     if (admitted == CLOSED)
         return;
     QR_CHAOS_DELAY();
-    qr__rank me = {.rank = ticket + 1, .ranks = team->ranks_next, .stage = team->stage_next};
+    qr__rank me = {.rank = ticket + 1,
+                   .ranks = atomic_load_explicit(&team->ranks_next, memory_order_relaxed),
+                   .stage = team->stage_next};
     team->work(team->argument, team, me);
 }
 
@@ -71,17 +78,32 @@ void qr__team_barrier(qr__team *team, const qr__rank *me) {
     atomic_fetch_sub(&team->sleepers, 1);
 }
 
+/* The leader's: how many go on. Sets *closed when the door is to stay shut. */
+static int ranks_from_here(qr__team *team, const qr__rank *me, bool *closed) {
+    int wanted = qr_pool_pending(team->calls.pool);
+    *closed = atomic_load_explicit(&team->admitted, memory_order_relaxed) == CLOSED;
+    if (me->ranks > 1 && (wanted > 0 || QR_CHAOS_REFUSE())) {
+        *closed = true;
+        return wanted > 0 && wanted < me->ranks ? me->ranks - wanted : 1;
+    }
+    return *closed ? me->ranks : 1 + qr_calls_came(&team->calls);
+}
+
 /* The two words for the newcomers are written before the barrier and the door is opened behind
  * it: they read them through `admitted`, and everybody else through the barrier. */
-void qr__team_admit(qr__team *team, qr__rank *me, size_t stage) {
+bool qr__team_admit(qr__team *team, qr__rank *me, size_t stage) {
+    bool closed = false;
     if (me->rank == 0) {
-        team->ranks_next = 1 + qr_calls_came(&team->calls);
+        int ranks = ranks_from_here(team, me, &closed);
+        atomic_store_explicit(&team->ranks_next, ranks, memory_order_relaxed);
         team->stage_next = stage;
     }
     qr__team_barrier(team, me);
-    me->ranks = team->ranks_next;
+    me->ranks = atomic_load_explicit(&team->ranks_next, memory_order_relaxed);
     me->stage = stage;
     QR_CHAOS_DELAY();
     if (me->rank == 0)
-        atomic_store_explicit(&team->admitted, me->ranks - 1, memory_order_release);
+        atomic_store_explicit(&team->admitted, closed ? CLOSED : me->ranks - 1,
+                              memory_order_release);
+    return me->rank < me->ranks;
 }
