@@ -8,21 +8,18 @@
 #define ENTRY_SHARE     8u    /* an entry larger than this part of the cache is not kept */
 #define MALLOC_OVERHEAD 16u
 
-/* A sequence and its result; what `ids`, `types` and `result` point to stands behind it. */
+/* A sequence and its result; what `job` points to stands behind it. */
 typedef struct entry {
     struct entry *next; /* in its bucket */
     qr_link link;       /* in the ring, the hand's next one first */
     uint64_t hash, model;
-    size_t tokens, floats, bytes;
-    const int32_t *ids;
-    const uint8_t *types; /* NULL: all 0 */
-    const float *result;
+    qr_job job; /* ids, types, tokens and result */
+    size_t floats, bytes;
     bool asked; /* again, since the hand was here */
 } entry;
 
 struct qr__cache {
     pthread_mutex_t lock;
-    uint64_t seed;                 /* so that nobody outside can make all hashes equal */
     size_t bytes_max, buckets_len; /* a power of two */
     entry **buckets;
     qr_link ring;
@@ -34,9 +31,6 @@ qr_status qr__cache_create(size_t bytes_max, qr__cache **out) {
     *out = NULL;
     if (cache == NULL)
         return QR_NO_MEMORY;
-    qr_random random;
-    qr_random_init(&random);
-    cache->seed = qr_random_next(&random);
     cache->buckets_len = 64;
     while (cache->buckets_len < bytes_max / BYTES_AN_ENTRY)
         cache->buckets_len *= 2;
@@ -66,60 +60,33 @@ void qr__cache_destroy(qr__cache *cache) {
     free(cache);
 }
 
-static uint64_t mix(uint64_t hash, uint64_t word) {
-    hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
-    return hash ^ (hash >> 32);
-}
-
-/* Segments are left to the comparison: few texts differ in nothing else. */
-static uint64_t hash_of(const qr__cache *cache, const qr_job *job, uint64_t model) {
-    uint64_t hash = mix(cache->seed, model);
-    for (size_t i = 0; i < job->tokens; i++)
-        hash = mix(hash, (uint32_t)job->ids[i]);
-    return mix(hash, job->tokens);
-}
-
-static bool same_types(const uint8_t *a, const uint8_t *b, size_t tokens) {
-    for (size_t i = 0; a != b && i < tokens; i++)
-        if ((a == NULL ? 0 : a[i]) != (b == NULL ? 0 : b[i]))
-            return false;
-    return true;
-}
-
 static entry **bucket_of(const qr__cache *cache, uint64_t hash) {
     return &cache->buckets[hash & (cache->buckets_len - 1)];
 }
 
 static entry *find(const qr__cache *cache, const qr_job *job, uint64_t model, uint64_t hash) {
     for (entry *e = *bucket_of(cache, hash); e != NULL; e = e->next)
-        if (e->hash == hash && e->model == model && e->tokens == job->tokens &&
-            memcmp(e->ids, job->ids, e->tokens * sizeof *e->ids) == 0 &&
-            same_types(e->types, job->types, e->tokens))
+        if (e->hash == hash && e->model == model && qr__same_sequence(&e->job, job))
             return e;
     return NULL;
 }
 
-bool qr__cache_find(qr__cache *cache, qr_ticket *ticket, uint64_t model) {
-    uint64_t hashes[QR__CACHE_JOBS];
-    entry *entries[QR__CACHE_JOBS];
-    size_t len = ticket->jobs_len, found = 0;
-    if (len > QR__CACHE_JOBS)
-        return false;
-    for (size_t i = 0; i < len; i++)
-        hashes[i] = hash_of(cache, &ticket->jobs[i], model);
+bool qr__cache_find(qr__cache *cache, qr_ticket *ticket, const qr__key *key) {
+    entry *entries[QR__KEY_JOBS];
+    size_t len = key->len, found = 0;
     pthread_mutex_lock(&cache->lock);
-    while (found < len &&
-           (entries[found] = find(cache, &ticket->jobs[found], model, hashes[found])) != NULL)
+    while (found < len && (entries[found] = find(cache, &ticket->jobs[found], key->model,
+                                                 key->hash[found])) != NULL)
         found++;
     for (size_t i = 0; found == len && i < len; i++) {
         qr_job *job = &ticket->jobs[i];
         entries[i]->asked = true;
-        memcpy(job->room, entries[i]->result, entries[i]->floats * sizeof *job->room);
+        memcpy(job->room, entries[i]->job.result, entries[i]->floats * sizeof *job->room);
         job->result = job->room;
     }
     *(found == len ? &cache->counts.hits : &cache->counts.misses) += len;
     pthread_mutex_unlock(&cache->lock);
-    return found == len;
+    return len > 0 && found == len;
 }
 
 static entry *entry_create(const qr_job *job, uint64_t model, uint64_t hash, size_t floats) {
@@ -136,12 +103,12 @@ static entry *entry_create(const qr_job *job, uint64_t model, uint64_t hash, siz
         memcpy(at + result + ids, job->types, types);
     *e = (entry){.hash = hash,
                  .model = model,
-                 .tokens = job->tokens,
                  .floats = floats,
                  .bytes = bytes + MALLOC_OVERHEAD,
-                 .result = (const float *)(const void *)at,
-                 .ids = (const int32_t *)(const void *)(at + result),
-                 .types = types == 0 ? NULL : (const uint8_t *)(at + result + ids)};
+                 .job = {.tokens = job->tokens,
+                         .result = (const float *)(const void *)at,
+                         .ids = (const int32_t *)(const void *)(at + result),
+                         .types = types == 0 ? NULL : (const uint8_t *)(at + result + ids)}};
     return e;
 }
 
@@ -172,8 +139,8 @@ static void make_room(qr__cache *cache, size_t bytes) {
 }
 
 /* Two that computed the same at once come one after the other: the first one's entry stays. */
-static void keep(qr__cache *cache, const qr_job *job, uint64_t model, size_t floats) {
-    uint64_t hash = hash_of(cache, job, model);
+static void keep(qr__cache *cache, const qr_job *job, uint64_t model, uint64_t hash,
+                 size_t floats) {
     entry *e = entry_create(job, model, hash, floats);
     if (e == NULL)
         return;
@@ -194,13 +161,11 @@ static void keep(qr__cache *cache, const qr_job *job, uint64_t model, size_t flo
         free(e);
 }
 
-void qr__cache_add(qr__cache *cache, const qr_ticket *ticket, uint64_t model,
+void qr__cache_add(qr__cache *cache, const qr_ticket *ticket, const qr__key *key,
                    const size_t *floats) {
-    if (ticket->jobs_len > QR__CACHE_JOBS)
-        return;
     QR_CHAOS_DELAY();
-    for (size_t i = 0; i < ticket->jobs_len; i++)
-        keep(cache, &ticket->jobs[i], model, floats[i]);
+    for (size_t i = 0; i < key->len; i++)
+        keep(cache, &ticket->jobs[i], key->model, key->hash[i], floats[i]);
 }
 
 void qr__cache_counts(qr__cache *cache, qr_cache_counts *out) {

@@ -1,9 +1,10 @@
 /* server/cache.h: results of sequences that were computed lately, for requests that ask again.
  *
- *     if (cache != NULL && qr__cache_find(cache, &ticket, model->number))
+ *     qr__key key = qr__key_of(seed, &ticket, model->number);
+ *     if (qr__cache_find(cache, &ticket, &key))
  *         ...                                        // every job has its result: nothing to run
  *     ...
- *     qr__cache_add(cache, &ticket, model->number);  // it was run
+ *     qr__cache_add(cache, &ticket, &key, floats);   // it was run
  *
  * What is kept are the engine's floats, before an answer is made of them, by the model of one
  * generation, the token ids and the segments, all of which are compared: so an answer has the same
@@ -15,13 +16,10 @@
 #ifndef QR_SERVER_CACHE_H
 #define QR_SERVER_CACHE_H
 
+#include "server/key.h"
 #include "server/ops/ops.h"
-#include "server/schedule/schedule.h"
 
 typedef struct qr__cache qr__cache;
-
-/** Tickets of more jobs are neither looked up nor kept: their copies would take too long. */
-#define QR__CACHE_JOBS 8u
 
 /** For at most so many bytes, all overhead counted. QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr__cache_create(size_t bytes_max, qr__cache **out);
@@ -29,12 +27,13 @@ QR_MUST_USE qr_status qr__cache_create(size_t bytes_max, qr__cache **out);
 /** NULL is allowed. */
 void qr__cache_destroy(qr__cache *cache);
 
-/** Gives every job of the ticket its result, in its room; or false, and none. `model` is the served
- * model's number. */
-bool qr__cache_find(qr__cache *cache, qr_ticket *ticket, uint64_t model);
+/** Gives every job of the ticket its result, in its room; or false, and none. `key` is the
+ * ticket's. */
+bool qr__cache_find(qr__cache *cache, qr_ticket *ticket, const qr__key *key);
 
 /** Keeps the results of a ticket that was run; `floats[i]` is how long the one of job i is. */
-void qr__cache_add(qr__cache *cache, const qr_ticket *ticket, uint64_t model, const size_t *floats);
+void qr__cache_add(qr__cache *cache, const qr_ticket *ticket, const qr__key *key,
+                   const size_t *floats);
 
 /** What it has done so far, and its size. */
 void qr__cache_counts(qr__cache *cache, qr_cache_counts *out);

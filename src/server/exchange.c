@@ -34,6 +34,7 @@ static qr_buf recycled(qr_buf *buf) {
 
 void qr_exchange_reset(qr_exchange *x) {
     QR_ASSERT(x->deadline.place == 0 && !qr_link_listed(&x->ticket.link));
+    QR_ASSERT(!qr_link_listed(&x->joint.link));
     qr_serving_unpin(x->serving);
     qr_arena_reset(&x->arena);
     *x = (qr_exchange){.body = recycled(&x->body), .out = recycled(&x->out), .arena = x->arena};
@@ -51,6 +52,8 @@ bool qr_exchange_is_legal(const qr_exchange *x) {
     case QR_EXCHANGE_DECODING:
     case QR_EXCHANGE_RUNNING:
         return timed == (waited_for && !x->answered) && x->serving != NULL;
+    case QR_EXCHANGE_JOINED:
+        return waited_for && timed && !x->answered && x->serving != NULL;
     case QR_EXCHANGE_ANSWERED:
         return waited_for && !timed && x->answered;
     }

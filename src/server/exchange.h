@@ -5,7 +5,8 @@
  * schedule/ runs them, api/ encodes the answer. Whose turn it is decides who may touch what:
  *
  *   - what is written at the head is const from then on;
- *   - the work belongs to whoever has the turn, the loop or a worker, wholly;
+ *   - the work belongs to whoever has the turn, the loop or a worker, wholly; its key, and the ids
+ *     and segments of its jobs, are const once it is submitted, for joins.h;
  *   - the loop's own fields are touched by the loop alone, also while a worker has the turn. So a
  *     request whose deadline passes meanwhile is answered, and one whose client leaves is done,
  *     without a look at the work.
@@ -16,6 +17,7 @@
  *     LOOP       loop     set       any     no         the loop decodes, submits, or answers
  *     DECODING   worker   set       yes     no         a body too long for the loop
  *     RUNNING    worker   set       yes     no         in the schedule: waiting, run, encoded
+ *     JOINED     loop     set       yes     no         waits for another one's results: joins.h
  *     either of  worker   set       no      yes        late: its 504 is being sent meanwhile
  *     these two  worker   none      no      any        its client has left, or has the 504
  *     ANSWERED   loop     set       no      yes        its answer is being sent
@@ -27,6 +29,7 @@
 
 #include "server/deadline_heap.h"
 #include "server/fault.h"
+#include "server/joins.h"
 #include "server/serving.h"
 
 struct qr_route;
@@ -39,8 +42,17 @@ typedef enum qr_exchange_phase {
     QR_EXCHANGE_LOOP,
     QR_EXCHANGE_DECODING,
     QR_EXCHANGE_RUNNING,
+    QR_EXCHANGE_JOINED,
     QR_EXCHANGE_ANSWERED
 } qr_exchange_phase;
+
+/** Whose results answer. */
+typedef enum qr_sharing {
+    QR_SHARING_NONE, /* its own; nobody else's were looked for */
+    QR_SHARING_MISS, /* its own; nobody else's were found */
+    QR_SHARING_HIT,  /* from the cache */
+    QR_SHARING_JOIN  /* of another request that was under way */
+} qr_sharing;
 
 typedef struct qr_exchange {
     /* Const from the head on. */
@@ -65,7 +77,8 @@ typedef struct qr_exchange {
     const char *content_type; /* static text */
     qr_buf out;               /* the answer's body */
     bool encoded;             /* `out` is ready */
-    bool cached;              /* its results were in the cache */
+    qr__key key;              /* what it asks, once it is decoded */
+    qr_sharing sharing;
     qr_stages stages;
     qr_task task; /* of DECODING */
 
@@ -73,6 +86,7 @@ typedef struct qr_exchange {
     struct qr__flow *flow;
     struct qr_http_request *request; /* NULL: done, nobody waits for an answer */
     qr_exchange_phase phase;
+    qr__joint joint;      /* with others that ask the same */
     bool answered;        /* the request has an answer */
     qr_deadline deadline; /* watched from admission to answer */
     qr_record record;     /* of the answer, for metrics and log */

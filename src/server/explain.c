@@ -42,25 +42,36 @@ static void add_compute(qr_http_request *request, const qr_exchange *x, uint64_t
     add_number(request, "x-inference-time", x->stages.compute_ns / QR_NS_PER_MS);
 }
 
+/* Of the batch, if one was run, and whose results these are. */
+static void add_trace(qr_http_request *request, const qr_exchange *x) {
+    static const char *const sharing[] = {[QR_SHARING_NONE] = "",
+                                          [QR_SHARING_MISS] = "cache=miss",
+                                          [QR_SHARING_HIT] = "cache=hit",
+                                          [QR_SHARING_JOIN] = "cache=join"};
+    char text[VALUE_BYTES];
+    const qr_ticket *ticket = &x->ticket;
+    int len = 0;
+    if (ticket->batch_jobs > 0)
+        len = snprintf(
+            text, sizeof text, "batch=%zu; tokens=%zu; predicted=%.3f; actual=%.3f; slack=%.3f%s",
+            ticket->batch_jobs, ticket->batch_tokens, ms(ticket->cost_ns), ms(x->stages.compute_ns),
+            ms(x->deadline_ns) - ms(ticket->started_ns), x->sharing == QR_SHARING_NONE ? "" : "; ");
+    if (len >= 0 && (size_t)len < sizeof text)
+        snprintf(text + len, sizeof text - (size_t)len, "%s", sharing[x->sharing]);
+    if (text[0] != '\0')
+        qr_http_header_add(request, "X-Querent-Trace", text);
+}
+
 void qr__explain_answer(qr_http_request *request, const qr_exchange *x, uint64_t now_ns) {
     char text[VALUE_BYTES];
     const qr_stages *stages = &x->stages;
-    const qr_ticket *ticket = &x->ticket;
     uint64_t total_ns = now_ns - x->received_ns;
     snprintf(text, sizeof text,
              "tokenize;dur=%.3f, queue;dur=%.3f, compute;dur=%.3f, encode;dur=%.3f, total;dur=%.3f",
              ms(stages->tokenize_ns), ms(stages->queue_ns), ms(stages->compute_ns),
              ms(stages->encode_ns), ms(total_ns));
     qr_http_header_add(request, "Server-Timing", text);
-    if (ticket->batch_jobs > 0) {
-        snprintf(text, sizeof text,
-                 "batch=%zu; tokens=%zu; predicted=%.3f; actual=%.3f; slack=%.3f",
-                 ticket->batch_jobs, ticket->batch_tokens, ms(ticket->cost_ns),
-                 ms(stages->compute_ns), ms(x->deadline_ns - ticket->started_ns));
-        qr_http_header_add(request, "X-Querent-Trace", text);
-    }
-    if (x->cached)
-        qr_http_header_add(request, "X-Querent-Trace", "cache=hit");
+    add_trace(request, x);
     if (qr_api_reports_compute(x->route))
         add_compute(request, x, total_ns);
 }

@@ -90,11 +90,12 @@ static void on_done(void *state, qr_http_request *request) {
     qr_exchange *x = request->work;
     if (x == NULL)
         return;
-    bool at_work = x->phase == QR_EXCHANGE_DECODING || x->phase == QR_EXCHANGE_RUNNING;
+    bool waits = x->phase == QR_EXCHANGE_DECODING || x->phase == QR_EXCHANGE_RUNNING ||
+                 x->phase == QR_EXCHANGE_JOINED;
     x->request = NULL;
     if (x->answered)
         qr__exchange_report(flow, x);
-    if (!at_work)
+    if (!waits)
         qr__exchange_release(flow, x);
     else if (!x->answered)
         qr__exchange_gone(flow, x);
@@ -127,11 +128,15 @@ qr_status qr__flow_create(const qr__flow_options *options, qr__flow **out) {
     qr__flow *flow = calloc(1, sizeof *flow);
     if (flow == NULL)
         return QR_NO_MEMORY;
+    qr_random random;
+    qr_random_init(&random);
+    flow->key_seed = qr_random_next(&random);
     flow->options = *options;
     flow->returned_watch = qr_watch_wakeup(options->loop, qr__flow_on_returned, flow);
     if (flow->returned_watch == NULL ||
         qr__deadlines_create(options->loop, options->connections_max, qr__flow_on_late, flow,
-                             &flow->deadlines) != QR_OK) {
+                             &flow->deadlines) != QR_OK ||
+        (options->cache != NULL && qr__joins_create(&flow->joins) != QR_OK)) {
         qr__flow_destroy(flow);
         return QR_NO_MEMORY;
     }
@@ -153,6 +158,7 @@ void qr__flow_destroy(qr__flow *flow) {
     qr_serving_unpin(flow->serving);
     qr_watch_close(flow->returned_watch);
     qr__deadlines_destroy(flow->deadlines);
+    qr__joins_destroy(flow->joins);
     free(flow);
 }
 
@@ -193,4 +199,8 @@ qr_serving *qr__flow_serving(const qr__flow *flow) {
 
 size_t qr__flow_at_work(const qr__flow *flow) {
     return flow->at_work;
+}
+
+size_t qr__flow_joined(const qr__flow *flow) {
+    return flow->joined;
 }

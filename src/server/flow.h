@@ -33,7 +33,7 @@ typedef struct qr__flow_options {
     qr_schedule *schedule;
     qr_metrics *metrics;
     qr__verify *verify;     /* gets the answers' sequences; NULL: nobody does */
-    qr__cache *cache;       /* NULL: everything is computed */
+    qr__cache *cache;       /* NULL: every request is computed, also beside an equal one */
     size_t connections_max; /* of all listeners: no more requests are open at a time */
     size_t max_body_bytes;
     uint64_t default_budget_ns; /* of requests that bring none */
@@ -66,5 +66,8 @@ qr_serving *qr__flow_serving(const qr__flow *flow);
 
 /** Exchanges that a worker holds, whether or not somebody waits for their answer. */
 size_t qr__flow_at_work(const qr__flow *flow);
+
+/** Exchanges that wait for the results of another one. */
+size_t qr__flow_joined(const qr__flow *flow);
 
 #endif

@@ -1,7 +1,8 @@
-/* server/flow_internal.h: the flow's state, and its two files:
+/* server/flow_internal.h: the flow's state, and its three files:
  *
  *     flow.c    http's callbacks, the pool of exchanges, the flow's own life
  *     turns.c   answers, hand-overs to workers and back, deadlines that pass, clients that leave
+ *     sharing.c requests that are answered with others' results
  *
  * Threads: the loop's only, but for what turns.c says of workers.
  */
@@ -29,12 +30,15 @@ struct qr__flow {
     qr_watch *returned_watch;
     _Atomic(qr_exchange *) returned; /* by workers, last first */
     qr__deadlines *deadlines;
+    qr__joins *joins; /* NULL without a cache: nothing is shared */
+    uint64_t key_seed;
     qr__listener listeners[QR__LISTENERS_MAX];
     size_t listeners_len;
     qr_serving *serving; /* the current generation; NULL while models are loading */
     qr_exchange *free;
     size_t free_len;
     size_t at_work; /* exchanges that a worker holds */
+    size_t joined;  /* and that wait for another one */
 };
 
 /* flow.c */
@@ -74,5 +78,27 @@ void qr__flow_on_returned(void *flow);
 
 /** A deadline passed before the answer was there; the deadlines' callback. */
 void qr__flow_on_late(void *flow, qr_deadline *late);
+
+/* sharing.c */
+
+/** Answers the request with results that are there, or has it wait for those of another one. False:
+ * it is to be computed. The loop has the turn. */
+bool qr__exchange_share(qr__flow *flow, qr_exchange *exchange);
+
+/** It was submitted: from now on others may join it. */
+void qr__exchange_lead(qr__flow *flow, qr_exchange *exchange);
+
+/** On a worker, its results there: keeps them in the cache. */
+void qr__exchange_keep(const qr__flow *flow, const qr_exchange *exchange);
+
+/** It is back from the schedule: its mates get its results, and nobody can join it any more. */
+void qr__exchange_share_results(qr__flow *flow, qr_exchange *leader);
+
+/** Its request needs the work no more. True: nobody does, and the work is the loop's again, its
+ * phase LOOP. False: a worker holds it, or mates wait for it. */
+bool qr__exchange_take_back(qr__flow *flow, qr_exchange *exchange, qr_status status);
+
+/** A mate waits no more, phase LOOP. A leader that nobody waits for any more is given up. */
+void qr__exchange_part(qr__flow *flow, qr_exchange *mate);
 
 #endif

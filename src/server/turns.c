@@ -13,6 +13,8 @@ void qr__exchange_turn(qr_exchange *x, qr_exchange_phase phase) {
     bool is_out = phase == QR_EXCHANGE_DECODING || phase == QR_EXCHANGE_RUNNING;
     x->flow->at_work += (size_t)is_out;
     x->flow->at_work -= (size_t)was_out;
+    x->flow->joined += (size_t)(phase == QR_EXCHANGE_JOINED);
+    x->flow->joined -= (size_t)(x->phase == QR_EXCHANGE_JOINED);
     x->phase = phase;
 }
 
@@ -103,14 +105,6 @@ static void offer(qr__verify *verify, const qr_exchange *x) {
         qr__verify_offer(verify, x->serving, x->model, &x->ticket.jobs[i]);
 }
 
-/* The same for the cache. */
-static void remember(qr__cache *cache, const qr_exchange *x) {
-    size_t floats[QR__CACHE_JOBS];
-    for (size_t i = 0; i < x->ticket.jobs_len && i < QR__CACHE_JOBS; i++)
-        floats[i] = qr_pipeline_output_floats(x->model->pipeline, x->ticket.jobs[i].tokens);
-    qr__cache_add(cache, &x->ticket, x->model->number, floats);
-}
-
 /* On a worker: all jobs ran, or the schedule gave them up. */
 static void on_finished(qr_ticket *ticket) {
     qr_exchange *x = ticket->owner;
@@ -120,8 +114,8 @@ static void on_finished(qr_ticket *ticket) {
         encode_on_worker(x->flow, x);
     if (verify != NULL && x->status == QR_OK)
         offer(verify, x);
-    if (x->flow->options.cache != NULL && x->status == QR_OK)
-        remember(x->flow->options.cache, x);
+    if (x->ticket.status == QR_OK)
+        qr__exchange_keep(x->flow, x);
     give_back(x->flow, x);
 }
 
@@ -141,18 +135,16 @@ void qr__exchange_decoded(qr__flow *flow, qr_exchange *x) {
         qr__exchange_answer(flow, x);
         return;
     }
-    x->cached = flow->options.cache != NULL &&
-                qr__cache_find(flow->options.cache, &x->ticket, x->model->number);
-    if (x->cached) {
-        qr__exchange_answer(flow, x);
+    if (qr__exchange_share(flow, x))
         return;
-    }
     x->ticket.finished = on_finished;
     x->ticket.owner = x;
     qr__exchange_turn(x, QR_EXCHANGE_RUNNING);
     QR_ASSERT(qr_exchange_is_legal(x));
     qr_status status = qr_schedule_submit(flow->options.schedule, &x->ticket);
-    if (status != QR_OK) { /* nothing was taken: the turn is still the loop's */
+    if (status == QR_OK) {
+        qr__exchange_lead(flow, x); /* writes and reads nothing that the worker writes */
+    } else {                        /* nothing was taken: the turn is still the loop's */
         qr__exchange_turn(x, QR_EXCHANGE_LOOP);
         answer_status(flow, x, status);
     }
@@ -164,6 +156,8 @@ static void came_back(qr__flow *flow, qr_exchange *x) {
     bool from_decoding = x->phase == QR_EXCHANGE_DECODING;
     QR_ASSERT(from_decoding || x->phase == QR_EXCHANGE_RUNNING);
     QR_ASSERT(qr_exchange_is_legal(x));
+    if (!from_decoding)
+        qr__exchange_share_results(flow, x);
     if (x->request == NULL) { /* its client has left */
         qr__exchange_turn(x, QR_EXCHANGE_LOOP);
         qr__exchange_release(flow, x);
@@ -220,17 +214,22 @@ void qr__flow_on_returned(void *state) {
     qr__flow_pump(flow);
 }
 
-/* Taken back from the queue, the work is the loop's again; held by a worker, it is left alone. */
+/* True: the work is the loop's again, taken back from the queue or from its leader. Held by a
+ * worker, or waited for by mates, it is left alone. */
+static bool regain(qr__flow *flow, qr_exchange *x, qr_status status) {
+    if (x->phase != QR_EXCHANGE_JOINED)
+        return qr__exchange_take_back(flow, x, status);
+    qr__exchange_part(flow, x);
+    return true;
+}
+
 void qr__flow_on_late(void *state, qr_deadline *late) {
     qr__flow *flow = state;
     qr_exchange *x = QR_OWNER(late, qr_exchange, deadline);
-    if (x->phase == QR_EXCHANGE_RUNNING &&
-        qr_schedule_cancel(flow->options.schedule, &x->ticket, QR_LATE)) {
-        qr__exchange_turn(x, QR_EXCHANGE_LOOP);
+    if (regain(flow, x, QR_LATE))
         answer_status(flow, x, QR_LATE);
-    } else {
+    else
         answer_late(flow, x);
-    }
     qr__flow_pump(flow);
 }
 
@@ -246,17 +245,14 @@ void qr__exchange_report(const qr__flow *flow, const qr_exchange *x) {
 }
 
 void qr__exchange_gone(qr__flow *flow, qr_exchange *x) {
-    if (x->phase == QR_EXCHANGE_RUNNING)
+    if (x->phase == QR_EXCHANGE_RUNNING || x->phase == QR_EXCHANGE_JOINED)
         note_work(x);
     x->record.status = QR_GONE;
     x->record.code = qr_status_http(QR_GONE);
     qr__exchange_report(flow, x);
     qr__deadlines_remove(flow->deadlines, &x->deadline);
-    if (x->phase == QR_EXCHANGE_RUNNING &&
-        qr_schedule_cancel(flow->options.schedule, &x->ticket, QR_GONE)) {
-        qr__exchange_turn(x, QR_EXCHANGE_LOOP);
+    if (regain(flow, x, QR_GONE))
         qr__exchange_release(flow, x);
-    } else {
+    else
         QR_ASSERT(qr_exchange_is_legal(x));
-    }
 }

@@ -47,8 +47,8 @@ static size_t price(const qr_schedule *schedule, qr_ticket *ticket) {
 }
 
 /* The ticket is in the order. Will it be in time, and all behind it that would have been? */
-static bool can_be_served(const qr_schedule *schedule, const qr_ticket *ticket) {
-    uint64_t free_ns = ticket->submitted_ns + schedule->running_ns;
+static bool can_be_served(const qr_schedule *schedule, const qr_ticket *ticket, uint64_t now_ns) {
+    uint64_t free_ns = now_ns + schedule->running_ns;
     uint64_t cost_ns = ticket->turn.cost_ns;
     if (free_ns + qr_order_before(&ticket->turn) + cost_ns > ticket->deadline_ns)
         return false;
@@ -72,19 +72,26 @@ qr_status qr_schedule_outlook(qr_schedule *schedule, uint64_t deadline_ns) {
     return busy_ns > deadline_ns - now ? QR_OVERLOADED : QR_OK;
 }
 
-static void put_in_order(qr_schedule *schedule, qr_ticket *ticket) {
+/* How far behind its deadline the ticket's place is. */
+static uint64_t wait_of(const qr_ticket *ticket) {
     double costs = WAIT_COSTS * (double)ticket->cost_ns;
     uint64_t wait_ns = costs < (double)WAIT_NS_MOST ? (uint64_t)costs : WAIT_NS_MOST;
+    return ticket->yields && wait_ns < YIELD_NS ? YIELD_NS : wait_ns;
+}
+
+static void put_in_order(qr_schedule *schedule, qr_ticket *ticket) {
+    ticket->turn.key = ticket->place.key = later(ticket->deadline_ns, wait_of(ticket));
+    ticket->turn.deadline_ns = ticket->deadline_ns;
+    qr_order_add(&schedule->order, &ticket->turn);
+}
+
+/* What a short ticket's place is behind its deadline, for qr_schedule_outlook. */
+static void note_wait(qr_schedule *schedule, uint64_t wait_ns) {
     uint64_t *wait = &schedule->short_wait_ns;
-    if (ticket->yields && wait_ns < YIELD_NS)
-        wait_ns = YIELD_NS;
     if (*wait == 0 || wait_ns < *wait)
         *wait = wait_ns; /* down at once, up slowly */
     else
         *wait += (wait_ns - *wait) / 64;
-    ticket->turn.key = ticket->place.key = later(ticket->deadline_ns, wait_ns);
-    ticket->turn.deadline_ns = ticket->deadline_ns;
-    qr_order_add(&schedule->order, &ticket->turn);
 }
 
 static qr_status admit(qr_schedule *schedule, qr_ticket *ticket) {
@@ -101,9 +108,10 @@ static qr_status admit(qr_schedule *schedule, qr_ticket *ticket) {
     if (tokens == 0)
         return QR_TOO_LONG;
     put_in_order(schedule, ticket);
+    note_wait(schedule, wait_of(ticket));
     /* An idle server tries whatever it is asked: its prices may be wrong, or the budget just
      * enough. */
-    if (depth > 0 && !can_be_served(schedule, ticket)) {
+    if (depth > 0 && !can_be_served(schedule, ticket, ticket->submitted_ns)) {
         qr_order_remove(&schedule->order, &ticket->turn);
         return QR_OVERLOADED;
     }
@@ -117,6 +125,7 @@ static qr_status admit(qr_schedule *schedule, qr_ticket *ticket) {
  * finished it before the wake-up; so nothing of the ticket is read after it. */
 qr_status qr_schedule_submit(qr_schedule *schedule, qr_ticket *ticket) {
     ticket->status = QR_OK;
+    ticket->last_deadline_ns = ticket->deadline_ns;
     ticket->submitted_ns = qr_clock_read(schedule->options.clock);
     ticket->started_ns = ticket->done_ns = 0;
     ticket->batch_jobs = ticket->batch_tokens = 0;
@@ -131,6 +140,43 @@ qr_status qr_schedule_submit(qr_schedule *schedule, qr_ticket *ticket) {
     if (status == QR_OK)
         qr__schedule_wake(schedule);
     return status;
+}
+
+/* From one place to the one of its deadline, in both orders that it is in. */
+static void move(qr_schedule *schedule, qr_ticket *ticket, uint64_t deadline_ns, bool yields) {
+    qr_order *line = &ticket->queue->lines[ticket->line];
+    qr_order_remove(&schedule->order, &ticket->turn);
+    qr_order_remove(line, &ticket->place);
+    ticket->deadline_ns = deadline_ns;
+    ticket->yields = yields;
+    put_in_order(schedule, ticket);
+    qr_order_add(line, &ticket->place);
+}
+
+/* A ticket that waits moves up for the newcomer, unless that makes it, or others, late. */
+static bool move_up(qr_schedule *schedule, qr_ticket *ticket, uint64_t deadline_ns, bool yields) {
+    uint64_t before_ns = ticket->deadline_ns;
+    bool yielded = ticket->yields;
+    move(schedule, ticket, deadline_ns, yields);
+    if (can_be_served(schedule, ticket, qr_clock_read(schedule->options.clock)))
+        return true;
+    move(schedule, ticket, before_ns, yielded);
+    return false;
+}
+
+/* A ticket that has ended is not yet with its owner, who asks here: what it ended with counts. */
+bool qr_schedule_join(qr_schedule *schedule, qr_ticket *ticket, uint64_t deadline_ns, bool yields) {
+    QR_CHAOS_DELAY();
+    pthread_mutex_lock(&schedule->lock);
+    bool waits = ticket->next_job < ticket->jobs_len, joined = ticket->status == QR_OK;
+    uint64_t nearest_ns = qr_min(ticket->deadline_ns, deadline_ns);
+    bool still_yields = ticket->yields && yields;
+    if (joined && waits && (nearest_ns < ticket->deadline_ns || still_yields != ticket->yields))
+        joined = move_up(schedule, ticket, nearest_ns, still_yields);
+    if (joined)
+        ticket->last_deadline_ns = qr_max(ticket->last_deadline_ns, deadline_ns);
+    pthread_mutex_unlock(&schedule->lock);
+    return joined;
 }
 
 /* Who ends a ticket is decided under the lock, by `ended`: this call, or the worker that lets go of

@@ -114,7 +114,7 @@ static void take(qr__worker *worker, qr_ticket *ticket) {
 /* Takes as many of the ticket's jobs as fit. False: not all. */
 static bool take_jobs(qr__worker *worker, qr_ticket *ticket, uint64_t now_ns,
                       batch_limits *limits) {
-    uint64_t before_ns = worker->share_ns, left_ns = ticket->deadline_ns - now_ns;
+    uint64_t before_ns = worker->share_ns, left_ns = qr_ticket_patience(ticket, now_ns);
     size_t first = ticket->next_job;
     batch_limits mine = {limits->tokens, left_ns < limits->left_ns ? left_ns : limits->left_ns};
     while (ticket->next_job < ticket->jobs_len &&
@@ -129,15 +129,15 @@ static bool take_jobs(qr__worker *worker, qr_ticket *ticket, uint64_t now_ns,
     return ticket->next_job == ticket->jobs_len;
 }
 
-/* A ticket whose deadline has passed is not begun, nor gone on with; and one that would come late
- * makes room for others that need not. */
+/* A ticket that nobody waits for any more is not begun, nor gone on with; and one that would come
+ * late for all makes room for others that need not. */
 static bool is_late(const qr__worker *worker, const qr_ticket *ticket, uint64_t now_ns) {
-    if (now_ns >= ticket->deadline_ns)
+    if (now_ns >= ticket->last_deadline_ns)
         return true;
     const qr_schedule *schedule = worker->schedule;
     bool others = schedule->order.root->child[0] != NULL || schedule->order.root->child[1] != NULL;
     uint64_t cost_ns = qr__batch_fixed_ns(ticket->queue) + ticket->jobs[ticket->next_job].cost_ns;
-    return others && cost_ns > ticket->deadline_ns - now_ns;
+    return others && cost_ns > ticket->last_deadline_ns - now_ns;
 }
 
 static void drop_late(qr_schedule *schedule, qr_ticket *ticket, qr_link *ended) {

@@ -64,6 +64,13 @@ QR_MUST_USE qr_status qr_schedule_outlook(qr_schedule *schedule, uint64_t deadli
  * finished() is not called. */
 QR_MUST_USE qr_status qr_schedule_submit(qr_schedule *schedule, qr_ticket *ticket);
 
+/** One more waits for a submitted ticket, until this deadline: the ticket takes the nearest of its
+ * deadlines (and its place, if it has not begun), is given up at the last one, and yields only as
+ * long as all would. False: it has failed or was given up, or would be late at that place, or make
+ * others late; nothing has changed. Not to be called once its owner has it back. */
+QR_MUST_USE bool qr_schedule_join(qr_schedule *schedule, qr_ticket *ticket, uint64_t deadline_ns,
+                                  bool yields);
+
 /** Ends a submitted ticket early, with QR_LATE or QR_GONE: jobs not yet started will not run. True:
  * it has ended here, finished() is not called, and its memory is the caller's again. False: a
  * worker still holds it, and finished() comes (or has come). */

@@ -56,6 +56,9 @@ typedef struct qr_ticket {
     size_t jobs_len;
     uint64_t deadline_ns;
     bool yields; /* may wait for others, as a ticket of very many jobs does */
+    /* The deadline of the last one who waits for the jobs: they are given up then. Set by a submit,
+     * moved by joins, which may also move deadline_ns, to the nearest of all. */
+    uint64_t last_deadline_ns;
     void (*finished)(struct qr_ticket *ticket); /* its last call on the ticket */
     void *owner;
 
@@ -72,6 +75,13 @@ typedef struct qr_ticket {
     qr_turn place; /* in its queue's line, without costs */
     qr_link link;  /* among those that just ended */
 } qr_ticket;
+
+/** How long somebody waits for the ticket: until the nearest deadline, or when that has passed the
+ * last one. 0: nobody any more. */
+static inline uint64_t qr_ticket_patience(const qr_ticket *ticket, uint64_t now_ns) {
+    uint64_t until = now_ns < ticket->deadline_ns ? ticket->deadline_ns : ticket->last_deadline_ns;
+    return until > now_ns ? until - now_ns : 0;
+}
 
 /** Work that is no job (a long text to tokenize, memory to give back): run on a worker between
  * batches. Embedded in its owner. */

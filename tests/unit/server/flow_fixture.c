@@ -76,22 +76,21 @@ static void open_schedule(flow_house *h, int workers, unsigned ppm) {
     cr_assert_eq(qr_schedule_start(&schedule, &h->schedule, NULL), QR_OK);
 }
 
-void flow_open(flow_house *h, int workers) {
-    flow_open_checked(h, workers, 0);
-}
-
-void flow_open_checked(flow_house *h, int workers, unsigned ppm) {
+static void open_house(flow_house *h, int workers, unsigned ppm, size_t cache_bytes) {
     qr_error error = {0};
     qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
     fixture_expect();
     *h = (flow_house){0};
     open_schedule(h, workers, ppm);
+    if (cache_bytes > 0)
+        cr_assert_eq(qr__cache_create(cache_bytes, &h->cache), QR_OK);
     cr_assert_eq(qr_loop_create(&h->loop), QR_OK);
     const qr__flow_options flow = {.loop = h->loop,
                                    .api = h->api,
                                    .schedule = h->schedule,
                                    .metrics = h->metrics,
                                    .verify = h->verify,
+                                   .cache = h->cache,
                                    .connections_max = CONNECTIONS,
                                    .max_body_bytes = BODY_BYTES,
                                    .default_budget_ns = 60 * QR_NS_PER_S,
@@ -111,6 +110,18 @@ void flow_open_checked(flow_house *h, int workers, unsigned ppm) {
                    fixture_serving(0, workers, h->schedule, h->metrics, h->verify != NULL));
     held = workers;
     cr_assert_eq(pthread_create(&loop_thread, NULL, run_loop, h->loop), 0);
+}
+
+void flow_open(flow_house *h, int workers) {
+    open_house(h, workers, 0, 0);
+}
+
+void flow_open_checked(flow_house *h, int workers, unsigned ppm) {
+    open_house(h, workers, ppm, 0);
+}
+
+void flow_open_caching(flow_house *h, int workers, size_t bytes) {
+    open_house(h, workers, 0, bytes);
 }
 
 static void look_for_end(void *state) {
@@ -133,6 +144,7 @@ void flow_close(flow_house *h) {
     qr_schedule_stop(h->schedule);
     qr__flow_destroy(h->flow);
     qr__verify_destroy(h->verify);
+    qr__cache_destroy(h->cache);
     qr_schedule_destroy(h->schedule);
     qr_loop_destroy(h->loop);
     qr_api_destroy(h->api);
@@ -175,6 +187,22 @@ size_t flow_at_work(flow_house *h) {
 
 void flow_wait_at_work(flow_house *h, size_t wanted) {
     while (flow_at_work(h) != wanted)
+        usleep(500);
+}
+
+static void count_joined(void *argument) {
+    count *c = argument;
+    c->number = qr__flow_joined(c->house->flow);
+}
+
+size_t flow_joined(flow_house *h) {
+    count c = {.house = h};
+    flow_on_loop(h, count_joined, &c);
+    return c.number;
+}
+
+void flow_wait_joined(flow_house *h, size_t wanted) {
+    while (flow_joined(h) != wanted)
         usleep(500);
 }
 

@@ -17,6 +17,7 @@ typedef struct flow_house {
     qr_metrics *metrics;
     qr_schedule *schedule;
     qr__verify *verify;
+    qr__cache *cache;
     uint16_t port;
 } flow_house;
 
@@ -25,6 +26,9 @@ void flow_open(flow_house *house, int workers);
 
 /** The same, with that share of the answers checked (verify.h). */
 void flow_open_checked(flow_house *house, int workers, unsigned ppm);
+
+/** The same, with a cache of so many bytes, and joins. */
+void flow_open_caching(flow_house *house, int workers, size_t bytes);
 
 /** Waits until no connection and no work is left, and frees everything. Clients have closed. */
 void flow_close(flow_house *house);
@@ -40,6 +44,12 @@ size_t flow_at_work(flow_house *house);
 
 /** Waits until that many are. */
 void flow_wait_at_work(flow_house *house, size_t count);
+
+/** How many wait for the results of another one. */
+size_t flow_joined(flow_house *house);
+
+/** Waits until that many do. */
+void flow_wait_joined(flow_house *house, size_t count);
 
 /** The metrics page; free() it. */
 char *flow_metrics(flow_house *house);

@@ -6,6 +6,7 @@
 #include "server/cache.h"
 
 #define FLOATS 100
+#define SEED   7
 
 /* A ticket of one job: ids `first`, `first` + 1, ...; once it is run its result is all `value`. */
 typedef struct question {
@@ -32,14 +33,20 @@ static void run_and_add(question *q, uint64_t model, float value) {
     for (int i = 0; i < FLOATS; i++)
         q->room[i] = value;
     q->job.result = q->room;
-    qr__cache_add(cache, &q->ticket, model, &floats);
+    const qr__key key = qr__key_of(SEED, &q->ticket, model);
+    qr__cache_add(cache, &q->ticket, &key, &floats);
+}
+
+static bool found(qr_ticket *ticket, uint64_t model) {
+    const qr__key key = qr__key_of(SEED, ticket, model);
+    return qr__cache_find(cache, ticket, &key);
 }
 
 /* The value found; -1: none. */
 static float look_up(int32_t first, size_t tokens, uint64_t model) {
     question q;
     make(&q, first, tokens);
-    if (!qr__cache_find(cache, &q.ticket, model)) {
+    if (!found(&q.ticket, model)) {
         cr_expect_null(q.job.result);
         return -1;
     }
@@ -74,14 +81,42 @@ Test(cache, segments_count) {
     make(&pair, 10, 5);
     pair.types[4] = 1;
     pair.job.types = pair.types;
-    cr_expect_not(qr__cache_find(cache, &pair.ticket, 7));
+    cr_expect_not(found(&pair.ticket, 7));
     run_and_add(&pair, 7, 2);
-    cr_expect(qr__cache_find(cache, &pair.ticket, 7));
+    cr_expect(found(&pair.ticket, 7));
     cr_expect_eq(pair.room[0], 2);
     cr_expect_eq(look_up(10, 5, 7), 1);
     pair.types[4] = 0; /* all 0 is what no segments mean */
-    cr_expect(qr__cache_find(cache, &pair.ticket, 7));
+    cr_expect(found(&pair.ticket, 7));
     cr_expect_eq(pair.room[0], 1);
+    qr__cache_destroy(cache);
+}
+
+/* Whoever finds two texts of one hash must not get the other's answer. */
+Test(cache, equal_hashes_are_not_equal_questions) {
+    question kept, other;
+    const size_t floats = FLOATS;
+    open_cache(1u << 20);
+    make(&kept, 10, 5), make(&other, 11, 5);
+    kept.job.result = kept.room;
+    const qr__key key = {.model = 1, .len = 1, .hash = {99}}, of_two = {.model = 2, .len = 1, {99}};
+    qr__cache_add(cache, &kept.ticket, &key, &floats);
+    cr_expect(qr__cache_find(cache, &kept.ticket, &key));
+    cr_expect_not(qr__cache_find(cache, &other.ticket, &key));
+    cr_expect_not(qr__cache_find(cache, &kept.ticket, &of_two), "another model's");
+    qr__cache_destroy(cache);
+}
+
+/* Two that computed the same at once. */
+Test(cache, keeps_a_question_once) {
+    question q;
+    qr_cache_counts once, twice;
+    open_cache(1u << 20);
+    run_and_add(make(&q, 10, 5), 1, 1);
+    qr__cache_counts(cache, &once);
+    run_and_add(make(&q, 10, 5), 1, 1);
+    qr__cache_counts(cache, &twice);
+    cr_expect_eq(twice.bytes, once.bytes);
     qr__cache_destroy(cache);
 }
 
@@ -94,10 +129,10 @@ Test(cache, whole_tickets) {
     make(&a, 10, 5), make(&b, 20, 5);
     qr_job jobs[2] = {a.job, b.job};
     qr_ticket both = {.jobs = jobs, .jobs_len = 2};
-    cr_expect_not(qr__cache_find(cache, &both, 1));
+    cr_expect_not(found(&both, 1));
     cr_expect(jobs[0].result == NULL && jobs[1].result == NULL);
     run_and_add(&b, 1, 2);
-    cr_expect(qr__cache_find(cache, &both, 1));
+    cr_expect(found(&both, 1));
     cr_expect(jobs[0].result[0] == 1 && jobs[1].result[0] == 2);
     qr__cache_counts(cache, &counts);
     cr_expect_eq(counts.hits, 2);
@@ -135,9 +170,8 @@ Test(cache, what_is_too_large_is_not_kept) {
     qr__cache_counts(cache, &counts);
     cr_expect_eq(counts.bytes, before.bytes);
     cr_expect_eq(look_up(10, 5, 1), -1);
-    qr_ticket many = {.jobs = NULL, .jobs_len = QR__CACHE_JOBS + 1};
-    cr_expect_not(qr__cache_find(cache, &many, 1));
-    qr__cache_add(cache, &many, 1, NULL);
+    qr_ticket many = {.jobs = NULL, .jobs_len = QR__KEY_JOBS + 1};
+    cr_expect_not(found(&many, 1), "it has no key");
     qr__cache_destroy(cache);
     qr__cache_destroy(NULL);
 }

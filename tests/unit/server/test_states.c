@@ -18,6 +18,8 @@ static bool exchange_row(qr_exchange_phase phase, bool request, bool timed, bool
     case QR_EXCHANGE_RUNNING:
         return (request && timed && !answered) || (request && !timed && answered) ||
                (!request && !timed);
+    case QR_EXCHANGE_JOINED:
+        return request && timed && !answered;
     case QR_EXCHANGE_ANSWERED:
         return request && !timed && answered;
     }

@@ -1,0 +1,265 @@
+/* Requests that ask the same at the same time: one is computed, all are answered, and whoever
+ * leaves leaves alone. Workers are held by the tests, so that nothing depends on speed. */
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/flow_fixture.h"
+
+#define CACHE_BYTES (1u << 20)
+
+TestSuite(sharing, .timeout = 120);
+
+static flow_house house;
+static flow_hold hold;
+
+static bool is_answered(int fd) {
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Asks for input 0 until the request has got as far as `count` says. False: its budget was over
+ * before. */
+static bool ask(int fd, unsigned budget_ms, size_t (*count)(flow_house *)) {
+    char text[16];
+    snprintf(text, sizeof text, "%u", budget_ms);
+    client_send(fd, 0, 0, budget_ms == 0 ? NULL : text);
+    while (count(&house) == 0 && !is_answered(fd))
+        usleep(500);
+    return !is_answered(fd);
+}
+
+/* One worker, held; a client that leads, and one that has joined it, both asking for input 0. Their
+ * budgets (0: a minute) are doubled if the machine was too slow to get there within them. */
+static void open_pair(int *leader, int *mate, unsigned leader_ms, unsigned mate_ms) {
+    for (;; leader_ms *= 2, mate_ms *= 2) {
+        flow_open_caching(&house, 1, CACHE_BYTES);
+        flow_hold_worker(&house, &hold);
+        *leader = client_connect(&house);
+        *mate = client_connect(&house);
+        if (ask(*leader, leader_ms, flow_at_work) && ask(*mate, mate_ms, flow_joined) &&
+            !is_answered(*leader))
+            return;
+        flow_let_go(&hold);
+        close(*leader), close(*mate);
+        flow_close(&house);
+    }
+}
+
+static void expect_answer(int fd, size_t input, size_t seed) {
+    char *body;
+    cr_assert_eq(client_receive(fd, &body), 200);
+    cr_expect_eq(client_check(body, input), seed);
+    free(body);
+}
+
+/* How many sequences the model of seed 0 has computed. */
+static long computed(void) {
+    static const char name[] = "\nquerent_model_items_total{model=\"seed-0\"} ";
+    char *page = flow_metrics(&house), *line = strstr(page, name);
+    long items = line == NULL ? 0 : strtol(line + sizeof name - 1, NULL, 10);
+    free(page);
+    return items;
+}
+
+Test(sharing, a_question_under_way_is_waited_for) {
+    int leader, mate;
+    open_pair(&leader, &mate, 0, 0);
+    int other = client_connect(&house);
+    client_send(other, 1, 0, NULL);
+    flow_wait_at_work(&house, 2); /* another question is another matter */
+    flow_let_go(&hold);
+    expect_answer(leader, 0, 0);
+    expect_answer(mate, 0, 0);
+    expect_answer(other, 1, 0);
+    cr_expect_eq(computed(), 2);
+    client_send(mate, 0, 0, NULL); /* and from now on it is in the cache */
+    expect_answer(mate, 0, 0);
+    cr_expect_eq(computed(), 2);
+    close(leader), close(mate), close(other);
+    flow_close(&house);
+}
+
+Test(sharing, a_leader_that_leaves_is_computed_for_its_mates) {
+    int leader, mate;
+    open_pair(&leader, &mate, 0, 0);
+    close(leader);
+    for (char *page = NULL, *gone = NULL; gone == NULL; free(page)) {
+        page = flow_metrics(&house);
+        gone = strstr(page, "querent_rejections_total{reason=\"gone\"} 1\n");
+    }
+    int third = client_connect(&house); /* it can still be joined */
+    client_send(third, 0, 0, NULL);
+    flow_wait_joined(&house, 2);
+    flow_let_go(&hold);
+    expect_answer(mate, 0, 0);
+    expect_answer(third, 0, 0);
+    cr_expect_eq(computed(), 1);
+    close(mate), close(third);
+    flow_close(&house);
+}
+
+Test(sharing, a_mate_that_leaves_leaves_alone) {
+    int leader, mate;
+    open_pair(&leader, &mate, 0, 0);
+    close(mate);
+    flow_wait_joined(&house, 0);
+    flow_wait_at_work(&house, 1);
+    flow_let_go(&hold);
+    expect_answer(leader, 0, 0);
+    close(leader);
+    flow_close(&house);
+}
+
+Test(sharing, what_nobody_waits_for_is_not_computed) {
+    int leader, mate;
+    open_pair(&leader, &mate, 0, 0);
+    close(leader);
+    close(mate);
+    flow_wait_joined(&house, 0);
+    flow_wait_at_work(&house, 0); /* taken back, though the worker is still held */
+    cr_expect_eq(qr_schedule_depth(house.schedule), 0);
+    flow_let_go(&hold);
+    flow_close(&house);
+}
+
+/* The leader's 504 is not the mate's: it has its own budget. */
+Test(sharing, each_has_its_own_deadline) {
+    int leader, mate, third;
+    open_pair(&leader, &mate, 100, 0);
+    cr_expect_eq(client_receive(leader, NULL), 504);
+    flow_wait_joined(&house, 1);
+    third = client_connect(&house);
+    client_send(third, 0, 0, "30");
+    cr_expect_eq(client_receive(third, NULL), 504);
+    flow_let_go(&hold);
+    expect_answer(mate, 0, 0);
+    client_send(leader, 0, 0, NULL); /* the connections go on */
+    expect_answer(leader, 0, 0);
+    cr_expect_eq(computed(), 1);
+    close(leader), close(mate), close(third);
+    flow_close(&house);
+}
+
+Test(sharing, late_for_all_is_taken_back) {
+    int leader, mate;
+    open_pair(&leader, &mate, 100, 100);
+    cr_expect_eq(client_receive(leader, NULL), 504);
+    cr_expect_eq(client_receive(mate, NULL), 504);
+    flow_wait_at_work(&house, 0);
+    flow_let_go(&hold);
+    client_send(leader, 1, 0, NULL);
+    expect_answer(leader, 1, 0);
+    cr_expect_eq(computed(), 1);
+    close(leader), close(mate);
+    flow_close(&house);
+}
+
+/* Generations have different answers. */
+Test(sharing, not_with_another_generation) {
+    int leader, mate;
+    open_pair(&leader, &mate, 0, 0);
+    flow_serve(&house, 1);
+    int other = client_connect(&house);
+    client_send(other, 0, 0, NULL);
+    flow_wait_at_work(&house, 2);
+    flow_let_go(&hold);
+    expect_answer(leader, 0, 0);
+    expect_answer(mate, 0, 0);
+    expect_answer(other, 0, 1);
+    close(leader), close(mate), close(other);
+    flow_close(&house);
+}
+
+/* One step of the loop answers no more than so many. */
+Test(sharing, beyond_its_mates_a_new_leader) {
+    int fds[QR__MATES_MOST + 3];
+    const size_t len = sizeof fds / sizeof fds[0];
+    open_pair(&fds[0], &fds[1], 0, 0);
+    for (size_t i = 2; i < len; i++) {
+        fds[i] = client_connect(&house);
+        client_send(fds[i], 0, 0, NULL);
+    }
+    flow_wait_joined(&house, QR__MATES_MOST + 1);
+    flow_wait_at_work(&house, 2);
+    flow_let_go(&hold);
+    for (size_t i = 0; i < len; i++) {
+        expect_answer(fds[i], 0, 0);
+        close(fds[i]);
+    }
+    cr_expect_eq(computed(), 2);
+    flow_close(&house);
+}
+
+/* The table alone, with hashes that are all alike. */
+Test(sharing, equal_hashes_are_not_equal_questions) {
+    const int32_t ids[] = {1, 2, 3, 4};
+    const uint8_t types[] = {0, 0, 1};
+    qr_job jobs[] = {{.ids = ids, .tokens = 3},
+                     {.ids = ids + 1, .tokens = 3},
+                     {.ids = ids, .tokens = 2},
+                     {.ids = ids, .types = types, .tokens = 3}};
+    const qr__key key = {.model = 1, .len = 1, .hash = {5}}, of_two = {.model = 2, .len = 1, {5}};
+    const qr_ticket ticket = {.jobs = jobs, .jobs_len = 1};
+    qr__joins *joins;
+    qr__joint leader = {0};
+    cr_assert_eq(qr__joins_create(&joins), QR_OK);
+    qr__joins_lead(joins, &leader, &ticket, &key);
+    cr_expect_eq(qr__joins_find(joins, &ticket, &key), &leader);
+    cr_expect_null(qr__joins_find(joins, &ticket, &of_two), "another model's");
+    for (size_t i = 1; i < sizeof jobs / sizeof jobs[0]; i++) {
+        const qr_ticket other = {.jobs = &jobs[i], .jobs_len = 1};
+        cr_expect_null(qr__joins_find(joins, &other, &key), "job %zu", i);
+    }
+    qr__joins_leave(&leader);
+    cr_expect_null(qr__joins_find(joins, &ticket, &key));
+    qr__joins_destroy(joins);
+}
+
+static atomic_bool over;
+
+/* Few questions, many who ask them, some of whom leave or are late. */
+static void *ask_on(void *number) {
+    uint64_t dice = *(const uint64_t *)number;
+    int fd = client_connect(&house);
+    while (!atomic_load(&over)) {
+        dice = dice * 6364136223846793005ull + 1442695040888963407ull;
+        uint64_t roll = dice >> 33;
+        char *body;
+        client_send(fd, roll % INPUTS, 0, roll % 7 == 0 ? "0.3" : NULL);
+        if (roll % 11 == 0) {
+            close(fd);
+            fd = client_connect(&house);
+            continue;
+        }
+        int code = client_receive(fd, &body);
+        if (code == 200)
+            client_check(body, roll % INPUTS);
+        cr_assert(code == 200 || (roll % 7 == 0 && (code == 504 || code == 429)), "%d", code);
+        free(body);
+    }
+    close(fd);
+    return NULL;
+}
+
+/* The cache is too small for an entry, and generations change, so joins are all that is shared. */
+Test(sharing, under_traffic, .timeout = 600) {
+    enum { CLIENTS = 6, SWAPS = 200 };
+    static uint64_t numbers[CLIENTS] = {1, 2, 3, 4, 5, 6};
+    pthread_t clients[CLIENTS];
+    flow_open_caching(&house, 2, 1);
+    for (int i = 0; i < CLIENTS; i++)
+        cr_assert_eq(pthread_create(&clients[i], NULL, ask_on, &numbers[i]), 0);
+    for (size_t swap = 1; swap <= SWAPS; swap++) {
+        flow_serve(&house, swap % SEEDS);
+        usleep(1000);
+    }
+    atomic_store(&over, true);
+    for (int i = 0; i < CLIENTS; i++)
+        pthread_join(clients[i], NULL);
+    flow_close(&house);
+}
