@@ -131,6 +131,7 @@ qr_status qr__flow_create(const qr__flow_options *options, qr__flow **out) {
     qr_random random;
     qr_random_init(&random);
     flow->key_seed = qr_random_next(&random);
+    flow->shared = 1; /* until it is known */
     flow->options = *options;
     flow->returned_watch = qr_watch_wakeup(options->loop, qr__flow_on_returned, flow);
     if (flow->returned_watch == NULL ||

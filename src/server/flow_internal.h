@@ -32,6 +32,8 @@ struct qr__flow {
     qr__deadlines *deadlines;
     qr__joins *joins; /* NULL without a cache: nothing is shared */
     uint64_t key_seed;
+    double shared; /* share of requests that others' results answered, of late */
+    unsigned outlooks;
     qr__listener listeners[QR__LISTENERS_MAX];
     size_t listeners_len;
     qr_serving *serving; /* the current generation; NULL while models are loading */
@@ -80,6 +82,10 @@ void qr__flow_on_returned(void *flow);
 void qr__flow_on_late(void *flow, qr_deadline *late);
 
 /* sharing.c */
+
+/** Whether a request that there is no room for is worth decoding, because its answer may be there.
+ */
+bool qr__exchange_may_share(qr__flow *flow, const qr_exchange *exchange);
 
 /** Answers the request with results that are there, or has it wait for those of another one. False:
  * it is to be computed. The loop has the turn. */

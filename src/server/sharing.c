@@ -6,6 +6,10 @@
  * it is taken back from the schedule only when nobody waits for it. */
 #include "server/flow_internal.h"
 
+#define LOOK_BODY_BYTES 2048u /* queries; what is longer is seldom asked for again */
+#define LOOK_COSTS      16
+#define SHARE_MEMORY    256 /* requests */
+
 static qr_exchange *exchange_of(qr__joint *joint) {
     return QR_OWNER(joint, qr_exchange, joint);
 }
@@ -27,6 +31,21 @@ static bool join(qr__flow *flow, qr_exchange *x) {
     return true;
 }
 
+/* To decode a request and look takes about a sixteenth of what its answer takes: below that share
+ * it is not worth it, but for one in so many, to see whether that is still so. */
+bool qr__exchange_may_share(qr__flow *flow, const qr_exchange *x) {
+    return flow->joins != NULL && x->body.len <= LOOK_BODY_BYTES &&
+           (flow->shared > 1.0 / LOOK_COSTS || flow->outlooks++ % LOOK_COSTS == 0);
+}
+
+static bool find(qr__flow *flow, qr_exchange *x) {
+    if (!qr__cache_find(flow->options.cache, &x->ticket, &x->key))
+        return false;
+    x->sharing = QR_SHARING_HIT;
+    qr__exchange_answer(flow, x);
+    return true;
+}
+
 bool qr__exchange_share(qr__flow *flow, qr_exchange *x) {
     if (flow->joins == NULL)
         return false;
@@ -34,12 +53,9 @@ bool qr__exchange_share(qr__flow *flow, qr_exchange *x) {
     if (x->key.len == 0)
         return false;
     x->sharing = QR_SHARING_MISS;
-    if (qr__cache_find(flow->options.cache, &x->ticket, &x->key)) {
-        x->sharing = QR_SHARING_HIT;
-        qr__exchange_answer(flow, x);
-        return true;
-    }
-    return join(flow, x);
+    bool shared = find(flow, x) || join(flow, x);
+    flow->shared += (shared - flow->shared) / SHARE_MEMORY;
+    return shared;
 }
 
 void qr__exchange_lead(qr__flow *flow, qr_exchange *x) {

@@ -174,7 +174,7 @@ static void came_back(qr__flow *flow, qr_exchange *x) {
 
 void qr__exchange_admit(qr__flow *flow, qr_exchange *x) {
     qr_status outlook = qr_schedule_outlook(flow->options.schedule, x->deadline_ns);
-    if (outlook != QR_OK) {
+    if (outlook == QR_LATE || (outlook != QR_OK && !qr__exchange_may_share(flow, x))) {
         answer_status(flow, x, outlook);
         return;
     }

@@ -220,6 +220,84 @@ Test(sharing, equal_hashes_are_not_equal_questions) {
     qr__joins_destroy(joins);
 }
 
+static qr_queue_run *right_run;
+static sem_t running, go_on;
+
+static qr_status run_when_told(qr_queue *queue, int worker, const qr_job *const *jobs, size_t len) {
+    sem_post(&running);
+    while (sem_wait(&go_on) != 0)
+        ;
+    return right_run(queue, worker, jobs, len);
+}
+
+static void make_it_long(void *flow) {
+    qr_queue *queue = &qr_serving_at(qr__flow_serving(flow), 0)->queue;
+    queue->cost = (qr_cost){.token_ns = 60 * (double)QR_NS_PER_S};
+    right_run = queue->run;
+    queue->run = run_when_told;
+}
+
+/* The one worker runs input 1, which is said to take minutes. Returns who waits for it. */
+static int fill_the_server(void) {
+    sem_init(&running, 0, 0);
+    sem_init(&go_on, 0, 0);
+    flow_on_loop(&house, make_it_long, house.flow);
+    int fd = client_connect(&house);
+    client_send(fd, 1, 0, NULL);
+    while (sem_wait(&running) != 0)
+        ;
+    return fd;
+}
+
+/* There is no room for a computation, but for what needs none. */
+Test(sharing, answers_that_are_there_are_not_refused) {
+    flow_open_caching(&house, 1, CACHE_BYTES);
+    int asks = client_connect(&house), joins = client_connect(&house);
+    client_send(asks, 0, 0, NULL);
+    expect_answer(asks, 0, 0);
+    int waits = fill_the_server();
+    client_send(asks, 2, 0, NULL);
+    cr_expect_eq(client_receive(asks, NULL), 429);
+    client_send(asks, 0, 0, NULL);
+    expect_answer(asks, 0, 0);
+    client_send(joins, 1, 0, NULL);
+    flow_wait_joined(&house, 1);
+    client_send(asks, 0, 4000, NULL); /* it would take long to find out */
+    cr_expect_eq(client_receive(asks, NULL), 429);
+    sem_post(&go_on);
+    expect_answer(waits, 1, 0);
+    expect_answer(joins, 1, 0);
+    close(asks), close(waits), close(joins);
+    flow_close(&house);
+}
+
+/* When nothing has been shared for long, one in 16 is looked for. */
+Test(sharing, is_looked_for_as_often_as_it_pays) {
+    flow_open_caching(&house, 1, 1); /* nothing is kept */
+    int asks = client_connect(&house);
+    for (int i = 0; i < 900; i++) { /* (1 - 1/256)^900 is 0.03 */
+        client_send(asks, 0, 0, NULL);
+        expect_answer(asks, 0, 0);
+    }
+    int waits = fill_the_server(), again = client_connect(&house), refused = 0;
+    client_send(asks, 1, 0, NULL); /* the first of 16 */
+    flow_wait_joined(&house, 1);
+    for (; flow_joined(&house) == 1; refused++) {
+        client_send(again, 1, 0, NULL);
+        while (!is_answered(again) && flow_joined(&house) == 1)
+            usleep(500);
+        if (flow_joined(&house) == 1)
+            cr_assert_eq(client_receive(again, NULL), 429);
+    }
+    cr_expect_eq(refused, 16);
+    sem_post(&go_on);
+    expect_answer(waits, 1, 0);
+    expect_answer(asks, 1, 0);
+    expect_answer(again, 1, 0);
+    close(asks), close(waits), close(again);
+    flow_close(&house);
+}
+
 static atomic_bool over;
 
 /* Few questions, many who ask them, some of whom leave or are late. */
