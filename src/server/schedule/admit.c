@@ -12,7 +12,9 @@
 
 /* What is foreseen is counted half as much again, for what is not (encoding, other programs): an
  * answer that comes late was work for nothing, and a queue of such answers serves nobody. */
-#define MARGIN 1.5
+#define MARGIN      1.5
+
+#define LONG_TOKENS 128u /* a longer job is long */
 
 void qr_queue_init(qr_queue *queue, qr_queue_run *run, const qr_cost *cost, size_t batch_tokens,
                    size_t job_tokens) {
@@ -23,13 +25,14 @@ void qr_queue_init(qr_queue *queue, qr_queue_run *run, const qr_cost *cost, size
                         .correction = 1};
 }
 
-/* Prices the ticket's jobs and returns their tokens; 0: a job is empty or longer than its queue
- * takes. A job's share holds its part of what a batch costs by itself. */
+/* Prices the ticket's jobs, chooses its line, and returns its tokens; 0: a job is empty or longer
+ * than its queue takes. A job's share holds its part of what a batch costs by itself. */
 static size_t price(const qr_schedule *schedule, qr_ticket *ticket) {
     const qr_queue *queue = ticket->queue;
     double machine = MARGIN / schedule->options.workers;
     size_t tokens = 0;
     ticket->turn.cost_ns = ticket->cost_ns = 0;
+    ticket->line = QR_LINE_SHORT;
     for (size_t i = 0; i < ticket->jobs_len; i++) {
         qr_job *job = &ticket->jobs[i];
         if (job->tokens == 0 || job->tokens > queue->job_tokens)
@@ -42,6 +45,8 @@ static size_t price(const qr_schedule *schedule, qr_ticket *ticket) {
         ticket->cost_ns += job->cost_ns;
         ticket->turn.cost_ns += job->share_ns;
         tokens += job->tokens;
+        if (job->tokens > LONG_TOKENS)
+            ticket->line = QR_LINE_LONG;
     }
     return tokens;
 }
@@ -80,8 +85,9 @@ static uint64_t wait_of(const qr_ticket *ticket) {
 }
 
 static void put_in_order(qr_schedule *schedule, qr_ticket *ticket) {
-    ticket->turn.key = ticket->place.key = later(ticket->deadline_ns, wait_of(ticket));
+    ticket->turn.key = later(ticket->deadline_ns, wait_of(ticket));
     ticket->turn.deadline_ns = ticket->deadline_ns;
+    ticket->turn.marks = qr__line_mark(ticket->queue, ticket->line);
     qr_order_add(&schedule->order, &ticket->turn);
 }
 
@@ -107,6 +113,8 @@ static qr_status admit(qr_schedule *schedule, qr_ticket *ticket) {
     size_t tokens = price(schedule, ticket);
     if (tokens == 0)
         return QR_TOO_LONG;
+    if (ticket->queue->tokens == 0)
+        ticket->queue->slot = schedule->slots++;
     put_in_order(schedule, ticket);
     note_wait(schedule, wait_of(ticket));
     /* An idle server tries whatever it is asked: its prices may be wrong, or the budget just
@@ -117,7 +125,7 @@ static qr_status admit(qr_schedule *schedule, qr_ticket *ticket) {
     }
     ticket->queue->tokens += tokens;
     atomic_fetch_add(&schedule->depth, ticket->jobs_len);
-    qr__ticket_add(schedule, ticket);
+    schedule->waiting_short += ticket->line == QR_LINE_SHORT;
     return QR_OK;
 }
 
@@ -131,7 +139,7 @@ qr_status qr_schedule_submit(qr_schedule *schedule, qr_ticket *ticket) {
     ticket->batch_jobs = ticket->batch_tokens = 0;
     ticket->next_job = ticket->running = 0;
     ticket->ended = false;
-    ticket->turn = ticket->place = (qr_turn){0};
+    ticket->turn = (qr_turn){0};
     ticket->link = (qr_link){0};
     QR_CHAOS_DELAY();
     pthread_mutex_lock(&schedule->lock);
@@ -142,15 +150,12 @@ qr_status qr_schedule_submit(qr_schedule *schedule, qr_ticket *ticket) {
     return status;
 }
 
-/* From one place to the one of its deadline, in both orders that it is in. */
+/* From one place to the one of this deadline. */
 static void move(qr_schedule *schedule, qr_ticket *ticket, uint64_t deadline_ns, bool yields) {
-    qr_order *line = &ticket->queue->lines[ticket->line];
     qr_order_remove(&schedule->order, &ticket->turn);
-    qr_order_remove(line, &ticket->place);
     ticket->deadline_ns = deadline_ns;
     ticket->yields = yields;
     put_in_order(schedule, ticket);
-    qr_order_add(line, &ticket->place);
 }
 
 /* A ticket that waits moves up for the newcomer, unless that makes it, or others, late. */

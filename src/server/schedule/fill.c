@@ -9,35 +9,9 @@
  * only one worker at a time takes from there: the others stay free for what comes. */
 #include "server/schedule/schedule_internal.h"
 
-#define LONG_TOKENS 128u
-
-/* A queue is in the list exactly as long as tickets wait in it. */
-static void update_list(qr_schedule *schedule, qr_queue *queue) {
-    bool waiting = false;
-    for (int line = 0; line < QR_LINES; line++)
-        waiting = waiting || queue->lines[line].root != NULL;
-    if (waiting && !qr_link_listed(&queue->link))
-        qr_list_append(&schedule->queues, &queue->link);
-    else if (!waiting)
-        qr_list_remove(&queue->link);
-    QR_ASSERT(waiting == (queue->tokens > 0));
-}
-
-void qr__ticket_add(qr_schedule *schedule, qr_ticket *ticket) {
-    QR_ASSERT(ticket->next_job < ticket->jobs_len && !ticket->ended);
-    ticket->line = QR_LINE_SHORT;
-    for (size_t i = 0; i < ticket->jobs_len; i++)
-        if (ticket->jobs[i].tokens > LONG_TOKENS)
-            ticket->line = QR_LINE_LONG;
-    qr_order_add(&ticket->queue->lines[ticket->line], &ticket->place);
-    schedule->waiting_short += ticket->line == QR_LINE_SHORT;
-    update_list(schedule, ticket->queue);
-}
-
-/* Out of its line and of the order of all: no job of it waits any more. */
+/* No job of the ticket waits any more. */
 static void leave(qr_schedule *schedule, qr_ticket *ticket) {
     qr_order_remove(&schedule->order, &ticket->turn);
-    qr_order_remove(&ticket->queue->lines[ticket->line], &ticket->place);
     schedule->waiting_short -= ticket->line == QR_LINE_SHORT;
 }
 
@@ -49,11 +23,10 @@ void qr__ticket_drop(qr_schedule *schedule, qr_ticket *ticket) {
     atomic_fetch_sub(&schedule->depth, ticket->jobs_len - ticket->next_job);
     ticket->next_job = ticket->jobs_len;
     leave(schedule, ticket);
-    update_list(schedule, ticket->queue);
 }
 
 bool qr__schedule_waiting(const qr_schedule *schedule) {
-    return qr_list_first(&schedule->tasks) != NULL || qr_list_first(&schedule->queues) != NULL;
+    return qr_list_first(&schedule->tasks) != NULL || schedule->order.root != NULL;
 }
 
 static size_t token_budget(const qr_schedule *schedule, const qr_queue *queue) {
@@ -62,28 +35,30 @@ static size_t token_budget(const qr_schedule *schedule, const qr_queue *queue) {
     return qr_min(share, queue->batch_tokens);
 }
 
-static const qr_ticket *first_in(const qr_order *line) {
-    const qr_turn *place = qr_order_first(line);
-    return place == NULL ? NULL : QR_OWNER(place, qr_ticket, place);
+static qr_ticket *ticket_of(qr_turn *turn) {
+    return turn == NULL ? NULL : QR_OWNER(turn, qr_ticket, turn);
 }
 
-/* The queue and line whose first ticket goes next. False: nothing waits. */
+/* The queue and line whose first ticket goes next. False: nothing waits that may go. */
 static bool choose_line(const qr_schedule *schedule, qr__worker *worker) {
     bool long_may = schedule->running_long == 0 || schedule->waiting_short == 0;
-    const qr_ticket *first = NULL;
-    for (qr_link *l = schedule->queues.next; l != &schedule->queues; l = l->next) {
-        qr_queue *queue = QR_OWNER(l, qr_queue, link);
-        for (int line = 0; line < (long_may ? QR_LINES : QR_LINE_LONG); line++) {
-            const qr_ticket *ticket = first_in(&queue->lines[line]);
-            if (ticket == NULL ||
-                (first != NULL && qr_turn_comes_before(&first->turn, &ticket->turn)))
-                continue;
-            first = ticket;
-            worker->queue = queue;
-            worker->line = (qr_queue_line)line;
-        }
-    }
-    return first != NULL;
+    const qr_ticket *first =
+        ticket_of(qr_order_first(&schedule->order, long_may ? QR_ORDER_ANY : QR__SHORT_MARKS));
+    if (first == NULL)
+        return false;
+    worker->queue = first->queue;
+    worker->line = first->line;
+    return true;
+}
+
+/* The first ticket of the worker's line, or the one behind `turn` there. */
+static qr_ticket *next_in_line(const qr__worker *worker, const qr_turn *turn) {
+    uint64_t mark = qr__line_mark(worker->queue, worker->line);
+    qr_turn *next =
+        turn == NULL ? qr_order_first(&worker->schedule->order, mark) : qr_order_next(turn, mark);
+    while (next != NULL && ticket_of(next)->queue != worker->queue)
+        next = qr_order_next(next, mark); /* of a queue that shares the mark */
+    return ticket_of(next);
 }
 
 /* What a batch may take. */
@@ -154,10 +129,9 @@ static void fill_from_line(qr__worker *worker, uint64_t now_ns, qr_link *ended) 
     batch_limits limits = {token_budget(worker->schedule, queue), UINT64_MAX};
     bool more = true;
     worker->cost_ns = qr__batch_fixed_ns(queue);
-    for (qr_turn *at = qr_order_first(&queue->lines[worker->line]), *next; at != NULL && more;
-         at = next) {
-        qr_ticket *ticket = QR_OWNER(at, qr_ticket, place);
-        next = qr_order_next(at);
+    for (qr_ticket *ticket = next_in_line(worker, NULL), *next; ticket != NULL && more;
+         ticket = next) {
+        next = next_in_line(worker, &ticket->turn);
         if (is_late(worker, ticket, now_ns)) {
             drop_late(worker->schedule, ticket, ended);
             continue;
@@ -166,7 +140,6 @@ static void fill_from_line(qr__worker *worker, uint64_t now_ns, qr_link *ended) 
         if (more)
             leave(worker->schedule, ticket);
     }
-    update_list(worker->schedule, queue);
 }
 
 bool qr__batch_fill(qr__worker *worker, uint64_t now_ns, qr_link *ended) {

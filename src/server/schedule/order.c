@@ -24,12 +24,17 @@ static uint64_t latest_of(const qr_turn *turn, uint64_t ns) {
     return turn == NULL ? UINT64_MAX : minus(turn->latest_ns, ns);
 }
 
+static uint64_t marks_of(const qr_turn *turn) {
+    return turn == NULL ? 0 : turn->all_marks;
+}
+
 static void pull(qr_turn *turn) {
     uint64_t end = sum_of(turn->child[0]) + turn->cost_ns;
     uint64_t own = minus(turn->deadline_ns, end);
     turn->sum_ns = end + sum_of(turn->child[1]);
     turn->latest_ns =
         qr_min(own, qr_min(latest_of(turn->child[0], 0), latest_of(turn->child[1], end)));
+    turn->all_marks = turn->marks | marks_of(turn->child[0]) | marks_of(turn->child[1]);
 }
 
 static void pull_up(qr_turn *turn) {
@@ -66,7 +71,7 @@ static void rotate_up(qr_order *order, qr_turn *turn) {
 }
 
 void qr_order_add(qr_order *order, qr_turn *turn) {
-    QR_ASSERT(!turn->listed);
+    QR_ASSERT(!turn->listed && turn->marks != 0);
     turn->child[0] = turn->child[1] = NULL;
     turn->arrival = order->arrivals++;
     turn->priority = mix(turn->arrival);
@@ -99,22 +104,31 @@ void qr_order_change(qr_turn *turn, uint64_t cost_ns) {
     pull_up(turn);
 }
 
-static qr_turn *leftmost(qr_turn *turn) {
-    while (turn != NULL && turn->child[0] != NULL)
-        turn = turn->child[0];
-    return turn;
+/* The first of the subtree that has one of the marks. */
+static qr_turn *leftmost(qr_turn *turn, uint64_t marks) {
+    if ((marks_of(turn) & marks) == 0)
+        return NULL;
+    for (;;) {
+        if ((marks_of(turn->child[0]) & marks) != 0)
+            turn = turn->child[0];
+        else if ((turn->marks & marks) != 0)
+            return turn;
+        else
+            turn = turn->child[1];
+    }
 }
 
-qr_turn *qr_order_first(const qr_order *order) {
-    return leftmost(order->root);
+qr_turn *qr_order_first(const qr_order *order, uint64_t marks) {
+    return leftmost(order->root, marks);
 }
 
-qr_turn *qr_order_next(const qr_turn *turn) {
-    if (turn->child[1] != NULL)
-        return leftmost(turn->child[1]);
-    while (turn->parent != NULL && side_of(turn) == 1)
-        turn = turn->parent;
-    return turn->parent;
+qr_turn *qr_order_next(const qr_turn *turn, uint64_t marks) {
+    qr_turn *found = leftmost(turn->child[1], marks);
+    for (; found == NULL && turn->parent != NULL; turn = turn->parent)
+        if (side_of(turn) == 0)
+            found = (turn->parent->marks & marks) != 0 ? turn->parent
+                                                       : leftmost(turn->parent->child[1], marks);
+    return found;
 }
 
 uint64_t qr_order_sum(const qr_order *order) {

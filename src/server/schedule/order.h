@@ -12,9 +12,10 @@
  * Served by rising key; of equal keys who came first. Costs are times of whatever serves them, one
  * after the other, so a turn ends at the sum of the costs up to it: the demand test of earliest
  * deadline first (Baruah, Rosier and Howell, "Algorithms and complexity concerning the preemptive
- * scheduling of periodic, real-time tasks on one processor", 1990). All calls but qr_order_next
- * are O(log n) on average, whatever the keys: it is a treap (Seidel and Aragon, "Randomized search
- * trees", 1996), whose nodes live in their owners. Threads: the callers' business.
+ * scheduling of periodic, real-time tasks on one processor", 1990). Turns have marks, and the next
+ * one of some marks is found as fast as the next of all. All calls are O(log n) on average,
+ * whatever the keys: it is a treap (Seidel and Aragon, "Randomized search trees", 1996), whose
+ * nodes live in their owners. Threads: the callers' business.
  */
 #ifndef QR_SERVER_SCHEDULE_ORDER_H
 #define QR_SERVER_SCHEDULE_ORDER_H
@@ -24,6 +25,7 @@
 typedef struct qr_turn {
     uint64_t key;         /* not to be changed while it is in an order */
     uint64_t deadline_ns; /* nor this */
+    uint64_t marks;       /* nor these: bits, one at least */
     uint64_t cost_ns;     /* but by qr_order_change */
 
     /* order.c's own. */
@@ -31,6 +33,7 @@ typedef struct qr_turn {
     uint64_t arrival, priority;
     uint64_t sum_ns;    /* of the subtree's costs */
     uint64_t latest_ns; /* begun at this moment, all of the subtree is in time; 0: never */
+    uint64_t all_marks; /* of the subtree */
     bool listed;
 } qr_turn;
 
@@ -52,11 +55,13 @@ void qr_order_remove(qr_order *order, qr_turn *turn);
 /** Changes what a turn costs. */
 void qr_order_change(qr_turn *turn, uint64_t cost_ns);
 
-/** The next one to be served, or NULL. */
-qr_turn *qr_order_first(const qr_order *order);
+#define QR_ORDER_ANY UINT64_MAX /* all marks */
 
-/** The one behind it, or NULL. O(1) over a whole walk. */
-qr_turn *qr_order_next(const qr_turn *turn);
+/** The next one to be served of those that have one of the marks, or NULL. */
+qr_turn *qr_order_first(const qr_order *order, uint64_t marks);
+
+/** The next one of these behind the turn, or NULL. */
+qr_turn *qr_order_next(const qr_turn *turn, uint64_t marks);
 
 /** The costs of all. */
 uint64_t qr_order_sum(const qr_order *order);

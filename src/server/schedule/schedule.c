@@ -14,7 +14,6 @@ qr_status qr__schedule_create(const qr_schedule_options *options, qr_schedule **
         return QR_NO_MEMORY;
     schedule->options = *options;
     pthread_mutex_init(&schedule->lock, NULL);
-    qr_list_init(&schedule->queues);
     qr_list_init(&schedule->tasks);
     for (int i = 0; i < options->workers; i++) {
         schedule->workers[i].schedule = schedule;

@@ -41,8 +41,8 @@ struct qr_schedule {
     int started; /* threads */
 
     pthread_mutex_t lock;
-    qr_link queues;         /* with waiting tickets, in no order */
-    qr_order order;         /* their tickets; costs are the machine's time */
+    qr_order order;         /* the tickets that wait; costs are the machine's time */
+    unsigned slots;         /* given to queues so far */
     size_t waiting_short;   /* tickets in short lines */
     uint64_t short_wait_ns; /* what short tickets' places are behind their deadlines, about */
     uint64_t running_ns;    /* of the machine's time, in batches under way */
@@ -78,8 +78,15 @@ static inline uint64_t qr__batch_fixed_ns(const qr_queue *queue) {
     return (uint64_t)(queue->cost.fixed_ns * queue->correction);
 }
 
-/** Puts a ticket into its line and into the order of all. */
-void qr__ticket_add(qr_schedule *schedule, qr_ticket *ticket);
+/* Each line of a queue that has waiting tickets has a mark in the order. Of more queues than there
+ * are marks for, two share theirs, which costs whoever looks for one of them some steps more. */
+#define QR__SLOTS       32u
+#define QR__SHORT_MARKS (UINT64_MAX / 3) /* every other bit: short lines */
+
+/** The mark of the tickets of a queue's line. */
+static inline uint64_t qr__line_mark(const qr_queue *queue, qr_queue_line line) {
+    return 1ull << (2 * (queue->slot % QR__SLOTS) + line);
+}
 
 /** Gives up those jobs of the ticket that no batch took. */
 void qr__ticket_drop(qr_schedule *schedule, qr_ticket *ticket);

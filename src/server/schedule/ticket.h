@@ -28,8 +28,8 @@ typedef struct qr_queue qr_queue;
  * Anything but OK: nothing that was written counts. */
 typedef qr_status qr_queue_run(qr_queue *queue, int worker, const qr_job *const *jobs, size_t len);
 
-/** Long jobs wait in a line of their own: see fill.c. */
-typedef enum qr_queue_line { QR_LINE_SHORT, QR_LINE_LONG, QR_LINES } qr_queue_line;
+/** Tickets with long jobs stand in a line of their own: see fill.c. */
+typedef enum qr_queue_line { QR_LINE_SHORT, QR_LINE_LONG } qr_queue_line;
 
 /** Embedded in its owner, who may free it when no ticket that names it is submitted. */
 struct qr_queue {
@@ -39,10 +39,9 @@ struct qr_queue {
     size_t job_tokens;   /* most tokens in one job */
 
     /* The schedule's own. */
-    qr_link link;             /* among the queues that have waiting tickets */
-    qr_order lines[QR_LINES]; /* the tickets with jobs that are in no batch yet */
-    size_t tokens;            /* of these jobs */
-    double correction;        /* how much longer than `cost` says its batches take of late */
+    unsigned slot;     /* while tickets wait: which marks are its lines' */
+    size_t tokens;     /* of the jobs that are in no batch yet */
+    double correction; /* how much longer than `cost` says its batches take of late */
 };
 
 /** An empty queue whose batches cost so much. */
@@ -71,9 +70,8 @@ typedef struct qr_ticket {
     bool ended;
     uint64_t cost_ns; /* of its jobs */
     qr_queue_line line;
-    qr_turn turn;  /* in the order of all that waits; costs are the machine's time */
-    qr_turn place; /* in its queue's line, without costs */
-    qr_link link;  /* among those that just ended */
+    qr_turn turn; /* in the order of all that waits; costs are the machine's time */
+    qr_link link; /* among those that just ended */
 } qr_ticket;
 
 /** How long somebody waits for the ticket: until the nearest deadline, or when that has passed the

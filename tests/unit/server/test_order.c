@@ -38,6 +38,13 @@ static void list_remove(const qr_turn *turn) {
         listed[at] = listed[at + 1];
 }
 
+/* The first in the list from there on that has one of the marks. */
+static const qr_turn *find(size_t at, uint64_t marks) {
+    while (at < listed_len && (listed[at]->marks & marks) == 0)
+        at++;
+    return at < listed_len ? listed[at] : NULL;
+}
+
 static void check_turn(size_t at) {
     uint64_t before = 0, latest = UINT64_MAX, end;
     for (size_t i = 0; i < at; i++)
@@ -50,7 +57,9 @@ static void check_turn(size_t at) {
     }
     cr_assert_eq(qr_order_before(listed[at]), before);
     cr_assert_eq(qr_order_latest_behind(listed[at]), latest);
-    cr_assert_eq(qr_order_next(listed[at]), at + 1 < listed_len ? listed[at + 1] : NULL);
+    uint64_t marks = draw(9);
+    cr_assert_eq(qr_order_next(listed[at], marks), find(at + 1, marks));
+    cr_assert_eq(qr_order_next(listed[at], QR_ORDER_ANY), find(at + 1, QR_ORDER_ANY));
 }
 
 static void check_all(uint64_t keys) {
@@ -61,7 +70,9 @@ static void check_all(uint64_t keys) {
     }
     cr_assert_eq(qr_order_sum(&order), sum);
     cr_assert_eq(qr_order_before_key(&order, key), before_key);
-    cr_assert_eq(qr_order_first(&order), listed_len > 0 ? listed[0] : NULL);
+    uint64_t marks = draw(9);
+    cr_assert_eq(qr_order_first(&order, marks), find(0, marks));
+    cr_assert_eq(qr_order_first(&order, QR_ORDER_ANY), find(0, QR_ORDER_ANY));
     if (listed_len > 0)
         check_turn(draw(listed_len));
 }
@@ -84,6 +95,7 @@ static void step(uint64_t keys) {
         turn->key = draw(keys);
         turn->deadline_ns = draw(8) == 0 ? UINT64_MAX : draw(3000);
         turn->cost_ns = draw(100);
+        turn->marks = 1 + draw(7);
         qr_order_add(&order, turn);
         list_add(turn);
     }
@@ -110,13 +122,13 @@ Test(order, stays_shallow) {
     size_t len = 100000;
     qr_turn *many = calloc(len, sizeof *many);
     for (size_t i = 0; i < len; i++) {
-        many[i] = (qr_turn){.key = i, .deadline_ns = UINT64_MAX, .cost_ns = 1};
+        many[i] = (qr_turn){.key = i, .deadline_ns = UINT64_MAX, .cost_ns = 1, .marks = 1};
         qr_order_add(&rising, &many[i]);
     }
     cr_expect_lt(depth_of(rising.root), 80);
     cr_expect_eq(qr_order_before(&many[len - 1]), len - 1);
     for (size_t i = 0; i < len; i++) {
-        cr_assert_eq(qr_order_first(&rising), &many[i]);
+        cr_assert_eq(qr_order_first(&rising, 1), &many[i]);
         qr_order_remove(&rising, &many[i]);
     }
     cr_expect_null(rising.root);

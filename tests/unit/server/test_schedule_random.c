@@ -101,6 +101,8 @@ static void submit(void) {
     n->nearest_ns = n->last_ns = random_deadline();
     n->work = work_create(&queues[n->queue], jobs, tokens, (int32_t)(10 * len), n->nearest_ns);
     n->work->ticket.yields = n->yields;
+    if (roll(4) == 0)
+        machine.schedule->slots = 0; /* so that queues share their marks */
     qr_status status = work_submit(&machine, n->work);
     n->is_long = tokens > LONG_TOKENS;
     qr_status expected = before + jobs > QUEUE_ITEMS ? QR_OVERLOADED : QR_OK;
