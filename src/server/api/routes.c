@@ -109,6 +109,7 @@ qr_status qr_api_decode(const qr_api *api, qr_exchange *x) {
         x->ticket.jobs_len = 0; /* half-made jobs must not run */
     if (x->model != NULL)
         x->ticket.queue = &x->model->queue;
+    x->ticket.received_ns = x->received_ns;
     x->ticket.deadline_ns = x->deadline_ns;
     x->stages.tokenize_ns = qr_clock_ns() - begun;
     return x->status;
