@@ -111,6 +111,12 @@ static void remember(qr__cache *cache, const qr_exchange *x) {
     qr__cache_add(cache, &x->ticket, x->model->number, floats);
 }
 
+/* The loop's turn: an arrival that the schedule has not priced, by the length of its body. */
+static void offer_unread(const qr__flow *flow, const qr_exchange *x, const qr_served *model) {
+    if (model != NULL)
+        qr_metrics_offered_unread(flow->options.metrics, model->slot, x->body.len);
+}
+
 /* On a worker: all jobs ran, or the schedule gave them up. */
 static void on_finished(qr_ticket *ticket) {
     qr_exchange *x = ticket->owner;
@@ -144,6 +150,7 @@ void qr__exchange_decoded(qr__flow *flow, qr_exchange *x) {
     x->cached = flow->options.cache != NULL &&
                 qr__cache_find(flow->options.cache, &x->ticket, x->model->number);
     if (x->cached) {
+        qr_metrics_offered(flow->options.metrics, x->model->slot, x->body.len, 0);
         qr__exchange_answer(flow, x);
         return;
     }
@@ -151,7 +158,10 @@ void qr__exchange_decoded(qr__flow *flow, qr_exchange *x) {
     x->ticket.owner = x;
     qr__exchange_turn(x, QR_EXCHANGE_RUNNING);
     QR_ASSERT(qr_exchange_is_legal(x));
+    size_t slot = x->model->slot, body_bytes = x->body.len;
     qr_status status = qr_schedule_submit(flow->options.schedule, &x->ticket);
+    /* The price no longer changes, and the exchange is there until the loop gives it up. */
+    qr_metrics_offered(flow->options.metrics, slot, body_bytes, x->ticket.offered_ns);
     if (status != QR_OK) { /* nothing was taken: the turn is still the loop's */
         qr__exchange_turn(x, QR_EXCHANGE_LOOP);
         answer_status(flow, x, status);
@@ -164,6 +174,9 @@ static void came_back(qr__flow *flow, qr_exchange *x) {
     bool from_decoding = x->phase == QR_EXCHANGE_DECODING;
     QR_ASSERT(from_decoding || x->phase == QR_EXCHANGE_RUNNING);
     QR_ASSERT(qr_exchange_is_legal(x));
+    /* What nobody waits for any more is not priced. */
+    if (from_decoding && (x->request == NULL || x->answered) && x->ticket.jobs_len > 0)
+        offer_unread(flow, x, x->model);
     if (x->request == NULL) { /* its client has left */
         qr__exchange_turn(x, QR_EXCHANGE_LOOP);
         qr__exchange_release(flow, x);
@@ -179,8 +192,10 @@ static void came_back(qr__flow *flow, qr_exchange *x) {
 }
 
 void qr__exchange_admit(qr__flow *flow, qr_exchange *x) {
+    x->record.budgeted = true;
     qr_status outlook = qr_schedule_outlook(flow->options.schedule, x->deadline_ns);
     if (outlook != QR_OK) {
+        offer_unread(flow, x, qr_api_expected_model(x));
         answer_status(flow, x, outlook);
         return;
     }

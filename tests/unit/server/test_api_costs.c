@@ -1,5 +1,5 @@
-/* What the api says of costs and of refusals: /info's numbers, and how dialects word a budget that
- * is too short. */
+/* What the api says of costs and of refusals: /info's numbers, which model an unread request is
+ * likely to mean, and how dialects word a budget that is too short. */
 #include <criterion/criterion.h>
 #include <jansson.h>
 
@@ -56,6 +56,28 @@ Test(api_costs, one_worker_is_its_team, .init = setup, .fini = teardown) {
         cr_expect_eq(memcmp(&model->team_cost, &model->queue.cost, sizeof(qr_cost)), 0);
         cr_expect_eq(model->queue.team_cost, &model->team_cost);
         cr_expect_gt(model->queue.cost.token_ns + model->queue.cost.fixed_ns, 0);
+    }
+}
+
+Test(api_costs, expected_models, .init = setup, .fini = teardown) {
+    static const struct {
+        const char *route;
+        int kind; /* -1: none computes */
+    } cases[] = {{"/embed", QR_KIND_EMBEDDING},
+                 {"/v1/embeddings", QR_KIND_EMBEDDING},
+                 {"/span", QR_KIND_SPAN},
+                 {"/predict", QR_KIND_CLASSIFIER},
+                 {"/rerank", QR_KIND_RERANKER},
+                 {"/", QR_KIND_EMBEDDING},
+                 {"/tokenize", -1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cr_assert_eq(api_begin(&f, cases[i].route, qr_text_of("{")), QR_OK);
+        const qr_served *model = qr_api_expected_model(f.exchange);
+        if (cases[i].kind < 0)
+            cr_expect_null(model, "%s", cases[i].route);
+        else
+            cr_expect_eq(model, qr_serving_first(f.serving, QR_KIND_BIT(cases[i].kind)), "%s",
+                         cases[i].route);
     }
 }
 
