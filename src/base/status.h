@@ -33,6 +33,7 @@
     X(BAD_TYPE, 415, "expected a request with `Content-Type: application/json`")                   \
     X(HEAD_TOO_LARGE, 431, "the request's header fields are too large or too many")                \
     X(OVERLOADED, 429, "the server is overloaded")                                                 \
+    X(IMPOSSIBLE, 429, "the request's time budget is too short even for an idle server")           \
     X(GONE, 499, "the client closed the connection")                                               \
     X(NOT_IMPLEMENTED, 501, "the server does not implement this")                                  \
     X(NO_MEMORY, 503, "the server is out of memory")                                               \

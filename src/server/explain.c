@@ -17,9 +17,10 @@ static void add_number(qr_http_request *request, const char *name, uint64_t numb
     qr_http_header_add(request, name, text);
 }
 
-/* What OpenAI's clients look for before they try again. */
+/* What OpenAI's clients look for before they try again. A budget that is spent, or that was never
+ * enough, will not be enough the next time. */
 void qr__explain_retry(qr_http_request *request, qr_status status, uint32_t wait_ms) {
-    if (status == QR_LATE) { /* the budget is spent: another try would come too late as well */
+    if (status == QR_LATE || status == QR_IMPOSSIBLE) {
         qr_http_header_add(request, "x-should-retry", "false");
         return;
     }

@@ -7,7 +7,7 @@
 #include "server/exchange.h"
 #include "server/http/http.h"
 
-/** Retry-After, retry-after-ms and x-should-retry, where the status has them. */
+/** x-should-retry, where the status has it; where that is true, Retry-After and retry-after-ms. */
 void qr__explain_retry(qr_http_request *request, qr_status status, uint32_t wait_ms);
 
 /** Server-Timing and X-Querent-Trace of an answer that a model made, whose work the loop has; and

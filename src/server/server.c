@@ -160,7 +160,8 @@ static qr_status make_metrics(qr__server *s, qr_error *error) {
     const char *patterns[QR_ROUTES_MAX];
     size_t len = qr_api_patterns(patterns);
     qr_status status = qr_metrics_create(
-        &(qr_metrics_options){.routes = patterns, .routes_len = len}, &s->metrics);
+        &(qr_metrics_options){.routes = patterns, .routes_len = len, .workers = (size_t)s->workers},
+        &s->metrics);
     return status == QR_OK ? QR_OK
                            : qr_error_set(error, status, "out of memory while preparing metrics");
 }
@@ -207,6 +208,20 @@ static void wake(void *pool) {
     qr_pool_wake(pool);
 }
 
+/* The metrics as the schedule's observer. */
+static void on_ticket_begun(void *metrics, uint64_t slack_ns) {
+    qr_metrics_slack(metrics, slack_ns);
+}
+
+static void on_batch_ended(void *metrics, const qr_batch_report *batch) {
+    if (batch->alone)
+        qr_metrics_predicted(metrics, batch->expected_ns, batch->took_ns);
+}
+
+static void on_worked(void *metrics, uint64_t ns) {
+    qr_metrics_worked(metrics, ns);
+}
+
 static qr_status start_workers(qr__server *s, qr_error *error) {
     if (qr_pool_create(s->workers, &s->pool) != QR_OK)
         return qr_error_set(error, QR_NO_MEMORY, "out of memory while starting %d workers",
@@ -217,6 +232,7 @@ static qr_status start_workers(qr__server *s, qr_error *error) {
         .room = {.park = park, .wake = wake, .state = s->pool},
         .idle = s->verify == NULL ? NULL : qr__verify_step,
         .idle_state = s->verify,
+        .observer = {on_ticket_begun, on_batch_ended, on_worked, s->metrics},
     };
     return qr_schedule_start(&options, &s->schedule, error);
 }

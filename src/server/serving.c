@@ -7,6 +7,9 @@
 
 #include "server/lane.h"
 
+#define RUNS_ALONE 5 /* of each length that is measured */
+#define RUNS_TEAM  3 /* the start waits for them, and less depends on them */
+
 /* A model with its lanes; `served` is what others see of it. */
 typedef struct model {
     qr_served served;      /* first: its address is the model's */
@@ -55,13 +58,23 @@ static qr_status measure(model *m, bool checked, qr_cost *out, qr_error *error) 
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(m->pipeline));
     qr_status status = qr__lane_init(&m->check_lane, m->pipeline, NULL, 1, error);
     if (status == QR_OK)
-        status = qr__lane_measure(&m->check_lane, out, error);
+        status = qr__lane_measure(&m->check_lane, RUNS_ALONE, out, error);
     if (checked && !same_bits(plan))
         qr_log(QR_LOG_WARN, "model %s: not verified: at f32 on %s a result depends on its batch",
                qr_pipeline_name(m->pipeline), plan->target);
     if (!checked || !same_bits(plan))
         qr__lane_deinit(&m->check_lane);
     return status;
+}
+
+/* The same with everybody's help: workers that have nothing to do are parked, and come. A lone one
+ * has nobody. */
+static qr_status measure_team(model *m, const qr_serving_options *options, const qr_cost *alone,
+                              qr_error *error) {
+    m->served.team_cost = *alone;
+    if (options->pool == NULL || options->workers == 1)
+        return QR_OK;
+    return qr__lane_measure(&m->lanes[0], RUNS_TEAM, &m->served.team_cost, error);
 }
 
 static qr_status add_model(qr_serving *serving, qr_pipeline *pipeline, qr_error *error) {
@@ -92,8 +105,11 @@ static qr_status add_model(qr_serving *serving, qr_pipeline *pipeline, qr_error 
     qr_cost cost = {0};
     if (status == QR_OK)
         status = measure(m, options->checked, &cost, error);
+    if (status == QR_OK)
+        status = measure_team(m, options, &cost, error);
     qr_queue_init(&m->served.queue, run_batch, &cost, options->batch_tokens,
                   qr_pipeline_max_tokens(pipeline));
+    m->served.queue.team_cost = &m->served.team_cost;
     return status;
 }
 

@@ -28,9 +28,10 @@ typedef struct qr_serving qr_serving;
 /** One model of a generation. */
 typedef struct qr_served {
     const qr_pipeline *pipeline;
-    qr_queue queue;  /* what tickets for this model name */
-    size_t slot;     /* of its name in the metrics */
-    uint64_t number; /* of this model of this generation; no other has ever had it */
+    qr_queue queue;    /* what tickets for this model name; `queue.cost` is one worker's */
+    qr_cost team_cost; /* of batches with which all workers help */
+    size_t slot;       /* of its name in the metrics */
+    uint64_t number;   /* of this model of this generation; no other has ever had it */
     qr_serving *serving;
 } qr_served;
 

@@ -26,6 +26,7 @@ static bool join(qr__flow *flow, qr_exchange *x) {
     x->ticket.submitted_ns = qr_clock_ns();
     qr__joins_join(joint, &x->joint);
     x->sharing = QR_SHARING_JOIN;
+    qr_metrics_joined(flow->options.metrics);
     qr__exchange_turn(x, QR_EXCHANGE_JOINED);
     QR_ASSERT(qr_exchange_is_legal(x));
     return true;

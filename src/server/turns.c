@@ -105,6 +105,12 @@ static void offer(qr__verify *verify, const qr_exchange *x) {
         qr__verify_offer(verify, x->serving, x->model, &x->ticket.jobs[i]);
 }
 
+/* The loop's turn: an arrival that the schedule has not priced, by the length of its body. */
+static void offer_unread(const qr__flow *flow, const qr_exchange *x, const qr_served *model) {
+    if (model != NULL)
+        qr_metrics_offered_unread(flow->options.metrics, model->slot, x->body.len);
+}
+
 /* On a worker: all jobs ran, or the schedule gave them up. */
 static void on_finished(qr_ticket *ticket) {
     qr_exchange *x = ticket->owner;
@@ -135,13 +141,18 @@ void qr__exchange_decoded(qr__flow *flow, qr_exchange *x) {
         qr__exchange_answer(flow, x);
         return;
     }
-    if (qr__exchange_share(flow, x))
+    size_t slot = x->model->slot, body_bytes = x->body.len;
+    if (qr__exchange_share(flow, x)) {
+        qr_metrics_offered(flow->options.metrics, slot, body_bytes, 0);
         return;
+    }
     x->ticket.finished = on_finished;
     x->ticket.owner = x;
     qr__exchange_turn(x, QR_EXCHANGE_RUNNING);
     QR_ASSERT(qr_exchange_is_legal(x));
     qr_status status = qr_schedule_submit(flow->options.schedule, &x->ticket);
+    /* The price no longer changes, and the exchange is there until the loop gives it up. */
+    qr_metrics_offered(flow->options.metrics, slot, body_bytes, x->ticket.offered_ns);
     if (status == QR_OK) {
         qr__exchange_lead(flow, x); /* writes and reads nothing that the worker writes */
     } else {                        /* nothing was taken: the turn is still the loop's */
@@ -158,6 +169,9 @@ static void came_back(qr__flow *flow, qr_exchange *x) {
     QR_ASSERT(qr_exchange_is_legal(x));
     if (!from_decoding)
         qr__exchange_share_results(flow, x);
+    /* What nobody waits for any more is not priced. */
+    else if ((x->request == NULL || x->answered) && x->ticket.jobs_len > 0)
+        offer_unread(flow, x, x->model);
     if (x->request == NULL) { /* its client has left */
         qr__exchange_turn(x, QR_EXCHANGE_LOOP);
         qr__exchange_release(flow, x);
@@ -173,8 +187,10 @@ static void came_back(qr__flow *flow, qr_exchange *x) {
 }
 
 void qr__exchange_admit(qr__flow *flow, qr_exchange *x) {
+    x->record.budgeted = true;
     qr_status outlook = qr_schedule_outlook(flow->options.schedule, x->deadline_ns);
     if (outlook == QR_LATE || (outlook != QR_OK && !qr__exchange_may_share(flow, x))) {
+        offer_unread(flow, x, qr_api_expected_model(x));
         answer_status(flow, x, outlook);
         return;
     }

@@ -209,16 +209,39 @@ def wait_idle(server):
     wait_for(lambda: metric(server, "querent_queue_depth") == 0, "the queue to be empty")
 
 
-# A request that takes one core of any machine many seconds, on the tiny model that is slow (f32,
-# one thread): whatever a test does meanwhile happens before its answer.
+LONG_TEXT, LONG_TOKENS = "a " * 250, 252
 ENDLESS_ITEMS = 2048
-ENDLESS = {"inputs": ["a " * 250] * ENDLESS_ITEMS}
+ENDLESS_MS = 400e3
+
+
+def long_text_ms(server):
+    """What a long text took one worker when the model was loaded, and the correction since."""
+    cost = ask(server, "/info").json()["models"][0]["cost"]
+    ns = cost["worker"]["token_ns"] * LONG_TOKENS + cost["worker"]["square_ns"] * LONG_TOKENS**2
+    return ns / 1e6, cost["correction"]
+
+
+def least_ms(server, items):
+    """What so many long texts take an idle server with one worker at the least, by the costs that it shows."""
+    ms, correction = long_text_ms(server)
+    return items * ms * min(1, correction)
+
+
+def endless_items(server):
+    """How many long texts take one core of this machine many seconds, on the tiny model that is slow (f32, one thread):
+    whatever a test does meanwhile happens before their answer. Within the longest budget that there is, or they are refused."""
+    return max(1, min(ENDLESS_ITEMS, int(ENDLESS_MS / long_text_ms(server)[0])))
+
+
+def endless(server):
+    return {"inputs": [LONG_TEXT] * endless_items(server)}
 
 
 def send_endless(server):
     """Its connection, once the server has admitted it."""
+    body = endless(server)
     connection = server.connect()
-    connection.sendall(make_request("/embed", ENDLESS))
+    connection.sendall(make_request("/embed", body))
     wait_busy(server)
     return connection
 

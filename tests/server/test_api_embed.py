@@ -191,6 +191,12 @@ def test_info(server):
     for model in info["models"]:
         assert model["plan"]["precision"] in ("f32", "bf16", "int8")
         assert model["plan"]["isa"] and model["plan"]["reason"]
+        for who in ("worker", "team"):
+            cost = model["cost"][who]
+            assert set(cost) == {"fixed_ns", "token_ns", "square_ns"} and min(cost.values()) >= 0 and max(cost.values()) > 0
+        assert 0.25 <= model["cost"]["correction"] <= 16
+        alone = info["tokenization_workers"] == 1  # else the team was measured for itself
+        assert (model["cost"]["team"] == model["cost"]["worker"]) == alone
 
 
 def test_health(server):

@@ -1,6 +1,6 @@
 """Budgets, overload, fairness, and work that is not done for clients who left.
 
-How fast the machine is decides nothing here. ENDLESS is a request that takes a core of any machine
+How fast the machine is decides nothing here. Endless is a request that takes a core of this machine
 many seconds, so that what happens in the meantime happens while it is unanswered; what is measured
 is only that nothing came before its time.
 """
@@ -8,8 +8,8 @@ import threading
 import time
 
 import pytest
-from serving import (ENDLESS, ENDLESS_ITEMS, ask, is_answered, make_request, metric, read_answer, send_endless, wait_busy,
-                     wait_for, wait_idle)
+from serving import (ENDLESS_ITEMS, LONG_TEXT, ask, endless, endless_items, is_answered, least_ms, make_request, metric,
+                     read_answer, send_endless, wait_busy, wait_for, wait_idle)
 
 ONE_WORKER = ("--threads", 1, "--precision", "f32")
 DEPTH = "querent_queue_depth"
@@ -37,19 +37,38 @@ def test_budget_of_nothing(server):
     assert computed(server) == before
 
 
-@pytest.mark.parametrize("ms", [30, 150, 1000])
-def test_late_work_is_answered_at_its_deadline_and_dropped(slow_server, ms):
-    """Work without end and a budget: 504, not before its time, and the rest of the work is not done."""
-    before = computed(slow_server)
+@pytest.mark.parametrize("items", [4, 20])
+def test_late_work_is_answered_at_its_deadline_and_dropped(slow_server, items):
+    """A budget that is too short, but not so short that it is not tried: 504 (or 200, if the server is nearly twice as fast as it
+    thought), not before its time, and but for the batch under way, of two texts, the rest of the work is not done."""
+    ms = 0.55 * least_ms(slow_server, items)
     begun = time.monotonic()
-    answer = ask(slow_server, "/embed", ENDLESS, headers=budget(ms))
-    assert answer.status == 504
-    assert time.monotonic() - begun >= ms / 1e3
+    answer = ask(slow_server, "/embed", {"inputs": [LONG_TEXT] * items}, headers=budget(ms))
+    done = computed(slow_server)
+    assert answer.status in (200, 504)
+    assert answer.status == 200 or time.monotonic() - begun >= ms / 1e3
     wait_idle(slow_server)
-    done = computed(slow_server) - before
-    assert done < ENDLESS_ITEMS, "late work was computed"
+    rest = computed(slow_server)
+    assert rest - done <= 2, "late work was computed"
     assert ask(slow_server, "/embed", {"inputs": "a"}).status == 200
-    assert computed(slow_server) - before == done + 1, "late work was computed after its answer"
+    assert computed(slow_server) == rest + 1, "late work was computed after its answer"
+
+
+def test_a_budget_that_no_server_could_keep(slow_server):
+    """Work for minutes, and less than half of the time that it takes: refused for good, though the server is idle. (504: the
+    body alone took longer to read.)"""
+    refused = 'querent_rejections_total{reason="impossible"}'
+    before, refusals = computed(slow_server), metric(slow_server, refused)
+    ms = 0.4 * least_ms(slow_server, endless_items(slow_server))
+    answer = ask(slow_server, "/embed", endless(slow_server), headers=budget(ms))
+    assert answer.status in (429, 504)
+    assert answer.headers["x-should-retry"] == "false"
+    assert not {"retry-after", "retry-after-ms"} & set(answer.headers)
+    if answer.status == 429:
+        assert answer.json() == {"error": "the request's time budget is too short even for an idle server", "error_type": "Overloaded"}
+    assert metric(slow_server, refused) - refusals == (answer.status == 429)
+    wait_idle(slow_server)
+    assert computed(slow_server) == before
 
 
 def was_admitted(server, connection):
@@ -62,13 +81,15 @@ def was_admitted(server, connection):
 def test_a_deadline_does_not_wait_for_a_batch(start_server, tiny):
     """The answer is there while the batch that came too late still runs."""
     server = start_server(*ONE_WORKER, "--batch-tokens", 32768, models=[tiny("slow")])
-    body = {"inputs": ["a " * 250] * 128}  # one batch
-    for ms in (300, 3000, 30000):  # the first that lets this machine decode the body
-        connection = server.connect()
-        connection.sendall(make_request("/embed", body, headers=budget(ms)))
-        if was_admitted(server, connection):
-            break
-    assert read_answer(connection)[0].status == 504
+    body = {"inputs": [LONG_TEXT] * 32}  # one batch
+    headers = budget(0.55 * least_ms(server, 32))
+    connection = server.connect()
+    connection.sendall(make_request("/embed", body, headers=headers))
+    admitted = was_admitted(server, connection)
+    status = read_answer(connection)[0].status
+    assert status in (200, 504)
+    if not admitted or status == 200:
+        pytest.skip("the machine is not as fast as it was when it measured the model: late too early, or not at all")
     assert metric(server, DEPTH) > 0
     server.signal()
     server.wait_log("told to stop")
@@ -81,11 +102,13 @@ def test_nobody_waits_for_what_cannot_be(slow_server):
     blocker = send_endless(slow_server)
     refusals = metric(slow_server, REFUSED)
     seen = []
+    items = endless_items(slow_server) // 2
+    ms = least_ms(slow_server, items)  # enough, were the server idle
     for _ in range(10):
-        answer = ask(slow_server, "/embed", {"inputs": ["a " * 250] * 1000}, headers=budget(5000))
+        answer = ask(slow_server, "/embed", {"inputs": [LONG_TEXT] * items}, headers=budget(ms))
         seen.append(answer.status)
         if answer.status == 429:
-            assert int(answer.headers["retry-after-ms"]) >= 1
+            assert int(answer.headers["retry-after-ms"]) >= 1 and answer.headers["x-should-retry"] == "true"
     assert set(seen) <= {429, 504} and 429 in seen, seen
     assert metric(slow_server, REFUSED) - refusals == seen.count(429)
     assert not is_answered(blocker), "they waited for it"
@@ -96,9 +119,8 @@ def test_nobody_waits_for_what_cannot_be(slow_server):
 
 def test_the_default_budget_holds(start_server, tiny):
     server = start_server(*ONE_WORKER, "--budget-ms", 50, models=[tiny("slow")])
-    begun = time.monotonic()
-    assert ask(server, "/embed", ENDLESS).status == 504
-    assert time.monotonic() - begun >= 0.05
+    answer = ask(server, "/embed", endless(server))
+    assert answer.status in (429, 504) and answer.headers["x-should-retry"] == "false"
 
 
 def test_a_budget_is_capped(server):
@@ -176,9 +198,10 @@ def test_overload_keeps_serving(start_server, embedder):
     assert ask(server, "/embed", body).body == wanted
 
 
-@pytest.mark.parametrize("body", [{"inputs": ["a " * 18] * 1000}, ENDLESS], ids=["a thousand texts", "endless"])
-def test_large_requests_do_not_starve_small_ones(slow_server, body):
+@pytest.mark.parametrize("many", ["a thousand texts", "endless"])
+def test_large_requests_do_not_starve_small_ones(slow_server, many):
     """Requests of one text that come behind a large one are answered before it."""
+    body = endless(slow_server) if many == "endless" else {"inputs": ["a " * 18] * 1000}
     large = slow_server.connect()
     large.sendall(make_request("/embed", body))
     wait_busy(slow_server)
@@ -195,7 +218,7 @@ def test_work_of_clients_that_left_is_not_done(slow_server):
     send_endless(slow_server).close()
     wait_idle(slow_server)
     done = computed(slow_server) - before
-    assert done < ENDLESS_ITEMS, "all was computed for nobody"
+    assert done < endless_items(slow_server), "all was computed for nobody"
     assert ask(slow_server, "/embed", {"inputs": "a"}).status == 200
     assert computed(slow_server) - before == done + 1, "it was computed for nobody after all"
 

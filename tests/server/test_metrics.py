@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from program import ROOT
-from serving import ask
+from serving import ask, wait_for
 
 PAGE = ROOT / "docs" / "METRICS.md"
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -124,7 +124,8 @@ def test_counts_follow_requests(server):
     after = live(server)
     assert count(after, route="/embed", model="embedder", code="200") - count(before, route="/embed", model="embedder", code="200") == 3
     assert count(after, route="/embed", code="422") - count(before, route="/embed", code="422") == 1
-    assert count(after, route="other", code="404") - count(before, route="other", code="404") == 1
+    assert count(after, route="other", model="", code="") - count(before, route="other", model="", code="") == 2, "with the first page"
+    assert count(after, route="other", code="404") == 0, "what is in no table has one series"
 
     def only(page, name, **wanted):
         return sum(v for _, labels, v in page[name]["samples"] if wanted.items() <= labels.items())
@@ -150,8 +151,66 @@ def test_labels_come_from_tables(server):
     for _, labels, _ in page["querent_request_duration_seconds"]["samples"]:
         assert labels["route"] == "other" or f"`{labels['route']}`" in api
         assert labels["model"] in ("", "embedder", "reader", "other")
-        assert re.fullmatch(r"\d{3}|other", labels["code"])
+        assert re.fullmatch(r"\d{3}" if labels["route"] != "other" else r"|other", labels["code"])
     assert sum(len(f["samples"]) for f in page.values()) < 2000
+
+
+def total(page, name, **wanted):
+    return sum(value for _, labels, value in page[name]["samples"] if wanted.items() <= labels.items())
+
+
+def test_probes_have_one_series(server):
+    """However many there are and however they are answered."""
+    paths = ("/health", "/v2/health/live", "/v2/health/ready", "/metrics", "/nowhere")
+    def counts(page):
+        samples = page["querent_request_duration_seconds"]["samples"]
+        return {tuple(labels.values()): value for name, labels, value in samples if name.endswith("_count")}
+
+    before = counts(live(server))
+    for path in paths:
+        ask(server, path)
+    ask(server, "/health", {})
+    after = counts(live(server))
+    assert not {route for route, _, _ in after} & set(paths)
+    assert {key for key in after if key[0] == "other"} <= {("other", "", ""), ("other", "other", "other")}
+    assert after["other", "", ""] - before.get(("other", "", ""), 0) == len(paths) + 2
+
+
+def test_budgets_are_counted_once(server):
+    """met and late are counted; what is wrong with a request, or needs no model, is no outcome."""
+    def outcomes(page):
+        return [total(page, "querent_budget_requests_total", outcome=o) for o in ("met", "late", "refused", "gone")]
+
+    before = live(server)
+    for _ in range(3):
+        assert ask(server, "/embed", {"inputs": "a query"}).status == 200
+    assert ask(server, "/embed", {"inputs": "a"}, headers=[("X-Request-Budget-Ms", "0")]).status == 504
+    assert ask(server, "/embed", {"inputs": ""}).status == 400
+    assert ask(server, "/embed", {"inputs": "a"}, headers=[("X-Request-Budget-Ms", "soon")]).status == 400
+    assert ask(server, "/info").status == 200
+    assert [b - a for a, b in zip(outcomes(before), outcomes(live(server)))] == [3, 1, 0, 0]
+
+
+def test_the_autoscalers_signal(start_server, embedder):
+    """What is offered grows with each arrival that has to be computed; one that finds its result costs nothing. A lone worker has
+    no help, so each of its batches is compared with what was expected."""
+    def count(page, name):
+        return sum(value for sample, _, value in page[name]["samples"] if sample.endswith("_count"))
+
+    server = start_server("--cache-bytes", 1000000, "--threads", 1, models=[embedder])
+    pages = [live(server)]
+    for text in ("a query", "a query", "another"):
+        assert ask(server, "/embed", {"inputs": text}).status == 200
+        pages.append(live(server))
+    offered = [total(page, "querent_offered_compute_seconds_total", model="embedder") for page in pages]
+    assert offered[0] == 0 and offered[1] > 0 and offered[2] == offered[1] < offered[3]
+    assert [total(page, "querent_workers") for page in pages] == [1] * 4
+    busy = [total(page, "querent_worker_busy_seconds_total") for page in pages]
+    assert 0 < busy[0] and busy == sorted(busy)
+    wait_for(lambda: total(live(server), "querent_worker_busy_seconds_total") > busy[0], "the work to be counted, behind the answer")
+    for name in ("querent_slack_seconds", "querent_predicted_ratio"):
+        counts = [count(page, name) for page in pages]
+        assert [b - a for a, b in zip(counts, counts[1:])] == [1, 0, 1], name
 
 
 def test_model_info(server):

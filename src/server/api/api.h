@@ -66,10 +66,14 @@ bool qr_api_reports_compute(const qr_route *route);
 /** Its path; also its label in metrics, as http.route is in OpenTelemetry. */
 const char *qr_api_pattern(const qr_route *route);
 
-/** The patterns of all routes, for metrics' labels. Returns how many. */
+/** The patterns of all routes but probes', for metrics' labels. Returns how many. */
 size_t qr_api_patterns(const char *out[QR_ROUTES_MAX]);
 
 /* Exchanges */
+
+/** The model that is likely to compute a request whose body is not read: the first of those that
+ * its route takes. NULL: none will. The generation is pinned. */
+qr_served *qr_api_expected_model(const qr_exchange *exchange);
 
 /** Fills the exchange's handler, model, ticket and decoded parts. On a fault sets and returns
  * exchange->status, and there are no jobs. */

@@ -103,7 +103,7 @@ static qr_status check_lengths(qr__call *call, const qr_span_options *given) {
 static qr_status decode(qr__call *call) {
     span_request *request = (span_request *)call->request;
     qr_exchange *x = call->exchange;
-    qr_status status = qr__call_model(call, QR_KIND_BIT(QR_KIND_SPAN), QR__UNKNOWN_REFUSED);
+    qr_status status = qr__call_model(call, QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
         status = check_lengths(call, &request->options);
     if (status != QR_OK)
@@ -141,6 +141,7 @@ static const qr_route rows[] = {
         .method = "POST",
         .pattern = "/span",
         .flags = QR__ROUTE_MODEL,
+        .kinds = QR_KIND_BIT(QR_KIND_SPAN),
         .accepts = QR__JSON,
         .request_bytes = sizeof(span_request),
         .fields = fields,

@@ -80,8 +80,9 @@ static void log_unknown_model(const qr_served *served) {
 
 /* A name that is known is meant: another model's answer would be a wrong one. A name that is not
  * may be what a client is configured to send whatever serves it. */
-qr_status qr__call_model(qr__call *call, unsigned kinds, qr__unknown_model unknown) {
+qr_status qr__call_model(qr__call *call, qr__unknown_model unknown) {
     qr_serving *serving = call->exchange->serving;
+    unsigned kinds = call->exchange->handler->kinds;
     qr_served *model = qr_serving_first(serving, kinds);
     if (model == NULL)
         return QR_WRONG_KIND;

@@ -3,7 +3,7 @@
  *
  *     static qr_status decode(qr__call *call) {                 // fields are read before it
  *         my_request *request = (my_request *)call->request;
- *         qr_status status = qr__call_model(call, QR_KIND_BIT(QR_KIND_EMBEDDING), ...);
+ *         qr_status status = qr__call_model(call, QR__UNKNOWN_REFUSED);
  *         if (status != QR_OK)
  *             return status;
  *         return qr__call_inputs(call, "inputs", &request->cut);
@@ -73,9 +73,9 @@ qr_place qr__place_item(const qr_place *place, size_t index);
 
 typedef enum qr__unknown_model { QR__UNKNOWN_REFUSED, QR__UNKNOWN_SERVED } qr__unknown_model;
 
-/** Sets the exchange's model: the one that the body's `model` names, or the first of the kinds.
- * NO_MODEL, WRONG_KIND; with UNKNOWN_SERVED a name that no model has is only logged. */
-QR_MUST_USE qr_status qr__call_model(qr__call *call, unsigned kinds, qr__unknown_model unknown);
+/** Sets the exchange's model: the one that the body's `model` names, or the first of the row's
+ * kinds. NO_MODEL, WRONG_KIND; with UNKNOWN_SERVED a name that no model has is only logged. */
+QR_MUST_USE qr_status qr__call_model(qr__call *call, qr__unknown_model unknown);
 
 /** Whether the model's vectors are as long as `dimensions`. BAD_REQUEST. */
 QR_MUST_USE qr_status qr__call_dimensions(qr__call *call, size_t dimensions);

@@ -9,6 +9,7 @@ static const char *tei_type(qr_status status) {
     case QR_EMPTY_INPUT:
         return "Empty";
     case QR_OVERLOADED:
+    case QR_IMPOSSIBLE:
     case QR_LATE:
         return "Overloaded";
     case QR_DRAINING:
@@ -21,7 +22,7 @@ static const char *tei_type(qr_status status) {
 }
 
 static const char *openai_type(qr_status status) {
-    if (status == QR_OVERLOADED)
+    if (qr_status_http(status) == 429)
         return "rate_limit_error";
     return qr_status_http(status) < 500 ? "invalid_request_error" : "server_error";
 }

@@ -1,5 +1,5 @@
 /* server/api/info.c: GET /info: text-embeddings-inference's fields for the first model, then all
- * models with their plans. */
+ * models with their plans and costs. */
 #include "server/api/call.h"
 
 static void put_key_text(qr_buf *out, const char *key, const char *text) {
@@ -57,7 +57,20 @@ static void put_model_type(qr_buf *out, const qr_pipeline *model) {
     qr_buf_literal(out, "},");
 }
 
-static void put_model(qr_buf *out, const qr_pipeline *model) {
+static void put_cost(qr_buf *out, const char *key, const qr_cost *cost) {
+    qr_buf_printf(out, "\"%s\":{\"fixed_ns\":%.3f,\"token_ns\":%.3f,\"square_ns\":%.3f},", key,
+                  cost->fixed_ns, cost->token_ns, cost->square_ns);
+}
+
+static void put_costs(qr_buf *out, const qr_served *served) {
+    qr_buf_literal(out, "\"cost\":{");
+    put_cost(out, "worker", &served->queue.cost);
+    put_cost(out, "team", &served->team_cost);
+    qr_buf_printf(out, "\"correction\":%.3f}", qr_queue_correction(&served->queue));
+}
+
+static void put_model(qr_buf *out, const qr_served *served) {
+    const qr_pipeline *model = served->pipeline;
     const qr_engine *engine = qr_pipeline_engine(model);
     const qr_model_info *about = qr_engine_model(engine);
     const qr_plan_info *plan = qr_engine_plan(engine);
@@ -74,7 +87,9 @@ static void put_model(qr_buf *out, const qr_pipeline *model) {
     put_key_text(out, "isa", plan->target);
     put_key_text(out, "reason", plan->reason);
     put_key_number(out, "fallbacks", plan->fallbacks);
-    qr_buf_printf(out, "\"weight_bytes\":%zu}}", plan->weight_bytes);
+    qr_buf_printf(out, "\"weight_bytes\":%zu},", plan->weight_bytes);
+    put_costs(out, served);
+    qr_buf_byte(out, '}');
 }
 
 static void put_first(qr_buf *out, const qr_pipeline *first) {
@@ -104,7 +119,7 @@ static void encode(const qr_api *api, qr_exchange *x) {
     for (size_t i = 0; i < models; i++) {
         if (i > 0)
             qr_buf_byte(out, ',');
-        put_model(out, qr_serving_at(x->serving, i)->pipeline);
+        put_model(out, qr_serving_at(x->serving, i));
     }
     qr_buf_literal(out, "]}");
 }

@@ -31,7 +31,7 @@ static const qr__field fields[] = {
 static qr_status decode(qr__call *call) {
     static const qr__cut cut = {.truncate = true};
     const openai_request *request = (const openai_request *)call->request;
-    qr_status status = qr__call_model(call, QR_KIND_BIT(QR_KIND_EMBEDDING), QR__UNKNOWN_SERVED);
+    qr_status status = qr__call_model(call, QR__UNKNOWN_SERVED);
     if (status == QR_OK)
         status = qr__call_dimensions(call, request->dimensions);
     return status == QR_OK ? qr__call_inputs(call, "input", &cut) : status;
@@ -78,6 +78,7 @@ static const qr_route rows[] = {
         .method = "POST",
         .pattern = "/v1/embeddings",
         .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
+        .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING),
         .accepts = QR__JSON,
         .request_bytes = sizeof(openai_request),
         .fields = fields,

@@ -88,7 +88,8 @@ typedef struct qr__field {
 struct qr_route {
     const char *method, *pattern;
     unsigned flags;
-    const char *accepts;  /* the body's content type; NULL: the route has no body */
+    unsigned kinds;      /* QR_KIND_BITs of the models that can answer; any: they compute nothing */
+    const char *accepts; /* the body's content type; NULL: the route has no body */
     size_t request_bytes; /* of what `decode` fills; begins with a qr__decoded. 0: nothing */
     const qr__field *fields;
     size_t fields_len;

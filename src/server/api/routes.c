@@ -79,9 +79,10 @@ const char *qr_api_pattern(const qr_route *route) {
 }
 
 size_t qr_api_patterns(const char *out[QR_ROUTES_MAX]) {
-    size_t len = 0;
-    for (const qr_route *row; len < QR_ROUTES_MAX && (row = row_at(len)) != NULL; len++)
-        out[len] = row->pattern;
+    size_t len = 0, index = 0;
+    for (const qr_route *row; len < QR_ROUTES_MAX && (row = row_at(index)) != NULL; index++)
+        if ((row->flags & QR__ROUTE_OPS) == 0)
+            out[len++] = row->pattern;
     return len;
 }
 
@@ -99,9 +100,19 @@ void qr_api_destroy(qr_api *api) {
     free(api);
 }
 
+static const qr_route *handler_of(const qr_exchange *x) {
+    return x->route->resolve == NULL ? x->route : x->route->resolve(x);
+}
+
+/* A route that any model can answer (/tokenize) runs none. */
+qr_served *qr_api_expected_model(const qr_exchange *x) {
+    unsigned kinds = handler_of(x)->kinds;
+    return kinds == QR_ANY_KIND ? NULL : qr_serving_first(x->serving, kinds);
+}
+
 qr_status qr_api_decode(const qr_api *api, qr_exchange *x) {
     uint64_t begun = qr_clock_ns();
-    x->handler = x->route->resolve == NULL ? x->route : x->route->resolve(x);
+    x->handler = handler_of(x);
     x->ticket.jobs_len = 0;
     x->characters = x->tokens = 0;
     x->status = x->handler->decode == NULL ? QR_OK : qr__call_run(api, x->handler, x);
@@ -109,6 +120,7 @@ qr_status qr_api_decode(const qr_api *api, qr_exchange *x) {
         x->ticket.jobs_len = 0; /* half-made jobs must not run */
     if (x->model != NULL)
         x->ticket.queue = &x->model->queue;
+    x->ticket.received_ns = x->received_ns;
     x->ticket.deadline_ns = x->deadline_ns;
     x->stages.tokenize_ns = qr_clock_ns() - begun;
     return x->status;

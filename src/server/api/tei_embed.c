@@ -22,7 +22,7 @@ static const qr__field fields[] = {
 
 static qr_status decode(qr__call *call) {
     const embed_request *request = (const embed_request *)call->request;
-    qr_status status = qr__call_model(call, QR_KIND_BIT(QR_KIND_EMBEDDING), QR__UNKNOWN_REFUSED);
+    qr_status status = qr__call_model(call, QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
         status = qr__call_dimensions(call, request->dimensions);
     return status == QR_OK ? qr__call_inputs(call, "inputs", &request->cut) : status;
@@ -49,6 +49,7 @@ static const qr_route rows[] = {
         .method = "POST",
         .pattern = "/embed",
         .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
+        .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING),
         .accepts = QR__JSON,
         .request_bytes = sizeof(embed_request),
         .fields = fields,

@@ -63,8 +63,7 @@ static qr_status one_prediction(qr__call *call, const qr__value *input, const qr
 static qr_status decode_predict(qr__call *call) {
     const qr__value *inputs = qr__value_get(call->body, "inputs");
     const qr_place place = {.field = "inputs"};
-    qr_status status = qr__call_model(
-        call, QR_KIND_BIT(QR_KIND_CLASSIFIER) | QR_KIND_BIT(QR_KIND_RERANKER), QR__UNKNOWN_REFUSED);
+    qr_status status = qr__call_model(call, QR__UNKNOWN_REFUSED);
     if (status != QR_OK)
         return status;
     bool list = qr__value_kind_of(qr__value_at(inputs, 0)) == QR__VALUE_ARRAY;
@@ -142,7 +141,7 @@ static qr_status decode_rerank(qr__call *call) {
     const qr_place place = {.field = "texts"};
     if (qr__value_kind_of(texts) != QR__VALUE_ARRAY)
         return qr__call_must(call, &place, rerank_fields[1].must);
-    qr_status status = qr__call_model(call, QR_KIND_BIT(QR_KIND_RERANKER), QR__UNKNOWN_REFUSED);
+    qr_status status = qr__call_model(call, QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
         status = qr__call_jobs(call, qr__value_len(texts));
     if (status != QR_OK)
@@ -192,6 +191,7 @@ static const qr_route rows[] = {
         .method = "POST",
         .pattern = "/predict",
         .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
+        .kinds = QR_KIND_BIT(QR_KIND_CLASSIFIER) | QR_KIND_BIT(QR_KIND_RERANKER),
         .accepts = QR__JSON,
         .request_bytes = sizeof(predict_request),
         .fields = predict_fields,
@@ -204,6 +204,7 @@ static const qr_route rows[] = {
         .method = "POST",
         .pattern = "/rerank",
         .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
+        .kinds = QR_KIND_BIT(QR_KIND_RERANKER),
         .accepts = QR__JSON,
         .request_bytes = sizeof(rerank_request),
         .fields = rerank_fields,

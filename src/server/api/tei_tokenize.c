@@ -58,7 +58,7 @@ static qr_status decode(qr__call *call) {
     bool list = qr__value_kind_of(inputs) == QR__VALUE_ARRAY;
     if (!list && qr__value_kind_of(inputs) != QR__VALUE_TEXT)
         return qr__call_must(call, &place, fields[0].must);
-    qr_status status = qr__call_model(call, QR_ANY_KIND, QR__UNKNOWN_REFUSED);
+    qr_status status = qr__call_model(call, QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
         status = qr__call_jobs(call, list ? qr__value_len(inputs) : 1);
     if (status != QR_OK)
@@ -118,6 +118,7 @@ static const qr_route rows[] = {
         .method = "POST",
         .pattern = "/tokenize",
         .flags = QR__ROUTE_MODEL,
+        .kinds = QR_ANY_KIND,
         .accepts = QR__JSON,
         .request_bytes = sizeof(tokenize_request),
         .fields = fields,

@@ -15,6 +15,12 @@ static const qr__edge seconds_edges[] = {
     {US(5000000), "5"},  {US(10000000), "10"},
 };
 
+static const qr__edge ratio_edges[] = {
+    {250000000, "0.25"}, {500000000, "0.5"}, {700000000, "0.7"},  {800000000, "0.8"},
+    {900000000, "0.9"},  {1000000000, "1"},  {1100000000, "1.1"}, {1250000000, "1.25"},
+    {1500000000, "1.5"}, {2000000000, "2"},  {4000000000, "4"},   {8000000000, "8"},
+};
+
 static const qr__edge tokens_edges[] = {
     {1, "1"},         {2, "2"},         {4, "4"},       {8, "8"},       {16, "16"},
     {32, "32"},       {64, "64"},       {128, "128"},   {256, "256"},   {512, "512"},
@@ -24,10 +30,12 @@ static const qr__edge tokens_edges[] = {
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
 
-_Static_assert(LENGTH(seconds_edges) <= QR__EDGES_MAX && LENGTH(tokens_edges) <= QR__EDGES_MAX,
+_Static_assert(LENGTH(seconds_edges) <= QR__EDGES_MAX && LENGTH(ratio_edges) <= QR__EDGES_MAX &&
+                   LENGTH(tokens_edges) <= QR__EDGES_MAX,
                "too many edges");
 
 const qr__scale qr__scale_seconds = {seconds_edges, LENGTH(seconds_edges), true};
+const qr__scale qr__scale_ratio = {ratio_edges, LENGTH(ratio_edges), true};
 const qr__scale qr__scale_tokens = {tokens_edges, LENGTH(tokens_edges), false};
 const qr__scale qr__scale_items = {tokens_edges, 12, false};
 
@@ -37,6 +45,13 @@ void qr__histogram_count(qr__histogram *histogram, const qr__scale *scale, uint6
         bucket++;
     atomic_fetch_add_explicit(&histogram->buckets[bucket], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&histogram->sum, value, memory_order_relaxed);
+}
+
+bool qr__histogram_used(const qr__histogram *histogram) {
+    uint64_t count = 0;
+    for (size_t i = 0; i <= QR__EDGES_MAX; i++)
+        count += atomic_load_explicit(&histogram->buckets[i], memory_order_relaxed);
+    return count > 0;
 }
 
 static void put_name(qr_buf *out, const char *name, const char *suffix, qr_text labels,
@@ -64,7 +79,7 @@ void qr__histogram_render(const qr__histogram *histogram, const qr__scale *scale
     }
     put_name(out, name, "_sum", labels, NULL);
     qr__metric_amount(out, atomic_load_explicit(&histogram->sum, memory_order_relaxed),
-                      scale->seconds);
+                      scale->billionths);
     qr_buf_byte(out, '\n');
     put_name(out, name, "_count", labels, NULL);
     qr_buf_u64(out, count);

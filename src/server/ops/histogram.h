@@ -26,11 +26,12 @@ typedef struct qr__edge {
 /** A ladder of edges and the unit of its sums. */
 typedef struct qr__scale {
     const qr__edge *edges;
-    size_t len;   /* at most QR__EDGES_MAX */
-    bool seconds; /* counted in ns, printed in seconds */
+    size_t len;      /* at most QR__EDGES_MAX */
+    bool billionths; /* counted in these: ns, printed in seconds, or a ratio's */
 } qr__scale;
 
 extern const qr__scale qr__scale_seconds; /* 100 us .. 10 s, with edges at 5, 10, 20 and 50 ms */
+extern const qr__scale qr__scale_ratio;   /* 0.25 .. 8, close about 1; in billionths */
 extern const qr__scale qr__scale_tokens;  /* 1 .. 65536, doubling */
 extern const qr__scale qr__scale_items;   /* 1 .. 2048, doubling */
 
@@ -41,6 +42,9 @@ typedef struct qr__histogram {
 
 /** Counts a value, in the unit of the scale's edges. */
 void qr__histogram_count(qr__histogram *histogram, const qr__scale *scale, uint64_t value);
+
+/** Whether it has counted anything. */
+bool qr__histogram_used(const qr__histogram *histogram);
 
 /** The series of one histogram; `labels` without braces, may be empty. */
 void qr__histogram_render(const qr__histogram *histogram, const qr__scale *scale, const char *name,

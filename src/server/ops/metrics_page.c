@@ -13,12 +13,19 @@ static uint64_t load(const _Atomic uint64_t *counter) {
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+/* A histogram of times with such labels, if it was used. */
+static void render_used(const qr__histogram *histogram, const char *name, const char *labels,
+                        qr_buf *out) {
+    if (qr__histogram_used(histogram))
+        qr__histogram_render(histogram, &qr__scale_seconds, name, qr_text_of(labels), out);
+}
+
 static void render_requests(const qr_metrics *metrics, qr_buf *labels, qr_buf *out) {
     static const char name[] = "querent_request_duration_seconds";
     qr__metric_head(out, name, "histogram",
                     "From the request's head to its answer sent, by route, model and code.");
     for (size_t i = 0; i < QR__REQUEST_SLOTS; i++) {
-        const qr__request_slot *slot = &metrics->requests[i];
+        const qr__slot *slot = &metrics->requests[i];
         uint32_t key = atomic_load_explicit(&slot->key, memory_order_relaxed);
         if (key == 0)
             continue;
@@ -26,26 +33,38 @@ static void render_requests(const qr_metrics *metrics, qr_buf *labels, qr_buf *o
         char code[8];
         snprintf(code, sizeof code, "%u", (unsigned)QR__KEY_CODE(key));
         qr_buf_reset(labels);
-        qr__metric_label(labels, "route",
-                         route < metrics->routes_len ? metrics->routes[route] : "other");
+        qr__metric_label(labels, "route", metrics->routes[route]);
         qr__metric_label(labels, "model", qr__metrics_model_name(metrics, model));
         qr__metric_label(labels, "code", code);
         qr__histogram_render(&slot->duration, &qr__scale_seconds, name, text_of(labels), out);
     }
-    const qr__histogram *rest = &metrics->requests[QR__REQUEST_SLOTS].duration;
-    if (load(&rest->sum) > 0)
-        qr__histogram_render(rest, &qr__scale_seconds, name,
-                             qr_text_of("route=\"other\",model=\"other\",code=\"other\""), out);
+    render_used(&metrics->requests_unrouted, name, "route=\"other\",model=\"\",code=\"\"", out);
+    render_used(&metrics->requests_rest, name, "route=\"other\",model=\"other\",code=\"other\"",
+                out);
 }
 
 static void render_stages(const qr_metrics *metrics, qr_buf *labels, qr_buf *out) {
     static const char name[] = "querent_stage_duration_seconds";
     static const char *const names[QR__STAGES] = {"tokenize", "queue", "compute", "encode"};
-    qr__metric_head(out, name, "histogram", "Where requests to models spent their time, by stage.");
+    qr__metric_head(out, name, "histogram",
+                    "Where requests to models spent their time, by stage and model.");
+    for (size_t i = 0; i < QR__STAGE_SLOTS; i++) {
+        const qr__slot *slot = &metrics->stages[i];
+        uint32_t key = atomic_load_explicit(&slot->key, memory_order_relaxed);
+        if (key == 0)
+            continue;
+        qr_buf_reset(labels);
+        qr__metric_label(labels, "stage", names[QR__KEY_ROUTE(key)]);
+        qr__metric_label(labels, "model", qr__metrics_model_name(metrics, QR__KEY_MODEL(key)));
+        qr__histogram_render(&slot->duration, &qr__scale_seconds, name, text_of(labels), out);
+    }
     for (size_t s = 0; s < QR__STAGES; s++) {
         qr_buf_reset(labels);
         qr__metric_label(labels, "stage", names[s]);
-        qr__histogram_render(&metrics->stages[s], &qr__scale_seconds, name, text_of(labels), out);
+        qr__metric_label(labels, "model", "other");
+        if (qr__histogram_used(&metrics->stages_rest[s]))
+            qr__histogram_render(&metrics->stages_rest[s], &qr__scale_seconds, name,
+                                 text_of(labels), out);
     }
 }
 
@@ -57,13 +76,13 @@ static void render_alone(const qr__histogram *histogram, const qr__scale *scale,
 
 /* One counter a name; "other" only when a name found no slot. */
 static void render_model_counter(const qr_metrics *metrics, const char *name, const char *help,
-                                 size_t field, bool seconds, qr_buf *labels, qr_buf *out) {
+                                 size_t field, bool billionths, qr_buf *labels, qr_buf *out) {
     size_t named = atomic_load_explicit(&metrics->models_len, memory_order_acquire);
     qr__metric_head(out, name, "counter", help);
     for (size_t m = 0; m <= QR__MODEL_SLOTS; m++) {
         const qr__model_slot *model = &metrics->models[m];
         const _Atomic uint64_t *fields[] = {&model->batches, &model->items, &model->tokens,
-                                            &model->compute_ns};
+                                            &model->compute_ns, &model->offered_ns};
         bool other = m == QR__MODEL_SLOTS;
         if (other ? load(&model->batches) == 0 : m >= named)
             continue;
@@ -72,7 +91,7 @@ static void render_model_counter(const qr_metrics *metrics, const char *name, co
         qr_buf_printf(out, "%s{", name);
         qr_buf_text(out, text_of(labels));
         qr_buf_literal(out, "} ");
-        qr__metric_amount(out, load(fields[field]), seconds);
+        qr__metric_amount(out, load(fields[field]), billionths);
         qr_buf_byte(out, '\n');
     }
 }
@@ -88,6 +107,8 @@ static void render_models(const qr_metrics *metrics, const qr_metrics_now *now, 
                          labels, out);
     render_model_counter(metrics, "querent_model_compute_seconds_total",
                          "Time in forward passes, by model.", 3, true, labels, out);
+    render_model_counter(metrics, "querent_offered_compute_seconds_total",
+                         "What requests were to cost one worker, by model.", 4, true, labels, out);
     qr__metric_head(out, info, "gauge", "1 for each model, with what it is and how it runs.");
     for (size_t m = 0; m < now->models_len; m++) {
         const qr_model_labels *model = &now->models[m];
@@ -112,6 +133,32 @@ static void render_rejections(const qr_metrics *metrics, qr_buf *out) {
         if (is_rejection(s) || load(&metrics->rejections[s]) > 0)
             qr_buf_printf(out, "%s{reason=\"%s\"} %llu\n", name, qr_status_name(s),
                           (unsigned long long)load(&metrics->rejections[s]));
+}
+
+static void render_outcomes(const qr_metrics *metrics, qr_buf *out) {
+    static const char name[] = "querent_budget_requests_total";
+    static const char *const names[QR__OUTCOMES] = {"met", "late", "refused", "gone"};
+    qr__metric_head(out, name, "counter", "Requests to models, by what became of their budget.");
+    for (size_t o = 0; o < QR__OUTCOMES; o++)
+        qr_buf_printf(out, "%s{outcome=\"%s\"} %llu\n", name, names[o],
+                      (unsigned long long)load(&metrics->outcomes[o]));
+}
+
+/* The workers and how well it is known what they will be doing. */
+static void render_workers(const qr_metrics *metrics, qr_buf *out) {
+    static const char busy[] = "querent_worker_busy_seconds_total";
+    qr__metric_alone(out, "querent_workers", "gauge", "Workers.", metrics->workers);
+    qr__metric_head(out, busy, "counter", "Time of all workers in batches and tasks.");
+    qr_buf_printf(out, "%s ", busy);
+    qr__metric_amount(out, load(&metrics->worked_ns), true);
+    qr_buf_byte(out, '\n');
+    render_alone(&metrics->predicted_ratio, &qr__scale_ratio, "querent_predicted_ratio",
+                 "Time of a batch that ran without help, divided by what was expected.", out);
+    render_alone(&metrics->slack, &qr__scale_seconds, "querent_slack_seconds",
+                 "From the start of a request's first batch to its deadline.", out);
+    qr__metric_alone(out, "querent_joins_total", "counter",
+                     "Requests that got the results of another one under way.",
+                     load(&metrics->joins));
 }
 
 static void render_verified(const qr_metrics *metrics, qr_buf *out) {
@@ -157,7 +204,9 @@ void qr_metrics_render(const qr_metrics *metrics, const qr_metrics_now *now, qr_
                      now->queue_depth);
     qr__metric_alone(out, "querent_connections", "gauge", "Open connections.",
                      load(&metrics->connections));
+    render_workers(metrics, out);
     render_rejections(metrics, out);
+    render_outcomes(metrics, out);
     qr__metric_alone(out, "querent_deadline_misses_total", "counter",
                      "Requests whose budget ran out before their answer was sent.",
                      load(&metrics->deadline_misses));

@@ -40,8 +40,8 @@ void qr__metric_alone(qr_buf *out, const char *name, const char *type, const cha
     qr__metric_sample(out, name, (qr_text){0}, value);
 }
 
-void qr__metric_amount(qr_buf *out, uint64_t amount, bool seconds) {
-    qr_buf_u64(out, seconds ? amount / QR_NS_PER_S : amount);
-    if (seconds)
+void qr__metric_amount(qr_buf *out, uint64_t amount, bool billionths) {
+    qr_buf_u64(out, billionths ? amount / QR_NS_PER_S : amount);
+    if (billionths)
         qr_buf_printf(out, ".%09u", (unsigned)(amount % QR_NS_PER_S));
 }

@@ -24,7 +24,7 @@ void qr__metric_sample(qr_buf *out, const char *name, qr_text labels, uint64_t v
 void qr__metric_alone(qr_buf *out, const char *name, const char *type, const char *help,
                       uint64_t value);
 
-/** A number; of nanoseconds, when `seconds`: "0.001500000". */
-void qr__metric_amount(qr_buf *out, uint64_t amount, bool seconds);
+/** A number; of billionths, when these are counted: "0.001500000". */
+void qr__metric_amount(qr_buf *out, uint64_t amount, bool billionths);
 
 #endif

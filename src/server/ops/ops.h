@@ -39,6 +39,7 @@ typedef struct qr_record {
     uint64_t head_ns;   /* its head was complete */
     uint64_t budget_ns; /* from its head on; 0: none */
     uint64_t end_ns;    /* its answer was sent, or its client was gone */
+    bool budgeted;      /* to a model, and it came so far that its budget was asked */
 } qr_record;
 
 typedef struct qr_metrics qr_metrics;
@@ -46,6 +47,7 @@ typedef struct qr_metrics qr_metrics;
 typedef struct qr_metrics_options {
     const char *const *routes; /* the names that records use; borrowed, the list is copied */
     size_t routes_len;         /* at most 255 */
+    size_t workers;
 } qr_metrics_options;
 
 /** QR_BAD_OPTION, QR_NO_MEMORY. *out: returns owned. */
@@ -58,12 +60,32 @@ void qr_metrics_destroy(qr_metrics *metrics);
  * when a model is replaced by another of its name. Beyond 32 names all share one slot, "other". */
 size_t qr_metrics_model(qr_metrics *metrics, const char *name);
 
-/** Counts a request: duration by route, model and code; stages; rejections; deadline misses. */
+/** Counts a request: duration by route, model and code; stages; what became of its budget;
+ * rejections; deadline misses. */
 void qr_metrics_request(qr_metrics *metrics, const qr_record *record);
 
 /** Counts a batch that the model of this slot ran. */
 void qr_metrics_batch(qr_metrics *metrics, size_t slot, size_t items, size_t tokens,
                       uint64_t compute_ns);
+
+/** Counts what a request to the model of this slot was to cost one worker, computed or not; 0: it
+ * needs no computing. `body_bytes` long, it says what a byte costs. */
+void qr_metrics_offered(qr_metrics *metrics, size_t slot, size_t body_bytes, uint64_t cost_ns);
+
+/** The same of a request whose body was not read: by what a byte has cost so far. */
+void qr_metrics_offered_unread(qr_metrics *metrics, size_t slot, size_t body_bytes);
+
+/** Counts a request that gets the results of another one, under way when it came. */
+void qr_metrics_joined(qr_metrics *metrics);
+
+/** Counts a batch that ran without help, by what it was expected to take. */
+void qr_metrics_predicted(qr_metrics *metrics, uint64_t expected_ns, uint64_t took_ns);
+
+/** Counts a request that is begun so long before its deadline. */
+void qr_metrics_slack(qr_metrics *metrics, uint64_t slack_ns);
+
+/** Counts time of a worker with work. */
+void qr_metrics_worked(qr_metrics *metrics, uint64_t ns);
 
 /** Counts one delay of the event loop. */
 void qr_metrics_loop_lag(qr_metrics *metrics, uint64_t lag_ns);
@@ -89,7 +111,6 @@ typedef struct qr_model_labels {
     const char *name, *kind, *precision, *isa;
 } qr_model_labels;
 
-/** What is so at the moment of rendering, and is not counted. */
 /** A proxy's X-Request-Start was ignored: no time, or too long ago. */
 void qr_metrics_stale_start(qr_metrics *metrics);
 
@@ -100,6 +121,7 @@ typedef struct qr_cache_counts {
     size_t bytes;
 } qr_cache_counts;
 
+/** What is so at the moment of rendering, and is not counted. */
 typedef struct qr_metrics_now {
     bool ready;
     qr_cache_counts cache; /* zero without one */

@@ -10,11 +10,7 @@
 #define WAIT_NS_MOST (QR_LIMIT_BUDGET_MS * QR_NS_PER_MS)
 #define YIELD_NS     (10 * QR_NS_PER_S)
 
-/* What is foreseen is counted half as much again, for what is not (encoding, other programs): an
- * answer that comes late was work for nothing, and a queue of such answers serves nobody. */
-#define MARGIN      1.5
-
-#define LONG_TOKENS 128u /* a longer job is long */
+#define LONG_TOKENS  128u /* a longer job is long */
 
 void qr_queue_init(qr_queue *queue, qr_queue_run *run, const qr_cost *cost, size_t batch_tokens,
                    size_t job_tokens) {
@@ -29,26 +25,56 @@ void qr_queue_init(qr_queue *queue, qr_queue_run *run, const qr_cost *cost, size
  * than its queue takes. A job's share holds its part of what a batch costs by itself. */
 static size_t price(const qr_schedule *schedule, qr_ticket *ticket) {
     const qr_queue *queue = ticket->queue;
-    double machine = MARGIN / schedule->options.workers;
+    double machine = QR__MARGIN / schedule->options.workers;
+    double correction = qr_queue_correction(queue);
     size_t tokens = 0;
-    ticket->turn.cost_ns = ticket->cost_ns = 0;
+    ticket->turn.cost_ns = ticket->cost_ns = ticket->offered_ns = 0;
     ticket->line = QR_LINE_SHORT;
     for (size_t i = 0; i < ticket->jobs_len; i++) {
         qr_job *job = &ticket->jobs[i];
         if (job->tokens == 0 || job->tokens > queue->job_tokens)
             return 0;
-        double cost = queue->correction * qr_cost_job(&queue->cost, job->tokens);
-        double fixed = queue->correction * queue->cost.fixed_ns *
+        double cost = correction * qr_cost_job(&queue->cost, job->tokens);
+        double fixed = correction * queue->cost.fixed_ns *
                        (double)qr_min(job->tokens, QR__SHARE_TOKENS) / QR__SHARE_TOKENS;
         job->cost_ns = (uint64_t)cost;
         job->share_ns = (uint64_t)((cost + fixed) * machine);
         ticket->cost_ns += job->cost_ns;
+        ticket->offered_ns += (uint64_t)(cost + fixed);
         ticket->turn.cost_ns += job->share_ns;
         tokens += job->tokens;
         if (job->tokens > LONG_TOKENS)
             ticket->line = QR_LINE_LONG;
     }
     return tokens;
+}
+
+/* The least that a ticket takes on an idle server: its longest job with everybody's help, or all
+ * of its jobs spread over the workers. A correction counts where it makes this less: what batches
+ * take while all workers are busy is no measure of an idle machine. */
+static double least_ns(const qr_schedule *schedule, const qr_ticket *ticket) {
+    const qr_cost *alone = &ticket->queue->cost, *team = ticket->queue->team_cost;
+    double correction = qr_queue_correction(ticket->queue), longest = 0;
+    for (size_t i = 0; i < ticket->jobs_len; i++) {
+        size_t tokens = ticket->jobs[i].tokens;
+        double one = alone->fixed_ns + qr_cost_job(alone, tokens);
+        double all = team->fixed_ns + qr_cost_job(team, tokens);
+        double job = all < one ? all : one;
+        longest = job > longest ? job : longest;
+    }
+    double spread = (double)ticket->cost_ns / correction / schedule->options.workers;
+    return (spread > longest ? spread : longest) * (correction < 1 ? correction : 1);
+}
+
+/* No server could keep such a budget, and it is no use to try again. Costs are an estimate, and who
+ * is refused for a wrong one would never get an answer: so only half of the least is asked for, and
+ * whatever lies between is tried. The whole budget counts, not what is left of it: that this server
+ * was slow so far says nothing of the next try. */
+static bool is_impossible(const qr_schedule *schedule, const qr_ticket *ticket) {
+    if (ticket->queue->team_cost == NULL)
+        return false;
+    uint64_t since_ns = ticket->received_ns > 0 ? ticket->received_ns : ticket->submitted_ns;
+    return (double)(ticket->deadline_ns - since_ns) < least_ns(schedule, ticket) / 2;
 }
 
 /* The ticket is in the order. Will it be in time, and all behind it that would have been? */
@@ -104,20 +130,22 @@ static qr_status admit(qr_schedule *schedule, qr_ticket *ticket) {
     size_t depth = atomic_load(&schedule->depth), more;
     if (ticket->jobs_len == 0)
         return QR_INTERNAL;
+    size_t tokens = price(schedule, ticket); /* also of what is refused: it was offered */
+    if (tokens == 0)
+        return QR_TOO_LONG;
     if (schedule->stopping)
         return QR_DRAINING;
     if (ticket->submitted_ns >= ticket->deadline_ns)
         return QR_LATE;
+    if (is_impossible(schedule, ticket))
+        return QR_IMPOSSIBLE;
     if (!qr_checked_add(depth, ticket->jobs_len, &more) || more > schedule->options.queue_items)
         return QR_OVERLOADED;
-    size_t tokens = price(schedule, ticket);
-    if (tokens == 0)
-        return QR_TOO_LONG;
     if (ticket->queue->tokens == 0)
         ticket->queue->slot = schedule->slots++;
     put_in_order(schedule, ticket);
     note_wait(schedule, wait_of(ticket));
-    /* An idle server tries whatever it is asked: its prices may be wrong, or the budget just
+    /* An idle server tries whatever is not impossible: its prices may be wrong, or the budget just
      * enough. */
     if (depth > 0 && !can_be_served(schedule, ticket, ticket->submitted_ns)) {
         qr_order_remove(&schedule->order, &ticket->turn);
@@ -220,10 +248,15 @@ size_t qr_schedule_depth(const qr_schedule *schedule) {
     return atomic_load(&schedule->depth);
 }
 
+/* With the margin by which tickets are admitted: who comes back then finds done what was admitted,
+ * or its promises were broken. Rounded up. */
 uint32_t qr_schedule_retry_ms(qr_schedule *schedule) {
+    uint64_t now_ns = qr_clock_read(schedule->options.clock);
     pthread_mutex_lock(&schedule->lock);
-    double ns = (double)(schedule->running_ns + qr_order_sum(&schedule->order)) / MARGIN;
+    uint64_t ns = schedule->running_ns + qr_order_sum(&schedule->order);
+    if (schedule->busy > 0 && schedule->held_until_ns > now_ns + ns)
+        ns = schedule->held_until_ns - now_ns;
     pthread_mutex_unlock(&schedule->lock);
-    double ms = ns / (double)QR_NS_PER_MS;
+    uint64_t ms = ns / QR_NS_PER_MS + (ns % QR_NS_PER_MS != 0);
     return ms < 1 ? 1 : ms > RETRY_MS_MOST ? RETRY_MS_MOST : (uint32_t)ms;
 }

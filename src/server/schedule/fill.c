@@ -142,6 +142,16 @@ static void fill_from_line(qr__worker *worker, uint64_t now_ns, qr_link *ended) 
     }
 }
 
+/* A batch keeps its worker, and whoever is free to help, until it is done: what is left of the
+ * longest one is waited for however little of the machine's time all of them take together. */
+static void note_end(qr_schedule *schedule, const qr__worker *worker, uint64_t now_ns) {
+    int helpers = schedule->options.workers - schedule->busy;
+    double ns = QR__MARGIN * (double)worker->cost_ns / (helpers + 1);
+    uint64_t end_ns = now_ns + (uint64_t)ns;
+    if (end_ns > schedule->held_until_ns)
+        schedule->held_until_ns = end_ns;
+}
+
 bool qr__batch_fill(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
     qr_schedule *schedule = worker->schedule;
     worker->len = worker->tokens = 0;
@@ -154,5 +164,6 @@ bool qr__batch_fill(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
     schedule->running_long += worker->line == QR_LINE_LONG;
     schedule->busy++;
     worker->alone = schedule->busy == schedule->options.workers;
+    note_end(schedule, worker, now_ns);
     return true;
 }

@@ -32,6 +32,22 @@ typedef struct qr_waiting_room {
 
 typedef struct qr_schedule qr_schedule;
 
+/** A batch that was run. */
+typedef struct qr_batch_report {
+    uint64_t expected_ns; /* of one worker without help, correction included; 0: no costs */
+    uint64_t took_ns;
+    bool alone; /* nobody was free to help: the two can be compared, and correct the costs */
+} qr_batch_report;
+
+/** Who is told what workers do, for metrics. Called on the worker, without a lock; a function may
+ * be NULL. */
+typedef struct qr_schedule_observer {
+    void (*ticket_begun)(void *state, uint64_t slack_ns); /* so long before its deadline */
+    void (*batch_ended)(void *state, const qr_batch_report *batch);
+    void (*worked)(void *state, uint64_t ns); /* on a batch and its finished(), or on a task */
+    void *state;
+} qr_schedule_observer;
+
 typedef struct qr_schedule_options {
     int workers;
     size_t queue_items; /* most jobs admitted and unfinished, of all queues */
@@ -41,6 +57,7 @@ typedef struct qr_schedule_options {
      * short piece of work, or false when there is none. NULL: nothing. */
     bool (*idle)(void *state, int worker);
     void *idle_state;
+    qr_schedule_observer observer; /* zeroed: nobody */
 } qr_schedule_options;
 
 /** Starts the workers. QR_NO_MEMORY, QR_IO: no more threads. *out: returns owned. */
@@ -59,9 +76,10 @@ void qr_schedule_destroy(qr_schedule *schedule);
 QR_MUST_USE qr_status qr_schedule_outlook(qr_schedule *schedule, uint64_t deadline_ns);
 
 /** QR_OVERLOADED: too many jobs, or too much work ahead for this deadline, or others would be late
- * because of it; QR_LATE: the deadline has passed; QR_TOO_LONG: a job is empty or longer than its
- * queue takes; QR_DRAINING; QR_INTERNAL: no jobs. Anything but OK: nothing was taken, and
- * finished() is not called. */
+ * because of it; QR_IMPOSSIBLE: the whole budget is too short for it, whatever else there is to do;
+ * QR_LATE: the deadline has passed; QR_TOO_LONG: a job is empty or longer than its queue takes;
+ * QR_DRAINING; QR_INTERNAL: no jobs. Anything but OK: nothing was taken, and finished() is not
+ * called. */
 QR_MUST_USE qr_status qr_schedule_submit(qr_schedule *schedule, qr_ticket *ticket);
 
 /** One more waits for a submitted ticket, until this deadline: the ticket takes the nearest of its
@@ -83,8 +101,8 @@ void qr_schedule_call(qr_schedule *schedule, qr_task *task);
 /** Jobs admitted and unfinished. */
 size_t qr_schedule_depth(const qr_schedule *schedule);
 
-/** Milliseconds until a refused client should try again: what all that is admitted is likely to
- * take (at least 1). */
+/** Milliseconds until a refused client should try again: then what is admitted now is likely to be
+ * done (at least 1). */
 uint32_t qr_schedule_retry_ms(qr_schedule *schedule);
 
 #endif

@@ -21,6 +21,10 @@
 /** A worker's share of a queue is not cut below: a token costs more then. */
 #define QR__SHARE_TOKENS 64u
 
+/** What is foreseen is counted half as much again, for what is not (encoding, other programs): an
+ * answer that comes late was work for nothing, and a queue of such answers serves nobody. */
+#define QR__MARGIN 1.5
+
 /** A worker and the batch that it has in hand. */
 typedef struct qr__worker {
     qr_schedule *schedule;
@@ -46,6 +50,7 @@ struct qr_schedule {
     size_t waiting_short;   /* tickets in short lines */
     uint64_t short_wait_ns; /* what short tickets' places are behind their deadlines, about */
     uint64_t running_ns;    /* of the machine's time, in batches under way */
+    uint64_t held_until_ns; /* by when the longest of these is likely to have ended */
     int running_long, busy; /* workers with a batch, and with one of long jobs */
     qr_link tasks;          /* oldest first */
     bool stopping, stopped;
@@ -75,7 +80,7 @@ void *qr__worker_main(void *worker);
 
 /** What a batch of this queue costs by itself. */
 static inline uint64_t qr__batch_fixed_ns(const qr_queue *queue) {
-    return (uint64_t)(queue->cost.fixed_ns * queue->correction);
+    return (uint64_t)(queue->cost.fixed_ns * qr_queue_correction(queue));
 }
 
 /* Each line of a queue that has waiting tickets has a mark in the order. Of more queues than there

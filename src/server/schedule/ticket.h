@@ -4,6 +4,8 @@
 #ifndef QR_SERVER_SCHEDULE_TICKET_H
 #define QR_SERVER_SCHEDULE_TICKET_H
 
+#include <stdatomic.h>
+
 #include "server/schedule/cost.h"
 #include "server/schedule/order.h"
 
@@ -35,24 +37,33 @@ typedef enum qr_queue_line { QR_LINE_SHORT, QR_LINE_LONG } qr_queue_line;
 struct qr_queue {
     qr_queue_run *run;
     qr_cost cost;
-    size_t batch_tokens; /* most tokens in a batch; a longer job runs alone */
-    size_t job_tokens;   /* most tokens in one job */
+    const qr_cost *team_cost; /* the same with all workers' help (borrowed); NULL: not known, and
+                                 no budget is taken for impossible */
+    size_t batch_tokens;      /* most tokens in a batch; a longer job runs alone */
+    size_t job_tokens;        /* most tokens in one job */
 
     /* The schedule's own. */
-    unsigned slot;     /* while tickets wait: which marks are its lines' */
-    size_t tokens;     /* of the jobs that are in no batch yet */
-    double correction; /* how much longer than `cost` says its batches take of late */
+    unsigned slot;             /* while tickets wait: which marks are its lines' */
+    size_t tokens;             /* of the jobs that are in no batch yet */
+    _Atomic double correction; /* how much longer than `cost` says its batches take of late; written
+                                  with the schedule's lock held */
 };
 
 /** An empty queue whose batches cost so much. */
 void qr_queue_init(qr_queue *queue, qr_queue_run *run, const qr_cost *cost, size_t batch_tokens,
                    size_t job_tokens);
 
+/** How much longer than its cost says a queue's batches take of late. Any thread may ask. */
+static inline double qr_queue_correction(const qr_queue *queue) {
+    return atomic_load_explicit(&queue->correction, memory_order_relaxed);
+}
+
 /** The jobs of one request: all admitted or none, finished together. Embedded in its owner. */
 typedef struct qr_ticket {
     qr_queue *queue;
     qr_job *jobs;
     size_t jobs_len;
+    uint64_t received_ns; /* since when its budget runs; 0: since it is submitted */
     uint64_t deadline_ns;
     bool yields; /* may wait for others, as a ticket of very many jobs does */
     /* The deadline of the last one who waits for the jobs: they are given up then. Set by a submit,
@@ -68,7 +79,9 @@ typedef struct qr_ticket {
     size_t next_job;                 /* first job that is in no batch yet */
     size_t running;                  /* jobs in batches under way */
     bool ended;
-    uint64_t cost_ns; /* of its jobs */
+    uint64_t cost_ns;    /* of its jobs */
+    uint64_t offered_ns; /* the same, with their part of what batches cost by themselves; const from
+                            the submit on, whatever came of it */
     qr_queue_line line;
     qr_turn turn; /* in the order of all that waits; costs are the machine's time */
     qr_link link; /* among those that just ended */

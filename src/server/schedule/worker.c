@@ -64,11 +64,13 @@ static void let_go(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
  * a neighbour on the machine who makes single batches slow moves it little. Only batches that
  * nobody was free to help with say anything. */
 static void correct(const qr__worker *worker, uint64_t took_ns) {
-    double *correction = &worker->queue->correction;
+    qr_queue *queue = worker->queue;
     if (!worker->alone || worker->cost_ns == 0)
         return;
-    *correction *= took_ns > worker->cost_ns ? 1 + 3 * STEP : 1 - STEP;
-    *correction = *correction < LEAST ? LEAST : *correction > MOST ? MOST : *correction;
+    double next =
+        qr_queue_correction(queue) * (took_ns > worker->cost_ns ? 1 + 3 * STEP : 1 - STEP);
+    next = next < LEAST ? LEAST : next > MOST ? MOST : next;
+    atomic_store_explicit(&queue->correction, next, memory_order_relaxed);
 }
 
 /* finished() may end the ticket's life, and its queue's. */
@@ -91,18 +93,44 @@ static void unlock_and_share(qr_schedule *schedule) {
         qr__schedule_wake(schedule);
 }
 
+/* A ticket is begun by the batch with its first job. */
+static void tell_begun(const qr__worker *worker, uint64_t now_ns) {
+    const qr_schedule_observer *observer = &worker->schedule->options.observer;
+    for (size_t i = 0; observer->ticket_begun != NULL && i < worker->len; i++) {
+        const qr_ticket *ticket = worker->tickets[i];
+        if (worker->jobs[i] == ticket->jobs)
+            observer->ticket_begun(observer->state, ticket->deadline_ns - now_ns);
+    }
+}
+
+static void tell_ended(const qr__worker *worker, uint64_t took_ns) {
+    const qr_schedule_observer *observer = &worker->schedule->options.observer;
+    const qr_batch_report batch = {worker->cost_ns, took_ns, worker->alone};
+    if (observer->batch_ended != NULL)
+        observer->batch_ended(observer->state, &batch);
+}
+
+static void tell_worked(const qr_schedule *schedule, uint64_t begun_ns) {
+    const qr_schedule_observer *observer = &schedule->options.observer;
+    if (observer->worked != NULL)
+        observer->worked(observer->state, qr_clock_read(schedule->options.clock) - begun_ns);
+}
+
 static void run_and_finish(qr__worker *worker, uint64_t begun_ns) {
     qr_schedule *schedule = worker->schedule;
     qr_link ended;
     qr_list_init(&ended);
+    tell_begun(worker, begun_ns);
     run_batch(worker);
     uint64_t end_ns = qr_clock_read(schedule->options.clock);
+    tell_ended(worker, end_ns - begun_ns);
     QR_CHAOS_DELAY();
     pthread_mutex_lock(&schedule->lock);
     correct(worker, end_ns - begun_ns);
     let_go(worker, end_ns, &ended);
     pthread_mutex_unlock(&schedule->lock);
     finish_all(&ended);
+    tell_worked(schedule, begun_ns);
 }
 
 static qr__round idle_round(qr__worker *worker, bool stopping) {
@@ -125,7 +153,9 @@ qr__round qr__worker_round(qr__worker *worker) {
         qr_task *task = QR_OWNER(first, qr_task, link);
         qr_list_remove(first);
         unlock_and_share(schedule);
+        uint64_t begun_ns = qr_clock_read(schedule->options.clock);
         task->run(task);
+        tell_worked(schedule, begun_ns);
         return QR__ROUND_WORKED;
     }
     qr_link late;

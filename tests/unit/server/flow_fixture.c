@@ -66,7 +66,9 @@ static void open_schedule(flow_house *h, int workers, unsigned ppm) {
     const qr_api_options api = {.max_inputs = 100, .hooks = {.metrics = render, .state = h}};
     sem_init(&parked, 0, 0);
     sem_init(&call_done, 0, 0);
-    cr_assert_eq(qr_metrics_create(&(qr_metrics_options){patterns, len}, &h->metrics), QR_OK);
+    cr_assert_eq(
+        qr_metrics_create(&(qr_metrics_options){patterns, len, (size_t)workers}, &h->metrics),
+        QR_OK);
     cr_assert_eq(qr_api_create(&api, &h->api), QR_OK);
     if (ppm > 0) {
         cr_assert_eq(qr__verify_create(ppm, h->metrics, &h->verify), QR_OK);

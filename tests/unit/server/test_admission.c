@@ -172,19 +172,20 @@ static void run_batches(int count) {
 /* What batches take of late is learned: to four times what was fitted, and back. */
 Test(admission, costs_are_corrected) {
     fake_open(&machine, &queue, 1, 64, 1000);
-    double *correction = &queue.queue.correction;
     queue.token_ns = 4 * TOKEN_NS;
     run_batches(200);
-    cr_expect(*correction > 3.9 && *correction < 4.2, "%g", *correction);
+    double correction = qr_queue_correction(&queue.queue);
+    cr_expect(correction > 3.9 && correction < 4.2, "%g", correction);
     work *w = work_create(&queue, 1, 10, 0, NEVER);
     cr_assert_eq(work_submit(&machine, w), QR_OK);
-    uint64_t busy = (uint64_t)(*correction * 1.5 * 10 * TOKEN_NS);
+    uint64_t busy = (uint64_t)(correction * 1.5 * 10 * TOKEN_NS);
     cr_expect_eq(qr_schedule_outlook(machine.schedule, NEVER), QR_OK);
     cr_expect_eq(qr_order_sum(&machine.schedule->order), busy, "new prices");
     fake_run(&machine);
     queue.token_ns = TOKEN_NS;
     run_batches(400);
-    cr_expect(*correction > 0.97 && *correction < 1.05, "%g", *correction);
+    correction = qr_queue_correction(&queue.queue);
+    cr_expect(correction > 0.97 && correction < 1.05, "%g", correction);
     work_destroy(w);
     fake_stop(&machine);
 }
@@ -196,7 +197,7 @@ Test(admission, single_slow_batches_are_not_the_cost) {
         queue.token_ns = i % 5 == 0 ? 10 * TOKEN_NS : TOKEN_NS;
         run_batches(1);
     }
-    cr_expect_leq(queue.queue.correction, 1.1);
+    cr_expect_leq(qr_queue_correction(&queue.queue), 1.1);
     fake_stop(&machine);
 }
 
@@ -205,24 +206,6 @@ Test(admission, costs_are_learned_when_all_workers_are_busy) {
     fake_open(&machine, &queue, 2, 64, 1000);
     queue.token_ns = 4 * TOKEN_NS;
     run_batches(50);
-    cr_expect_eq(queue.queue.correction, 1);
-    fake_stop(&machine);
-}
-
-Test(admission, retry_says_how_long_the_work_ahead_takes) {
-    fake_open(&machine, &queue, 2, 64, 20000);
-    queue.token_ns = 1000 * TOKEN_NS;
-    queue.queue.cost.token_ns = 1000 * TOKEN_NS;
-    cr_expect_eq(qr_schedule_retry_ms(machine.schedule), 1);
-    work *ahead = work_create(&queue, 50, 40, 0, NEVER),
-         *more = work_create(&queue, 4000, 50, 0, NEVER);
-    cr_assert_eq(work_submit(&machine, ahead), QR_OK);
-    cr_expect_eq(qr_schedule_retry_ms(machine.schedule), 1000); /* 2,000 tokens of 1 ms on two */
-    cr_assert_eq(work_submit(&machine, more), QR_OK);
-    cr_expect_eq(qr_schedule_retry_ms(machine.schedule), 60000, "at most a minute");
-    cr_expect(qr_schedule_cancel(machine.schedule, &ahead->ticket, QR_GONE));
-    cr_expect(qr_schedule_cancel(machine.schedule, &more->ticket, QR_GONE));
-    cr_expect_eq(qr_schedule_retry_ms(machine.schedule), 1);
-    work_destroy(ahead), work_destroy(more);
+    cr_expect_eq(qr_queue_correction(&queue.queue), 1);
     fake_stop(&machine);
 }

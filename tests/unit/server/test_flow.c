@@ -15,6 +15,21 @@
 
 static flow_house house;
 
+/* The number behind a series on the page. */
+static double metric(const char *series) {
+    char *page = flow_metrics(&house), line[200];
+    snprintf(line, sizeof line, "\n%s ", series);
+    char *at = strstr(page, line);
+    cr_assert_not_null(at, "%s", series);
+    double value = strtod(at + strlen(line), NULL);
+    free(page);
+    return value;
+}
+
+static double offered(void) {
+    return metric("querent_offered_compute_seconds_total{model=\"seed-0\"}");
+}
+
 Test(flow, answers_and_keeps_the_connection, .timeout = 120) {
     char *body;
     flow_open(&house, 1);
@@ -30,14 +45,18 @@ Test(flow, answers_and_keeps_the_connection, .timeout = 120) {
 }
 
 /* The worker is still to decode the body when its budget is over: the 504 comes all the same, and
- * the work ends unseen. */
+ * the work ends unseen; what it would have cost is counted as much as that of the first of its
+ * kind. */
 Test(flow, late_while_a_worker_decodes, .timeout = 120) {
     flow_hold hold;
     char *body;
     flow_open(&house, 1);
-    int fd = client_connect(&house);
+    int fd = client_connect(&house), late = 0;
+    client_send(fd, 0, LONG_BODY, NULL);
+    cr_assert_eq(client_receive(fd, NULL), 200);
+    double first = offered();
     flow_hold_worker(&house, &hold);
-    for (unsigned budget_ms = 30; flow_at_work(&house) == 0; budget_ms *= 2) {
+    for (unsigned budget_ms = 30; flow_at_work(&house) == 0; budget_ms *= 2, late++) {
         char text[16]; /* doubled if the machine was too slow to read the body within it */
         snprintf(text, sizeof text, "%u", budget_ms);
         client_send(fd, 0, LONG_BODY, text);
@@ -49,6 +68,7 @@ Test(flow, late_while_a_worker_decodes, .timeout = 120) {
     flow_let_go(&hold);
     cr_assert_eq(client_receive(fd, &body), 200);
     cr_expect_eq(client_check(body, 1), 0);
+    cr_expect_gt(offered(), 0.999 * (1 + late) * first, "%d were late", late);
     free(body);
     close(fd);
     flow_close(&house);
@@ -130,6 +150,83 @@ Test(flow, a_generation_is_pinned_at_the_head, .timeout = 120) {
     cr_assert_eq(client_receive(fd, &body), 200);
     cr_expect_eq(client_check(body, 3), 0);
     free(body);
+    close(fd);
+    flow_close(&house);
+}
+
+static void expect_outcomes(int met, int late, int refused, int gone) {
+    cr_expect_eq(metric("querent_budget_requests_total{outcome=\"met\"}"), met);
+    cr_expect_eq(metric("querent_budget_requests_total{outcome=\"late\"}"), late);
+    cr_expect_eq(metric("querent_budget_requests_total{outcome=\"refused\"}"), refused);
+    cr_expect_eq(metric("querent_budget_requests_total{outcome=\"gone\"}"), gone);
+}
+
+#define DEAR_TOKEN_S 1000 /* with the longest budget there is, no text is affordable */
+
+static void make_dear(void *flow) {
+    qr_served *model = qr_serving_at(qr__flow_serving(flow), 0);
+    model->queue.cost = model->team_cost = (qr_cost){.token_ns = DEAR_TOKEN_S * 1e9};
+    atomic_store(&model->queue.correction, 1);
+}
+
+static sem_t begun, go;
+
+static qr_status run_when_told(qr_queue *queue, int worker, const qr_job *const *jobs, size_t len) {
+    (void)queue, (void)worker, (void)jobs, (void)len;
+    sem_post(&begun);
+    while (sem_wait(&go) != 0)
+        ;
+    return QR_INTERNAL;
+}
+
+/* The model is tried for any budget, and its batches last. */
+static void make_it_last(void *flow) {
+    qr_queue *queue = &qr_serving_at(qr__flow_serving(flow), 0)->queue;
+    sem_init(&begun, 0, 0);
+    sem_init(&go, 0, 0);
+    queue->team_cost = NULL;
+    queue->run = run_when_told;
+}
+
+/* Each request to a model has one outcome, and what it was to cost is counted, computed or not: by
+ * its tokens, or by the length of its body when nobody read it. The only worker is held. */
+Test(flow, outcomes_and_what_was_offered, .timeout = 120) {
+    flow_hold hold;
+    flow_open(&house, 1);
+    int fd = client_connect(&house), leaving = client_connect(&house);
+    client_send(fd, 0, 0, NULL);
+    cr_assert_eq(client_receive(fd, NULL), 200);
+    double first = offered();
+    cr_expect_gt(first, 0);
+    flow_hold_worker(&house, &hold);
+    client_send(fd, 0, 0, "30");
+    cr_expect_eq(client_receive(fd, NULL), 504);
+    expect_outcomes(1, 1, 0, 0);
+    flow_on_loop(&house, make_dear, house.flow);
+    client_send(fd, 0, 0, NULL);
+    cr_expect_eq(client_receive(fd, NULL), 429);
+    expect_outcomes(1, 1, 1, 0);
+    cr_expect_eq(metric("querent_rejections_total{reason=\"impossible\"}"), 1);
+    size_t tokens;
+    (void)fixture_ids(0, &tokens);
+    double dear = offered(), cost = (double)tokens * DEAR_TOKEN_S;
+    cr_expect(dear >= cost && dear < cost + 1, "%f for %f", dear, cost);
+    flow_on_loop(&house, make_it_last, house.flow);
+    flow_let_go(&hold);
+    client_send(leaving, 0, 0, NULL);
+    while (sem_wait(&begun) != 0)
+        ;
+    double before = offered(), mean = before / 4; /* of four that were read, of one length */
+    cr_expect(before >= 2 * cost && before < 2 * cost + 1, "%f for %f", before, 2 * cost);
+    client_send(fd, 0, 0, NULL);
+    cr_expect_eq(client_receive(fd, NULL), 429);
+    cr_expect_eq(metric("querent_rejections_total{reason=\"overloaded\"}"), 1);
+    cr_expect_float_eq(offered(), before + mean, 1, "%f behind %f", offered(), before);
+    close(leaving);
+    for (double gone = 0; gone == 0;)
+        gone = metric("querent_budget_requests_total{outcome=\"gone\"}");
+    expect_outcomes(1, 1, 2, 1);
+    sem_post(&go);
     close(fd);
     flow_close(&house);
 }

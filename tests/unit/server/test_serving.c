@@ -64,7 +64,7 @@ Test(serving, counts_what_it_ran) {
     qr_buf page;
     float room[TINY_HIDDEN];
     qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
-    cr_assert_eq(qr_metrics_create(&(qr_metrics_options){routes, 1}, &metrics), QR_OK);
+    cr_assert_eq(qr_metrics_create(&(qr_metrics_options){routes, 1, 1}, &metrics), QR_OK);
     fixture_expect();
     fake_create(&machine, 1, 100);
     qr_serving *serving = fixture_serving(1, 1, machine.schedule, metrics, false);

@@ -17,7 +17,7 @@ static void setup(void) {
     static const char *const routes[] = {"/embed"};
     qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
     fixture_expect();
-    cr_assert_eq(qr_metrics_create(&(qr_metrics_options){routes, 1}, &metrics), QR_OK);
+    cr_assert_eq(qr_metrics_create(&(qr_metrics_options){routes, 1, 1}, &metrics), QR_OK);
     serving = fixture_serving(0, 1, NULL, metrics, true);
     model = qr_serving_at(serving, 0);
 }
