@@ -1,6 +1,8 @@
 /* server/lane.c: batches assembled, run, and given back job by job. */
 #include "server/lane.h"
 
+#include <math.h>
+
 #define WARM_RUNS_LEAST 3
 #define WARM_RUNS_MOST  50
 #define WARM_NS_MOST    (300 * QR_NS_PER_MS)
@@ -89,9 +91,10 @@ qr_status qr__lane_warm(qr__lane *lane, qr_error *error) {
     return QR_OK;
 }
 
-/* The fastest of some runs: what else went on on the machine is not the model's cost. */
-static qr_status time_length(qr__lane *lane, size_t tokens, qr_cost_sample *out) {
-    qr_status status = assemble_any(lane, tokens);
+/* The fastest of some runs, and of those before: what else went on on the machine is not the
+ * model's cost. */
+static qr_status time_length(qr__lane *lane, qr_cost_sample *sample) {
+    qr_status status = assemble_any(lane, sample->tokens);
     uint64_t begin = qr_clock_ns(), least = UINT64_MAX;
     for (int run = 0; status == QR_OK && run < MEASURED_RUNS; run++) {
         const float *floats;
@@ -102,16 +105,17 @@ static qr_status time_length(qr__lane *lane, size_t tokens, qr_cost_sample *out)
         if (end - begin > MEASURED_NS)
             break;
     }
-    *out = (qr_cost_sample){tokens, (double)least};
+    if ((double)least < sample->ns)
+        sample->ns = (double)least;
     return status;
 }
 
-qr_status qr__lane_measure(qr__lane *lane, qr_cost *out, qr_error *error) {
+qr_status qr__lane_measure(qr__lane *lane, int rounds, qr_cost *out, qr_error *error) {
     size_t most = qr_min(MEASURED_TOKENS, qr_pipeline_max_tokens(lane->pipeline));
-    const size_t lengths[] = {1 + most / 24, 1 + most / 4, most};
-    qr_cost_sample samples[3];
-    for (int i = 0; i < 3; i++) {
-        qr_status status = time_length(lane, lengths[i], &samples[i]);
+    qr_cost_sample samples[] = {
+        {1 + most / 24, INFINITY}, {1 + most / 4, INFINITY}, {most, INFINITY}};
+    for (int i = 0; i < 3 * rounds; i++) {
+        qr_status status = time_length(lane, &samples[i % 3]);
         if (status != QR_OK)
             return refuse(lane, status, error);
     }

@@ -55,7 +55,7 @@ static qr_status measure(model *m, bool checked, qr_cost *out, qr_error *error) 
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(m->pipeline));
     qr_status status = qr__lane_init(&m->check_lane, m->pipeline, NULL, 1, error);
     if (status == QR_OK)
-        status = qr__lane_measure(&m->check_lane, out, error);
+        status = qr__lane_measure(&m->check_lane, 1, out, error);
     if (checked && !same_bits(plan))
         qr_log(QR_LOG_WARN, "model %s: not verified: at f32 on %s a result depends on its batch",
                qr_pipeline_name(m->pipeline), plan->target);

@@ -91,20 +91,6 @@ static void unlock_and_share(qr_schedule *schedule) {
         qr__schedule_wake(schedule);
 }
 
-static void run_and_finish(qr__worker *worker, uint64_t begun_ns) {
-    qr_schedule *schedule = worker->schedule;
-    qr_link ended;
-    qr_list_init(&ended);
-    run_batch(worker);
-    uint64_t end_ns = qr_clock_read(schedule->options.clock);
-    QR_CHAOS_DELAY();
-    pthread_mutex_lock(&schedule->lock);
-    correct(worker, end_ns - begun_ns);
-    let_go(worker, end_ns, &ended);
-    pthread_mutex_unlock(&schedule->lock);
-    finish_all(&ended);
-}
-
 static qr__round idle_round(qr__worker *worker, bool stopping) {
     const qr_schedule_options *options = &worker->schedule->options;
     if (stopping)
@@ -116,7 +102,7 @@ static qr__round idle_round(qr__worker *worker, bool stopping) {
 }
 
 /* The taking of work: what is taken is this worker's alone from the unlock on. */
-qr__round qr__worker_round(qr__worker *worker) {
+qr__round qr__worker_begin(qr__worker *worker) {
     qr_schedule *schedule = worker->schedule;
     QR_CHAOS_DELAY();
     pthread_mutex_lock(&schedule->lock);
@@ -130,15 +116,35 @@ qr__round qr__worker_round(qr__worker *worker) {
     }
     qr_link late;
     qr_list_init(&late);
-    uint64_t now_ns = qr_clock_read(schedule->options.clock);
-    bool batch = qr__batch_fill(worker, now_ns, &late);
+    worker->begun_ns = qr_clock_read(schedule->options.clock);
+    bool batch = qr__batch_fill(worker, worker->begun_ns, &late);
     bool stopping = schedule->stopping;
     unlock_and_share(schedule);
     if (!batch && qr_list_first(&late) == NULL)
         return idle_round(worker, stopping);
     finish_all(&late);
-    if (batch)
-        run_and_finish(worker, now_ns);
+    return batch ? QR__ROUND_BATCH : QR__ROUND_WORKED;
+}
+
+void qr__worker_end(qr__worker *worker) {
+    qr_schedule *schedule = worker->schedule;
+    qr_link ended;
+    qr_list_init(&ended);
+    uint64_t end_ns = qr_clock_read(schedule->options.clock);
+    QR_CHAOS_DELAY();
+    pthread_mutex_lock(&schedule->lock);
+    correct(worker, end_ns - worker->begun_ns);
+    let_go(worker, end_ns, &ended);
+    pthread_mutex_unlock(&schedule->lock);
+    finish_all(&ended);
+}
+
+qr__round qr__worker_round(qr__worker *worker) {
+    qr__round round = qr__worker_begin(worker);
+    if (round != QR__ROUND_BATCH)
+        return round;
+    run_batch(worker);
+    qr__worker_end(worker);
     return QR__ROUND_WORKED;
 }
 
