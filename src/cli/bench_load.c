@@ -7,13 +7,13 @@
 #include "cli/bench_load.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "cli/arrivals.h"
 #include "cli/bench_client.h"
 
 #define EVENTS_MAX   256
@@ -28,27 +28,12 @@ typedef struct loader {
     size_t *idle;        /* a stack of client numbers: not busy, open or closed */
     size_t idle_len, open;
     size_t next_request;
-    uint64_t random;
+    qr__arrivals arrivals; /* of an open loop */
     uint64_t begin_ns, from_ns, until_ns,
         give_up_ns;   /* start, first and last measured, end of patience */
     uint64_t next_ns; /* open loop: the next intended time */
     uint64_t failures_in_row;
 } loader;
-
-/* xorshift64*: reproducible arrivals. */
-static double uniform_random(loader *load) {
-    load->random ^= load->random >> 12;
-    load->random ^= load->random << 25;
-    load->random ^= load->random >> 27;
-    return (double)((load->random * UINT64_C(0x2545F4914F6CDD1D)) >> 11) * 0x1p-53;
-}
-
-/* Time to the next request: exponential gaps make a Poisson process, which is how independent
- * clients arrive. */
-static uint64_t gap_ns(loader *load) {
-    double mean = 1e9 / load->options->rate;
-    return (uint64_t)(load->options->uniform ? mean : -log1p(-uniform_random(load)) * mean);
-}
 
 /* A request counts by its intended time, whenever its answer comes: so warm-up and the end are cut
  * off alike for fast and slow answers. */
@@ -124,7 +109,7 @@ static void pump(loader *load) {
     if (load->options->rate > 0) {
         while (load->idle_len > 0 && load->next_ns <= now && load->next_ns < load->until_ns) {
             start_request(load, load->next_ns);
-            load->next_ns += gap_ns(load);
+            load->next_ns += qr__arrivals_gap_ns(&load->arrivals);
         }
         return;
     }
@@ -203,7 +188,7 @@ static void loop(loader *load) {
 /* What never got its turn is counted, not forgotten. */
 static void count_rest(loader *load) {
     for (; load->options->rate > 0 && load->next_ns < load->until_ns;
-         load->next_ns += gap_ns(load)) {
+         load->next_ns += qr__arrivals_gap_ns(&load->arrivals)) {
         load->result->due += measured(load, load->next_ns);
         load->result->unsent += measured(load, load->next_ns);
     }
@@ -237,8 +222,9 @@ static qr_status prepare(loader *load, qr_error *error) {
 }
 
 qr_status qr__load_run(const qr__load_options *options, qr__load_result *out, qr_error *error) {
-    loader load = {
-        .options = options, .result = out, .epoll = -1, .timer = -1, .random = options->seed | 1};
+    loader load = {.options = options, .result = out, .epoll = -1, .timer = -1};
+    if (options->rate > 0)
+        load.arrivals = qr__arrivals_of(options->rate, options->uniform, options->seed);
     *out = (qr__load_result){.seconds = options->seconds};
     qr_status status = prepare(&load, error);
     if (status == QR_OK) {

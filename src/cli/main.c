@@ -24,6 +24,7 @@ static const command commands[] = {
     {"inspect", NULL, qr_cli_inspect, "what a model is, costs and how it would run here"},
     {"bench", "engine", qr_cli_bench_engine, "measure a model on this machine"},
     {"bench", "http", qr_cli_bench_http, "measure a running server"},
+    {"simulate", NULL, qr_cli_simulate, "what the server would do with a load"},
     {"version", NULL, qr_cli_version, "print the version"},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)

@@ -1,11 +1,14 @@
 /* server/lane.c: batches assembled, run, and given back job by job. */
 #include "server/lane.h"
 
+#include <math.h>
+
 #define WARM_RUNS_LEAST 3
 #define WARM_RUNS_MOST  50
 #define WARM_NS_MOST    (300 * QR_NS_PER_MS)
 #define WARM_TOKENS     12
-#define MEASURED_TOKENS 192                  /* the longest length that is measured */
+#define MEASURED_TOKENS 192 /* the longest length that is measured */
+#define MEASURED_RUNS   3
 #define MEASURED_NS     (100 * QR_NS_PER_MS) /* a length that takes longer is run less often */
 
 qr_status qr__lane_init(qr__lane *lane, const qr_pipeline *pipeline, qr_pool *pool,
@@ -88,11 +91,12 @@ qr_status qr__lane_warm(qr__lane *lane, qr_error *error) {
     return QR_OK;
 }
 
-/* The fastest of some runs: what else went on on the machine is not the model's cost. */
-static qr_status time_length(qr__lane *lane, size_t tokens, int runs, qr_cost_sample *out) {
-    qr_status status = assemble_any(lane, tokens);
+/* The fastest of some runs, and of those before: what else went on on the machine is not the
+ * model's cost. */
+static qr_status time_length(qr__lane *lane, qr_cost_sample *sample) {
+    qr_status status = assemble_any(lane, sample->tokens);
     uint64_t begin = qr_clock_ns(), least = UINT64_MAX;
-    for (int run = 0; status == QR_OK && run < runs; run++) {
+    for (int run = 0; status == QR_OK && run < MEASURED_RUNS; run++) {
         const float *floats;
         uint64_t start = qr_clock_ns();
         status = forward(lane, &floats);
@@ -101,16 +105,17 @@ static qr_status time_length(qr__lane *lane, size_t tokens, int runs, qr_cost_sa
         if (end - begin > MEASURED_NS)
             break;
     }
-    *out = (qr_cost_sample){tokens, (double)least};
+    if ((double)least < sample->ns)
+        sample->ns = (double)least;
     return status;
 }
 
-qr_status qr__lane_measure(qr__lane *lane, int runs, qr_cost *out, qr_error *error) {
+qr_status qr__lane_measure(qr__lane *lane, int rounds, qr_cost *out, qr_error *error) {
     size_t most = qr_min(MEASURED_TOKENS, qr_pipeline_max_tokens(lane->pipeline));
-    const size_t lengths[] = {1 + most / 24, 1 + most / 4, most};
-    qr_cost_sample samples[3];
-    for (int i = 0; i < 3; i++) {
-        qr_status status = time_length(lane, lengths[i], runs, &samples[i]);
+    qr_cost_sample samples[] = {
+        {1 + most / 24, INFINITY}, {1 + most / 4, INFINITY}, {most, INFINITY}};
+    for (int i = 0; i < 3 * rounds; i++) {
+        qr_status status = time_length(lane, &samples[i % 3]);
         if (status != QR_OK)
             return refuse(lane, status, error);
     }

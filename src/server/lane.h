@@ -35,8 +35,9 @@ QR_MUST_USE qr_status qr__lane_warm(qr__lane *lane, qr_error *error);
 /** Runs the jobs as one batch. Statuses as qr_context_forward. */
 QR_MUST_USE qr_status qr__lane_run(qr__lane *lane, const qr_job *const *jobs, size_t len);
 
-/** What batches cost on this lane, with the help that its pool has for it: from passes of three
- * lengths, the fastest of `runs` each. Statuses as the engine's. */
-QR_MUST_USE qr_status qr__lane_measure(qr__lane *lane, int runs, qr_cost *out, qr_error *error);
+/** What batches cost, from the fastest passes of three lengths in so many rounds: on one thread
+ * without help when the lane is one without a pool, else with the help of all who are parked there.
+ * Statuses as the engine's. */
+QR_MUST_USE qr_status qr__lane_measure(qr__lane *lane, int rounds, qr_cost *out, qr_error *error);
 
 #endif

@@ -7,8 +7,7 @@
 
 #include "server/lane.h"
 
-#define RUNS_ALONE 5 /* of each length that is measured */
-#define RUNS_TEAM  3 /* the start waits for them, and less depends on them */
+#define MEASURED_ROUNDS 1 /* the start waits for them, and costs are corrected later */
 
 /* A model with its lanes; `served` is what others see of it. */
 typedef struct model {
@@ -58,7 +57,7 @@ static qr_status measure(model *m, bool checked, qr_cost *out, qr_error *error) 
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(m->pipeline));
     qr_status status = qr__lane_init(&m->check_lane, m->pipeline, NULL, 1, error);
     if (status == QR_OK)
-        status = qr__lane_measure(&m->check_lane, RUNS_ALONE, out, error);
+        status = qr__lane_measure(&m->check_lane, MEASURED_ROUNDS, out, error);
     if (checked && !same_bits(plan))
         qr_log(QR_LOG_WARN, "model %s: not verified: at f32 on %s a result depends on its batch",
                qr_pipeline_name(m->pipeline), plan->target);
@@ -74,7 +73,7 @@ static qr_status measure_team(model *m, const qr_serving_options *options, const
     m->served.team_cost = *alone;
     if (options->pool == NULL || options->workers == 1)
         return QR_OK;
-    return qr__lane_measure(&m->lanes[0], RUNS_TEAM, &m->served.team_cost, error);
+    return qr__lane_measure(&m->lanes[0], MEASURED_ROUNDS, &m->served.team_cost, error);
 }
 
 static qr_status add_model(qr_serving *serving, qr_pipeline *pipeline, qr_error *error) {

@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+import xml.etree.ElementTree as ElementTree
 
 import pytest
 from cli_tool import querent
@@ -181,11 +182,37 @@ def test_text_output(queries):
         assert part in done.stdout.decode()
 
 
+def test_a_sweep_loads_with_one_rate_after_the_other(tmp_path):
+    picture = tmp_path / "sweep.svg"
+    sweep = ["--route", "/health", "--sweep", "20,40", "--arrival", "uniform", "--seconds", "0.5", "--warmup", "0", "--timeout", "60"]
+    with Stub(lambda n: (429 if n % 2 else 200, {})) as stub:
+        done = querent("bench", "http", "--url", stub.url, *sweep, "--svg", picture, "--title", "a <stub>")
+        assert done.returncode == 0, done.stderr.decode()
+        rows = [line.split() for line in done.stdout.decode().splitlines()]
+        assert rows[0][:3] == ["offered/s", "goodput/s", "missed"]
+        assert [(float(row[0]), row[2]) for row in rows[1:]] == [(20, "50.00%"), (40, "50.00%")]
+        assert len(stub.requests) == 30
+        found = [json.loads(line) for line in querent("bench", "http", "--url", stub.url, *sweep, "--json").stdout.splitlines()]
+    assert [(one["rate"], one["requests"], one["status"]) for one in found] == [(20, 10, {"200": 5, "429": 5}), (40, 20, {"200": 10, "429": 10})]
+    root = ElementTree.parse(picture).getroot()
+    assert root.find("{*}title").text == "a <stub>"
+    assert [dot.get("class") for dot in root.iter("{http://www.w3.org/2000/svg}circle")] == ["dot p99 run0"] * 2 + ["dot p50 run0"] * 2 + [
+        "dot good run0"
+    ] * 2
+
+
+def test_a_picture_that_cannot_be_written_is_a_fault():
+    with Stub(ok) as stub:
+        done = querent("bench", "http", "--url", stub.url, "--route", "/health", "--sweep", "20", "--seconds", "0.2", "--warmup", "0",
+                       "--svg", "/nonexistent/sweep.svg")  # fmt: skip
+    assert done.returncode == 1 and "cannot write /nonexistent/sweep.svg" in done.stderr.decode()
+
+
 def test_nobody_there():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-    for loop in (["--concurrency", "2"], ["--rate", "100"]):
+    for loop in (["--concurrency", "2"], ["--rate", "100"], ["--sweep", "100,200"]):
         done = querent("bench", "http", "--url", url, "--route", "/health", *loop, "--seconds", "0.5", "--warmup", "0")
         assert done.returncode == 1 and done.stdout == b""
         assert "no answer" in done.stderr.decode() and url in done.stderr.decode()
@@ -203,6 +230,9 @@ def test_nobody_there():
         (["--url", "http://192.0.2.1:80", "--route", "/health", "--rate", "1"], "--allow-remote"),
         (["--url", "http://127.0.0.1:1", "--route", "/health"], "either --rate"),
         (["--url", "http://127.0.0.1:1", "--route", "/health", "--rate", "1", "--concurrency", "1"], "either --rate"),
+        (["--url", "http://127.0.0.1:1", "--route", "/health", "--rate", "1", "--sweep", "1"], "either --rate"),
+        (["--url", "http://127.0.0.1:1", "--route", "/health", "--sweep", "2,1"], "rates must rise"),
+        (["--url", "http://127.0.0.1:1", "--route", "/health", "--rate", "1", "--svg", "x"], "need --sweep"),
         (["--url", "http://127.0.0.1:1", "--rate", "1"], "--queries"),
         (["--url", "http://127.0.0.1:1", "--route", "health", "--rate", "1"], "--route health"),
         (["--url", "http://127.0.0.1:1", "--route", "/x", "--rate", "1", "--arrival", "often"], "--arrival often"),

@@ -7,7 +7,7 @@ import pytest
 from cli_tool import json_lines, querent
 from program import ROOT
 
-COMMANDS = ["embed", "span", "tokenize", "inspect", "version"]
+COMMANDS = ["embed", "span", "tokenize", "inspect", "simulate", "version"]
 
 
 def test_no_command():
@@ -19,7 +19,7 @@ def test_no_command():
 def test_help_lists_every_command():
     done = querent("--help")
     assert done.returncode == 0 and done.stderr == b""
-    for name in ["serve", "embed", "span", "tokenize", "inspect", "bench engine", "bench http", "version"]:
+    for name in ["serve", "embed", "span", "tokenize", "inspect", "bench engine", "bench http", "simulate", "version"]:
         assert re.search(rf"^  {name}\b", done.stdout.decode(), re.M), name
     assert querent("help").stdout == querent("-h").stdout == done.stdout
 

@@ -71,12 +71,13 @@ DOORS = {
     "engine/cpu": [BASE, *ENGINE, "engine/backend.h", "engine/model/model.h"],
     "pipeline": [BASE, "tokenizer/tokenizer.h", "engine/engine.h"],
     "server": [BASE, "config/config.h", "pipeline/pipeline.h", "server/http/http.h", "server/api/api.h",
-               "server/schedule/schedule.h", "server/ops/ops.h"],
+               "server/schedule/schedule.h", "server/schedule/simulation.h", "server/ops/ops.h"],
     "server/http": [BASE, "server/loop.h"],
     "server/schedule": [BASE],
     "server/ops": [BASE],
     "server/api": [BASE, "server/exchange.h", "server/fault.h", "server/serving.h"],
-    "cli": [BASE, "config/config.h", "tokenizer/tokenizer.h", "engine/engine.h", "pipeline/pipeline.h", "server/server.h"],
+    "cli": [BASE, "config/config.h", "tokenizer/tokenizer.h", "engine/engine.h", "pipeline/pipeline.h", "server/server.h",
+            "server/costs.h"],
 }
 
 # Third-party headers and the files that may include them.

@@ -98,8 +98,10 @@ static bool take_jobs(qr__worker *worker, qr_ticket *ticket, uint64_t now_ns,
     if (ticket->next_job == first)
         return false; /* and it does not limit the batch */
     *limits = mine;
-    if (ticket->started_ns == 0)
+    if (ticket->started_ns == 0) {
         ticket->started_ns = now_ns;
+        ticket->slack_ns = left_ns;
+    }
     qr_order_change(&ticket->turn, ticket->turn.cost_ns - (worker->share_ns - before_ns));
     return ticket->next_job == ticket->jobs_len;
 }

@@ -1,11 +1,12 @@
 /* server/schedule/schedule_internal.h: the schedule's state, and its parts:
  *
- *     schedule.c   start and stop
- *     admit.c      submit, cancel, tasks, and what is refused
- *     order.c      what waits, by deadline, and whether all of it can be in time
- *     cost.c       what a batch takes of a worker's time
- *     fill.c       which jobs the next batch takes
- *     worker.c     a worker's life
+ *     schedule.c     start and stop
+ *     admit.c        submit, cancel, tasks, and what is refused
+ *     order.c        what waits, by deadline, and whether all of it can be in time
+ *     cost.c         what a batch takes of a worker's time
+ *     fill.c         which jobs the next batch takes
+ *     worker.c       a worker's life
+ *     simulation.c   all of this on a clock that it moves, without threads or engine
  *
  * One lock guards queues, tickets and tasks. It is held for lists and counters only, never during a
  * batch, a task or a callback.
@@ -32,6 +33,7 @@ typedef struct qr__worker {
     pthread_t thread;
     qr_queue *queue;
     qr_queue_line line;
+    uint64_t begun_ns;  /* when it was taken */
     size_t len, tokens; /* of the batch */
     uint64_t cost_ns;   /* likely, of this worker's time */
     uint64_t share_ns;  /* the same of the machine's, as it was in the order */
@@ -63,15 +65,25 @@ struct qr_schedule {
 /** A schedule without threads, which tests step by hand. */
 QR_MUST_USE qr_status qr__schedule_create(const qr_schedule_options *options, qr_schedule **out);
 
-/** What a worker's round came to. */
+/** What a worker's round, or the first half of one, came to. */
 typedef enum qr__round {
     QR__ROUND_WORKED,
+    QR__ROUND_BATCH,   /* of qr__worker_begin alone: the worker has a batch in hand */
     QR__ROUND_NOTHING, /* nothing to do: park */
     QR__ROUND_OVER     /* nothing to do, and the schedule is being stopped */
 } qr__round;
 
 /** One round of a worker: the next task, or a batch, or what idle() has. */
 qr__round qr__worker_round(qr__worker *worker);
+
+/** The same up to the point where the batch, if one was taken, would be run: the simulator, whose
+ * batches take their time without being computed, calls the halves by themselves. Behind
+ * QR__ROUND_BATCH qr__worker_end() must come. */
+qr__round qr__worker_begin(qr__worker *worker);
+
+/** The rest of it: the batch has run, and each of its jobs has its result or NULL. Learns what it
+ * took and finishes its tickets. */
+void qr__worker_end(qr__worker *worker);
 
 /** A worker's thread. */
 void *qr__worker_main(void *worker);

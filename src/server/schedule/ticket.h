@@ -75,6 +75,7 @@ typedef struct qr_ticket {
     /* The schedule's own; status and times are to be read once it is finished. */
     qr_status status; /* OK, LATE, GONE, or INTERNAL: a job could not be run */
     uint64_t submitted_ns, started_ns, done_ns;
+    uint64_t slack_ns;               /* from its start to its deadline */
     size_t batch_jobs, batch_tokens; /* of the last batch that it was in */
     size_t next_job;                 /* first job that is in no batch yet */
     size_t running;                  /* jobs in batches under way */

@@ -94,13 +94,11 @@ static void unlock_and_share(qr_schedule *schedule) {
 }
 
 /* A ticket is begun by the batch with its first job. */
-static void tell_begun(const qr__worker *worker, uint64_t now_ns) {
+static void tell_begun(const qr__worker *worker) {
     const qr_schedule_observer *observer = &worker->schedule->options.observer;
-    for (size_t i = 0; observer->ticket_begun != NULL && i < worker->len; i++) {
-        const qr_ticket *ticket = worker->tickets[i];
-        if (worker->jobs[i] == ticket->jobs)
-            observer->ticket_begun(observer->state, ticket->deadline_ns - now_ns);
-    }
+    for (size_t i = 0; observer->ticket_begun != NULL && i < worker->len; i++)
+        if (worker->jobs[i] == worker->tickets[i]->jobs)
+            observer->ticket_begun(observer->state, worker->tickets[i]->slack_ns);
 }
 
 static void tell_ended(const qr__worker *worker, uint64_t took_ns) {
@@ -116,23 +114,6 @@ static void tell_worked(const qr_schedule *schedule, uint64_t begun_ns) {
         observer->worked(observer->state, qr_clock_read(schedule->options.clock) - begun_ns);
 }
 
-static void run_and_finish(qr__worker *worker, uint64_t begun_ns) {
-    qr_schedule *schedule = worker->schedule;
-    qr_link ended;
-    qr_list_init(&ended);
-    tell_begun(worker, begun_ns);
-    run_batch(worker);
-    uint64_t end_ns = qr_clock_read(schedule->options.clock);
-    tell_ended(worker, end_ns - begun_ns);
-    QR_CHAOS_DELAY();
-    pthread_mutex_lock(&schedule->lock);
-    correct(worker, end_ns - begun_ns);
-    let_go(worker, end_ns, &ended);
-    pthread_mutex_unlock(&schedule->lock);
-    finish_all(&ended);
-    tell_worked(schedule, begun_ns);
-}
-
 static qr__round idle_round(qr__worker *worker, bool stopping) {
     const qr_schedule_options *options = &worker->schedule->options;
     if (stopping)
@@ -144,7 +125,7 @@ static qr__round idle_round(qr__worker *worker, bool stopping) {
 }
 
 /* The taking of work: what is taken is this worker's alone from the unlock on. */
-qr__round qr__worker_round(qr__worker *worker) {
+qr__round qr__worker_begin(qr__worker *worker) {
     qr_schedule *schedule = worker->schedule;
     QR_CHAOS_DELAY();
     pthread_mutex_lock(&schedule->lock);
@@ -160,15 +141,39 @@ qr__round qr__worker_round(qr__worker *worker) {
     }
     qr_link late;
     qr_list_init(&late);
-    uint64_t now_ns = qr_clock_read(schedule->options.clock);
-    bool batch = qr__batch_fill(worker, now_ns, &late);
+    worker->begun_ns = qr_clock_read(schedule->options.clock);
+    bool batch = qr__batch_fill(worker, worker->begun_ns, &late);
     bool stopping = schedule->stopping;
     unlock_and_share(schedule);
     if (!batch && qr_list_first(&late) == NULL)
         return idle_round(worker, stopping);
     finish_all(&late);
     if (batch)
-        run_and_finish(worker, now_ns);
+        tell_begun(worker);
+    return batch ? QR__ROUND_BATCH : QR__ROUND_WORKED;
+}
+
+void qr__worker_end(qr__worker *worker) {
+    qr_schedule *schedule = worker->schedule;
+    qr_link ended;
+    qr_list_init(&ended);
+    uint64_t end_ns = qr_clock_read(schedule->options.clock), took_ns = end_ns - worker->begun_ns;
+    tell_ended(worker, took_ns);
+    QR_CHAOS_DELAY();
+    pthread_mutex_lock(&schedule->lock);
+    correct(worker, took_ns);
+    let_go(worker, end_ns, &ended);
+    pthread_mutex_unlock(&schedule->lock);
+    finish_all(&ended);
+    tell_worked(schedule, worker->begun_ns);
+}
+
+qr__round qr__worker_round(qr__worker *worker) {
+    qr__round round = qr__worker_begin(worker);
+    if (round != QR__ROUND_BATCH)
+        return round;
+    run_batch(worker);
+    qr__worker_end(worker);
     return QR__ROUND_WORKED;
 }
 

@@ -57,13 +57,17 @@ static void expect_answer(int fd, size_t input, size_t seed) {
     free(body);
 }
 
+/* The number behind a name on the metrics page; 0: it is not there. */
+static long metric(const char *name) {
+    char *page = flow_metrics(&house), *line = strstr(page, name);
+    long number = line == NULL ? 0 : strtol(line + strlen(name), NULL, 10);
+    free(page);
+    return number;
+}
+
 /* How many sequences the model of seed 0 has computed. */
 static long computed(void) {
-    static const char name[] = "\nquerent_model_items_total{model=\"seed-0\"} ";
-    char *page = flow_metrics(&house), *line = strstr(page, name);
-    long items = line == NULL ? 0 : strtol(line + sizeof name - 1, NULL, 10);
-    free(page);
-    return items;
+    return metric("\nquerent_model_items_total{model=\"seed-0\"} ");
 }
 
 Test(sharing, a_question_under_way_is_waited_for) {
@@ -77,6 +81,7 @@ Test(sharing, a_question_under_way_is_waited_for) {
     expect_answer(mate, 0, 0);
     expect_answer(other, 1, 0);
     cr_expect_eq(computed(), 2);
+    cr_expect_eq(metric("\nquerent_joins_total "), 1);
     client_send(mate, 0, 0, NULL); /* and from now on it is in the cache */
     expect_answer(mate, 0, 0);
     cr_expect_eq(computed(), 2);

@@ -1,0 +1,28 @@
+/* cli/arrivals.h: when the requests of an open loop come: the same seed draws the same moments,
+ * whether they are sent or simulated.
+ *
+ *     qr__arrivals arrivals = qr__arrivals_of(500, false, 1);
+ *     for (uint64_t at_ns = 0; at_ns < until_ns; at_ns += qr__arrivals_gap_ns(&arrivals))
+ *         ...
+ *
+ * Threads: one at a time.
+ */
+#ifndef QR_CLI_ARRIVALS_H
+#define QR_CLI_ARRIVALS_H
+
+#include "base/base.h"
+
+typedef struct qr__arrivals {
+    double mean_ns;
+    bool uniform;
+    uint64_t random;
+} qr__arrivals;
+
+/** Arrivals at `rate` a second, above 0: in equal gaps, or in exponential ones, which make a
+ * Poisson process: that is how independent clients come. */
+qr__arrivals qr__arrivals_of(double rate, bool uniform, uint64_t seed);
+
+/** Time from one request to the next. */
+uint64_t qr__arrivals_gap_ns(qr__arrivals *arrivals);
+
+#endif
