@@ -235,7 +235,7 @@ static void run_round(void) {
         queues[q].history[0] = '\0';
     batch expected = make_batch();
     fake_round(&machine, (int)roll(WORKERS));
-    char ran[sizeof queues[0].history];
+    char ran[QUEUES * sizeof queues[0].history];
     snprintf(ran, sizeof ran, "%s%s", queues[0].history, queues[1].history);
     char wanted[sizeof expected.text + 1];
     snprintf(wanted, sizeof wanted, "%s%s", expected.text, expected.jobs > 0 ? " " : "");
