@@ -262,13 +262,9 @@ void qr_pool_destroy(qr_pool *pool) {
     free(pool);
 }
 
-void qr_pool_call(qr_pool *pool, int wanted, qr_pool_help *work, void *argument, qr_calls *calls) {
-    calls->pool = pool;
-    calls->help = work;
-    calls->argument = argument;
-    calls->len = 0;
-    atomic_store_explicit(&calls->came, 0, memory_order_relaxed);
-    atomic_store_explicit(&calls->left, 0, memory_order_relaxed);
+void qr_pool_call_more(qr_calls *calls, int wanted) {
+    qr_pool *pool = calls->pool;
+    wanted = wanted < QR_LIMIT_THREADS ? wanted : QR_LIMIT_THREADS;
     for (int m = 0; pool != NULL && m < pool->members && calls->len < wanted; m++) {
         slot *s = &pool->slots[m];
         struct qr_call *call = &calls->made[calls->len];
@@ -285,6 +281,16 @@ void qr_pool_call(qr_pool *pool, int wanted, qr_pool_help *work, void *argument,
         if (slept)
             qr_wait_wake(&s->word, 1);
     }
+}
+
+void qr_pool_call(qr_pool *pool, int wanted, qr_pool_help *work, void *argument, qr_calls *calls) {
+    calls->pool = pool;
+    calls->help = work;
+    calls->argument = argument;
+    calls->len = 0;
+    atomic_store_explicit(&calls->came, 0, memory_order_relaxed);
+    atomic_store_explicit(&calls->left, 0, memory_order_relaxed);
+    qr_pool_call_more(calls, wanted);
 }
 
 /* False once the caller has spent CLOSE_CPU_NS_MOST of its CPU time on waiting. */

@@ -82,6 +82,11 @@ typedef struct qr_calls {
  * `calls` stays in place until qr_pool_close. */
 void qr_pool_call(qr_pool *pool, int wanted, qr_pool_help *help, void *argument, qr_calls *calls);
 
+/** Calls parked members until `wanted` were called in all, those included that came and left. For
+ * the leader, between qr_pool_call and qr_pool_close: members that had work when they could have
+ * been called may be parked now. */
+void qr_pool_call_more(qr_calls *calls, int wanted);
+
 /** How many have come so far. */
 static inline int qr_calls_came(const qr_calls *calls) {
     return atomic_load_explicit(&calls->came, memory_order_acquire);

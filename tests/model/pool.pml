@@ -231,27 +231,46 @@ inline qr_pool_park() {
     od
 }
 
-/* Calls everybody who is parked, works with those who come in time, and closes. */
-inline lead() {
+/* Calls everybody who is parked, and has not been called. */
+inline call_parked() {
     m = 0;
     do
     :: m < MEMBERS ->
-        made[m] = 0;
-        take(m, CLAIMED);
         if
-        :: ok ->
-            calls[m] = me;
-            made[m] = WITH(w, CALLED);
-            word[m] = made[m];
+        :: made[m] == 0 ->
+            take(m, CLAIMED);
             if
-            :: slept -> FUTEX_WAKE(m)
+            :: ok ->
+                calls[m] = me;
+                made[m] = WITH(w, CALLED);
+                word[m] = made[m];
+                if
+                :: slept -> FUTEX_WAKE(m)
+                :: else
+                fi
             :: else
             fi
         :: else
         fi;
         m++
     :: else -> break
-    od;
+    od
+}
+
+/* Calls, works with those who come in time, calls once more if nobody did, and closes. */
+inline lead() {
+    d_step {
+        m = 0;
+        do
+        :: m < MEMBERS -> made[m] = 0; m++
+        :: else -> break
+        od
+    };
+    call_parked();
+    if
+    :: came[me] == 0 && pending == 0 -> call_parked() /* the end of a stage, late calls */
+    :: else
+    fi;
     ranks = 1 + came[me]; /* the door, once: those who have come by now */
     ranks_next[me] = ranks;
     admitted[me] = ranks - 1;

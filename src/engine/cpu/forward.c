@@ -16,6 +16,8 @@
 
 #include "engine/cpu/pass.h"
 
+#define LATE_TOKENS 64u /* a layer of as many takes some 10 times as long as a wake-up */
+
 /* x = LayerNorm(word + position + segment), all rows: the leader is still alone. */
 static void embed(qr__pass *p) {
     const qr_bert *bert = p->weights->base.bert;
@@ -138,6 +140,7 @@ static void encode(void *argument, qr__team *team, qr__rank me) {
 }
 
 const float *qr__encode(qr__context *context, int members) {
-    qr__team_run(&context->team, context->pool, members, encode, context);
+    qr__team_run(&context->team, context->pool, members, context->tokens >= LATE_TOKENS, encode,
+                 context);
     return context->hidden;
 }

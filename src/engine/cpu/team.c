@@ -42,9 +42,11 @@ static void come(void *argument, int ticket) {
 
 /* The order at the end matters: the door is closed first, so that who still stands before it
  * goes home, and only then are those who never came called off. */
-void qr__team_run(qr__team *team, qr_pool *pool, int most, qr__team_work *work, void *argument) {
+void qr__team_run(qr__team *team, qr_pool *pool, int most, bool late, qr__team_work *work,
+                  void *argument) {
     team->work = work;
     team->argument = argument;
+    team->late_most = late ? most : 0;
     atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
     atomic_store_explicit(&team->admitted, 0, memory_order_relaxed);
     qr_pool_call(pool, most - 1, come, team, &team->calls);
@@ -86,7 +88,11 @@ static int ranks_from_here(qr__team *team, const qr__rank *me, bool *closed) {
         *closed = true;
         return wanted > 0 && wanted < me->ranks ? me->ranks - wanted : 1;
     }
-    return *closed ? me->ranks : 1 + qr_calls_came(&team->calls);
+    if (*closed)
+        return me->ranks;
+    if (wanted == 0)
+        qr_pool_call_more(&team->calls, team->late_most - 1);
+    return 1 + qr_calls_came(&team->calls);
 }
 
 /* The two words for the newcomers are written before the barrier and the door is opened behind

@@ -41,6 +41,7 @@ struct qr__team {
     qr_calls calls;
     qr__team_work *work;
     void *argument;
+    int late_most;         /* members in all, when members may be called late; else 0 */
     atomic_int ranks_next; /* both written by the leader before the barrier of qr__team_admit */
     size_t stage_next;
     _Alignas(64) atomic_uint arrived; /* at the barrier */
@@ -50,9 +51,11 @@ struct qr__team {
         admitted; /* those who came with a lower ticket may work; CLOSED: nobody any more */
 };
 
-/** Runs `work` on the caller, as rank 0 from stage 0 on, with up to `most` members in all. `pool`
- * may be NULL. */
-void qr__team_run(qr__team *team, qr_pool *pool, int most, qr__team_work *work, void *argument);
+/** Runs `work` on the caller, as rank 0 from stage 0 on, with up to `most` members in all. `late`:
+ * who parks meanwhile is called at the end of a stage, which pays where a stage is long beside a
+ * wake-up. `pool` may be NULL. */
+void qr__team_run(qr__team *team, qr_pool *pool, int most, bool late, qr__team_work *work,
+                  void *argument);
 
 /** Returns once every member of the stage is here: what they wrote before it is seen by all
  * behind it. */

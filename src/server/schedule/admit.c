@@ -145,6 +145,8 @@ static qr_status admit(qr_schedule *schedule, qr_ticket *ticket) {
         ticket->queue->slot = schedule->slots++;
     put_in_order(schedule, ticket);
     note_wait(schedule, wait_of(ticket));
+    if (ticket->line == QR_LINE_SHORT)
+        schedule->short_ns = ticket->submitted_ns;
     /* An idle server tries whatever is not impossible: its prices may be wrong, or the budget just
      * enough. */
     if (depth > 0 && !can_be_served(schedule, ticket, ticket->submitted_ns)) {
@@ -172,8 +174,9 @@ qr_status qr_schedule_submit(qr_schedule *schedule, qr_ticket *ticket) {
     QR_CHAOS_DELAY();
     pthread_mutex_lock(&schedule->lock);
     qr_status status = admit(schedule, ticket);
+    bool wake = status == QR_OK && qr__schedule_waiting(schedule, ticket->submitted_ns);
     pthread_mutex_unlock(&schedule->lock);
-    if (status == QR_OK)
+    if (wake)
         qr__schedule_wake(schedule);
     return status;
 }

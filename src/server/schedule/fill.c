@@ -5,9 +5,12 @@
  * worker busy is cut into their number of batches rather than run as one: on a CPU, parallelism
  * beats batching.
  *
- * A batch cannot be interrupted. So long jobs have a line of their own, and while short ones wait
- * only one worker at a time takes from there: the others stay free for what comes. */
+ * A batch cannot be interrupted. So long jobs have a line of their own. While short ones wait only
+ * one worker at a time takes from there, and while short ones come at all one worker never does: it
+ * helps with the long ones instead, and leaves them when a short one comes (base/pool.h). */
 #include "server/schedule/schedule_internal.h"
+
+#define SHORT_MEMORY_NS QR_NS_PER_S /* who came in the last second will come again */
 
 /* No job of the ticket waits any more. */
 static void leave(qr_schedule *schedule, qr_ticket *ticket) {
@@ -25,10 +28,6 @@ void qr__ticket_drop(qr_schedule *schedule, qr_ticket *ticket) {
     leave(schedule, ticket);
 }
 
-bool qr__schedule_waiting(const qr_schedule *schedule) {
-    return qr_list_first(&schedule->tasks) != NULL || schedule->order.root != NULL;
-}
-
 static size_t token_budget(const qr_schedule *schedule, const qr_queue *queue) {
     size_t workers = (size_t)schedule->options.workers;
     size_t share = qr_max((queue->tokens + workers - 1) / workers, QR__SHARE_TOKENS);
@@ -39,11 +38,27 @@ static qr_ticket *ticket_of(qr_turn *turn) {
     return turn == NULL ? NULL : QR_OWNER(turn, qr_ticket, turn);
 }
 
-/* The queue and line whose first ticket goes next. False: nothing waits that may go. */
-static bool choose_line(const qr_schedule *schedule, qr__worker *worker) {
-    bool long_may = schedule->running_long == 0 || schedule->waiting_short == 0;
-    const qr_ticket *first =
-        ticket_of(qr_order_first(&schedule->order, long_may ? QR_ORDER_ANY : QR__SHORT_MARKS));
+/* Whether a worker more may take long jobs. */
+static bool long_may_go(const qr_schedule *schedule, uint64_t now_ns) {
+    bool short_come = schedule->short_ns > 0 && now_ns - schedule->short_ns < SHORT_MEMORY_NS;
+    return schedule->running_long == 0 ||
+           (schedule->waiting_short == 0 &&
+            (!short_come || schedule->running_long + 1 < schedule->options.workers));
+}
+
+/* The ticket that goes next; NULL: nothing waits that may go. */
+static const qr_ticket *next_ticket(const qr_schedule *schedule, uint64_t now_ns) {
+    uint64_t marks = long_may_go(schedule, now_ns) ? QR_ORDER_ANY : QR__SHORT_MARKS;
+    return ticket_of(qr_order_first(&schedule->order, marks));
+}
+
+bool qr__schedule_waiting(const qr_schedule *schedule, uint64_t now_ns) {
+    return qr_list_first(&schedule->tasks) != NULL || next_ticket(schedule, now_ns) != NULL;
+}
+
+/* Its queue and line are the batch's. False: nothing waits that may go. */
+static bool choose_line(qr__worker *worker, uint64_t now_ns) {
+    const qr_ticket *first = next_ticket(worker->schedule, now_ns);
     if (first == NULL)
         return false;
     worker->queue = first->queue;
@@ -158,7 +173,7 @@ bool qr__batch_fill(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
     qr_schedule *schedule = worker->schedule;
     worker->len = worker->tokens = 0;
     worker->share_ns = 0;
-    while (worker->len == 0 && choose_line(schedule, worker))
+    while (worker->len == 0 && choose_line(worker, now_ns))
         fill_from_line(worker, now_ns, ended);
     if (worker->len == 0)
         return false;

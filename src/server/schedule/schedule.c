@@ -67,7 +67,8 @@ void qr_schedule_stop(qr_schedule *schedule) {
         qr__schedule_wake(schedule);
     for (int i = 0; i < schedule->started; i++)
         pthread_join(schedule->workers[i].thread, NULL);
-    QR_ASSERT(schedule->started == 0 || !qr__schedule_waiting(schedule));
+    QR_ASSERT(schedule->started == 0 ||
+              (qr_list_first(&schedule->tasks) == NULL && schedule->order.root == NULL));
     pthread_mutex_lock(&schedule->lock);
     schedule->stopped = true;
     pthread_mutex_unlock(&schedule->lock);

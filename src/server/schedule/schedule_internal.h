@@ -51,6 +51,7 @@ struct qr_schedule {
     unsigned slots;         /* given to queues so far */
     size_t waiting_short;   /* tickets in short lines */
     uint64_t short_wait_ns; /* what short tickets' places are behind their deadlines, about */
+    uint64_t short_ns;      /* when the last one was submitted; 0: none was */
     uint64_t running_ns;    /* of the machine's time, in batches under way */
     uint64_t held_until_ns; /* by when the longest of these is likely to have ended */
     int running_long, busy; /* workers with a batch, and with one of long jobs */
@@ -112,8 +113,9 @@ void qr__ticket_drop(qr_schedule *schedule, qr_ticket *ticket);
  * dropped; those of them that no batch holds are appended to *ended. */
 bool qr__batch_fill(qr__worker *worker, uint64_t now_ns, qr_link *ended);
 
-/** Whether there are tasks or jobs that nobody took yet. */
-bool qr__schedule_waiting(const qr_schedule *schedule);
+/** Whether there are tasks, or jobs that may be taken now, and nobody took yet. With the lock
+ * held. Long jobs that may not go are none: whoever runs the others takes them when it is done. */
+bool qr__schedule_waiting(const qr_schedule *schedule, uint64_t now_ns);
 
 /** Wakes one worker. */
 static inline void qr__schedule_wake(const qr_schedule *schedule) {

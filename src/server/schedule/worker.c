@@ -86,8 +86,8 @@ static void finish_all(qr_link *ended) {
 
 /* Unlocks. Whoever takes work and sees more wakes the next worker, so that one wake-up a submit is
  * enough for work to spread as far as it goes. */
-static void unlock_and_share(qr_schedule *schedule) {
-    bool more = qr__schedule_waiting(schedule);
+static void unlock_and_share(qr_schedule *schedule, uint64_t now_ns) {
+    bool more = qr__schedule_waiting(schedule, now_ns);
     pthread_mutex_unlock(&schedule->lock);
     if (more)
         qr__schedule_wake(schedule);
@@ -133,8 +133,8 @@ qr__round qr__worker_begin(qr__worker *worker) {
     if (first != NULL) {
         qr_task *task = QR_OWNER(first, qr_task, link);
         qr_list_remove(first);
-        unlock_and_share(schedule);
         uint64_t begun_ns = qr_clock_read(schedule->options.clock);
+        unlock_and_share(schedule, begun_ns);
         task->run(task);
         tell_worked(schedule, begun_ns);
         return QR__ROUND_WORKED;
@@ -144,7 +144,7 @@ qr__round qr__worker_begin(qr__worker *worker) {
     worker->begun_ns = qr_clock_read(schedule->options.clock);
     bool batch = qr__batch_fill(worker, worker->begun_ns, &late);
     bool stopping = schedule->stopping;
-    unlock_and_share(schedule);
+    unlock_and_share(schedule, worker->begun_ns);
     if (!batch && qr_list_first(&late) == NULL)
         return idle_round(worker, stopping);
     finish_all(&late);

@@ -51,7 +51,7 @@ static relay *relay_create(void) {
 static void lead(qr_pool *pool, relay *r, int most) {
     memset(r->sums, 0, sizeof r->sums);
     memset(r->shares, 0, sizeof r->shares);
-    qr__team_run(&r->team, pool, most, run_relay, r);
+    qr__team_run(&r->team, pool, most, most % 2 == 0, run_relay, r);
     cr_assert_eq(atomic_load(&r->inside), 0);
     for (int stage = 0; stage < STAGES; stage++)
         cr_assert_eq(r->sums[stage], PIECES * (stage + 1), "stage %d: %d", stage, r->sums[stage]);
@@ -159,7 +159,7 @@ static void work_in_pair(void *argument, qr__team *team, qr__rank me) {
 static void *run_pair(void *argument) {
     pair *p = argument;
     while (atomic_load(&p->helped) == 0)
-        qr__team_run(&p->team, p->pool, 2, work_in_pair, p);
+        qr__team_run(&p->team, p->pool, 2, false, work_in_pair, p);
     return NULL;
 }
 
@@ -260,7 +260,7 @@ Test(team, a_helper_leaves_when_work_of_its_own_waits) {
         cr_assert_eq(pthread_create(&helpers[i].thread, NULL, help_and_count, &helpers[i]), 0);
     }
     while (!s->done)
-        qr__team_run(&s->team, s->pool, 1 + HELPERS, work_until_wanted, s);
+        qr__team_run(&s->team, s->pool, 1 + HELPERS, false, work_until_wanted, s);
     cr_assert_eq(s->ranks[1], 1 + HELPERS);
     cr_assert_eq(s->ranks[2], HELPERS, "one was wanted");
     cr_assert_eq(s->ranks[3], HELPERS, "nobody is let in again");
@@ -270,6 +270,35 @@ Test(team, a_helper_leaves_when_work_of_its_own_waits) {
         qr_pool_wake(s->pool);
     for (int i = 0; i < HELPERS; i++)
         pthread_join(helpers[i].thread, NULL);
+    qr_pool_destroy(s->pool);
+    free(s);
+}
+
+/* The helper parks only when the team is at work already. */
+static void work_until_joined(void *argument, qr__team *team, qr__rank me) {
+    spared_helper *h = argument;
+    if (me.rank > 0) {
+        qr__team_barrier(team, &me);
+        return;
+    }
+    cr_assert_eq(team->calls.len, 0);
+    cr_assert_eq(pthread_create(&h->thread, NULL, help_and_count, h), 0);
+    while (me.ranks < 2) { /* or the test times out */
+        cr_assert(qr__team_admit(team, &me, 1));
+        qr__team_barrier(team, &me);
+    }
+}
+
+Test(team, who_parks_late_is_called_late) {
+    spared *s = aligned_alloc(64, qr_round_up(sizeof *s, 64));
+    spared_helper h = {.of = s};
+    memset(s, 0, sizeof *s);
+    cr_assert_eq(qr_pool_create(1, &s->pool), QR_OK);
+    qr__team_run(&s->team, s->pool, 2, true, work_until_joined, &h);
+    cr_expect_eq(s->team.calls.len, 1);
+    atomic_store(&ending, true);
+    qr_pool_wake(s->pool);
+    pthread_join(h.thread, NULL);
     qr_pool_destroy(s->pool);
     free(s);
 }

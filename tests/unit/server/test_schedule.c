@@ -153,7 +153,9 @@ Test(schedule, a_batch_ends_before_a_member_would_be_late) {
 }
 
 static void count_round_of_the_other(fake_queue *q);
+static void submit_and_count_round_of_the_other(fake_queue *q);
 static int other_found;
+static work *submitted_within;
 
 /* While short jobs wait, one worker at a time has a long one, whatever its deadline. */
 Test(schedule, long_jobs_leave_a_worker_to_short_ones) {
@@ -174,27 +176,49 @@ Test(schedule, long_jobs_leave_a_worker_to_short_ones) {
     fake_stop(&machine);
 }
 
-/* Nothing short waits: then both. */
-Test(schedule, long_jobs_take_what_nobody_else_needs) {
-    fake_create(&machine, 2, 100);
+/* A short one comes, and so long after it two long ones: how many of two or three workers take
+ * one? The one that does not is not woken either. */
+static void expect_long_batches(int workers, uint64_t after_ns, int expected) {
+    fake_create(&machine, workers, 100);
     fake_queue_init(&queue, &machine, TOKEN_NS, 512, 512);
-    work *query = work_create(&queue, 1, 9, 3, LATER), *a = work_create(&queue, 1, 384, 1, LATER),
-         *b = work_create(&queue, 1, 384, 2, LATER);
+    uint64_t later = LATER + after_ns;
+    work *query = work_create(&queue, 1, 9, 3, LATER), *a = work_create(&queue, 1, 384, 1, later),
+         *b = work_create(&queue, 1, 384, 2, later);
     cr_assert_eq(work_submit(&machine, query), QR_OK);
     cr_assert_eq(fake_run(&machine), 1);
+    atomic_fetch_add(&machine.now_ns, after_ns - 9 * TOKEN_NS);
     cr_assert_eq(work_submit(&machine, a), QR_OK);
-    cr_assert_eq(work_submit(&machine, b), QR_OK);
-    queue.during = count_round_of_the_other;
+    other_found = 0;
+    queue.during = submit_and_count_round_of_the_other;
+    submitted_within = b;
+    int wakes = atomic_load(&machine.wakes);
     cr_assert(fake_round(&machine, 0));
-    cr_expect_eq(other_found, 1);
+    cr_expect_eq(1 + other_found, expected, "%d workers", workers);
+    cr_expect_eq(atomic_load(&machine.wakes) - wakes, other_found);
+    fake_run(&machine);
     cr_expect_str_eq(queue.history, "3 1 2 ");
     work_destroy(query), work_destroy(a), work_destroy(b);
     fake_stop(&machine);
 }
 
+/* While short ones come, one worker only helps with long ones, and is free for the next. */
+Test(schedule, long_jobs_leave_a_worker_while_short_ones_come) {
+    expect_long_batches(2, QR_NS_PER_S - 500 * TOKEN_NS, 1);
+    expect_long_batches(3, QR_NS_PER_S - 500 * TOKEN_NS, 2);
+}
+
+Test(schedule, long_jobs_take_what_nobody_else_needs) {
+    expect_long_batches(2, QR_NS_PER_S, 2);
+}
+
 static void count_round_of_the_other(fake_queue *q) {
     q->during = NULL;
     other_found += fake_round(&machine, 1);
+}
+
+static void submit_and_count_round_of_the_other(fake_queue *q) {
+    cr_assert_eq(work_submit(&machine, submitted_within), QR_OK);
+    count_round_of_the_other(q);
 }
 
 /* On four workers a queue of 512 tokens is four batches, one of 100 is two: not below 64 each. */
