@@ -3,6 +3,16 @@
 
 #include <math.h>
 
+int qr__arrivals_check(const qr__command *command, const char *arrival) {
+    if (strcmp(arrival, "poisson") == 0 || qr__arrivals_uniform(arrival))
+        return QR_FLAGS_GO;
+    return qr__flags_refuse(command, "--arrival %s: must be poisson or uniform", arrival);
+}
+
+bool qr__arrivals_uniform(const char *arrival) {
+    return strcmp(arrival, "uniform") == 0;
+}
+
 qr__arrivals qr__arrivals_of(double rate, bool uniform, uint64_t seed) {
     return (qr__arrivals){.mean_ns = 1e9 / rate, .uniform = uniform, .random = seed | 1};
 }

@@ -10,13 +10,19 @@
 #ifndef QR_CLI_ARRIVALS_H
 #define QR_CLI_ARRIVALS_H
 
-#include "base/base.h"
+#include "cli/flags.h"
 
 typedef struct qr__arrivals {
     double mean_ns;
     bool uniform;
     uint64_t random;
 } qr__arrivals;
+
+/** Whether --arrival says "poisson" or "uniform". QR_FLAGS_GO or the exit code. */
+QR_MUST_USE int qr__arrivals_check(const qr__command *command, const char *arrival);
+
+/** Whether it says "uniform". */
+bool qr__arrivals_uniform(const char *arrival);
 
 /** Arrivals at `rate` a second, above 0: in equal gaps, or in exponential ones, which make a
  * Poisson process: that is how independent clients come. */

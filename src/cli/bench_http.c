@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/arrivals.h"
 #include "cli/bench_load.h"
 #include "cli/bench_requests.h"
 #include "cli/bench_target.h"
@@ -107,7 +108,7 @@ static qr_status load(const bench *b, double rate, qr__load_result *result, qr_e
                                       .requests = b->requests.items,
                                       .requests_len = b->requests.len,
                                       .rate = rate,
-                                      .uniform = strcmp(arguments->arrival, "uniform") == 0,
+                                      .uniform = qr__arrivals_uniform(arguments->arrival),
                                       .connections = rate > 0 ? arguments->connections
                                                               : arguments->concurrency,
                                       .warmup_s = arguments->warmup,
@@ -196,16 +197,13 @@ static int check(const qr__command *command, const bench_arguments *arguments,
         return qr__flags_refuse(command, "--svg and --title need --sweep");
     if (arguments->seconds <= 0 || arguments->timeout <= 0)
         return qr__flags_refuse(command, "--seconds and --timeout must be above 0");
-    if (strcmp(arguments->arrival, "poisson") != 0 && strcmp(arguments->arrival, "uniform") != 0)
-        return qr__flags_refuse(command, "--arrival %s: must be poisson or uniform",
-                                arguments->arrival);
+    int code = qr__arrivals_check(command, arguments->arrival);
+    if (code != QR_FLAGS_GO)
+        return code;
     if (qr__requests_need_queries(target->route) && arguments->queries == NULL)
         return qr__flags_refuse(command, "--queries FILE is missing; %s takes one a request",
                                 target->route);
-    if (arguments->sweep != NULL)
-        return qr__sweep_parse(command, arguments->sweep, sweep);
-    *sweep = (qr__sweep){.points = {{.rate = arguments->rate}}, .len = 1};
-    return QR_FLAGS_GO;
+    return qr__sweep_parse(command, arguments->rate, arguments->sweep, sweep);
 }
 
 int qr_cli_bench_http(int argc, char **argv) {

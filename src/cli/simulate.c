@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/arrivals.h"
 #include "cli/chart.h"
 #include "cli/cli.h"
 #include "cli/latencies.h"
@@ -176,7 +177,7 @@ static qr_status prepare(simulate *s, qr_error *error) {
                                               .after_ns = arguments->answer_us * 1000},
                                   .lengths = s->lengths,
                                   .lengths_len = s->queries.len,
-                                  .uniform = strcmp(arguments->arrival, "uniform") == 0,
+                                  .uniform = qr__arrivals_uniform(arguments->arrival),
                                   .seed = arguments->seed,
                                   .warmup_s = arguments->warmup,
                                   .seconds = arguments->seconds,
@@ -226,17 +227,14 @@ static int check(const qr__command *command, const simulate_arguments *arguments
         return qr__flags_refuse(command, "give either --rate or --sweep");
     if (arguments->seconds <= 0)
         return qr__flags_refuse(command, "--seconds must be above 0");
-    if (strcmp(arguments->arrival, "poisson") != 0 && strcmp(arguments->arrival, "uniform") != 0)
-        return qr__flags_refuse(command, "--arrival %s: must be poisson or uniform",
-                                arguments->arrival);
+    int code = qr__arrivals_check(command, arguments->arrival);
+    if (code != QR_FLAGS_GO)
+        return code;
     if (arguments->sweep == NULL && (arguments->svg != NULL || arguments->beside != NULL))
         return qr__flags_refuse(command, "--svg and --beside need --sweep");
     if (arguments->svg == NULL && arguments->beside != NULL)
         return qr__flags_refuse(command, "--beside needs --svg");
-    if (arguments->sweep != NULL)
-        return qr__sweep_parse(command, arguments->sweep, sweep);
-    *sweep = (qr__sweep){.points = {{.rate = arguments->rate}}, .len = 1};
-    return QR_FLAGS_GO;
+    return qr__sweep_parse(command, arguments->rate, arguments->sweep, sweep);
 }
 
 int qr_cli_simulate(int argc, char **argv) {

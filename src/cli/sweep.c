@@ -8,9 +8,11 @@
 
 #define FILE_MAX_BYTES (16u << 20)
 
-int qr__sweep_parse(const qr__command *command, const char *text, qr__sweep *out) {
+int qr__sweep_parse(const qr__command *command, double one, const char *text, qr__sweep *out) {
     double before = 0;
-    out->len = 0;
+    *out = (qr__sweep){.points = {{.rate = one}}, .len = text == NULL};
+    if (text == NULL)
+        return QR_FLAGS_GO;
     for (const char *at = text;; at++) {
         char *end;
         int len = (int)strcspn(at, ",");

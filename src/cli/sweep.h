@@ -1,7 +1,7 @@
 /* cli/sweep.h: one load after the other: which rates, and what each came to.
  *
  *     qr__sweep sweep = {0};
- *     code = qr__sweep_parse(&command, "100,200,400", &sweep);
+ *     code = qr__sweep_parse(&command, 0, "100,200,400", &sweep);
  *     for (size_t i = 0; i < sweep.len; i++)
  *         sweep.points[i] = (qr__sweep_point){.rate = sweep.points[i].rate, ...};
  */
@@ -26,9 +26,10 @@ typedef struct qr__sweep {
     size_t len;
 } qr__sweep;
 
-/** Reads "R1,R2,..." into the rates of a zeroed sweep: numbers above 0 that rise. QR_FLAGS_GO or
- * the exit code. */
-QR_MUST_USE int qr__sweep_parse(const qr__command *command, const char *text, qr__sweep *out);
+/** Reads "R1,R2,..." into the rates of a zeroed sweep: numbers above 0 that rise; of NULL the sweep
+ * is the one rate `one`. QR_FLAGS_GO or the exit code. */
+QR_MUST_USE int qr__sweep_parse(const qr__command *command, double one, const char *text,
+                                qr__sweep *out);
 
 /** The point of so many `requests` of which those in `succeeded` (ns) had a good answer. */
 qr__sweep_point qr__sweep_point_of(double rate, const qr__hdr *succeeded, uint64_t requests,

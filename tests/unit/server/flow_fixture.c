@@ -173,18 +173,23 @@ void flow_serve(flow_house *h, size_t seed) {
 
 typedef struct count {
     flow_house *house;
+    size_t (*of)(const qr__flow *flow);
     size_t number;
 } count;
 
-static void count_at_work(void *argument) {
+static void count_it(void *argument) {
     count *c = argument;
-    c->number = qr__flow_at_work(c->house->flow);
+    c->number = c->of(c->house->flow);
+}
+
+static size_t count_on_loop(flow_house *h, size_t (*of)(const qr__flow *flow)) {
+    count c = {.house = h, .of = of};
+    flow_on_loop(h, count_it, &c);
+    return c.number;
 }
 
 size_t flow_at_work(flow_house *h) {
-    count c = {.house = h};
-    flow_on_loop(h, count_at_work, &c);
-    return c.number;
+    return count_on_loop(h, qr__flow_at_work);
 }
 
 void flow_wait_at_work(flow_house *h, size_t wanted) {
@@ -192,15 +197,8 @@ void flow_wait_at_work(flow_house *h, size_t wanted) {
         usleep(500);
 }
 
-static void count_joined(void *argument) {
-    count *c = argument;
-    c->number = qr__flow_joined(c->house->flow);
-}
-
 size_t flow_joined(flow_house *h) {
-    count c = {.house = h};
-    flow_on_loop(h, count_joined, &c);
-    return c.number;
+    return count_on_loop(h, qr__flow_joined);
 }
 
 void flow_wait_joined(flow_house *h, size_t wanted) {
@@ -224,6 +222,16 @@ char *flow_metrics(flow_house *h) {
     flow_on_loop(h, make_page, &p);
     qr_buf_byte(&p.buf, '\0');
     return p.buf.data;
+}
+
+double flow_metric(flow_house *h, const char *series) {
+    char *text = flow_metrics(h), line[200];
+    snprintf(line, sizeof line, "\n%s ", series);
+    char *at = strstr(text, line);
+    cr_assert_not_null(at, "%s", series);
+    double value = strtod(at + strlen(line), NULL);
+    free(text);
+    return value;
 }
 
 static void on_hold(qr_task *task) {
@@ -349,4 +357,65 @@ size_t client_check(const char *body, size_t input) {
                      "seed %zu, input %zu, float %zu", seed, input, i);
     json_decref(json);
     return seed;
+}
+
+void client_expect(int fd, size_t input, size_t seed) {
+    char *body;
+    cr_assert_eq(client_receive(fd, &body), 200);
+    cr_assert_eq(client_check(body, input), seed);
+    free(body);
+}
+
+#define CLIENTS_MOST 8
+
+typedef struct traffic {
+    flow_house *house;
+    uint64_t dice;
+    size_t padding;
+    const char *hurried_ms;
+    pthread_t thread;
+} traffic;
+
+static traffic clients[CLIENTS_MOST];
+static size_t clients_len;
+static atomic_bool clients_over;
+
+static void *client_traffic(void *argument) {
+    traffic *t = argument;
+    int fd = client_connect(t->house);
+    while (!atomic_load(&clients_over)) {
+        t->dice = t->dice * 6364136223846793005ull + 1442695040888963407ull;
+        uint64_t roll = t->dice >> 33;
+        size_t input = roll % INPUTS;
+        bool hurried = roll % 7 == 0;
+        char *body;
+        client_send(fd, input, roll % 5 == 0 ? t->padding : 0, hurried ? t->hurried_ms : NULL);
+        if (roll % 11 == 0) {
+            close(fd);
+            fd = client_connect(t->house);
+            continue;
+        }
+        int code = client_receive(fd, &body);
+        if (code == 200)
+            client_check(body, input);
+        cr_assert(code == 200 || (hurried && (code == 504 || code == 429)), "%d", code);
+        free(body);
+    }
+    close(fd);
+    return NULL;
+}
+
+void clients_start(flow_house *h, size_t len, size_t padding, const char *hurried_ms) {
+    cr_assert_leq(len, CLIENTS_MOST);
+    for (clients_len = 0; clients_len < len; clients_len++) {
+        traffic *t = &clients[clients_len];
+        *t = (traffic){h, clients_len + 1, padding, hurried_ms, 0};
+        cr_assert_eq(pthread_create(&t->thread, NULL, client_traffic, t), 0);
+    }
+}
+
+void clients_stop(void) {
+    atomic_store(&clients_over, true);
+    for (size_t i = 0; i < clients_len; i++)
+        pthread_join(clients[i].thread, NULL);
 }

@@ -54,6 +54,9 @@ void flow_wait_joined(flow_house *house, size_t count);
 /** The metrics page; free() it. */
 char *flow_metrics(flow_house *house);
 
+/** The number behind a series there: `querent_joins_total`, or with labels. */
+double flow_metric(flow_house *house, const char *series);
+
 /** Holds one worker, which must be free, until flow_let_go. */
 typedef struct flow_hold {
     qr_task task;
@@ -80,5 +83,14 @@ int client_receive(int fd, char **body);
 /** Checks that an answer to the input is right for the generation that it names; which seed it
  * is. */
 size_t client_check(const char *body, size_t input);
+
+/** Receives an answer to the input, and checks that it is right, and of this seed. */
+void client_expect(int fd, size_t input, size_t seed);
+
+/** Starts so many clients that ask at random until clients_stop: each answer must be right for the
+ * generation that it names, every fifth body has so much padding, every seventh request so small a
+ * budget that it may be late or refused, and every eleventh client leaves and comes back. */
+void clients_start(flow_house *house, size_t len, size_t padding, const char *hurried_ms);
+void clients_stop(void);
 
 #endif

@@ -2,7 +2,6 @@
  * worker has the turn, and generations that are replaced meanwhile. Workers are held by the tests,
  * so that what they show does not depend on speed. */
 #include <criterion/criterion.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,15 +14,8 @@
 
 static flow_house house;
 
-/* The number behind a series on the page. */
 static double metric(const char *series) {
-    char *page = flow_metrics(&house), line[200];
-    snprintf(line, sizeof line, "\n%s ", series);
-    char *at = strstr(page, line);
-    cr_assert_not_null(at, "%s", series);
-    double value = strtod(at + strlen(line), NULL);
-    free(page);
-    return value;
+    return flow_metric(&house, series);
 }
 
 static double offered(void) {
@@ -31,14 +23,11 @@ static double offered(void) {
 }
 
 Test(flow, answers_and_keeps_the_connection, .timeout = 120) {
-    char *body;
     flow_open(&house, 1);
     int fd = client_connect(&house);
     for (size_t input = 0; input < INPUTS; input++) {
         client_send(fd, input, input % 2 == 0 ? 0 : LONG_BODY, NULL);
-        cr_assert_eq(client_receive(fd, &body), 200);
-        cr_expect_eq(client_check(body, input), 0);
-        free(body);
+        client_expect(fd, input, 0);
     }
     close(fd);
     flow_close(&house);
@@ -112,7 +101,6 @@ Test(flow, a_client_that_leaves, .timeout = 120) {
 /* A request is answered by the generation that was current when its head came. */
 Test(flow, a_replaced_generation_ends_what_it_began, .timeout = 120) {
     flow_hold hold;
-    char *body;
     flow_open(&house, 1);
     int before = client_connect(&house), decoding = client_connect(&house),
         after = client_connect(&house);
@@ -125,15 +113,9 @@ Test(flow, a_replaced_generation_ends_what_it_began, .timeout = 120) {
     client_send(after, 2, 0, NULL);
     flow_wait_at_work(&house, 3);
     flow_let_go(&hold);
-    cr_assert_eq(client_receive(before, &body), 200);
-    cr_expect_eq(client_check(body, 0), 0);
-    free(body);
-    cr_assert_eq(client_receive(decoding, &body), 200);
-    cr_expect_eq(client_check(body, 1), 0);
-    free(body);
-    cr_assert_eq(client_receive(after, &body), 200);
-    cr_expect_eq(client_check(body, 2), 1);
-    free(body);
+    client_expect(before, 0, 0);
+    client_expect(decoding, 1, 0);
+    client_expect(after, 2, 1);
     close(before), close(decoding), close(after);
     flow_close(&house);
 }
@@ -143,13 +125,10 @@ static void serve_the_next(flow_house *h) {
 }
 
 Test(flow, a_generation_is_pinned_at_the_head, .timeout = 120) {
-    char *body;
     flow_open(&house, 1);
     int fd = client_connect(&house);
     client_send_halves(&house, fd, 3, serve_the_next);
-    cr_assert_eq(client_receive(fd, &body), 200);
-    cr_expect_eq(client_check(body, 3), 0);
-    free(body);
+    client_expect(fd, 3, 0);
     close(fd);
     flow_close(&house);
 }
@@ -231,54 +210,18 @@ Test(flow, outcomes_and_what_was_offered, .timeout = 120) {
     flow_close(&house);
 }
 
-static atomic_bool over;
-
-/* Each answer is right for the generation that it names; some requests are late, some clients
- * leave. */
-static void *client(void *number) {
-    uint64_t dice = *(const uint64_t *)number;
-    int fd = client_connect(&house);
-    while (!atomic_load(&over)) {
-        dice = dice * 6364136223846793005ull + 1442695040888963407ull;
-        uint64_t roll = dice >> 33;
-        size_t input = roll % INPUTS;
-        char *body;
-        client_send(fd, input, roll % 5 == 0 ? LONG_BODY : 0, roll % 7 == 0 ? "0.2" : NULL);
-        if (roll % 11 == 0) {
-            close(fd);
-            fd = client_connect(&house);
-            continue;
-        }
-        int code = client_receive(fd, &body);
-        if (code == 200)
-            client_check(body, input);
-        cr_assert(code == 200 || (roll % 7 == 0 && (code == 504 || code == 429)), "%d", code);
-        free(body);
-    }
-    close(fd);
-    return NULL;
-}
-
 Test(flow, generations_under_traffic, .timeout = 600) {
     enum { CLIENTS = 4, SWAPS = 400 };
-    static uint64_t numbers[CLIENTS] = {1, 2, 3, 4};
-    pthread_t clients[CLIENTS];
     flow_open(&house, 2);
-    for (int i = 0; i < CLIENTS; i++)
-        cr_assert_eq(pthread_create(&clients[i], NULL, client, &numbers[i]), 0);
+    clients_start(&house, CLIENTS, LONG_BODY, "0.2");
     int fd = client_connect(&house);
     for (size_t swap = 1; swap <= SWAPS; swap++) {
-        char *body;
         flow_serve(&house, swap % SEEDS);
         client_send(fd, swap % INPUTS, 0, NULL);
-        cr_assert_eq(client_receive(fd, &body), 200);
-        cr_assert_eq(client_check(body, swap % INPUTS), swap % SEEDS);
-        free(body);
+        client_expect(fd, swap % INPUTS, swap % SEEDS);
     }
     close(fd);
-    atomic_store(&over, true);
-    for (int i = 0; i < CLIENTS; i++)
-        pthread_join(clients[i], NULL);
+    clients_stop();
     flow_close(&house);
 }
 

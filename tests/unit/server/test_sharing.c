@@ -1,7 +1,6 @@
 /* Requests that ask the same at the same time: one is computed, all are answered, and whoever
  * leaves leaves alone. Workers are held by the tests, so that nothing depends on speed. */
 #include <criterion/criterion.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,24 +49,9 @@ static void open_pair(int *leader, int *mate, unsigned leader_ms, unsigned mate_
     }
 }
 
-static void expect_answer(int fd, size_t input, size_t seed) {
-    char *body;
-    cr_assert_eq(client_receive(fd, &body), 200);
-    cr_expect_eq(client_check(body, input), seed);
-    free(body);
-}
-
-/* The number behind a name on the metrics page; 0: it is not there. */
-static long metric(const char *name) {
-    char *page = flow_metrics(&house), *line = strstr(page, name);
-    long number = line == NULL ? 0 : strtol(line + strlen(name), NULL, 10);
-    free(page);
-    return number;
-}
-
 /* How many sequences the model of seed 0 has computed. */
-static long computed(void) {
-    return metric("\nquerent_model_items_total{model=\"seed-0\"} ");
+static double computed(void) {
+    return flow_metric(&house, "querent_model_items_total{model=\"seed-0\"}");
 }
 
 Test(sharing, a_question_under_way_is_waited_for) {
@@ -77,13 +61,13 @@ Test(sharing, a_question_under_way_is_waited_for) {
     client_send(other, 1, 0, NULL);
     flow_wait_at_work(&house, 2); /* another question is another matter */
     flow_let_go(&hold);
-    expect_answer(leader, 0, 0);
-    expect_answer(mate, 0, 0);
-    expect_answer(other, 1, 0);
+    client_expect(leader, 0, 0);
+    client_expect(mate, 0, 0);
+    client_expect(other, 1, 0);
     cr_expect_eq(computed(), 2);
-    cr_expect_eq(metric("\nquerent_joins_total "), 1);
+    cr_expect_eq(flow_metric(&house, "querent_joins_total"), 1);
     client_send(mate, 0, 0, NULL); /* and from now on it is in the cache */
-    expect_answer(mate, 0, 0);
+    client_expect(mate, 0, 0);
     cr_expect_eq(computed(), 2);
     close(leader), close(mate), close(other);
     flow_close(&house);
@@ -101,8 +85,8 @@ Test(sharing, a_leader_that_leaves_is_computed_for_its_mates) {
     client_send(third, 0, 0, NULL);
     flow_wait_joined(&house, 2);
     flow_let_go(&hold);
-    expect_answer(mate, 0, 0);
-    expect_answer(third, 0, 0);
+    client_expect(mate, 0, 0);
+    client_expect(third, 0, 0);
     cr_expect_eq(computed(), 1);
     close(mate), close(third);
     flow_close(&house);
@@ -115,7 +99,7 @@ Test(sharing, a_mate_that_leaves_leaves_alone) {
     flow_wait_joined(&house, 0);
     flow_wait_at_work(&house, 1);
     flow_let_go(&hold);
-    expect_answer(leader, 0, 0);
+    client_expect(leader, 0, 0);
     close(leader);
     flow_close(&house);
 }
@@ -142,9 +126,9 @@ Test(sharing, each_has_its_own_deadline) {
     client_send(third, 0, 0, "30");
     cr_expect_eq(client_receive(third, NULL), 504);
     flow_let_go(&hold);
-    expect_answer(mate, 0, 0);
+    client_expect(mate, 0, 0);
     client_send(leader, 0, 0, NULL); /* the connections go on */
-    expect_answer(leader, 0, 0);
+    client_expect(leader, 0, 0);
     cr_expect_eq(computed(), 1);
     close(leader), close(mate), close(third);
     flow_close(&house);
@@ -158,7 +142,7 @@ Test(sharing, late_for_all_is_taken_back) {
     flow_wait_at_work(&house, 0);
     flow_let_go(&hold);
     client_send(leader, 1, 0, NULL);
-    expect_answer(leader, 1, 0);
+    client_expect(leader, 1, 0);
     cr_expect_eq(computed(), 1);
     close(leader), close(mate);
     flow_close(&house);
@@ -173,9 +157,9 @@ Test(sharing, not_with_another_generation) {
     client_send(other, 0, 0, NULL);
     flow_wait_at_work(&house, 2);
     flow_let_go(&hold);
-    expect_answer(leader, 0, 0);
-    expect_answer(mate, 0, 0);
-    expect_answer(other, 0, 1);
+    client_expect(leader, 0, 0);
+    client_expect(mate, 0, 0);
+    client_expect(other, 0, 1);
     close(leader), close(mate), close(other);
     flow_close(&house);
 }
@@ -193,7 +177,7 @@ Test(sharing, beyond_its_mates_a_new_leader) {
     flow_wait_at_work(&house, 2);
     flow_let_go(&hold);
     for (size_t i = 0; i < len; i++) {
-        expect_answer(fds[i], 0, 0);
+        client_expect(fds[i], 0, 0);
         close(fds[i]);
     }
     cr_expect_eq(computed(), 2);
@@ -260,19 +244,19 @@ Test(sharing, answers_that_are_there_are_not_refused) {
     flow_open_caching(&house, 1, CACHE_BYTES);
     int asks = client_connect(&house), joins = client_connect(&house);
     client_send(asks, 0, 0, NULL);
-    expect_answer(asks, 0, 0);
+    client_expect(asks, 0, 0);
     int waits = fill_the_server();
     client_send(asks, 2, 0, NULL);
     cr_expect_eq(client_receive(asks, NULL), 429);
     client_send(asks, 0, 0, NULL);
-    expect_answer(asks, 0, 0);
+    client_expect(asks, 0, 0);
     client_send(joins, 1, 0, NULL);
     flow_wait_joined(&house, 1);
     client_send(asks, 0, 4000, NULL); /* it would take long to find out */
     cr_expect_eq(client_receive(asks, NULL), 429);
     sem_post(&go_on);
-    expect_answer(waits, 1, 0);
-    expect_answer(joins, 1, 0);
+    client_expect(waits, 1, 0);
+    client_expect(joins, 1, 0);
     close(asks), close(waits), close(joins);
     flow_close(&house);
 }
@@ -283,7 +267,7 @@ Test(sharing, is_looked_for_as_often_as_it_pays) {
     int asks = client_connect(&house);
     for (int i = 0; i < 900; i++) { /* (1 - 1/256)^900 is 0.03 */
         client_send(asks, 0, 0, NULL);
-        expect_answer(asks, 0, 0);
+        client_expect(asks, 0, 0);
     }
     int waits = fill_the_server(), again = client_connect(&house), refused = 0;
     client_send(asks, 1, 0, NULL); /* the first of 16 */
@@ -297,53 +281,23 @@ Test(sharing, is_looked_for_as_often_as_it_pays) {
     }
     cr_expect_eq(refused, 16);
     sem_post(&go_on);
-    expect_answer(waits, 1, 0);
-    expect_answer(asks, 1, 0);
-    expect_answer(again, 1, 0);
+    client_expect(waits, 1, 0);
+    client_expect(asks, 1, 0);
+    client_expect(again, 1, 0);
     close(asks), close(waits), close(again);
     flow_close(&house);
 }
 
-static atomic_bool over;
-
-/* Few questions, many who ask them, some of whom leave or are late. */
-static void *ask_on(void *number) {
-    uint64_t dice = *(const uint64_t *)number;
-    int fd = client_connect(&house);
-    while (!atomic_load(&over)) {
-        dice = dice * 6364136223846793005ull + 1442695040888963407ull;
-        uint64_t roll = dice >> 33;
-        char *body;
-        client_send(fd, roll % INPUTS, 0, roll % 7 == 0 ? "0.3" : NULL);
-        if (roll % 11 == 0) {
-            close(fd);
-            fd = client_connect(&house);
-            continue;
-        }
-        int code = client_receive(fd, &body);
-        if (code == 200)
-            client_check(body, roll % INPUTS);
-        cr_assert(code == 200 || (roll % 7 == 0 && (code == 504 || code == 429)), "%d", code);
-        free(body);
-    }
-    close(fd);
-    return NULL;
-}
-
-/* The cache is too small for an entry, and generations change, so joins are all that is shared. */
+/* Few questions, many who ask them. The cache is too small for an entry, and generations change, so
+ * joins are all that is shared. */
 Test(sharing, under_traffic, .timeout = 600) {
     enum { CLIENTS = 6, SWAPS = 200 };
-    static uint64_t numbers[CLIENTS] = {1, 2, 3, 4, 5, 6};
-    pthread_t clients[CLIENTS];
     flow_open_caching(&house, 2, 1);
-    for (int i = 0; i < CLIENTS; i++)
-        cr_assert_eq(pthread_create(&clients[i], NULL, ask_on, &numbers[i]), 0);
+    clients_start(&house, CLIENTS, 0, "0.3");
     for (size_t swap = 1; swap <= SWAPS; swap++) {
         flow_serve(&house, swap % SEEDS);
         usleep(1000);
     }
-    atomic_store(&over, true);
-    for (int i = 0; i < CLIENTS; i++)
-        pthread_join(clients[i], NULL);
+    clients_stop();
     flow_close(&house);
 }
