@@ -38,11 +38,16 @@ typedef struct qr_device {
 typedef struct qr_plan {
     qr_precision precision;  /* F32, BF16 or INT8 */
     const uint8_t *fallback; /* [L] bits of QR_MATRIX_...: what int8 keeps in bf16; NULL: nothing */
+    const float *ranges;     /* [L][QR_RANGES_A_LAYER][C] from calibrate, for int8; NULL: unknown */
 } qr_plan;
 
 /** A layer's four matrices, as bits of qr_plan.fallback. */
 enum { QR_MATRIX_QKV = 1, QR_MATRIX_OUTPUT = 2, QR_MATRIX_UP = 4, QR_MATRIX_DOWN = 8 };
 #define QR_MATRICES_A_LAYER 4u
+
+/** The two places of a layer whose channels differ most: what QKV reads and what up reads, both
+ * fresh from a layer norm. */
+enum { QR_RANGE_QKV, QR_RANGE_UP, QR_RANGES_A_LAYER };
 
 /** A model packed for a plan. */
 typedef struct qr_packed {
@@ -89,10 +94,18 @@ struct qr_backend {
      * qr_context_forward. */
     qr_status (*forward)(qr_context *context, const qr_batch *batch, qr_output wanted,
                          const float **out);
+
+    /** Runs a legal batch and raises ranges[L][QR_RANGES_A_LAYER][C] to the greatest magnitude of
+     * each channel. NULL: the device's int8 has no use for them. */
+    qr_status (*calibrate)(qr_context *context, const qr_batch *batch, float *ranges);
 };
 
 /** A context for a packing, as qr_context_create makes one for an engine's (engine/contexts.c). */
 QR_MUST_USE qr_status qr_packed_context(const qr_packed *packed, const qr_context_options *options,
                                         qr_context **out, qr_error *error);
+
+/** qr_backend.calibrate, with qr_context_forward's checks and refusals. The device has it. */
+QR_MUST_USE qr_status qr_context_calibrate(qr_context *context, const qr_batch *batch,
+                                           float *ranges);
 
 #endif

@@ -65,6 +65,12 @@ static qr_status check_batch(const qr_context *c, const qr_batch *batch, qr_outp
     return QR_OK;
 }
 
+qr_status qr_context_calibrate(qr_context *context, const qr_batch *batch, float *ranges) {
+    qr_status status = check_batch(context, batch, QR_OUTPUT_HIDDEN);
+    return status == QR_OK ? context->packed->device->backend->calibrate(context, batch, ranges)
+                           : status;
+}
+
 qr_status qr_context_forward(qr_context *context, const qr_batch *batch, qr_output wanted,
                              const float **out) {
     qr_status status = check_batch(context, batch, wanted);

@@ -72,6 +72,7 @@ static qr_status plan_and_pack(qr_engine *engine, const qr_engine_options *optio
                       .device = engine->device,
                       .asked = options->precision,
                       .probes = options->probes,
+                      .calibration = options->calibration,
                       .threads = options->threads > 0 ? options->threads : qr_cores_available()};
     qr_trial_result result;
     qr_status status = qr_trial_run(&trial, &result, error);

@@ -24,7 +24,9 @@ typedef struct qr_engine_options {
     const qr_batch
         *probes; /* texts for the accuracy gate, tokenized for this model; NULL: no gate, bf16
                                and int8 are taken as asked. Borrowed for the call. */
-    int threads; /* for packing and gate; 0: all cores */
+    const qr_batch *calibration; /* other texts, for the ranges of int8's activations; NULL: int8
+                                    does without. Borrowed for the call. */
+    int threads;                 /* for packing and gate; 0: all cores */
 } qr_engine_options;
 
 typedef struct qr_engine qr_engine;

@@ -67,25 +67,28 @@ static qr_status check_vocabulary(const char *dir, const qr_tokenizer_info *toke
                         dir, tokenizer->source, tokenizer->vocab - 1, model->vocab - 1);
 }
 
-/* The gate's texts are tokenized for this model before its weights are read. */
+/* The built-in texts are tokenized for this model before its weights are read. */
 static qr_status create_engine(const qr_model *model, const char *dir,
                                const qr_pipeline_options *options, qr_pipeline *pipeline,
                                qr_error *error) {
-    qr_ragged probes = {0};
+    qr_ragged probes[QR_PROBE_SETS] = {0};
     qr_engine_options engine_options = {
         .precision = options->precision, .device = options->device, .threads = options->threads};
     qr_status status = QR_OK;
     if (options->precision != QR_PRECISION_F32) {
-        status = qr__probes_init(pipeline->tokenizer, pipeline->kind, pipeline->max_tokens,
-                                 qr_model_get_info(model)->types > 1, &probes);
-        engine_options.probes = &probes.batch;
+        for (qr__probe_use use = 0; use < QR_PROBE_SETS && status == QR_OK; use++)
+            status = qr__probes_init(pipeline->tokenizer, use, pipeline->kind, pipeline->max_tokens,
+                                     qr_model_get_info(model)->types > 1, &probes[use]);
+        engine_options.probes = &probes[QR_PROBES_GATE].batch;
+        engine_options.calibration = &probes[QR_PROBES_CALIBRATION].batch;
     }
     if (status == QR_OK)
         status = qr_engine_create(model, &engine_options, &pipeline->engine, error);
     else
         qr_error_set(error, status, "%s: the built-in probe texts could not be tokenized: %s", dir,
                      qr_status_sentence(status));
-    qr_ragged_deinit(&probes);
+    for (qr__probe_use use = 0; use < QR_PROBE_SETS; use++)
+        qr_ragged_deinit(&probes[use]);
     return status;
 }
 

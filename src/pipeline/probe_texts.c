@@ -1,9 +1,10 @@
-/* pipeline/probe_texts.c: the texts of the accuracy gate, written for querent: search queries of 2
- * to 15 words, and questions with a passage that answers each. Nothing else depends on their
- * wording; a change of them is a change of what the gate measures. */
+/* pipeline/probe_texts.c: the texts of the accuracy gate and of int8's calibration, written for
+ * querent: search queries of 2 to 15 words, and questions with a passage that answers each. Nothing
+ * else depends on their wording; a change of them is a change of what the gate measures, or of int8
+ * plans. No text is in both sets. */
 #include "pipeline/probe_texts.h"
 
-const char *const qr__probe_queries[] = {
+static const char *const gate_queries[] = {
     "weather in lisbon tomorrow",
     "how to fix a dripping kitchen tap",
     "cheap flights from berlin to oslo in march",
@@ -55,9 +56,8 @@ const char *const qr__probe_queries[] = {
     "children's museum tickets",
     "does green tea contain more caffeine than coffee",
 };
-const size_t qr__probe_queries_len = sizeof qr__probe_queries / sizeof *qr__probe_queries;
 
-const qr__probe_pair qr__probe_pairs[] = {
+static const qr__probe_pair gate_pairs[] = {
     {"When was the lighthouse built?",
      "The lighthouse on the northern cape was built in 1874 after two ships had been lost on the "
      "rocks."},
@@ -141,4 +141,42 @@ const qr__probe_pair qr__probe_pairs[] = {
      "The lift in the mine was built by Otto Brandt and moves at 16 metres per second when it "
      "carries ore."},
 };
-const size_t qr__probe_pairs_len = sizeof qr__probe_pairs / sizeof *qr__probe_pairs;
+
+static const char *const calibration_queries[] = {
+    "bus from the airport to the old town",
+    "how to descale a coffee machine with vinegar",
+    "garden shed plans pdf",
+    "why does my cat sneeze so often",
+    "interest rate for a 20 year mortgage",
+    "javascript remove duplicates from array",
+    "first woman to cross the desert alone",
+    "snow forecast alps weekend",
+    "is 37.5 a fever in children",
+    "recipe for onion soup with white wine",
+    "small claims court fee",
+    "what time does the post office close",
+};
+
+static const qr__probe_pair calibration_pairs[] = {
+    {"What was the factory used for?",
+     "The brick factory by the canal was used to store grain until 1911, when the roof fell in."},
+    {"How deep is the lake?",
+     "The lake is 118 metres deep at its northern end, and divers have found two sunken boats."},
+    {"Who paints the fences?",
+     "Every May the fences along the promenade are painted green by volunteers of the rowing "
+     "club."},
+    {"Why was the concert moved?",
+     "Because of the storm warning, the open-air concert was moved to the gymnasium of the "
+     "school."},
+};
+
+#define SET(name)                                                                                  \
+    {                                                                                              \
+        name##_queries, sizeof name##_queries / sizeof *name##_queries, name##_pairs,              \
+            sizeof name##_pairs / sizeof *name##_pairs                                             \
+    }
+
+const qr__probe_set qr__probe_sets[QR_PROBE_SETS] = {
+    [QR_PROBES_GATE] = SET(gate),
+    [QR_PROBES_CALIBRATION] = SET(calibration),
+};

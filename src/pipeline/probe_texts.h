@@ -1,16 +1,21 @@
-/* pipeline/probe_texts.h: private to pipeline/: the texts of the accuracy gate. */
+/* pipeline/probe_texts.h: private to pipeline/: the texts of the accuracy gate and of the
+ * calibration. */
 #ifndef QR_PIPELINE_PROBE_TEXTS_H
 #define QR_PIPELINE_PROBE_TEXTS_H
 
-#include <stddef.h>
+#include "pipeline/probes.h"
 
 typedef struct qr__probe_pair {
     const char *question, *passage;
 } qr__probe_pair;
 
-extern const char *const qr__probe_queries[];
-extern const size_t qr__probe_queries_len;
-extern const qr__probe_pair qr__probe_pairs[];
-extern const size_t qr__probe_pairs_len;
+typedef struct qr__probe_set {
+    const char *const *queries;
+    size_t queries_len;
+    const qr__probe_pair *pairs;
+    size_t pairs_len;
+} qr__probe_set;
+
+extern const qr__probe_set qr__probe_sets[QR_PROBE_SETS];
 
 #endif

@@ -1,5 +1,6 @@
-/* pipeline/probes.h: the built-in texts on which a plan is held against f32 at load
- * (docs/PIPELINE.md, accuracy gate). */
+/* pipeline/probes.h: the built-in texts that a load works on (docs/PIPELINE.md, accuracy gate):
+ * some on which a plan is held against f32, and others from which int8 takes the ranges of
+ * activations. */
 #ifndef QR_PIPELINE_PROBES_H
 #define QR_PIPELINE_PROBES_H
 
@@ -7,10 +8,13 @@
 
 #define QR__PROBE_MAX_TOKENS 1000u
 
-/** Tokenizes as many of the texts for `kind` as fit into QR__PROBE_MAX_TOKENS, each cut to
+typedef enum qr__probe_use { QR_PROBES_GATE, QR_PROBES_CALIBRATION, QR_PROBE_SETS } qr__probe_use;
+
+/** Tokenizes as many of the set's texts for `kind` as fit into QR__PROBE_MAX_TOKENS, each cut to
  * `max_tokens`. `pair_types`: the model tells first from second texts. QR_NO_MEMORY, QR_TOO_LONG
  * (max_tokens below 3): there is nothing to deinit then. */
-QR_MUST_USE qr_status qr__probes_init(const qr_tokenizer *tokenizer, qr_kind kind,
-                                      size_t max_tokens, bool pair_types, qr_ragged *out);
+QR_MUST_USE qr_status qr__probes_init(const qr_tokenizer *tokenizer, qr__probe_use use,
+                                      qr_kind kind, size_t max_tokens, bool pair_types,
+                                      qr_ragged *out);
 
 #endif

@@ -34,6 +34,7 @@ typedef struct qr__context {
     const qr_batch *batch;
     size_t tokens;   /* T */
     bool first_only; /* the last layer computes first tokens only */
+    float *ranges;   /* [L][QR_RANGES_A_LAYER][C] of a calibration; NULL: none is wanted */
 } qr__context;
 
 /** As qr_backend.context_create. */

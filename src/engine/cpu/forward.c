@@ -124,12 +124,14 @@ static void encode(void *argument, qr__team *team, qr__rank me) {
         qr__pass_set_rows(&p, c->tokens);
         if (l > 1)
             add_and_norm(&p, c->middle, &layer[-1].output_norm, c->hidden);
+        qr__pass_calibrate(&p, c->hidden, l - 1, QR_RANGE_QKV);
         if (layer->qkv[0] != NULL)
             self_attention(&p, layer);
         else
             x = last_self_attention(&p, layer);
         qr__pass_meet(&p);
         add_and_norm(&p, x, &layer->attention_norm, c->middle);
+        qr__pass_calibrate(&p, c->middle, l - 1, QR_RANGE_UP);
         feed_forward(&p, layer, c->middle);
         if (l == L)
             qr__pass_meet(&p);

@@ -11,7 +11,8 @@ struct qr__matrix {
     const qr__gemm_kernel *kernel;
     qr__gemm_shape shape;
     void *panels;
-    bool owned; /* the panels are ours, not memory_huge's */
+    size_t bytes; /* of the panels, and of the shape's factors behind them */
+    bool owned;   /* the panels are ours, not memory_huge's */
 };
 
 static size_t rows_of(const qr__matrix_source *source) {
@@ -38,27 +39,48 @@ static const qr__gemm_kernel *choose(const qr__matrix_source *source, qr_precisi
     return kernel;
 }
 
+/* Panels, and behind them the factors of the row conversion, zeroed. */
+static void *alloc_panels(const qr__matrix *m, qr__memory_huge *memory) {
+    if (memory != NULL)
+        return qr__memory_huge_alloc(memory, m->bytes);
+    void *panels = aligned_alloc(64, m->bytes);
+    if (panels != NULL)
+        memset(panels, 0, m->bytes);
+    return panels;
+}
+
+/* x is multiplied by 1 / smooth: a division an element would show. */
+static void set_factors(const qr__matrix_source *source, qr__matrix *m) {
+    float *factors = (float *)(void *)((char *)m->panels + m->shape.panels * m->shape.panel_bytes);
+    for (size_t k = 0; k < source->in; k++)
+        factors[k] = 1 / source->smooth[k];
+    m->shape.factors = factors;
+}
+
 qr_status qr__matrix_pack(const qr__matrix_source *source, qr_precision precision, qr__isa isa,
                           qr__matrix **out, qr_error *error) {
     const qr__gemm_kernel *kernel = choose(source, precision, isa, error);
     if (kernel == NULL)
         return QR_BAD_OPTION;
     const qr__gemm_shape shape = qr__gemm_shape_of(kernel, source->in, rows_of(source));
-    const size_t bytes = shape.panels * shape.panel_bytes;
+    const bool smooth = source->smooth != NULL && precision == QR_PRECISION_INT8;
+    qr_status status = QR_NO_MEMORY;
     qr__matrix *m = calloc(1, sizeof *m);
     if (m != NULL) {
         *m = (qr__matrix){.kernel = kernel, .shape = shape, .owned = source->memory == NULL};
-        if (source->memory != NULL)
-            m->panels = qr__memory_huge_alloc(source->memory, bytes);
-        else if ((m->panels = aligned_alloc(64, bytes)) != NULL)
-            memset(m->panels, 0, bytes);
+        m->bytes = shape.panels * shape.panel_bytes +
+                   (smooth ? qr_round_up(source->in * sizeof(float), 64) : 0);
+        m->panels = alloc_panels(m, source->memory);
     }
-    if (m == NULL || m->panels == NULL) {
+    if (m != NULL && m->panels != NULL)
+        status = qr__matrix_pack_panels(kernel, &m->shape, source, m->panels);
+    if (status != QR_OK) {
         qr__matrix_destroy(m);
-        return qr_error_set(error, QR_NO_MEMORY, "no memory to pack a matrix of %zu x %zu", shape.N,
+        return qr_error_set(error, status, "no memory to pack a matrix of %zu x %zu", shape.N,
                             shape.K);
     }
-    qr__matrix_pack_panels(kernel, &m->shape, source, m->panels);
+    if (smooth)
+        set_factors(source, m);
     *out = m;
     return QR_OK;
 }
@@ -80,7 +102,7 @@ size_t qr__matrix_out(const qr__matrix *matrix) {
 }
 
 size_t qr__matrix_bytes(const qr__matrix *matrix) {
-    return matrix == NULL ? 0 : matrix->shape.panels * matrix->shape.panel_bytes;
+    return matrix == NULL ? 0 : matrix->bytes;
 }
 
 size_t qr__matrix_operand_bytes(const qr__matrix *matrix, size_t rows) {

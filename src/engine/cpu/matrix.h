@@ -36,6 +36,8 @@ typedef struct qr__matrix_source {
     const qr__matrix_rows *blocks;
     size_t blocks_len;
     size_t in;               /* K, 1 and up; N is the sum of the blocks' rows */
+    const float *smooth;     /* [K], above 0: the same product from W * smooth and x / smooth; NULL:
+                                as they are. int8 only (smooth.h says what for); others ignore it */
     qr__memory_huge *memory; /* for the panels; outlives the matrix. NULL: memory of its own */
 } qr__matrix_source;
 
@@ -53,7 +55,7 @@ size_t qr__matrix_in(const qr__matrix *matrix);
 /** N. */
 size_t qr__matrix_out(const qr__matrix *matrix);
 
-/** Of the panels; 0 for NULL. */
+/** Of the panels, and what the row conversion reads; 0 for NULL. */
 size_t qr__matrix_bytes(const qr__matrix *matrix);
 
 /** Bytes of an operand of `rows` tokens (64-byte aligned memory); 0 for NULL. */

@@ -1,6 +1,8 @@
 /* engine/cpu/pass.c: shares of a step. */
 #include "engine/cpu/pass.h"
 
+#include <math.h>
+
 /* This rank's part of `count` things in a row: parts differ by one at most, and which is whose
  * depends on nothing else, so no two members need to agree on anything. */
 static void share(size_t count, const qr__rank *me, size_t *begin, size_t *end) {
@@ -19,6 +21,28 @@ void qr__pass_set_rows(qr__pass *p, size_t rows) {
     p->shard_end = shards;
     if (p->whole_shards)
         share(shards, &p->me, &p->shard_begin, &p->shard_end);
+}
+
+/* Members meet in the same channels. The greatest is the same in any order, and who reads the
+ * ranges does so when the whole team is done: relaxed suffices. */
+static void raise(float *range, float to) {
+    float seen;
+    __atomic_load(range, &seen, __ATOMIC_RELAXED);
+    while (to > seen &&
+           !__atomic_compare_exchange(range, &seen, &to, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
+void qr__pass_calibrate(const qr__pass *p, const float *x, size_t layer, size_t place) {
+    if (p->context->ranges == NULL)
+        return;
+    float *ranges = p->context->ranges + (layer * QR_RANGES_A_LAYER + place) * p->C;
+    for (size_t c = 0; c < p->C; c++) {
+        float most = 0;
+        for (size_t t = p->begin; t < p->end; t++)
+            most = fmaxf(most, fabsf(x[t * p->C + c]));
+        raise(&ranges[c], most);
+    }
 }
 
 void qr__pass_meet(const qr__pass *p) {

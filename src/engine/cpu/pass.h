@@ -37,6 +37,10 @@ typedef struct qr__split {
 /** From now on x has `rows` rows; also after a change of the number of ranks. */
 void qr__pass_set_rows(qr__pass *p, size_t rows);
 
+/** In a calibration: raises the ranges of a layer's place (QR_RANGE_...) to those of this member's
+ * rows of x [rows][C]. Else nothing. */
+void qr__pass_calibrate(const qr__pass *p, const float *x, size_t layer, size_t place);
+
 /** Meets the other members. */
 void qr__pass_meet(const qr__pass *p);
 

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "engine/cpu/smooth.h"
+
 /* Where a layer's matrices are and which bit of a plan's fallback is theirs. */
 static const struct {
     size_t offset;
@@ -27,6 +29,7 @@ typedef struct packer {
     const qr_bert *bert;
     qr__isa isa;
     qr__memory_huge *memory;
+    float *smooth; /* [QR_RANGES_A_LAYER][C] of the layer in work; NULL: nothing is smoothed */
     qr_error *error;
 } packer;
 
@@ -44,6 +47,18 @@ static qr_status pack_rows(const packer *k, const qr__matrix_rows *blocks, size_
                            qr_precision precision, qr__matrix **out) {
     const qr__matrix_source source = {
         .blocks = blocks, .blocks_len = count, .in = in, .memory = k->memory};
+    return qr__matrix_pack(&source, precision, k->isa, out, k->error);
+}
+
+/* The same for a matrix that reads a layer norm's output, at `place` (QR_RANGE_...). */
+static qr_status pack_smoothed(const packer *k, const qr__matrix_rows *blocks, size_t count,
+                               size_t place, qr_precision precision, qr__matrix **out) {
+    const size_t C = k->bert->info.hidden;
+    const qr__matrix_source source = {.blocks = blocks,
+                                      .blocks_len = count,
+                                      .in = C,
+                                      .smooth = k->smooth == NULL ? NULL : k->smooth + place * C,
+                                      .memory = k->memory};
     return qr__matrix_pack(&source, precision, k->isa, out, k->error);
 }
 
@@ -70,9 +85,11 @@ static qr_status pack_qkv(const packer *k, size_t l, const qr__shard *shard, siz
                              rows_of(&from->value, row, rows, 0, true)};
     qkv[0].scale = (float)(M_LOG2E / sqrt((double)D)); /* attention takes powers of 2 */
     if (l + 1 < info->layers || !reads_first_tokens(info))
-        return pack_rows(k, qkv, 3, C, precision, &to->qkv[s]);
-    qr_status status = pack_rows(k, qkv, 1, C, precision, &to->q[s]);
-    return status == QR_OK ? pack_rows(k, qkv + 1, 2, C, precision, &to->kv[s]) : status;
+        return pack_smoothed(k, qkv, 3, QR_RANGE_QKV, precision, &to->qkv[s]);
+    qr_status status = pack_smoothed(k, qkv, 1, QR_RANGE_QKV, precision, &to->q[s]);
+    if (status == QR_OK)
+        status = pack_smoothed(k, qkv + 1, 2, QR_RANGE_QKV, precision, &to->kv[s]);
+    return status;
 }
 
 /* A fallback bit keeps all shards of that matrix of that layer in bf16. */
@@ -96,16 +113,32 @@ static qr_status pack_shard(const packer *k, size_t l, const qr__shard *shard, s
         status = pack_rows(k, &output, 1, shard->heads * D, precision_of(k, l, QR_MATRIX_OUTPUT),
                            &to->output[s]);
     if (status == QR_OK)
-        status = pack_rows(k, &up, 1, C, precision_of(k, l, QR_MATRIX_UP), &to->up[s]);
+        status =
+            pack_smoothed(k, &up, 1, QR_RANGE_UP, precision_of(k, l, QR_MATRIX_UP), &to->up[s]);
     if (status == QR_OK)
         status = pack_rows(k, &down, 1, shard->features, precision_of(k, l, QR_MATRIX_DOWN),
                            &to->down[s]);
     return status;
 }
 
+/* Both shards of a matrix read the same rows of x, so their factors are those of the whole. */
+static void smooth_layer(const packer *k, size_t l) {
+    const qr_bert_layer *layer = &k->bert->layers[l];
+    const size_t C = k->bert->info.hidden;
+    const qr__matrix_rows qkv[] = {rows_of(&layer->query, 0, C, 0, false),
+                                   rows_of(&layer->key, 0, C, 0, false),
+                                   rows_of(&layer->value, 0, C, 0, false)};
+    const qr__matrix_rows up = rows_of(&layer->intermediate, 0, layer->intermediate.out, 0, false);
+    const float *ranges = k->plan->ranges + l * QR_RANGES_A_LAYER * C;
+    qr__smooth(ranges + QR_RANGE_QKV * C, qkv, 3, C, k->smooth + QR_RANGE_QKV * C);
+    qr__smooth(ranges + QR_RANGE_UP * C, &up, 1, C, k->smooth + QR_RANGE_UP * C);
+}
+
 static qr_status pack_layers(const packer *k, qr__weights *w) {
     qr_status status = QR_OK;
     for (size_t l = 0; l < k->bert->info.layers; l++) {
+        if (k->smooth != NULL)
+            smooth_layer(k, l);
         w->layers[l].attention_norm = k->bert->layers[l].attention_norm;
         w->layers[l].output_norm = k->bert->layers[l].output_norm;
         for (size_t s = 0; s < w->shards && status == QR_OK; s++)
@@ -199,8 +232,14 @@ qr_status qr__weights_pack(const qr__cpu *cpu, const qr_bert *bert, const qr_pla
     if (status == QR_OK)
         status = qr__memory_huge_create(&w->memory, error);
     packer k = {.plan = plan, .bert = bert, .isa = cpu->isa, .memory = w->memory, .error = error};
+    if (status == QR_OK && plan->ranges != NULL && plan->precision == QR_PRECISION_INT8) {
+        k.smooth = malloc(QR_RANGES_A_LAYER * bert->info.hidden * sizeof *k.smooth);
+        if (k.smooth == NULL)
+            status = qr_error_set(error, QR_NO_MEMORY, "no memory to smooth a layer");
+    }
     if (status == QR_OK)
         status = pack_layers(&k, w);
+    free(k.smooth);
     if (status == QR_OK)
         status = pack_head(&k, w);
     if (status != QR_OK) {

@@ -22,8 +22,9 @@ typedef struct qr_trial {
     const qr_bert *bert;
     const qr_device *device;
     qr_precision asked;
-    const qr_batch *probes; /* texts for the gate; NULL: no gate, and AUTO is f32 */
-    int threads;            /* that run the probes */
+    const qr_batch *probes;      /* texts for the gate; NULL: no gate, and AUTO is f32 */
+    const qr_batch *calibration; /* texts for int8's ranges, not the gate's; NULL: none */
+    int threads;                 /* that run the probes */
 } qr_trial;
 
 typedef struct qr_trial_result {

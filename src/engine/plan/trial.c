@@ -1,12 +1,13 @@
-/* engine/plan/trial.c: packs candidates for the accuracy gate, runs the probes on them, and
- * hands over the one that was chosen.
+/* engine/plan/trial.c: packs candidates for the accuracy gate, runs the probes on them, and hands
+ * over the one that was chosen.
  *
- * Each precision is packed once, when it is first asked for. An int8 plan with fallbacks is
- * tried by mixing matrices of two packings where the device can, and packed for good only when
- * it is chosen. */
+ * Each precision is packed once, when it is first asked for; int8 after a calibration. An int8 plan
+ * with fallbacks is tried by mixing matrices of two packings where the device can, and packed for
+ * good only when it is chosen. */
 #include "engine/plan/plan.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "engine/plan/choose.h"
 
@@ -21,6 +22,7 @@ typedef struct bench {
     qr_pool *pool;
     qr_packed *packed[QR_PRECISIONS]; /* as they are asked for */
     qr_packed *mixed; /* int8 with fallbacks, borrowed from the above where the device can */
+    float *ranges;    /* of the calibration texts; NULL: not calibrated (yet) */
     qr_context *context;
     double pack_ms;
 } bench;
@@ -33,16 +35,20 @@ static const qr_packed *any_packed(const bench *b) {
     return any;
 }
 
+static qr_status calibrate_once(bench *b, qr_error *error);
+
 static qr_status pack(bench *b, qr_precision precision, const uint8_t *fallback, qr_packed **out,
                       qr_error *error) {
     if (!b->trial->device->runs[precision])
         return qr_error_set(error, QR_BAD_OPTION,
                             "precision %s: no kernel for the instruction set %s; use f32",
                             qr_precision_name(precision), b->trial->device->target);
+    qr_status status = precision == QR_PRECISION_INT8 ? calibrate_once(b, error) : QR_OK;
+    if (status != QR_OK)
+        return status;
     uint64_t begin = qr_clock_ns();
-    qr_status status = b->backend->pack(b->trial->device, b->trial->bert,
-                                        &(qr_plan){.precision = precision, .fallback = fallback},
-                                        any_packed(b), out, error);
+    const qr_plan plan = {.precision = precision, .fallback = fallback, .ranges = b->ranges};
+    status = b->backend->pack(b->trial->device, b->trial->bert, &plan, any_packed(b), out, error);
     b->pack_ms += (double)(qr_clock_ns() - begin) / (double)QR_NS_PER_MS;
     return status;
 }
@@ -50,6 +56,30 @@ static qr_status pack(bench *b, qr_precision precision, const uint8_t *fallback,
 static qr_status pack_once(bench *b, qr_precision precision, qr_error *error) {
     return b->packed[precision] != NULL ? QR_OK
                                         : pack(b, precision, NULL, &b->packed[precision], error);
+}
+
+/* The ranges that int8 is packed for come from a pass in f32, over texts that the gate does not
+ * judge by: it would find what was fitted to them. */
+static qr_status calibrate_once(bench *b, qr_error *error) {
+    const qr_batch *texts = b->trial->calibration;
+    const qr_model_info *info = &b->trial->bert->info;
+    if (texts == NULL || b->backend->calibrate == NULL || b->ranges != NULL)
+        return QR_OK;
+    qr_context *context = NULL;
+    const qr_context_options options = {.tokens_max = texts->starts[texts->sequences],
+                                        .sequences_max = texts->sequences,
+                                        .pool = b->pool};
+    qr_status status = pack_once(b, QR_PRECISION_F32, error);
+    if (status == QR_OK)
+        status = qr_packed_context(b->packed[QR_PRECISION_F32], &options, &context, error);
+    if (status != QR_OK)
+        return status;
+    b->ranges = calloc(info->layers * QR_RANGES_A_LAYER * info->hidden, sizeof *b->ranges);
+    status = b->ranges == NULL ? QR_NO_MEMORY : qr_context_calibrate(context, texts, b->ranges);
+    qr_context_destroy(context);
+    return status == QR_OK
+               ? QR_OK
+               : qr_error_set(error, status, "int8 could not be calibrated for this model");
 }
 
 static size_t count_bits(const uint8_t *fallback, size_t layers) {
@@ -190,6 +220,7 @@ qr_status qr_trial_run(const qr_trial *trial, qr_trial_result *out, qr_error *er
         if (b.packed[p] != NULL)
             b.backend->packed_destroy(b.packed[p]);
     qr_pool_destroy(b.pool);
+    free(b.ranges);
     out->pack_ms = b.pack_ms;
     return status;
 }

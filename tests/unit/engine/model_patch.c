@@ -2,6 +2,7 @@
 #include "model_patch.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 const struct model_options tiny_model = {
@@ -64,6 +65,19 @@ char *read_header(const char *dir, size_t *header_bytes, size_t *data_bytes) {
     memmove(data, data + 8, *header_bytes);
     data[*header_bytes] = '\0';
     return data;
+}
+
+char *tensor_in(const char *dir, char *file, const char *name) {
+    size_t header_bytes, data_bytes;
+    char *header = read_header(dir, &header_bytes, &data_bytes), key[128];
+    snprintf(key, sizeof key, "\"%s\"", name);
+    const char *entry = strstr(header, key);
+    cr_assert_not_null(entry, "%s", name);
+    const char *offsets = strstr(entry, "\"data_offsets\":[");
+    cr_assert_not_null(offsets, "%s", name);
+    size_t begin = strtoull(offsets + strlen("\"data_offsets\":["), NULL, 10);
+    free(header);
+    return file + 8 + header_bytes + begin;
 }
 
 qr_bert *load_good(const char *dir) {

@@ -22,6 +22,9 @@ void write_weights(const char *dir, uint64_t length, qr_text header, const void 
 /** The header of dir/model.safetensors, NUL behind it; free() it. */
 char *read_header(const char *dir, size_t *header_bytes, size_t *data_bytes);
 
+/** Where a tensor stands in `file`, the whole contents of dir/model.safetensors; any address. */
+char *tensor_in(const char *dir, char *file, const char *name);
+
 /** Loads, expects success, returns the model. */
 qr_bert *load_good(const char *dir);
 

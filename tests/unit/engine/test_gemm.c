@@ -3,6 +3,7 @@
  * any company, and for rows at the edges of quantization. */
 #include "engine/cpu/kernels/gemm.h"
 #include "engine/cpu/matrix_pack.h"
+#include "engine/cpu/quantize_weights.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -49,30 +50,23 @@ typedef struct problem {
     double *wide; /* W as packed */
 } problem;
 
+/* int8's codes have a test of their own (test_quantize_weights.c). */
 static void widen_weights(problem *p) {
     const size_t K = p->shape.K, N = p->shape.N;
+    int8_t *codes = malloc(K + QR__GROUP_SPAN);
     p->wide = malloc(K * N * sizeof *p->wide);
     for (size_t n = 0; n < N; n++) {
-        float most = 0;
+        const float *w = p->w + n * K;
+        double scale = 0;
+        if (p->kernel->precision == QR_PRECISION_INT8)
+            scale = (double)qr__quantize_weights(w, K, p->kernel->group, codes);
         for (size_t k = 0; k < K; k++)
-            most = fmaxf(most, fabsf(p->w[n * K + k]));
-        const float scale = most / 127;
-        for (size_t k = 0; k < K; k++) {
-            const float w = p->w[n * K + k];
-            double *to = &p->wide[n * K + k];
-            switch (p->kernel->precision) {
-            case QR_PRECISION_INT8:
-                *to = (double)rintf(w * (1 / scale)) * (double)scale;
-                break;
-            case QR_PRECISION_BF16:
-                *to = from_bf16(to_bf16(w));
-                break;
-            default:
-                *to = w;
-                break;
-            }
-        }
+            p->wide[n * K + k] = p->kernel->precision == QR_PRECISION_INT8 ? codes[k] * scale
+                                 : p->kernel->precision == QR_PRECISION_BF16
+                                     ? from_bf16(to_bf16(w[k]))
+                                     : (double)w[k];
     }
+    free(codes);
 }
 
 static void pack_problem(const problem *p) {
@@ -80,7 +74,7 @@ static void pack_problem(const problem *p) {
     const qr__matrix_rows rows = {
         .weights = p->w, .stride = K, .rows = p->shape.N, .bias = p->bias, .scale = 1};
     const qr__matrix_source source = {.blocks = &rows, .blocks_len = 1, .in = K};
-    qr__matrix_pack_panels(p->kernel, &p->shape, &source, p->panels);
+    cr_assert_eq(qr__matrix_pack_panels(p->kernel, &p->shape, &source, p->panels), QR_OK);
 }
 
 static void problem_init(problem *p, const qr__gemm_kernel *kernel, size_t rows, size_t K,
@@ -352,6 +346,44 @@ Test(gemm, int8_extremes_are_exact) {
     }
 }
 
+/* Groups that hold all that 16 bits do, in every shape, met by the greatest activations: exact,
+ * where one step more would saturate. */
+Test(gemm, int8_groups_at_their_bound_are_exact) {
+    static const int8_t blocks[][8] = {
+        {127, 1, 0, 0, 0, 0, 0, 0},         {0, 0, 64, 0, 0, 0, 0, 64},
+        {32, 32, 32, 32, 32, 32, 32, 32},   {-127, -1, -1, -127, 0, 0, 0, 0},
+        {-32, -32, 64, 64, -32, -32, 0, 0}, {100, -100, 50, -50, 28, -28, 78, -78},
+    };
+    enum { BLOCKS = sizeof blocks / sizeof blocks[0], K = 8 * (BLOCKS + 1) };
+    for (size_t i = 0; i < qr__gemm_table_len; i++) {
+        const qr__gemm_kernel *kernel = &qr__gemm_table[i];
+        if (!qr__isa_available(kernel->isa) || kernel->precision != QR_PRECISION_INT8)
+            continue;
+        problem p;
+        problem_init(&p, kernel, 1, K, BLOCKS);
+        memset(p.w, 0, K * BLOCKS * sizeof *p.w);
+        memset(p.bias, 0, BLOCKS * sizeof *p.bias);
+        for (size_t n = 0; n < BLOCKS; n++) {
+            for (size_t k = 0; k < 8 * BLOCKS; k++) /* column n begins with block n */
+                p.w[n * K + k] = blocks[(n + k / 8) % BLOCKS][k % 8];
+            p.w[n * K + 8 * BLOCKS] = 127; /* scale 1 for VNNI as well */
+        }
+        pack_problem(&p);
+        for (size_t k = 0; k < K; k++)
+            p.x[k] = k < 8 * BLOCKS ? 255 : 0;
+        kernel->quantize(&p.shape, p.x, p.operand);
+        float y[BLOCKS];
+        run(&p, 0, 1, 0, p.shape.panels, QR_EPILOGUE_BIAS, y, BLOCKS);
+        double sum = 0;
+        for (size_t k = 0; k < 8 * BLOCKS; k++)
+            sum += 255.0 * (double)p.w[k];
+        for (size_t n = 0; n < BLOCKS; n++)
+            cr_assert_float_eq(y[n], sum, 1e-3, "%s: column %zu: %g for %g", kernel->name, n,
+                               (double)y[n], sum);
+        problem_deinit(&p);
+    }
+}
+
 Test(gemm, each_isa_has_its_kernel) {
     const struct {
         qr__isa isa;
@@ -359,9 +391,9 @@ Test(gemm, each_isa_has_its_kernel) {
     } want[] = {
         {QR_ISA_REF, "gemm_f32__openblas", NULL, NULL},
 #if defined(__x86_64__)
-        {QR_ISA_AVX2, "gemm_f32__avx2", "gemm_bf16__avx2", NULL},
+        {QR_ISA_AVX2, "gemm_f32__avx2", "gemm_bf16__avx2", "gemm_int8__avx2"},
         {QR_ISA_AVX2VNNI, "gemm_f32__avx2", "gemm_bf16__avx2", "gemm_int8__avx2vnni"},
-        {QR_ISA_AVX512F, "gemm_f32__avx512f", "gemm_bf16__avx512f", NULL},
+        {QR_ISA_AVX512F, "gemm_f32__avx512f", "gemm_bf16__avx512f", "gemm_int8__avx512f"},
         {QR_ISA_AVX512VNNI, "gemm_f32__avx512f", "gemm_bf16__avx512f", "gemm_int8__avx512vnni"},
         {QR_ISA_AVX512BF16, "gemm_f32__avx512f", "gemm_bf16__avx512bf16", "gemm_int8__avx512vnni"},
 #endif

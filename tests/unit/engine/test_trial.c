@@ -18,20 +18,6 @@ static void tear_down(void) {
 
 TestSuite(trial, .init = set_up, .fini = tear_down, .timeout = 300);
 
-/* Where a tensor of dir's model.safetensors stands in `file`, its whole contents; any address. */
-static char *tensor_in(char *file, const char *name) {
-    size_t header_bytes, data_bytes;
-    char *header = read_header(dir, &header_bytes, &data_bytes), key[128];
-    snprintf(key, sizeof key, "\"%s\"", name);
-    const char *entry = strstr(header, key);
-    cr_assert_not_null(entry, "%s", name);
-    const char *offsets = strstr(entry, "\"data_offsets\":[");
-    cr_assert_not_null(offsets, "%s", name);
-    size_t begin = strtoull(offsets + strlen("\"data_offsets\":["), NULL, 10);
-    free(header);
-    return file + 8 + header_bytes + begin;
-}
-
 /* Two inner features of layer 1 that never fire get weights so large that the int8 scales of every
  * row have no codes left for the others: int8 loses that matrix, and nothing else. */
 static void break_int8(void) {
@@ -39,8 +25,8 @@ static void break_int8(void) {
     const float never = -60, large = 100;    /* gelu(-60 + ...) is 0 */
     size_t len;
     char *file = read_file(dir, "model.safetensors", &len);
-    char *bias = tensor_in(file, "encoder.layer.1.intermediate.dense.bias");
-    char *weights = tensor_in(file, "encoder.layer.1.output.dense.weight");
+    char *bias = tensor_in(dir, file, "encoder.layer.1.intermediate.dense.bias");
+    char *weights = tensor_in(dir, file, "encoder.layer.1.output.dense.weight");
     for (size_t i = 0; i < 2; i++) {
         memcpy(bias + silent[i] * sizeof never, &never, sizeof never);
         for (size_t row = 0; row < 64; row++)
@@ -51,11 +37,14 @@ static void break_int8(void) {
 }
 
 /* An engine by `threads`, its plan's story, and what it makes of the probes. */
-static qr_engine *choose(const qr_batch *probes, int threads, float *vectors) {
+static qr_engine *choose(const qr_batch *probes, const qr_batch *calibration, int threads,
+                         float *vectors) {
     qr_engine *engine = NULL;
     qr_error error = {0};
-    const qr_engine_options options = {
-        .precision = QR_PRECISION_AUTO, .probes = probes, .threads = threads};
+    const qr_engine_options options = {.precision = QR_PRECISION_AUTO,
+                                       .probes = probes,
+                                       .calibration = calibration,
+                                       .threads = threads};
     cr_assert_eq(forward_create(dir, &options, &engine, &error), QR_OK, "%s", error.message);
     qr_context *context = forward_context(engine, NULL);
     const float *out = NULL;
@@ -75,19 +64,20 @@ Test(trial, every_start_finds_the_same_plan) {
                                           .seed = 31};
     make_model(dir, &options);
     break_int8();
-    struct forward_batch texts;
+    struct forward_batch texts, calibration;
     float first[16 * 64], again[16 * 64];
     qr_model *model = NULL;
     cr_assert_eq(qr_model_open(dir, &model, NULL), QR_OK);
     forward_draw(&texts, qr_model_get_info(model),
                  (size_t[]){9, 12, 5, 30, 17, 8, 21, 40, 11, 7, 14, 33, 9, 10, 6, 20, 0}, 3);
+    forward_draw(&calibration, qr_model_get_info(model), (size_t[]){9, 30, 12, 0}, 4);
     qr_model_close(model);
-    qr_engine *engine = choose(&texts.batch, 1, first);
+    qr_engine *engine = choose(&texts.batch, &calibration.batch, 1, first);
     const qr_plan_info plan = *qr_engine_plan(engine);
     if (forward_has(NULL, QR_PRECISION_INT8))
         cr_assert(strstr(plan.reason, "int8") != NULL && plan.fallbacks > 0, "%s", plan.reason);
     for (int threads = 1; threads <= 4; threads++) {
-        qr_engine *other = choose(&texts.batch, threads, again);
+        qr_engine *other = choose(&texts.batch, &calibration.batch, threads, again);
         cr_assert_str_eq(qr_engine_plan(other)->reason, plan.reason);
         cr_assert_eq(qr_engine_plan(other)->fallbacks, plan.fallbacks);
         cr_assert(memcmp(first, again, sizeof first) == 0, "%d threads", threads);

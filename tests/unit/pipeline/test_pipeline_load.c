@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "pipeline/pipeline.h"
-#include "pipeline/probes.h"
+#include "pipeline/probe_texts.h"
 
 #define SQUAD QR_SOURCE_DIR "/models/squad-3l"
 
@@ -130,33 +130,55 @@ Test(span_encode, refuses_what_it_cannot_do) {
     qr_pipeline_destroy(pipeline);
 }
 
+/* One set for one kind of model, whole and cut to 8 tokens. */
+static void check_probes(const qr_tokenizer *tokenizer, qr__probe_use use, qr_kind kind,
+                         size_t least_sequences, size_t least_tokens) {
+    qr_ragged probes;
+    cr_assert_eq(qr__probes_init(tokenizer, use, kind, 512, true, &probes), QR_OK);
+    size_t sequences = probes.batch.sequences;
+    cr_assert_geq(sequences, least_sequences);
+    cr_assert_geq(probes.batch.starts[sequences], least_tokens);
+    cr_assert_leq(probes.batch.starts[sequences], QR__PROBE_MAX_TOKENS);
+    for (size_t s = 0; s < sequences; s++) {
+        cr_assert_gt(probes.batch.starts[s + 1], probes.batch.starts[s] + 2);
+        cr_assert_eq(probes.batch.ids[probes.batch.starts[s]], 101);
+    }
+    qr_ragged_deinit(&probes);
+    cr_assert_eq(qr__probes_init(tokenizer, use, kind, 8, false, &probes), QR_OK);
+    cr_assert_null(probes.batch.types);
+    for (size_t s = 0; s < probes.batch.sequences; s++)
+        cr_assert_leq(probes.batch.starts[s + 1] - probes.batch.starts[s], 8);
+    qr_ragged_deinit(&probes);
+}
+
 Test(probes, fit_their_budget_and_the_model) {
     qr_tokenizer *tokenizer;
     qr_error error = {0};
     cr_assert_eq(qr_tokenizer_load(SQUAD, &tokenizer, &error), QR_OK, "%s", error.message);
     const struct {
         qr_kind kind;
-        size_t least; /* sequences */
-    } cases[] = {{QR_KIND_EMBEDDING, 50},
-                 {QR_KIND_SPAN, 25},
-                 {QR_KIND_CLASSIFIER, 50},
-                 {QR_KIND_RERANKER, 25}};
+        size_t gate, calibration; /* sequences, at least */
+    } cases[] = {{QR_KIND_EMBEDDING, 50, 12},
+                 {QR_KIND_SPAN, 25, 4},
+                 {QR_KIND_CLASSIFIER, 50, 12},
+                 {QR_KIND_RERANKER, 25, 4}};
     for (size_t i = 0; i < 4; i++) {
-        qr_ragged probes;
-        cr_assert_eq(qr__probes_init(tokenizer, cases[i].kind, 512, true, &probes), QR_OK);
-        size_t sequences = probes.batch.sequences;
-        cr_assert_geq(sequences, cases[i].least);
-        cr_assert_leq(probes.batch.starts[sequences], QR__PROBE_MAX_TOKENS);
-        for (size_t s = 0; s < sequences; s++) {
-            cr_assert_gt(probes.batch.starts[s + 1], probes.batch.starts[s] + 2);
-            cr_assert_eq(probes.batch.ids[probes.batch.starts[s]], 101);
-        }
-        qr_ragged_deinit(&probes);
-        cr_assert_eq(qr__probes_init(tokenizer, cases[i].kind, 8, false, &probes), QR_OK);
-        cr_assert_null(probes.batch.types);
-        for (size_t s = 0; s < probes.batch.sequences; s++)
-            cr_assert_leq(probes.batch.starts[s + 1] - probes.batch.starts[s], 8);
-        qr_ragged_deinit(&probes);
+        check_probes(tokenizer, QR_PROBES_GATE, cases[i].kind, cases[i].gate, 600);
+        check_probes(tokenizer, QR_PROBES_CALIBRATION, cases[i].kind, cases[i].calibration, 100);
     }
     qr_tokenizer_destroy(tokenizer);
+}
+
+/* What a plan was fitted to says nothing about how it does elsewhere. */
+Test(probes, no_text_calibrates_and_judges) {
+    const qr__probe_set *gate = &qr__probe_sets[QR_PROBES_GATE],
+                        *calibration = &qr__probe_sets[QR_PROBES_CALIBRATION];
+    for (size_t i = 0; i < gate->queries_len; i++)
+        for (size_t j = 0; j < calibration->queries_len; j++)
+            cr_assert(strcmp(gate->queries[i], calibration->queries[j]) != 0);
+    for (size_t i = 0; i < gate->pairs_len; i++)
+        for (size_t j = 0; j < calibration->pairs_len; j++) {
+            cr_assert(strcmp(gate->pairs[i].question, calibration->pairs[j].question) != 0);
+            cr_assert(strcmp(gate->pairs[i].passage, calibration->pairs[j].passage) != 0);
+        }
 }

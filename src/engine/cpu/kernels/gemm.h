@@ -47,8 +47,9 @@ typedef struct qr__gemm_shape {
     size_t panels;
     size_t constants_at; /* bytes into a panel */
     size_t panel_bytes;
-    size_t row_at; /* bytes into an operand row: qr__gemm_row */
-    size_t stride; /* bytes an operand row */
+    size_t row_at;        /* bytes into an operand row: qr__gemm_row */
+    size_t stride;        /* bytes an operand row */
+    const float *factors; /* [K] x is multiplied by these as an int8 row is made; NULL: as it is */
 } qr__gemm_shape;
 
 typedef struct qr__gemm_task {
@@ -69,6 +70,7 @@ typedef struct qr__gemm_kernel {
     size_t columns;      /* of a panel */
     size_t step;         /* values of k in four bytes of a row */
     size_t weight_bytes; /* of one weight in a panel */
+    size_t group;        /* int8: products that meet in 16 bits (quantize_weights.h); 1: none do */
     bool invariant;      /* a row's result depends on the row alone */
     double tolerance;    /* of a result, relative to sum(|x| * |w|) + |bias|, given the same rounded
                             operands; for int8, |x| is scale * u8 + |offset| */

@@ -2,31 +2,35 @@
  * their functions.
  *
  * X(precision, ISA, file's ISA, name's stem, columns of a panel, k a step, bytes a weight,
- * invariant, tolerance, row conversion). Of two rows for one ISA the later is taken. */
+ * group, invariant, tolerance, row conversion). Of two rows for one ISA the later is taken. */
 #ifndef QR_ENGINE_CPU_GEMM_LIST_H
 #define QR_ENGINE_CPU_GEMM_LIST_H
 
 #include "engine/cpu/kernels/gemm.h"
 
-#define QR_GEMM_PORTABLE(X) X(F32, REF, openblas, gemm_f32, 96, 1, 4, false, 1e-6, qr__quantize_f32)
+#define QR_GEMM_PORTABLE(X)                                                                        \
+    X(F32, REF, openblas, gemm_f32, 96, 1, 4, 1, false, 1e-6, qr__quantize_f32)
 
 #if defined(__x86_64__)
 #define QR_GEMM_X86(X)                                                                             \
-    X(F32, AVX2, avx2, gemm_f32, 16, 1, 4, true, 1e-6, qr__quantize_f32)                           \
-    X(F32, AVX512F, avx512f, gemm_f32, 32, 1, 4, true, 1e-6, qr__quantize_f32)                     \
-    X(BF16, AVX2, avx2, gemm_bf16, 16, 1, 2, true, 1e-6, qr__quantize_f32)                         \
-    X(BF16, AVX512F, avx512f, gemm_bf16, 32, 1, 2, true, 1e-6, qr__quantize_f32)                   \
-    X(BF16, AVX512BF16, avx512bf16, gemm_bf16, 32, 2, 2, true, 1e-6,                               \
+    X(F32, AVX2, avx2, gemm_f32, 16, 1, 4, 1, true, 1e-6, qr__quantize_f32)                        \
+    X(F32, AVX512F, avx512f, gemm_f32, 32, 1, 4, 1, true, 1e-6, qr__quantize_f32)                  \
+    X(BF16, AVX2, avx2, gemm_bf16, 16, 1, 2, 1, true, 1e-6, qr__quantize_f32)                      \
+    X(BF16, AVX512F, avx512f, gemm_bf16, 32, 1, 2, 1, true, 1e-6, qr__quantize_f32)                \
+    X(BF16, AVX512BF16, avx512bf16, gemm_bf16, 32, 2, 2, 1, true, 1e-6,                            \
       qr__quantize_bf16__avx512bf16)                                                               \
-    X(INT8, AVX2VNNI, avx2vnni, gemm_int8, 16, 4, 1, true, 1e-6, qr__quantize_int8__avx2vnni)      \
-    X(INT8, AVX512VNNI, avx512vnni, gemm_int8, 32, 4, 1, true, 1e-6, qr__quantize_int8__avx512vnni)
+    X(INT8, AVX2, avx2, gemm_int8, 16, 4, 1, 4, true, 1e-6, qr__quantize_int8__avx2)               \
+    X(INT8, AVX2VNNI, avx2vnni, gemm_int8, 16, 4, 1, 1, true, 1e-6, qr__quantize_int8__avx2vnni)   \
+    X(INT8, AVX512F, avx512f, gemm_int8, 32, 4, 1, 4, true, 1e-6, qr__quantize_int8__avx512f)      \
+    X(INT8, AVX512VNNI, avx512vnni, gemm_int8, 32, 4, 1, 1, true, 1e-6,                            \
+      qr__quantize_int8__avx512vnni)
 #else
 #define QR_GEMM_X86(X)
 #endif
 
 #define QR_GEMM_LIST(X) QR_GEMM_PORTABLE(X) QR_GEMM_X86(X)
 
-#define QR_GEMM_PROTOTYPE(precision, isa, suffix, stem, columns, step, bytes, invariant,           \
+#define QR_GEMM_PROTOTYPE(precision, isa, suffix, stem, columns, step, bytes, group, invariant,    \
                           tolerance, convert)                                                      \
     void qr__##stem##__##suffix(const qr__gemm_task *task);                                        \
     void convert(const qr__gemm_shape *shape, const float *x, void *row);

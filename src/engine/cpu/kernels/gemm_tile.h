@@ -1,12 +1,14 @@
 /* engine/cpu/kernels/gemm_tile.h: the body of every matrix product; a kernel's file defines its
  * vectors and includes this.
  *
- *     #define QR_GEMM_ROWS_MAX 14                // of a tile: 2 accumulators a row
+ *     #define QR_GEMM_ROWS_MAX 14                // of a tile: 2 accumulators a row; 4, 6, 11 or 14
  *     #define QR_GEMM_SUM __m512i                // a vector of sums
  *     #define QR_GEMM_OPERAND __m512i            // a vector of factors
  *     #define QR_GEMM_ZERO ...                   // and LOAD(weights), BROADCAST(4 bytes of a row),
  *                                                // MAC(sum, row, weights), STORE(to, sum)
  *     #define QR_GEMM_STEP_BYTES 128             // of a panel: two vectors of weights
+ *     #define QR_GEMM_PARTS 2                    // steps a MAC takes, 1 if not said; 2:
+ *                                                // MAC(sum, row, weights, row 4 on, their weights)
  *     #define QR_GEMM_NAME qr__gemm_int8__avx512vnni
  *     #include "engine/cpu/kernels/gemm_tile.h"
  *
@@ -33,26 +35,47 @@
 #define QR_GEMM_REGISTER(v) "+x"(v)
 #endif
 
+#if !defined(QR_GEMM_PARTS)
+#define QR_GEMM_PARTS 1
+#endif
+
 #define QR_GEMM_COLUMNS (2 * QR_VEC_LANES)
 #define QR_GEMM_AHEAD                                                                              \
     16384 /* bytes: the panel's stream is asked for this early, into L2; 8 to 32 KB measure alike  \
            */
 
-/* One step of k: two vectors of weights against four bytes of each row. */
+/* One step of k: two vectors of weights against four bytes of each row; or as many of both for each
+ * of QR_GEMM_PARTS steps, where a multiply-add takes several. */
 QR_INLINE void tile_step(const size_t rows, const char *const *row, const char *weights,
                          QR_GEMM_SUM acc[][2]) {
-    QR_GEMM_OPERAND w[2];
-    w[0] = QR_GEMM_LOAD(weights);
-    w[1] = QR_GEMM_LOAD(weights + QR_GEMM_STEP_BYTES / 2);
-    /* Else gcc reads the weights again for every row, and small tiles become bound by loads. */
-    __asm__("" : QR_GEMM_REGISTER(w[0]), QR_GEMM_REGISTER(w[1]));
+    QR_GEMM_OPERAND w[QR_GEMM_PARTS][2];
+    QR_UNROLL
+    for (size_t part = 0; part < QR_GEMM_PARTS; part++) {
+        w[part][0] = QR_GEMM_LOAD(weights + part * QR_GEMM_STEP_BYTES);
+        w[part][1] = QR_GEMM_LOAD(weights + part * QR_GEMM_STEP_BYTES + QR_GEMM_STEP_BYTES / 2);
+        /* Else gcc reads the weights again for every row, and small tiles become bound by loads. */
+        __asm__("" : QR_GEMM_REGISTER(w[part][0]), QR_GEMM_REGISTER(w[part][1]));
+    }
     QR_UNROLL
     for (size_t i = 0; i < rows; i++) {
-        QR_GEMM_OPERAND a = QR_GEMM_BROADCAST(row[i]);
-        acc[i][0] = QR_GEMM_MAC(acc[i][0], a, w[0]);
-        acc[i][1] = QR_GEMM_MAC(acc[i][1], a, w[1]);
+        QR_GEMM_OPERAND a[QR_GEMM_PARTS];
+        QR_UNROLL
+        for (size_t part = 0; part < QR_GEMM_PARTS; part++)
+            a[part] = QR_GEMM_BROADCAST(row[i] + 4 * part);
+#if QR_GEMM_PARTS == 1
+        acc[i][0] = QR_GEMM_MAC(acc[i][0], a[0], w[0][0]);
+        acc[i][1] = QR_GEMM_MAC(acc[i][1], a[0], w[0][1]);
+#else
+        acc[i][0] = QR_GEMM_MAC(acc[i][0], a[0], w[0][0], a[1], w[1][0]);
+        acc[i][1] = QR_GEMM_MAC(acc[i][1], a[0], w[0][1], a[1], w[1][1]);
+        /* Else gcc reorders the products of many rows, and spills sums. */
+        __asm__("" : QR_GEMM_REGISTER(acc[i][0]), QR_GEMM_REGISTER(acc[i][1]));
+#endif
     }
 }
+
+/* Steps that the main loop takes at once. */
+#define QR_GEMM_UNROLL 4
 
 /* sums[rows][columns] = operand rows * one panel. `rows` is a constant where this is inlined. */
 QR_INLINE void tile(const size_t rows, const qr__gemm_shape *shape, const char *operand,
@@ -65,25 +88,25 @@ QR_INLINE void tile(const size_t rows, const qr__gemm_shape *shape, const char *
         acc[i][0] = acc[i][1] = QR_GEMM_ZERO;
     }
     size_t steps = shape->steps;
-    for (; steps >= 4; steps -= 4) {
+    for (; steps >= QR_GEMM_UNROLL; steps -= QR_GEMM_UNROLL) {
         QR_UNROLL
-        for (size_t line = 0; line < 4 * QR_GEMM_STEP_BYTES / 64; line++)
+        for (size_t line = 0; line < QR_GEMM_UNROLL * QR_GEMM_STEP_BYTES / 64; line++)
             _mm_prefetch(panel + QR_GEMM_AHEAD + line * 64, _MM_HINT_T1);
         QR_UNROLL
-        for (size_t u = 0; u < 4; u++) {
+        for (size_t u = 0; u < QR_GEMM_UNROLL; u += QR_GEMM_PARTS) {
             tile_step(rows, row, panel, acc);
-            panel += QR_GEMM_STEP_BYTES;
+            panel += QR_GEMM_PARTS * QR_GEMM_STEP_BYTES;
             QR_UNROLL
             for (size_t i = 0; i < rows; i++)
-                row[i] += 4;
+                row[i] += 4 * QR_GEMM_PARTS;
         }
     }
-    for (; steps > 0; steps--) {
+    for (; steps > 0; steps -= QR_GEMM_PARTS) {
         tile_step(rows, row, panel, acc);
-        panel += QR_GEMM_STEP_BYTES;
+        panel += QR_GEMM_PARTS * QR_GEMM_STEP_BYTES;
         QR_UNROLL
         for (size_t i = 0; i < rows; i++)
-            row[i] += 4;
+            row[i] += 4 * QR_GEMM_PARTS;
     }
     QR_UNROLL
     for (size_t i = 0; i < rows; i++) {
@@ -103,22 +126,32 @@ QR_TILE(1)
 QR_TILE(2)
 QR_TILE(3)
 QR_TILE(4)
+#if QR_GEMM_ROWS_MAX > 4
 QR_TILE(5)
 QR_TILE(6)
-#if QR_GEMM_ROWS_MAX == 14
+#endif
+#if QR_GEMM_ROWS_MAX > 6
 QR_TILE(7)
 QR_TILE(8)
 QR_TILE(9)
 QR_TILE(10)
 QR_TILE(11)
+#endif
+#if QR_GEMM_ROWS_MAX > 11
 QR_TILE(12)
 QR_TILE(13)
 QR_TILE(14)
 #endif
 static tile_fn *const tiles[QR_GEMM_ROWS_MAX + 1] = {
-    NULL,   tile_1, tile_2, tile_3,  tile_4,  tile_5,  tile_6,
-#if QR_GEMM_ROWS_MAX == 14
-    tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14,
+    NULL,    tile_1,  tile_2,  tile_3,  tile_4,
+#if QR_GEMM_ROWS_MAX > 4
+    tile_5,  tile_6,
+#endif
+#if QR_GEMM_ROWS_MAX > 6
+    tile_7,  tile_8,  tile_9,  tile_10, tile_11,
+#endif
+#if QR_GEMM_ROWS_MAX > 11
+    tile_12, tile_13, tile_14,
 #endif
 };
 

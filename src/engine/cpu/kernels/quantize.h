@@ -12,18 +12,31 @@
 
 #include <string.h>
 
-/** A kernel's row conversion (gemm.h): codes of x[K], then their scale and offset. */
-static inline void quantize_int8(const qr__gemm_shape *shape, const float *x, void *row) {
+/* x[k...], times its factors if there are any. */
+static inline qr__vec scaled_load(const float *x, const float *factors, size_t k) {
+    const qr__vec v = qr__vec_load(x + k);
+    return factors == NULL ? v : qr__vec_mul(v, qr__vec_load(factors + k));
+}
+
+/* The same of the first n. */
+static inline qr__vec scaled_load_first(const float *x, const float *factors, size_t k, size_t n) {
+    const qr__vec v = qr__vec_load_first(x + k, n);
+    return factors == NULL ? v : qr__vec_mul(v, qr__vec_load_first(factors + k, n));
+}
+
+/* The conversion itself; `factors` is NULL or not where it is inlined. */
+static inline __attribute__((always_inline)) void
+quantize_scaled(const qr__gemm_shape *shape, const float *x, const float *factors, void *row) {
     const size_t K = shape->K, whole = K / QR_VEC_LANES * QR_VEC_LANES;
-    const qr__vec first = qr__vec_set(x[0]);
+    const qr__vec first = qr__vec_set(factors == NULL ? x[0] : x[0] * factors[0]);
     qr__vec least = first, most = first;
     for (size_t k = 0; k < whole; k += QR_VEC_LANES) {
-        qr__vec v = qr__vec_load(x + k);
+        qr__vec v = scaled_load(x, factors, k);
         least = qr__vec_min(least, v);
         most = qr__vec_max(most, v);
     }
     if (whole < K) {
-        qr__vec v = qr__vec_load_first(x + whole, K - whole);
+        qr__vec v = scaled_load_first(x, factors, whole, K - whole);
         least = qr__vec_min(least, qr__vec_blend_first(first, v, K - whole));
         most = qr__vec_max(most, qr__vec_blend_first(first, v, K - whole));
     }
@@ -37,13 +50,22 @@ static inline void quantize_int8(const qr__gemm_shape *shape, const float *x, vo
     const qr__vec offset = qr__vec_set(low), factor = qr__vec_set(inverse);
     uint8_t *out = row;
     for (size_t k = 0; k < whole; k += QR_VEC_LANES)
-        qr__vec_store_u8(out + k, qr__vec_mul(qr__vec_sub(qr__vec_load(x + k), offset), factor));
+        qr__vec_store_u8(out + k,
+                         qr__vec_mul(qr__vec_sub(scaled_load(x, factors, k), offset), factor));
     if (whole < K) { /* the zeros behind x become some code; weights there are 0 */
-        qr__vec v = qr__vec_load_first(x + whole, K - whole);
+        qr__vec v = scaled_load_first(x, factors, whole, K - whole);
         qr__vec_store_u8(out + whole, qr__vec_mul(qr__vec_sub(v, offset), factor));
     }
     const qr__gemm_row constants = {scale, low};
     memcpy(out + shape->row_at, &constants, sizeof constants);
+}
+
+/** A kernel's row conversion (gemm.h): codes of x[K], then their scale and offset. */
+static inline void quantize_int8(const qr__gemm_shape *shape, const float *x, void *row) {
+    if (shape->factors == NULL)
+        quantize_scaled(shape, x, NULL, row);
+    else
+        quantize_scaled(shape, x, shape->factors, row);
 }
 
 #endif

@@ -95,9 +95,10 @@ static inline qr__vec qr__vec_from_i32(const int32_t *p) {
     return _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)p));
 }
 
-/* Rounds to nearest even, clamps to 0..255 (from above; the caller's lanes are not below 0). */
+/* Rounds to nearest even, clamps to 0..255 (from above; the caller's lanes are not below 0). In
+ * f32: what is too large for an integer becomes the least of all. */
 static inline void qr__vec_store_u8(uint8_t *p, qr__vec v) {
-    __m256i i = _mm256_cvtps_epi32(v);
+    __m256i i = _mm256_cvtps_epi32(_mm256_min_ps(v, _mm256_set1_ps(255.0f)));
     __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
     _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
 }
