@@ -1,12 +1,17 @@
 /* bench/kernels.c: every matrix product of the registry against what this machine can do.
  *
  *     build/bench/kernels [PART OF A KERNEL'S NAME]
+ *     build/bench/kernels --rates
  *
  * Two tables. First each kernel alone, by shape and rows M, its panels warm; then all matrices of a
  * model in turn, as a forward pass reads them (row conversion, bias and GELU included, one thread).
  * The floor is the greater of operations / measured peak and bytes / measured read bandwidth at
  * that footprint; "share" is floor / time. Times are the least of 31, on the
- * thread's own CPU clock, so that other processes disturb little. */
+ * thread's own CPU clock, so that other processes disturb little.
+ *
+ * --rates prints what tools/make_rates.py puts into the engine's table of rates: for each
+ * instruction set of this machine the CPU, and GOP/s in f32, bf16 and int8 of all matrices of 6x384
+ * in turn at M = 9 (0: no kernel). */
 #include "engine/cpu/kernels/gemm.h"
 #include "engine/cpu/matrix.h"
 #include "engine/engine.h"
@@ -177,17 +182,34 @@ static void pass(void *argument, size_t rows) {
     }
 }
 
-static void bench_model(const desk *d, const qr__gemm_kernel *kernel, size_t L, size_t C) {
-    qr__memory_huge *memory;
-    if (qr__memory_huge_create(&memory, NULL) != QR_OK)
+static model model_create(const desk *d, const qr__gemm_kernel *kernel, size_t L, size_t C,
+                          qr__memory_huge **memory) {
+    if (qr__memory_huge_create(memory, NULL) != QR_OK)
         abort();
     model m = {.desk = d, .count = L * SHAPES};
-    const double begin = cpu_ns();
     for (size_t i = 0; i < m.count; i++)
-        m.matrices[i] = pack(d, kernel, &shapes[i % SHAPES], C, memory);
+        m.matrices[i] = pack(d, kernel, &shapes[i % SHAPES], C, *memory);
+    return m;
+}
+
+static void model_destroy(model *m, qr__memory_huge *memory) {
+    for (size_t i = 0; i < m->count; i++)
+        qr__matrix_destroy(m->matrices[i]);
+    qr__memory_huge_destroy(memory);
+}
+
+static double model_operations(size_t L, size_t C, size_t rows) {
+    return 24.0 * (double)(L * C * C * rows);
+}
+
+static void bench_model(const desk *d, const qr__gemm_kernel *kernel, size_t L, size_t C) {
+    qr__memory_huge *memory;
+    const double begin = cpu_ns();
+    model m = model_create(d, kernel, L, C, &memory);
     const double pack_ms = (cpu_ns() - begin) / 1e6;
     qr_peaks peaks;
-    if (qr_peaks_measure(1, qr__memory_huge_used(memory), &peaks) != QR_OK)
+    if (qr_peaks_measure(qr__isa_name(kernel->isa), 1, qr__memory_huge_used(memory), &peaks) !=
+        QR_OK)
         abort();
     char what[32];
     snprintf(what, sizeof what, "all %zux%zu", L, C);
@@ -195,22 +217,49 @@ static void bench_model(const desk *d, const qr__gemm_kernel *kernel, size_t L, 
            what, pack_ms, (double)qr__memory_huge_used(memory) / 1e6, peaks.read_bytes / 1e9);
     for (size_t r = 0; r < ROW_COUNTS; r++)
         report(what, kernel->name, row_counts[r], least(pass, &m, row_counts[r]),
-               24.0 * (double)(L * C * C * row_counts[r]), peak_of(kernel, &peaks),
+               model_operations(L, C, row_counts[r]), peak_of(kernel, &peaks),
                (double)qr__memory_huge_used(memory), peaks.read_bytes);
-    for (size_t i = 0; i < m.count; i++)
-        qr__matrix_destroy(m.matrices[i]);
-    qr__memory_huge_destroy(memory);
+    model_destroy(&m, memory);
+}
+
+#define RATES_LAYERS 6
+#define RATES_HIDDEN 384
+#define RATES_ROWS   9
+
+/* Billions of operations a second of the kernel that a plan for `isa` would take; 0: none. */
+static double rate(const desk *d, qr_precision precision, qr__isa isa) {
+    const qr__gemm_kernel *kernel = qr__gemm_find(precision, isa);
+    if (kernel == NULL)
+        return 0;
+    qr__memory_huge *memory;
+    model m = model_create(d, kernel, RATES_LAYERS, RATES_HIDDEN, &memory);
+    const double ns = least(pass, &m, RATES_ROWS);
+    model_destroy(&m, memory);
+    return model_operations(RATES_LAYERS, RATES_HIDDEN, RATES_ROWS) / ns;
+}
+
+/* A line for each instruction set of this machine: what tools/make_rates.py makes a row of. */
+static void bench_rates(const desk *d) {
+    const qr__cpu_id cpu = qr__isa_cpu();
+    for (qr__isa isa = QR_ISA_AVX2; isa < QR_ISA_COUNT; isa++)
+        if (qr__isa_available(isa))
+            printf("%s %u %u %s %.1f %.1f %.1f\n", cpu.vendor, cpu.family, cpu.model,
+                   qr__isa_name(isa), rate(d, QR_PRECISION_F32, isa),
+                   rate(d, QR_PRECISION_BF16, isa), rate(d, QR_PRECISION_INT8, isa));
 }
 
 int main(int argc, char **argv) {
     const char *wanted = argc > 1 ? argv[1] : "";
     desk d = desk_init();
-    for (size_t i = 0; i < qr__gemm_table_len; i++) {
+    const bool rates = strcmp(wanted, "--rates") == 0;
+    if (rates)
+        bench_rates(&d);
+    for (size_t i = 0; i < qr__gemm_table_len && !rates; i++) {
         const qr__gemm_kernel *kernel = &qr__gemm_table[i];
         if (!qr__isa_available(kernel->isa) || strstr(kernel->name, wanted) == NULL)
             continue;
         qr_peaks peaks;
-        if (qr_peaks_measure(1, (size_t)512 << 10, &peaks) != QR_OK)
+        if (qr_peaks_measure(qr__isa_name(kernel->isa), 1, (size_t)512 << 10, &peaks) != QR_OK)
             abort();
         printf("one core: f32 %.0f GFLOP/s, bf16 %.0f, int8 %.0f GOP/s, reads %.0f GB/s from L2\n",
                peaks.f32_flops / 1e9, peaks.bf16_flops / 1e9, peaks.int8_ops / 1e9,

@@ -26,7 +26,8 @@ static double element_bytes(qr_precision precision) {
     return precision == QR_PRECISION_F32 ? 4 : precision == QR_PRECISION_BF16 ? 2 : 1;
 }
 
-/* The peak of a precision; where the machine has none of its own (int8 without VNNI), f32's. */
+/* The peak of a precision; where the plan's instructions have none of its own (bf16 without
+ * AVX512_BF16), f32's. */
 static double peak_of(const qr_peaks *peaks, qr_precision precision) {
     double peak = precision == QR_PRECISION_BF16   ? peaks->bf16_flops
                   : precision == QR_PRECISION_INT8 ? peaks->int8_ops
@@ -80,8 +81,10 @@ static void write_json(const bench_report *report, const qr_pipeline *pipeline, 
     qr_buf_printf(out, ",\"precision\":\"%s\",\"isa\":\"%s\",\"threads\":%zu,\"load_ms\":%.1f,",
                   qr_precision_name(plan->precision), plan->target, threads,
                   plan->load_ms + plan->pack_ms + plan->gate_ms);
+    qr_buf_literal(out, "\"rates\":");
+    qr_json_text(out, qr_text_of(plan->rates.name));
     qr_buf_printf(out,
-                  "\"peaks\":{\"f32_gflops\":%.1f,\"bf16_gflops\":%.1f,\"int8_gops\":%.1f,\"read_"
+                  ",\"peaks\":{\"f32_gflops\":%.1f,\"bf16_gflops\":%.1f,\"int8_gops\":%.1f,\"read_"
                   "gb_s\":%.1f},",
                   report->peaks.f32_flops / 1e9, report->peaks.bf16_flops / 1e9,
                   report->peaks.int8_ops / 1e9, report->peaks.read_bytes / 1e9);
@@ -110,6 +113,7 @@ static void write_text(const bench_report *report, const qr_pipeline *pipeline, 
     qr_buf_printf(out, "%s, %s on %s, %zu thread%s\n", qr_pipeline_name(pipeline),
                   qr_precision_name(plan->precision), plan->target, threads,
                   threads == 1 ? "" : "s");
+    qr_buf_printf(out, "rates of %s\n", plan->rates.name);
     qr_buf_printf(out,
                   "peaks: f32 %.0f GFLOP/s, bf16 %.0f GFLOP/s, int8 %.0f GOP/s, weights read at "
                   "%.1f GB/s\n\n",
@@ -132,7 +136,8 @@ static qr_status measure(qr__engine_bench *bench, const qr_pipeline *pipeline, s
                          const size_t *lengths, double seconds, bench_report *report,
                          qr_error *error) {
     size_t footprint = (size_t)streamed_bytes(qr_pipeline_engine(pipeline));
-    qr_status status = qr_peaks_measure((int)threads, footprint, &report->peaks);
+    const char *target = qr_engine_plan(qr_pipeline_engine(pipeline))->target;
+    qr_status status = qr_peaks_measure(target, (int)threads, footprint, &report->peaks);
     if (status != QR_OK)
         return qr_error_set(error, status, "the machine's peaks could not be measured");
     for (size_t i = 0; i < report->lengths && status == QR_OK; i++)

@@ -63,6 +63,7 @@ static void print_text(const qr_pipeline *pipeline, qr_buf *out) {
                   model->positions);
     qr_buf_printf(out, "plan        %s on %s: %s\n", qr_precision_name(plan->precision),
                   plan->target, plan->reason);
+    qr_buf_printf(out, "rates       %s\n", plan->rates.name);
     qr_buf_printf(out, "memory      %.1f MiB of packed weights\n", mib(plan->weight_bytes));
     qr_buf_printf(out, "operations  %.1f million a token; %.0f million for a query of 9 tokens\n",
                   operations(model, 1) / 1e6, operations(model, 9) / 1e6);
@@ -126,6 +127,7 @@ static void print_json(const qr_pipeline *pipeline, qr_buf *out) {
     json_pair(out, "precision", qr_precision_name(plan->precision));
     json_pair(out, "isa", plan->target);
     json_pair(out, "reason", plan->reason);
+    json_pair(out, "rates", plan->rates.name);
     qr_buf_printf(out, "\"fallbacks\":%zu,\"weight_bytes\":%zu,", plan->fallbacks,
                   plan->weight_bytes);
     qr_buf_printf(out, "\"load_ms\":%.1f,\"pack_ms\":%.1f,\"gate_ms\":%.1f}}\n", plan->load_ms,

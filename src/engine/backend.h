@@ -29,9 +29,10 @@ typedef struct qr_backend qr_backend;
 /** A device as it was opened: one of a kind's varieties. */
 typedef struct qr_device {
     const qr_backend *backend;
-    char target[32];           /* as qr_plan_info has it */
-    bool runs[QR_PRECISIONS];  /* has kernels for the precision */
-    bool gains[QR_PRECISIONS]; /* ... that are faster than those of the precisions before it */
+    char target[32];                   /* as qr_plan_info has it */
+    bool runs[QR_PRECISIONS];          /* has kernels for the precision */
+    qr_precision order[QR_PRECISIONS]; /* what AUTO tries, the fastest first; f32 ends it */
+    qr_rates rates;                    /* from which the order follows */
 } qr_device;
 
 /** A plan to pack for. */

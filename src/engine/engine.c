@@ -89,6 +89,7 @@ static qr_status plan_and_pack(qr_engine *engine, const qr_engine_options *optio
     snprintf(plan->device, sizeof plan->device, "%s", engine->device->backend->name);
     snprintf(plan->target, sizeof plan->target, "%s", engine->device->target);
     snprintf(plan->reason, sizeof plan->reason, "%s", result.reason);
+    plan->rates = engine->device->rates;
     return QR_OK;
 }
 

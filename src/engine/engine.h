@@ -90,7 +90,10 @@ typedef struct qr_peaks {
     double read_bytes; /* a second, from a buffer of `footprint` bytes */
 } qr_peaks;
 
-/** Measures with `threads` threads at once. QR_NO_MEMORY. */
-QR_MUST_USE qr_status qr_peaks_measure(int threads, size_t footprint_bytes, qr_peaks *out);
+/** Measures with `threads` threads at once, with the instructions of a CPU's target as
+ * qr_plan_info has it; NULL: of the one that `--device cpu` takes. QR_BAD_OPTION: no such target,
+ * or a number out of range; QR_NO_MEMORY. */
+QR_MUST_USE qr_status qr_peaks_measure(const char *target, int threads, size_t footprint_bytes,
+                                       qr_peaks *out);
 
 #endif

@@ -68,11 +68,19 @@ void qr_model_close(qr_model *model);
 /** Lives as long as the model. */
 const qr_model_info *qr_model_get_info(const qr_model *model);
 
+/** What a device's precisions reach, by the row of a committed table. */
+typedef struct qr_rates {
+    char name[96];              /* of the row: "Intel Ice Lake server, avx512vnni, 2026-11-25" */
+    double gops[QR_PRECISIONS]; /* billions of operations a second, few rows; 0: not measured */
+} qr_rates;
+#define QR_RATES_TIE 1.03 /* rates closer than this count as equal */
+
 /** How a model runs, and why so. */
 typedef struct qr_plan_info {
     qr_precision precision; /* never AUTO */
     char device[16];        /* "cpu" */
     char target[32];        /* what its kernels are made for: "avx512vnni" */
+    qr_rates rates;         /* by which AUTO orders its candidates */
     size_t fallbacks;       /* matrices kept in bf16 within an int8 plan */
     size_t weight_bytes;    /* packed, resident */
     double load_ms, pack_ms, gate_ms;

@@ -34,6 +34,7 @@ def test_json(reader, queries):
     assert found["throughput"]["tokens"] >= 8 * found["throughput"]["queries"]
     assert found["peaks"]["f32_gflops"] > 0 and found["peaks"]["read_gb_s"] > 0
     assert (found["precision"], found["threads"]) == ("f32", 2)
+    assert found["isa"] in found["rates"]  # the row of the plan's own instruction set
 
 
 def test_a_length_may_exceed_max_seq_length(embedder, queries):
@@ -45,7 +46,7 @@ def test_text(reader, queries):
     done = bench(reader, queries, "--threads", "1")
     assert done.returncode == 0
     text = done.stdout.decode()
-    for part in ("f32 on ", "1 thread\n", "peaks: ", "floor ms", "queries a second"):
+    for part in ("f32 on ", "1 thread\n", "\nrates of ", "peaks: ", "floor ms", "queries a second"):
         assert part in text
     assert [line.split()[0] for line in text.splitlines() if line.endswith("%")] == ["9", "32", "128"]
 

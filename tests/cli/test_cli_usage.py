@@ -123,6 +123,7 @@ def test_inspect_an_embedding_model(minilm):
     # L * (24 C C T + 4 C sum(S S)) for one token
     assert found["operations"]["token"] == 6 * (24 * 384 * 384 + 4 * 384)
     assert found["parameters"] > 22_000_000
+    assert found["plan"]["isa"] in found["plan"]["rates"]
     assert found["plan"]["precision"] == "f32" and found["plan"]["weight_bytes"] > 10_000_000
 
 

@@ -191,6 +191,7 @@ def test_info(server):
     for model in info["models"]:
         assert model["plan"]["precision"] in ("f32", "bf16", "int8")
         assert model["plan"]["isa"] and model["plan"]["reason"]
+        assert model["plan"]["isa"] in model["plan"]["rates"]
         for who in ("worker", "team"):
             cost = model["cost"][who]
             assert set(cost) == {"fixed_ns", "token_ns", "square_ns"} and min(cost.values()) >= 0 and max(cost.values()) > 0

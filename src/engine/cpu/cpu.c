@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/cpu/forward.h"
+#include "engine/cpu/rates.h"
 
 /* One more thread is called for each so many operations of a batch: about 20 us of a core. Waking
  * and meeting it costs nearly as much, so for less it would not pay. */
@@ -26,9 +27,10 @@ static qr_status cpu_open(const char *target, qr_device **out, qr_error *error) 
     snprintf(cpu->base.target, sizeof cpu->base.target, "%s", qr__isa_name(isa));
     for (unsigned p = QR_PRECISION_F32; p < QR_PRECISIONS; p++)
         cpu->base.runs[p] = qr__gemm_find((qr_precision)p, isa) != NULL;
-    cpu->base.gains[QR_PRECISION_INT8] = cpu->base.runs[QR_PRECISION_INT8];
-    /* Other instruction sets widen bf16 to f32: that saves memory, not time. */
-    cpu->base.gains[QR_PRECISION_BF16] = qr__isa_includes(isa, QR_ISA_AVX512BF16);
+    const qr__cpu_id id = qr__isa_cpu();
+    qr__rates_describe(qr__rates_find(qr__rates_table, qr__rates_table_len, &id, isa), &id,
+                       &cpu->base.rates);
+    qr__rates_order(&cpu->base.rates, cpu->base.runs, cpu->base.order);
     *out = &cpu->base;
     return QR_OK;
 }

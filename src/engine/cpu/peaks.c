@@ -22,26 +22,29 @@ static const qr__peak table[] = {
     {QR_ISA_AVX2, QR_PRECISION_F32, 2.0 * 8 * QR_PEAK_SUMS, qr__peak_f32__avx2},
     {QR_ISA_AVX512F, QR_PRECISION_F32, 2.0 * 16 * QR_PEAK_SUMS, qr__peak_f32__avx512f},
     {QR_ISA_AVX512BF16, QR_PRECISION_BF16, 2.0 * 32 * QR_PEAK_SUMS, qr__peak_bf16__avx512bf16},
+    {QR_ISA_AVX2, QR_PRECISION_INT8, 2.0 * 64 * QR_PEAK_SUMS, qr__peak_int8__avx2},
+    {QR_ISA_AVX512F, QR_PRECISION_INT8, 2.0 * 128 * QR_PEAK_SUMS, qr__peak_int8__avx512f},
     {QR_ISA_AVX2VNNI, QR_PRECISION_INT8, 2.0 * 32 * QR_PEAK_SUMS, qr__peak_int8__avx2vnni},
     {QR_ISA_AVX512VNNI, QR_PRECISION_INT8, 2.0 * 64 * QR_PEAK_SUMS, qr__peak_int8__avx512vnni},
 #endif
 };
 
-static const qr__peak *best_peak(qr_precision precision) {
+static const qr__peak *best_peak(qr__isa isa, qr_precision precision) {
     const qr__peak *best = NULL;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (table[i].precision == precision && qr__isa_available(table[i].isa))
-            best = &table[i]; /* later rows are wider */
+        if (table[i].precision == precision && qr__isa_includes(isa, table[i].isa))
+            best = &table[i]; /* later rows are faster */
     return best;
 }
 
-static qr__peak_read *best_read(void) {
+static qr__peak_read *best_read(qr__isa isa) {
 #if defined(__x86_64__)
-    if (qr__isa_available(QR_ISA_AVX512F))
+    if (qr__isa_includes(isa, QR_ISA_AVX512F))
         return qr__peak_read__avx512f;
-    if (qr__isa_available(QR_ISA_AVX2))
+    if (qr__isa_includes(isa, QR_ISA_AVX2))
         return qr__peak_read__avx2;
 #endif
+    (void)isa;
     return qr__peak_read__ref;
 }
 
@@ -150,8 +153,9 @@ static qr_status run(measure *m) {
     return status;
 }
 
-static qr_status measure_arithmetic(int threads, qr_precision precision, double *rate) {
-    measure m = {.peak = best_peak(precision), .threads = threads};
+static qr_status measure_arithmetic(qr__isa isa, int threads, qr_precision precision,
+                                    double *rate) {
+    measure m = {.peak = best_peak(isa, precision), .threads = threads};
     *rate = 0;
     if (m.peak == NULL)
         return QR_OK;
@@ -160,13 +164,13 @@ static qr_status measure_arithmetic(int threads, qr_precision precision, double 
     return status;
 }
 
-static qr_status measure_read(int threads, size_t bytes, double *rate) {
+static qr_status measure_read(qr__isa isa, int threads, size_t bytes, double *rate) {
     qr__memory_huge *memory;
     *rate = 0;
     qr_status status = qr__memory_huge_create(&memory, NULL);
     if (status != QR_OK)
         return status;
-    measure m = {.read = best_read(), .threads = threads};
+    measure m = {.read = best_read(isa), .threads = threads};
     m.bytes = qr_round_up(qr_max(bytes, UNIT * (size_t)threads), UNIT);
     m.repeats = qr_max(READ_BYTES / m.bytes, 1);
     char *buffer = qr__memory_huge_alloc(memory, m.bytes);
@@ -182,15 +186,18 @@ static qr_status measure_read(int threads, size_t bytes, double *rate) {
     return status;
 }
 
-qr_status qr_peaks_measure(int threads, size_t footprint_bytes, qr_peaks *out) {
+qr_status qr_peaks_measure(const char *target, int threads, size_t footprint_bytes, qr_peaks *out) {
+    qr__isa isa;
     if (threads < 1 || threads > QR_LIMIT_THREADS || footprint_bytes > QR_LIMIT_WEIGHTS_FILE_BYTES)
         return QR_BAD_OPTION;
-    qr_status status = measure_arithmetic(threads, QR_PRECISION_F32, &out->f32_flops);
+    qr_status status = qr__isa_choose(target, &isa, NULL);
     if (status == QR_OK)
-        status = measure_arithmetic(threads, QR_PRECISION_BF16, &out->bf16_flops);
+        status = measure_arithmetic(isa, threads, QR_PRECISION_F32, &out->f32_flops);
     if (status == QR_OK)
-        status = measure_arithmetic(threads, QR_PRECISION_INT8, &out->int8_ops);
+        status = measure_arithmetic(isa, threads, QR_PRECISION_BF16, &out->bf16_flops);
     if (status == QR_OK)
-        status = measure_read(threads, footprint_bytes, &out->read_bytes);
+        status = measure_arithmetic(isa, threads, QR_PRECISION_INT8, &out->int8_ops);
+    if (status == QR_OK)
+        status = measure_read(isa, threads, footprint_bytes, &out->read_bytes);
     return status;
 }

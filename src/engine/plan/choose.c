@@ -2,8 +2,8 @@
  *
  * When int8 as a whole fails, single matrices are to blame more often than all: each is put back to
  * bf16 alone, the distance to f32 that this saves ranks them, and the worst go to bf16 in growing
- * numbers until the gate passes. Above half of them int8 is hardly faster than bf16, which is tried
- * next.
+ * numbers until the gate passes. Above half of them int8 is hardly faster than bf16; the next
+ * candidate is tried instead.
  */
 #include "engine/plan/choose.h"
 
@@ -27,7 +27,7 @@ typedef struct chooser {
     qr_precision built_precision;
     ranked *ranking;
     size_t matrices;
-    qr__gate_verdict plain; /* of int8 without fallbacks, for the story */
+    qr__gate_verdict plain; /* of the last candidate without fallbacks, for the story */
     qr_error *error;
 } chooser;
 
@@ -213,29 +213,35 @@ static qr_status choose_int8(chooser *c, bool *found, qr__choice *out) {
     return QR_OK;
 }
 
-/* From the fastest to the safest; what was asked for by name ends the search whether it passes
- * or not. */
-static qr_status choose(chooser *c, qr_precision asked, qr__choice *out) {
-    bool automatic = asked == QR_PRECISION_AUTO;
+/* bf16 as a whole; *found is false when it fails. */
+static qr_status choose_bf16(chooser *c, bool *found, qr__choice *out) {
+    qr_status status = try_plan(c, QR_PRECISION_BF16, false, &c->plain);
+    *found = status == QR_OK && c->plain.passed;
+    return *found ? finish(c, QR_PRECISION_BF16, 0, &c->plain, out) : status;
+}
+
+/* What was asked for by name is taken whether it passes or not. */
+static qr_status choose_named(chooser *c, qr_precision asked, qr__choice *out) {
     bool found = false;
-    qr__gate_verdict verdict = {0};
-    char why[160] = "int8 and bf16 are not faster on this machine";
     qr_status status = run_reference(c);
-    if (status == QR_OK && (asked == QR_PRECISION_INT8 || (automatic && c->search->has_int8))) {
-        status = choose_int8(c, &found, out);
+    if (status == QR_OK)
+        status = (asked == QR_PRECISION_INT8 ? choose_int8 : choose_bf16)(c, &found, out);
+    return status == QR_OK && !found ? finish(c, asked, 0, &c->plain, out) : status;
+}
+
+/* From the fastest to f32: what is slower than f32 is not in the order. */
+static qr_status choose_fastest(chooser *c, qr__choice *out) {
+    const qr_precision *order = c->search->order;
+    char why[160];
+    snprintf(why, sizeof why, "nothing is faster here by the rates of %s", c->search->rates);
+    qr_status status = order[0] != QR_PRECISION_F32 ? run_reference(c) : QR_OK;
+    for (size_t i = 0; status == QR_OK && order[i] != QR_PRECISION_F32; i++) {
+        bool found = false;
+        status = (order[i] == QR_PRECISION_INT8 ? choose_int8 : choose_bf16)(c, &found, out);
         if (status != QR_OK || found)
             return status;
-        if (!automatic)
-            return finish(c, QR_PRECISION_INT8, 0, &c->plain, out);
-        snprintf(why, sizeof why, "int8 fails the gate (%s)", c->plain.reason);
-    }
-    if (status == QR_OK && (asked == QR_PRECISION_BF16 || (automatic && c->search->has_bf16))) {
-        status = try_plan(c, QR_PRECISION_BF16, false, &verdict);
-        if (status != QR_OK)
-            return status;
-        if (verdict.passed || !automatic)
-            return finish(c, QR_PRECISION_BF16, 0, &verdict, out);
-        snprintf(why, sizeof why, "bf16 fails the gate (%s)", verdict.reason);
+        snprintf(why, sizeof why, "%s fails the gate (%s)", qr_precision_name(order[i]),
+                 c->plain.reason);
     }
     return status == QR_OK ? finish_f32(c, why, out) : status;
 }
@@ -257,8 +263,10 @@ qr_status qr__choose(const qr__search *search, qr_precision asked, uint8_t *fall
         status = qr_error_set(error, QR_NO_MEMORY, "no memory for the accuracy gate");
     else if (asked == QR_PRECISION_F32)
         status = finish_f32(&c, "as asked", out);
+    else if (asked == QR_PRECISION_AUTO)
+        status = choose_fastest(&c, out);
     else
-        status = choose(&c, asked, out);
+        status = choose_named(&c, asked, out);
     free(c.ranking);
     free(c.built);
     free(c.none);

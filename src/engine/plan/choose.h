@@ -1,7 +1,8 @@
 /* engine/plan/choose.h: the search for the fastest plan that passes the gate.
  *
  *     qr__search search = {.probes = {&batch, info->head, info->hidden}, .layers = L,
- *                          .has_int8 = true, .has_fallback = true, .trials_max = 8,
+ *                          .order = device->order, .rates = device->rates.name,
+ *                          .has_fallback = true, .trials_max = 8,
  *                          .user = me, .build = build, .run = run};
  *     uint8_t fallback[QR_LIMIT_LAYERS] = {0};
  *     qr__choice choice;
@@ -23,8 +24,9 @@
 typedef struct qr__search {
     qr__gate_probes probes;
     size_t layers;
-    bool has_int8, has_bf16; /* candidates of AUTO */
-    bool has_fallback;       /* an int8 plan may keep matrices in bf16 */
+    const qr_precision *order; /* candidates of AUTO, the fastest first; ends with f32 */
+    const char *rates;         /* by which they are ordered, for the story */
+    bool has_fallback;         /* an int8 plan may keep matrices in bf16 */
     size_t
         trials_max; /* single matrices that may be tried, to rank them; the others stay unranked */
     void *user;
@@ -48,10 +50,10 @@ typedef struct qr__choice {
 /** The probes that rank single matrices: a quarter of them, at least 4. */
 size_t qr__choose_ranking_probes(size_t sequences);
 
-/** Finds the fastest plan that passes. AUTO: int8, int8 with the worst matrices in bf16 (at most
- * half of them), bf16, f32. INT8: the first two; BF16: bf16; neither is replaced when it fails,
- * `passed` says so. F32: no gate. `fallback` [L] gets the chosen plan's bits. On QR_OK the last
- * build() was the choice. */
+/** Finds the fastest plan that passes. AUTO: the candidates in their order up to f32, int8 also
+ * with the worst matrices in bf16 (at most half of them). INT8: as it is, or with such matrices;
+ * BF16: bf16; neither is replaced when it fails, `passed` says so. F32: no gate. `fallback` [L]
+ * gets the chosen plan's bits. On QR_OK the last build() was the choice. */
 QR_MUST_USE qr_status qr__choose(const qr__search *search, qr_precision asked, uint8_t *fallback,
                                  qr__choice *out, qr_error *error);
 

@@ -35,9 +35,9 @@ typedef struct qr_trial_result {
     char reason[256];        /* "int8: passed the gate (mean cosine 0.99910, worst 0.99840)" */
 } qr_trial_result;
 
-/** AUTO: int8, int8 with its worst matrices in bf16, bf16, f32: the first that passes. INT8 and
- * BF16 by name are taken even when they fail (the reason says so). QR_BAD_OPTION: the device has
- * no kernels for what was asked by name. */
+/** AUTO: the device's order of precisions up to f32, int8 also with its worst matrices in bf16: the
+ * first that passes. INT8 and BF16 by name are taken even when they fail (the reason says so).
+ * QR_BAD_OPTION: the device has no kernels for what was asked by name. */
 QR_MUST_USE qr_status qr_trial_run(const qr_trial *trial, qr_trial_result *out, qr_error *error);
 
 #endif

@@ -86,6 +86,7 @@ static void put_model(qr_buf *out, const qr_served *served) {
     put_key_text(out, "precision", qr_precision_name(plan->precision));
     put_key_text(out, "isa", plan->target);
     put_key_text(out, "reason", plan->reason);
+    put_key_text(out, "rates", plan->rates.name);
     put_key_number(out, "fallbacks", plan->fallbacks);
     qr_buf_printf(out, "\"weight_bytes\":%zu},", plan->weight_bytes);
     put_costs(out, served);

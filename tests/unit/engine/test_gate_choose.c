@@ -58,6 +58,12 @@ static uint8_t fallback[LAYERS];
 static qr__choice choice;
 static qr_error error;
 
+static const qr_precision int8_first[] = {QR_PRECISION_INT8, QR_PRECISION_BF16, QR_PRECISION_F32},
+                          bf16_first[] = {QR_PRECISION_BF16, QR_PRECISION_INT8, QR_PRECISION_F32},
+                          int8_only[] = {QR_PRECISION_INT8, QR_PRECISION_F32},
+                          bf16_only[] = {QR_PRECISION_BF16, QR_PRECISION_F32},
+                          f32_only[] = {QR_PRECISION_F32};
+
 static void set_up(double int8_error) {
     for (uint32_t i = 0; i <= TEXTS; i++)
         starts[i] = i;
@@ -69,8 +75,8 @@ static void set_up(double int8_error) {
     }
     search = (qr__search){.probes = {&batch, QR_HEAD_NONE, WIDTH},
                           .layers = LAYERS,
-                          .has_int8 = true,
-                          .has_bf16 = true,
+                          .order = int8_first,
+                          .rates = "a CPU of tests",
                           .has_fallback = true,
                           .trials_max = MATRICES,
                           .user = &fake,
@@ -146,18 +152,44 @@ Test(gate_choose, f32_when_bf16_fails_too) {
     cr_assert_not_null(strstr(choice.reason, "bf16 fails the gate"), "%s", choice.reason);
 }
 
-Test(gate_choose, auto_tries_only_what_the_machine_has) {
+Test(gate_choose, auto_tries_only_what_is_in_the_order) {
     set_up(.005);
-    search.has_int8 = false;
+    search.order = bf16_only;
     choose(QR_PRECISION_AUTO);
     check_choice(QR_PRECISION_BF16, 0);
     set_up(.005);
-    search.has_int8 = search.has_bf16 = false;
+    search.order = f32_only;
     choose(QR_PRECISION_AUTO);
     check_choice(QR_PRECISION_F32, 0);
-    cr_assert_str_eq(choice.reason, "f32: int8 and bf16 are not faster on this machine");
+    cr_assert_str_eq(choice.reason, "f32: nothing is faster here by the rates of a CPU of tests");
+    cr_assert_eq(fake.runs, 0); /* nothing is held against it */
     set_up(.1);
-    search.has_bf16 = false;
+    search.order = int8_only;
+    choose(QR_PRECISION_AUTO);
+    check_choice(QR_PRECISION_F32, 0);
+    cr_assert_not_null(strstr(choice.reason, "int8 fails the gate"), "%s", choice.reason);
+}
+
+Test(gate_choose, auto_goes_by_the_order) {
+    set_up(.005);
+    search.order = bf16_first;
+    choose(QR_PRECISION_AUTO);
+    check_choice(QR_PRECISION_BF16, 0);
+    cr_assert_eq(fake.runs, 2); /* int8 would pass, and is not tried */
+    set_up(.005);
+    search.order = bf16_first;
+    fake.bf16_all = .2;
+    choose(QR_PRECISION_AUTO);
+    check_choice(QR_PRECISION_INT8, 0);
+    set_up(.005);
+    search.order = bf16_first;
+    fake.bf16_all = .2;
+    fake.int8[3] = .5; /* int8 needs its fallback here as well */
+    choose(QR_PRECISION_AUTO);
+    check_choice(QR_PRECISION_INT8, 1);
+    set_up(.1);
+    search.order = bf16_first;
+    fake.bf16_all = .2;
     choose(QR_PRECISION_AUTO);
     check_choice(QR_PRECISION_F32, 0);
     cr_assert_not_null(strstr(choice.reason, "int8 fails the gate"), "%s", choice.reason);
@@ -211,13 +243,15 @@ Test(gate_choose, no_more_trials_than_allowed) {
 Test(gate_choose, without_bf16_nothing_falls_back) {
     set_up(.005);
     fake.int8[10] = .5;
-    search.has_bf16 = search.has_fallback = false;
+    search.order = int8_only;
+    search.has_fallback = false;
     choose(QR_PRECISION_AUTO);
     check_choice(QR_PRECISION_F32, 0);
     cr_assert_eq(fake.partial_runs, 0);
     set_up(.005);
     fake.int8[10] = .5;
-    search.has_bf16 = search.has_fallback = false;
+    search.order = int8_only;
+    search.has_fallback = false;
     choose(QR_PRECISION_INT8);
     check_choice(QR_PRECISION_INT8, 0);
     cr_assert_not(choice.passed);

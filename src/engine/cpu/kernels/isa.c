@@ -72,9 +72,30 @@ bool qr__isa_available(qr__isa isa) {
     }
     return false;
 }
+/* CPUID 0 has the vendor's letters in EBX, EDX, ECX; CPUID 1 EAX family and model, each in two
+ * parts. */
+qr__cpu_id qr__isa_cpu(void) {
+    qr__cpu_id id = {0};
+    unsigned a, b, c, d;
+    if (!__get_cpuid(0, &a, &b, &c, &d))
+        return id;
+    memcpy(id.vendor, &b, 4);
+    memcpy(id.vendor + 4, &d, 4);
+    memcpy(id.vendor + 8, &c, 4);
+    if (!__get_cpuid(1, &a, &b, &c, &d))
+        return id;
+    const unsigned family = a >> 8 & 0xf;
+    id.family = family == 0xf ? family + (a >> 20 & 0xff) : family;
+    id.model = (a >> 4 & 0xf) | (family == 6 || family == 0xf ? a >> 12 & 0xf0 : 0);
+    return id;
+}
 #else
 bool qr__isa_available(qr__isa isa) {
     return isa == QR_ISA_REF;
+}
+
+qr__cpu_id qr__isa_cpu(void) {
+    return (qr__cpu_id){0};
 }
 #endif
 

@@ -32,6 +32,15 @@ bool qr__isa_includes(qr__isa isa, qr__isa need);
 /** True when this machine (CPU and operating system) runs `isa`. */
 bool qr__isa_available(qr__isa isa);
 
+/** A model of CPU. */
+typedef struct qr__cpu_id {
+    char vendor[13];        /* "GenuineIntel"; "": not told */
+    unsigned family, model; /* with cpuid's extensions added, as /proc/cpuinfo has them */
+} qr__cpu_id;
+
+/** This machine's; all zero where there is no cpuid. */
+qr__cpu_id qr__isa_cpu(void);
+
 /** The ISA called `name`; NULL: what QUERENT_ISA says, else the best available. "avx512" means the
  * best of AVX-512 that is available. QR_BAD_OPTION: no such name, or this machine cannot run it. */
 QR_MUST_USE qr_status qr__isa_choose(const char *name, qr__isa *out, qr_error *error);

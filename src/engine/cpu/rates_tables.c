@@ -1,0 +1,23 @@
+/* engine/cpu/rates_tables.c: measured rates by CPU and instruction set. tools/make_rates.py writes
+ * the rows of the machine that it runs on and leaves the others; engine/cpu/rates.h says what the
+ * columns are.
+ *
+ * Zen 4's rows are computed from the times of 2026-11-23 in docs/SPEED.md ("Kernels", 6x384, M =
+ * 9), taken by the same program. Its model number was not written down: 17 is EPYC 9004's.
+ */
+/* clang-format off */
+#include "engine/cpu/rates.h"
+
+const qr__rates qr__rates_table[] = {
+    {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX2, false, "2026-11-23", 82.0, 92.3, 0},
+    {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX512F, false, "2026-11-23", 106.2, 100.1, 0},
+    {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX512VNNI, false, "2026-11-23", 106.2, 100.1, 415.4},
+    {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX512BF16, true, "2026-11-23", 106.2, 217.2, 415.4},
+    {{"GenuineIntel", 6, 106}, "Intel Ice Lake server", QR_ISA_AVX2, true, "2026-11-25", 45.4, 77.4, 0},
+    {{"GenuineIntel", 6, 106}, "Intel Ice Lake server", QR_ISA_AVX512F, true, "2026-11-25", 50.7, 122.4, 0},
+    {{"GenuineIntel", 6, 106}, "Intel Ice Lake server", QR_ISA_AVX512VNNI, true, "2026-11-25", 53.6, 118.7, 388.2},
+    {{"", 0, 0}, "any CPU", QR_ISA_REF, true, "", 0, 0, 0},
+    {{"", 0, 0}, "any CPU", QR_ISA_AVX2VNNI, true, "", 0, 0, 0},
+};
+
+const size_t qr__rates_table_len = sizeof qr__rates_table / sizeof qr__rates_table[0];
