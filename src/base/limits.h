@@ -15,6 +15,7 @@
 #define QR_LIMIT_POSITIONS            8192u
 #define QR_LIMIT_LABELS               4096u
 #define QR_LIMIT_MODELS               16u
+#define QR_LIMIT_SAVED_PLANS          32u /* files in --cache-dir: every model, of two versions */
 
 /* Requests. */
 #define QR_LIMIT_BODY_BYTES     (64u << 20) /* hard limit of --max-body-bytes */

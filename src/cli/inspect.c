@@ -67,8 +67,11 @@ static void print_text(const qr_pipeline *pipeline, qr_buf *out) {
     qr_buf_printf(out, "memory      %.1f MiB of packed weights\n", mib(plan->weight_bytes));
     qr_buf_printf(out, "operations  %.1f million a token; %.0f million for a query of 9 tokens\n",
                   operations(model, 1) / 1e6, operations(model, 9) / 1e6);
-    qr_buf_printf(out, "load        %.0f ms, packing %.0f ms, gate %.0f ms\n", plan->load_ms,
-                  plan->pack_ms, plan->gate_ms);
+    if (plan->from_cache)
+        qr_buf_printf(out, "load        %.0f ms, from the cache\n", plan->load_ms);
+    else
+        qr_buf_printf(out, "load        %.0f ms, packing %.0f ms, gate %.0f ms\n", plan->load_ms,
+                      plan->pack_ms, plan->gate_ms);
 }
 
 static void json_pair(qr_buf *out, const char *key, const char *value) {
@@ -128,8 +131,8 @@ static void print_json(const qr_pipeline *pipeline, qr_buf *out) {
     json_pair(out, "isa", plan->target);
     json_pair(out, "reason", plan->reason);
     json_pair(out, "rates", plan->rates.name);
-    qr_buf_printf(out, "\"fallbacks\":%zu,\"weight_bytes\":%zu,", plan->fallbacks,
-                  plan->weight_bytes);
+    qr_buf_printf(out, "\"fallbacks\":%zu,\"weight_bytes\":%zu,\"from_cache\":%s,", plan->fallbacks,
+                  plan->weight_bytes, bool_name(plan->from_cache));
     qr_buf_printf(out, "\"load_ms\":%.1f,\"pack_ms\":%.1f,\"gate_ms\":%.1f}}\n", plan->load_ms,
                   plan->pack_ms, plan->gate_ms);
 }

@@ -9,7 +9,8 @@ int qr__cli_model_load(const qr__command *command, const qr__cli_model *model, q
     qr_error error = {0};
     const qr_pipeline_options options = {.precision = (qr_precision)model->precision.choice,
                                          .device = model->device.text,
-                                         .threads = (int)model->threads.number};
+                                         .threads = (int)model->threads.number,
+                                         .cache_dir = model->cache_dir.text};
     *out = NULL;
     if (qr_pipeline_load(model->dir, &options, out, &error) == QR_OK)
         return QR_FLAGS_GO;

@@ -19,14 +19,15 @@
 /** Zero-initialise; qr__flags_parse fills it. */
 typedef struct qr__cli_model {
     const char *dir; /* NULL until it is given */
-    qr_option_value precision, device, threads;
+    qr_option_value precision, device, threads, cache_dir;
 } qr__cli_model;
 
 #define QR_CLI_THREADS_FLAG(model) qr__flag_option(QR_OPTION_THREADS, "0", &(model).threads)
 
 #define QR_CLI_PLAN_FLAGS(model)                                                                   \
     qr__flag_option(QR_OPTION_PRECISION, "f32", &(model).precision),                               \
-        qr__flag_option(QR_OPTION_DEVICE, "cpu", &(model).device), QR_CLI_THREADS_FLAG(model)
+        qr__flag_option(QR_OPTION_DEVICE, "cpu", &(model).device),                                 \
+        qr__flag_option(QR_OPTION_CACHE_DIR, "", &(model).cache_dir), QR_CLI_THREADS_FLAG(model)
 
 #define QR_CLI_DIR_FLAG(model)                                                                     \
     {                                                                                              \

@@ -273,6 +273,7 @@ int qr_cli_simulate(int argc, char **argv) {
          .help = "of a core for each request beside its batch: answer, loop, client [default 60]"},
         qr__flag_option(QR_OPTION_BUDGET_MS, "1000", &arguments.budget_ms),
         qr__flag_option(QR_OPTION_PRECISION, "auto", &arguments.model.precision),
+        qr__flag_option(QR_OPTION_CACHE_DIR, "", &arguments.model.cache_dir),
         qr__flag_option(QR_OPTION_DEVICE, "cpu", &arguments.model.device),
         qr__flag_option(QR_OPTION_BATCH_TOKENS, "512", &arguments.batch_tokens),
         qr__flag_option(QR_OPTION_QUEUE_ITEMS, "4096", &arguments.queue_items),

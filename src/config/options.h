@@ -40,6 +40,7 @@
     X(DRAIN_DELAY_MS, "drain-delay-ms", NUMBER, "0", 0, 600000, "MS", "how long to keep accepting after SIGTERM") \
     X(DRAIN_TIMEOUT_MS, "drain-timeout-ms", NUMBER, "10000", 0, 600000, "MS", "when open requests are given up after SIGTERM") \
     X(CACHE_BYTES, "cache-bytes", NUMBER, "67108864", 0, 17179869184, "BYTES", "memory for results of texts that are asked for again; 0: every request is computed by itself") \
+    X(CACHE_DIR, "cache-dir", TEXT, "", 0, 0, "DIR", "an existing directory in which plans and packed weights are kept for the next start; empty: nowhere") \
     X(VERIFY_PPM, "verify-ppm", NUMBER, "0", 0, 1000000, "N", "of a million answers so many are computed again, when idle, and compared; 0: none") \
     X(LOG_LEVEL, "log-level", CHOICE, "info", 0, 0, "debug|info|warn|error", "lowest level that is logged") \
     X(LOG_FORMAT, "log-format", CHOICE, "text", 0, 0, "text|json", "form of the log lines") \

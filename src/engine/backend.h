@@ -21,6 +21,7 @@
 #ifndef QR_ENGINE_BACKEND_H
 #define QR_ENGINE_BACKEND_H
 
+#include "engine/byte_stream.h"
 #include "engine/engine.h"
 #include "engine/model/model.h"
 
@@ -81,6 +82,16 @@ struct qr_backend {
     qr_status (*mix)(const qr_packed *int8, const qr_packed *bf16, const uint8_t *fallback,
                      qr_packed **out, qr_error *error);
     void (*packed_destroy)(qr_packed *packed);
+
+    /** Writes what `pack` made, for `load`; NULL with it where a device cannot: each start packs.
+     * A status is the sink's. */
+    qr_status (*save)(const qr_packed *packed, const qr_sink *sink);
+
+    /** As pack, from what `save` wrote for the same device, model and plan. `bert` need not have
+     * what `release` gives back. QR_IO: the source ends early or holds other sizes; that its bytes
+     * are those that were saved is the caller's to check. */
+    qr_status (*load)(const qr_device *device, const qr_bert *bert, const qr_plan *plan,
+                      const qr_source *source, qr_packed **out, qr_error *error);
 
     /** Gives back what of the bert this packing and its contexts will not read. No other packing
      * follows. */

@@ -7,6 +7,7 @@
 #include "engine/backend.h"
 #include "engine/cpu/cpu.h"
 #include "engine/plan/plan.h"
+#include "engine/saved/saved.h"
 
 /* Every device kind of this build, the fastest first: "auto" takes the first that opens. */
 static const qr_backend *const backends[] = {&qr_backend_cpu};
@@ -67,7 +68,7 @@ static double ms_since(uint64_t begin_ns) {
 /* The originals are given back only now: until the plan is chosen, any candidate may still be
  * packed from them. */
 static qr_status plan_and_pack(qr_engine *engine, const qr_engine_options *options,
-                               qr_error *error) {
+                               qr_saved_plan *chosen, qr_error *error) {
     qr_trial trial = {.bert = engine->bert,
                       .device = engine->device,
                       .asked = options->precision,
@@ -80,17 +81,62 @@ static qr_status plan_and_pack(qr_engine *engine, const qr_engine_options *optio
         return status;
     engine->packed = result.packed;
     engine->device->backend->release(engine->packed, engine->bert);
+    engine->plan.pack_ms = result.pack_ms;
+    engine->plan.gate_ms = result.gate_ms;
+    *chosen = (qr_saved_plan){
+        .precision = result.precision, .bert = engine->bert, .packed = engine->packed};
+    memcpy(chosen->fallback, result.fallback, sizeof chosen->fallback);
+    snprintf(chosen->reason, sizeof chosen->reason, "%s", result.reason);
+    return QR_OK;
+}
+
+static void describe(qr_engine *engine, const qr_saved_plan *chosen) {
     qr_plan_info *plan = &engine->plan;
-    plan->precision = result.precision;
-    plan->fallbacks = result.fallbacks;
-    plan->pack_ms = result.pack_ms;
-    plan->gate_ms = result.gate_ms;
+    plan->precision = chosen->precision;
+    for (size_t l = 0; l < engine->bert->info.layers; l++)
+        plan->fallbacks += (size_t)__builtin_popcount(chosen->fallback[l]);
     plan->weight_bytes = engine->packed->bytes;
     snprintf(plan->device, sizeof plan->device, "%s", engine->device->backend->name);
     snprintf(plan->target, sizeof plan->target, "%s", engine->device->target);
-    snprintf(plan->reason, sizeof plan->reason, "%s", result.reason);
+    snprintf(plan->reason, sizeof plan->reason, "%s", chosen->reason);
     plan->rates = engine->device->rates;
-    return QR_OK;
+}
+
+/* f32 by name has no gate, and packing it takes no longer than reading it back. */
+static qr_saved *open_saved(const qr_engine *engine, const qr_model *model,
+                            const qr_engine_options *options) {
+    bool pays = options->precision != QR_PRECISION_F32 && engine->device->backend->save != NULL;
+    if (options->cache_dir == NULL || options->cache_dir[0] == '\0' || !pays)
+        return NULL;
+    return qr_saved_open(&(qr_saved_options){.dir = options->cache_dir,
+                                             .model = model,
+                                             .device = engine->device,
+                                             .asked = options->precision,
+                                             .probes = options->probes,
+                                             .calibration = options->calibration});
+}
+
+/* The plan that an earlier start kept, or a new one, which is kept for the next. */
+static qr_status take_plan(qr_engine *engine, const qr_model *model,
+                           const qr_engine_options *options, qr_error *error) {
+    qr_saved *saved = open_saved(engine, model, options);
+    qr_saved_plan chosen;
+    qr_status status = QR_OK;
+    engine->plan.from_cache = qr_saved_load(saved, &chosen);
+    if (engine->plan.from_cache) {
+        engine->bert = chosen.bert;
+        engine->packed = chosen.packed;
+    } else {
+        status = qr_bert_read(model, &engine->bert, error);
+        if (status == QR_OK)
+            status = plan_and_pack(engine, options, &chosen, error);
+        if (status == QR_OK)
+            qr_saved_write(saved, &chosen);
+    }
+    qr_saved_close(saved);
+    if (status == QR_OK)
+        describe(engine, &chosen);
+    return status;
 }
 
 qr_status qr_engine_create(const qr_model *model, const qr_engine_options *options, qr_engine **out,
@@ -102,9 +148,7 @@ qr_status qr_engine_create(const qr_model *model, const qr_engine_options *optio
         return qr_error_set(error, QR_NO_MEMORY, "no memory for an engine");
     qr_status status = open_device(options->device, &engine->device, error);
     if (status == QR_OK)
-        status = qr_bert_read(model, &engine->bert, error);
-    if (status == QR_OK)
-        status = plan_and_pack(engine, options, error);
+        status = take_plan(engine, model, options, error);
     if (status != QR_OK) {
         qr_engine_destroy(engine);
         return status;

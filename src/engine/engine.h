@@ -27,6 +27,8 @@ typedef struct qr_engine_options {
     const qr_batch *calibration; /* other texts, for the ranges of int8's activations; NULL: int8
                                     does without. Borrowed for the call. */
     int threads;                 /* for packing and gate; 0: all cores */
+    const char *cache_dir; /* where plans and packed weights are kept from one start to the next
+                              (engine/saved/saved.h); NULL or "": nowhere */
 } qr_engine_options;
 
 typedef struct qr_engine qr_engine;

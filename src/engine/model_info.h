@@ -83,6 +83,7 @@ typedef struct qr_plan_info {
     qr_rates rates;         /* by which AUTO orders its candidates */
     size_t fallbacks;       /* matrices kept in bf16 within an int8 plan */
     size_t weight_bytes;    /* packed, resident */
+    bool from_cache; /* found and packed at an earlier start: no gate ran, nothing was packed */
     double load_ms, pack_ms, gate_ms;
     char reason[256]; /* "int8: passed the gate (mean cosine 0.9991, worst 0.9984)" */
 } qr_plan_info;

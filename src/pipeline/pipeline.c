@@ -72,8 +72,10 @@ static qr_status create_engine(const qr_model *model, const char *dir,
                                const qr_pipeline_options *options, qr_pipeline *pipeline,
                                qr_error *error) {
     qr_ragged probes[QR_PROBE_SETS] = {0};
-    qr_engine_options engine_options = {
-        .precision = options->precision, .device = options->device, .threads = options->threads};
+    qr_engine_options engine_options = {.precision = options->precision,
+                                        .device = options->device,
+                                        .threads = options->threads,
+                                        .cache_dir = options->cache_dir};
     qr_status status = QR_OK;
     if (options->precision != QR_PRECISION_F32) {
         for (qr__probe_use use = 0; use < QR_PROBE_SETS && status == QR_OK; use++)

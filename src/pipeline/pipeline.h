@@ -34,8 +34,9 @@ typedef struct qr_pipeline qr_pipeline;
 typedef struct qr_pipeline_options {
     const char *name; /* NULL: the directory's last component */
     qr_precision precision;
-    const char *device; /* as qr_engine_options has it; NULL: "auto" */
-    int threads;        /* for packing; 0: all cores */
+    const char *device;    /* as qr_engine_options has it; NULL: "auto" */
+    int threads;           /* for packing; 0: all cores */
+    const char *cache_dir; /* as qr_engine_options has it */
 } qr_pipeline_options;
 
 /** Loads tokenizer and engine from `dir` and checks them against each other (vocabulary sizes).

@@ -51,11 +51,12 @@ static void log_model(const qr_pipeline *pipeline, uint64_t took_ns) {
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));
     qr_log(QR_LOG_INFO,
            "model %s: %s, %s, %zux%zu, inputs of at most %zu tokens; %s on %s, %.0f MB of weights "
-           "(%s); loaded in %.0f ms",
+           "(%s); loaded in %.0f ms%s",
            qr_pipeline_name(pipeline), model->architecture,
            qr_kind_name(qr_pipeline_kind(pipeline)), model->layers, model->hidden,
            qr_pipeline_max_tokens(pipeline), qr_precision_name(plan->precision), plan->target,
-           (double)plan->weight_bytes / 1e6, plan->reason, (double)took_ns / 1e6);
+           (double)plan->weight_bytes / 1e6, plan->reason, (double)took_ns / 1e6,
+           plan->from_cache ? " from the cache" : "");
 }
 
 static qr_status load_model(const char *given, qr_pipeline_options *options, loaded *models,
@@ -92,7 +93,8 @@ static qr_status load_models(const qr_config *config, loaded *models, qr_error *
     qr_pipeline_options options = {.precision =
                                        (qr_precision)qr_config_choice(config, QR_OPTION_PRECISION),
                                    .device = qr_config_text(config, QR_OPTION_DEVICE),
-                                   .threads = (int)qr_config_number(config, QR_OPTION_THREADS)};
+                                   .threads = (int)qr_config_number(config, QR_OPTION_THREADS),
+                                   .cache_dir = qr_config_text(config, QR_OPTION_CACHE_DIR)};
     qr_status status = QR_OK;
     for (size_t i = 0; status == QR_OK && i < len && i < QR_LIMIT_MODELS; i++)
         status = load_model(given[i], &options, models, error);

@@ -61,14 +61,16 @@ def line_of(text, at):
 # Which headers of other rooms a room may include. Inside itself a room is free.
 BASE = "base/base.h"
 ENGINE = ["engine/engine.h", "engine/batch.h", "engine/model_info.h"]  # the first includes the others
+STREAM = "engine/byte_stream.h"
 DOORS = {
     "base": [],
     "config": [BASE],
     "tokenizer": [BASE],
-    "engine": [BASE, "engine/model/model.h", "engine/plan/plan.h", "engine/cpu/cpu.h"],
-    "engine/model": [BASE, *ENGINE],
+    "engine": [BASE, "engine/model/model.h", "engine/plan/plan.h", "engine/cpu/cpu.h", "engine/saved/saved.h"],
+    "engine/model": [BASE, *ENGINE, STREAM],
     "engine/plan": [BASE, *ENGINE, "engine/backend.h", "engine/model/model.h"],
-    "engine/cpu": [BASE, *ENGINE, "engine/backend.h", "engine/model/model.h"],
+    "engine/saved": [BASE, *ENGINE, STREAM, "engine/backend.h", "engine/model/model.h"],
+    "engine/cpu": [BASE, *ENGINE, STREAM, "engine/backend.h", "engine/model/model.h"],
     "pipeline": [BASE, "tokenizer/tokenizer.h", "engine/engine.h"],
     "server": [BASE, "config/config.h", "pipeline/pipeline.h", "server/http/http.h", "server/api/api.h",
                "server/schedule/schedule.h", "server/schedule/simulation.h", "server/ops/ops.h"],
@@ -85,6 +87,7 @@ OWNERS = {
     "jansson.h": r"src/(tokenizer|engine/model|server/api)/[^/]*json[^/]*\.[ch]|src/cli/[^/]*\.c|tests/unit/.*",
     "microhttpd.h": r"src/server/http/[^/]*\.[ch]",
     "uv.h": r"src/server/loop\.[ch]",
+    "xxhash.h": r"src/engine/saved/[^/]*\.c",
     "cblas.h": r"src/engine/cpu/.*\.c",
     "cyaml/cyaml.h": r"src/config/[^/]*\.c",
     "immintrin.h": r"src/engine/cpu/.*__(avx2|avx2vnni|avx512f|avx512vnni|avx512bf16)\.c|src/engine/cpu/kernels/vec_[^/]*\.h",
@@ -93,7 +96,7 @@ OWNERS = {
     "criterion/logging.h": r"tests/unit/.*",
     "criterion/parameterized.h": r"tests/unit/.*",
 }
-ONE_FILE_ONLY = ("cblas.h", "cyaml/cyaml.h", "cpuid.h", "uv.h")
+ONE_FILE_ONLY = ("cblas.h", "xxhash.h", "cyaml/cyaml.h", "cpuid.h", "uv.h")
 
 # libc and Linux. A header that is in neither list is a new dependency, and needs an owner.
 LIBC = set(

@@ -246,6 +246,21 @@ def test_bad_models(start_server, embedder, tmp_path):
     assert "NAME" in refused_start(start_server, models=[f"={embedder}"])
 
 
+def test_a_start_from_the_cache(start_server, embedder, reader, tmp_path):
+    """The second server finds both models packed, says so, and answers with the same bytes."""
+    plans = tmp_path / "plans"
+    plans.mkdir(mode=0o700)
+    answers = []
+    for kept in (False, True):
+        server = start_server("--cache-dir", plans, models=[embedder, reader])
+        plan = [model["plan"] for model in ask(server, "/info").json()["models"]]
+        assert [p["from_cache"] for p in plan] == [kept, kept]
+        assert server.log.count(" from the cache") == 2 * kept
+        answers.append([ask(server, "/embed", {"inputs": "a text"}).body,
+                        ask(server, "/span", {"inputs": {"question": "who?", "context": "Ann did it."}}).body])
+    assert answers[0] == answers[1]
+
+
 def test_ipv6(start_server, embedder):
     try:
         socket.socket(socket.AF_INET6).bind(("::1", 0))

@@ -57,6 +57,19 @@ static qr_status cpu_mix(const qr_packed *int8, const qr_packed *bf16, const uin
     return status;
 }
 
+static qr_status cpu_save(const qr_packed *packed, const qr_sink *sink) {
+    return qr__weights_save((const qr__weights *)packed, sink);
+}
+
+static qr_status cpu_load(const qr_device *device, const qr_bert *bert, const qr_plan *plan,
+                          const qr_source *source, qr_packed **out, qr_error *error) {
+    qr__weights *weights = NULL;
+    qr_status status =
+        qr__weights_load((const qr__cpu *)device, bert, plan, source, &weights, error);
+    *out = status == QR_OK ? &weights->base : NULL;
+    return status;
+}
+
 static void cpu_packed_destroy(qr_packed *packed) {
     qr__weights_destroy((qr__weights *)packed);
 }
@@ -116,6 +129,8 @@ const qr_backend qr_backend_cpu = {
     .pack = cpu_pack,
     .mix = cpu_mix,
     .packed_destroy = cpu_packed_destroy,
+    .save = cpu_save,
+    .load = cpu_load,
     .release = cpu_release,
     .context_create = cpu_context_create,
     .context_destroy = cpu_context_destroy,

@@ -39,22 +39,53 @@ static const qr__gemm_kernel *choose(const qr__matrix_source *source, qr_precisi
     return kernel;
 }
 
-/* Panels, and behind them the factors of the row conversion, zeroed. */
-static void *alloc_panels(const qr__matrix *m, qr__memory_huge *memory) {
+/* Where the row conversion's factors stand: behind the panels. */
+static float *factors_of(const qr__matrix *m) {
+    return (float *)(void *)((char *)m->panels + m->shape.panels * m->shape.panel_bytes);
+}
+
+/* Memory for panels and, if rows are `smoothed`, factors, zeroed. */
+static bool alloc_panels(qr__matrix *m, bool smoothed, qr__memory_huge *memory) {
+    m->bytes = m->shape.panels * m->shape.panel_bytes +
+               (smoothed ? qr_round_up(m->shape.K * sizeof(float), 64) : 0);
     if (memory != NULL)
-        return qr__memory_huge_alloc(memory, m->bytes);
-    void *panels = aligned_alloc(64, m->bytes);
-    if (panels != NULL)
-        memset(panels, 0, m->bytes);
-    return panels;
+        m->panels = qr__memory_huge_alloc(memory, m->bytes);
+    else if ((m->panels = aligned_alloc(64, m->bytes)) != NULL)
+        memset(m->panels, 0, m->bytes);
+    if (m->panels != NULL && smoothed)
+        m->shape.factors = factors_of(m);
+    return m->panels != NULL;
 }
 
 /* x is multiplied by 1 / smooth: a division an element would show. */
-static void set_factors(const qr__matrix_source *source, qr__matrix *m) {
-    float *factors = (float *)(void *)((char *)m->panels + m->shape.panels * m->shape.panel_bytes);
-    for (size_t k = 0; k < source->in; k++)
-        factors[k] = 1 / source->smooth[k];
-    m->shape.factors = factors;
+static qr_status fill(const qr__matrix_source *source, qr__matrix *m, qr_error *error) {
+    const bool smoothed = source->smooth != NULL && m->kernel->precision == QR_PRECISION_INT8;
+    qr_status status = QR_NO_MEMORY;
+    if (alloc_panels(m, smoothed, source->memory))
+        status = qr__matrix_pack_panels(m->kernel, &m->shape, source, m->panels);
+    if (status != QR_OK)
+        return qr_error_set(error, status, "no memory to pack a matrix of %zu x %zu", m->shape.N,
+                            m->shape.K);
+    for (size_t k = 0; smoothed && k < m->shape.K; k++)
+        factors_of(m)[k] = 1 / source->smooth[k];
+    return QR_OK;
+}
+
+/* The sizes are this program's: that of the source only has to be one of them, and tells whether
+ * the matrix has factors. */
+static qr_status load(const qr__matrix_source *source, qr__matrix *m, qr_error *error) {
+    const size_t panels = m->shape.panels * m->shape.panel_bytes;
+    uint64_t bytes = 0;
+    qr_status status = qr_source_read(source->saved, &bytes, sizeof bytes);
+    const bool smoothed = bytes != panels && m->kernel->precision == QR_PRECISION_INT8;
+    if (status == QR_OK && !alloc_panels(m, smoothed, source->memory))
+        return qr_error_set(error, QR_NO_MEMORY, "no memory for a matrix of %zu x %zu", m->shape.N,
+                            m->shape.K);
+    if (status != QR_OK || bytes != m->bytes ||
+        qr_source_read(source->saved, m->panels, m->bytes) != QR_OK)
+        return qr_error_set(error, QR_IO, "a packed matrix of %zu x %zu is not what was saved",
+                            m->shape.N, m->shape.K);
+    return QR_OK;
 }
 
 qr_status qr__matrix_pack(const qr__matrix_source *source, qr_precision precision, qr__isa isa,
@@ -62,27 +93,27 @@ qr_status qr__matrix_pack(const qr__matrix_source *source, qr_precision precisio
     const qr__gemm_kernel *kernel = choose(source, precision, isa, error);
     if (kernel == NULL)
         return QR_BAD_OPTION;
-    const qr__gemm_shape shape = qr__gemm_shape_of(kernel, source->in, rows_of(source));
-    const bool smooth = source->smooth != NULL && precision == QR_PRECISION_INT8;
-    qr_status status = QR_NO_MEMORY;
     qr__matrix *m = calloc(1, sizeof *m);
-    if (m != NULL) {
-        *m = (qr__matrix){.kernel = kernel, .shape = shape, .owned = source->memory == NULL};
-        m->bytes = shape.panels * shape.panel_bytes +
-                   (smooth ? qr_round_up(source->in * sizeof(float), 64) : 0);
-        m->panels = alloc_panels(m, source->memory);
-    }
-    if (m != NULL && m->panels != NULL)
-        status = qr__matrix_pack_panels(kernel, &m->shape, source, m->panels);
+    if (m == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "no memory for a matrix");
+    *m = (qr__matrix){.kernel = kernel,
+                      .shape = qr__gemm_shape_of(kernel, source->in, rows_of(source)),
+                      .owned = source->memory == NULL};
+    qr_status status = (source->saved == NULL ? fill : load)(source, m, error);
     if (status != QR_OK) {
         qr__matrix_destroy(m);
-        return qr_error_set(error, status, "no memory to pack a matrix of %zu x %zu", shape.N,
-                            shape.K);
+        return status;
     }
-    if (smooth)
-        set_factors(source, m);
     *out = m;
     return QR_OK;
+}
+
+qr_status qr__matrix_save(const qr__matrix *matrix, const qr_sink *sink) {
+    const uint64_t bytes = qr__matrix_bytes(matrix);
+    if (matrix == NULL)
+        return QR_OK;
+    qr_status status = qr_sink_write(sink, &bytes, sizeof bytes);
+    return status == QR_OK ? qr_sink_write(sink, matrix->panels, bytes) : status;
 }
 
 void qr__matrix_destroy(qr__matrix *matrix) {

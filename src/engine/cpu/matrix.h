@@ -17,6 +17,7 @@
 #ifndef QR_ENGINE_CPU_MATRIX_H
 #define QR_ENGINE_CPU_MATRIX_H
 
+#include "engine/byte_stream.h"
 #include "engine/cpu/kernels/gemm.h"
 #include "engine/cpu/memory_huge.h"
 
@@ -39,12 +40,18 @@ typedef struct qr__matrix_source {
     const float *smooth;     /* [K], above 0: the same product from W * smooth and x / smooth; NULL:
                                 as they are. int8 only (smooth.h says what for); others ignore it */
     qr__memory_huge *memory; /* for the panels; outlives the matrix. NULL: memory of its own */
+    const qr_source *saved;  /* what qr__matrix_save wrote of the same matrix, to be read instead of
+                                the blocks' numbers, which may be NULL. NULL: they are packed */
 } qr__matrix_source;
 
 /** QR_BAD_OPTION: no kernel for `precision` on `isa`, or rows too long for int8's sums;
- * QR_NO_MEMORY. *out: returns owned. */
+ * QR_NO_MEMORY; QR_IO: what was saved ends early or has another size. *out: returns owned. */
 QR_MUST_USE qr_status qr__matrix_pack(const qr__matrix_source *source, qr_precision precision,
                                       qr__isa isa, qr__matrix **out, qr_error *error);
+
+/** Writes the packed form. NULL (a matrix that a plan does not have): nothing. A status is the
+ * sink's. */
+QR_MUST_USE qr_status qr__matrix_save(const qr__matrix *matrix, const qr_sink *sink);
 
 /** NULL is allowed. */
 void qr__matrix_destroy(qr__matrix *matrix);

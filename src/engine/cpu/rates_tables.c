@@ -13,9 +13,9 @@ const qr__rates qr__rates_table[] = {
     {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX512F, false, "2026-11-23", 106.2, 100.1, 0},
     {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX512VNNI, false, "2026-11-23", 106.2, 100.1, 415.4},
     {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX512BF16, true, "2026-11-23", 106.2, 217.2, 415.4},
-    {{"GenuineIntel", 6, 106}, "Intel Ice Lake server", QR_ISA_AVX2, true, "2026-11-25", 45.4, 77.4, 0},
-    {{"GenuineIntel", 6, 106}, "Intel Ice Lake server", QR_ISA_AVX512F, true, "2026-11-25", 50.7, 122.4, 0},
-    {{"GenuineIntel", 6, 106}, "Intel Ice Lake server", QR_ISA_AVX512VNNI, true, "2026-11-25", 53.6, 118.7, 388.2},
+    {{"GenuineIntel", 6, 106}, "Intel Ice Lake server", QR_ISA_AVX2, true, "2026-11-25", 43.9, 74, 177.8},
+    {{"GenuineIntel", 6, 106}, "Intel Ice Lake server", QR_ISA_AVX512F, true, "2026-11-25", 53.5, 125.3, 257.9},
+    {{"GenuineIntel", 6, 106}, "Intel Ice Lake server", QR_ISA_AVX512VNNI, true, "2026-11-25", 53.8, 126, 401.3},
     {{"", 0, 0}, "any CPU", QR_ISA_REF, true, "", 0, 0, 0},
     {{"", 0, 0}, "any CPU", QR_ISA_AVX2VNNI, true, "", 0, 0, 0},
 };

@@ -30,23 +30,26 @@ typedef struct packer {
     qr__isa isa;
     qr__memory_huge *memory;
     float *smooth; /* [QR_RANGES_A_LAYER][C] of the layer in work; NULL: nothing is smoothed */
+    const qr_source *saved; /* packed before; NULL: the bert's matrices are packed now */
     qr_error *error;
 } packer;
 
 /* Rows [row, row + rows) of a linear, columns from `column` on. */
 static qr__matrix_rows rows_of(const qr_bert_linear *linear, size_t row, size_t rows, size_t column,
                                bool bias) {
-    return (qr__matrix_rows){.weights = linear->weight + row * linear->in + column,
+    const float *weights = linear->weight; /* NULL when what was packed before is loaded */
+    return (qr__matrix_rows){.weights =
+                                 weights == NULL ? NULL : weights + row * linear->in + column,
                              .stride = linear->in,
                              .rows = rows,
-                             .bias = bias ? linear->bias + row : NULL,
+                             .bias = bias && linear->bias != NULL ? linear->bias + row : NULL,
                              .scale = 1};
 }
 
 static qr_status pack_rows(const packer *k, const qr__matrix_rows *blocks, size_t count, size_t in,
                            qr_precision precision, qr__matrix **out) {
     const qr__matrix_source source = {
-        .blocks = blocks, .blocks_len = count, .in = in, .memory = k->memory};
+        .blocks = blocks, .blocks_len = count, .in = in, .memory = k->memory, .saved = k->saved};
     return qr__matrix_pack(&source, precision, k->isa, out, k->error);
 }
 
@@ -58,7 +61,8 @@ static qr_status pack_smoothed(const packer *k, const qr__matrix_rows *blocks, s
                                       .blocks_len = count,
                                       .in = C,
                                       .smooth = k->smooth == NULL ? NULL : k->smooth + place * C,
-                                      .memory = k->memory};
+                                      .memory = k->memory,
+                                      .saved = k->saved};
     return qr__matrix_pack(&source, precision, k->isa, out, k->error);
 }
 
@@ -200,15 +204,18 @@ static qr__weights *create(const qr__cpu *cpu, const qr_bert *bert, qr_precision
     return w;
 }
 
+static bool may_round(const qr__weights *w) {
+    return w->precision != QR_PRECISION_F32;
+}
+
 /* Plans that may round share one table; f32 has its own. */
 static qr_status take_words(const qr__cpu *cpu, const qr_bert *bert, const qr__weights *like,
                             qr__weights *w, qr_error *error) {
-    bool may_round = w->precision != QR_PRECISION_F32;
-    if (like != NULL && may_round == (like->precision != QR_PRECISION_F32)) {
+    if (like != NULL && may_round(w) == may_round(like)) {
         w->words = qr__word_embeddings_share(like->words);
         return QR_OK;
     }
-    return qr__word_embeddings_pack(bert, cpu->isa, may_round, &w->words, error);
+    return qr__word_embeddings_pack(bert, cpu->isa, may_round(w), &w->words, error);
 }
 
 static size_t count_bytes(const qr__weights *w) {
@@ -223,15 +230,25 @@ static size_t count_bytes(const qr__weights *w) {
     return bytes;
 }
 
-qr_status qr__weights_pack(const qr__cpu *cpu, const qr_bert *bert, const qr_plan *plan,
-                           const qr__weights *like, qr__weights **out, qr_error *error) {
+/* Packs, or loads what was packed: the same steps in the same order, so that what is read back is
+ * what was written. */
+static qr_status make(const qr__cpu *cpu, const qr_bert *bert, const qr_plan *plan,
+                      const qr__weights *like, const qr_source *saved, qr__weights **out,
+                      qr_error *error) {
     qr__weights *w = create(cpu, bert, plan->precision, error);
     if (w == NULL)
         return QR_NO_MEMORY;
-    qr_status status = take_words(cpu, bert, like, w, error);
+    qr_status status = saved == NULL
+                           ? take_words(cpu, bert, like, w, error)
+                           : qr__word_embeddings_load(bert, may_round(w), saved, &w->words, error);
     if (status == QR_OK)
         status = qr__memory_huge_create(&w->memory, error);
-    packer k = {.plan = plan, .bert = bert, .isa = cpu->isa, .memory = w->memory, .error = error};
+    packer k = {.plan = plan,
+                .bert = bert,
+                .isa = cpu->isa,
+                .memory = w->memory,
+                .saved = saved,
+                .error = error};
     if (status == QR_OK && plan->ranges != NULL && plan->precision == QR_PRECISION_INT8) {
         k.smooth = malloc(QR_RANGES_A_LAYER * bert->info.hidden * sizeof *k.smooth);
         if (k.smooth == NULL)
@@ -249,6 +266,29 @@ qr_status qr__weights_pack(const qr__cpu *cpu, const qr_bert *bert, const qr_pla
     w->base.bytes = count_bytes(w);
     *out = w;
     return QR_OK;
+}
+
+qr_status qr__weights_pack(const qr__cpu *cpu, const qr_bert *bert, const qr_plan *plan,
+                           const qr__weights *like, qr__weights **out, qr_error *error) {
+    return make(cpu, bert, plan, like, NULL, out, error);
+}
+
+qr_status qr__weights_load(const qr__cpu *cpu, const qr_bert *bert, const qr_plan *plan,
+                           const qr_source *source, qr__weights **out, qr_error *error) {
+    return make(cpu, bert, plan, NULL, source, out, error);
+}
+
+/* In the order in which make() packs: matrices that are not there are none there either. */
+qr_status qr__weights_save(const qr__weights *w, const qr_sink *sink) {
+    const qr__matrix *heads[] = {w->span, w->pooler, w->classifier};
+    qr_status status = qr__word_embeddings_save(w->words, &w->base.bert->info, sink);
+    for (size_t l = 0; l < w->base.bert->info.layers; l++)
+        for (size_t s = 0; s < w->shards; s++)
+            for (size_t i = 0; i < LAYER_MATRICES && status == QR_OK; i++)
+                status = qr__matrix_save(*layer_matrix(&w->layers[l], i, s), sink);
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0] && status == QR_OK; i++)
+        status = qr__matrix_save(heads[i], sink);
+    return status;
 }
 
 qr_status qr__weights_mix(const qr__weights *int8, const qr__weights *bf16, const uint8_t *fallback,

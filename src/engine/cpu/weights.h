@@ -71,6 +71,13 @@ typedef struct qr__weights {
 QR_MUST_USE qr_status qr__weights_pack(const qr__cpu *cpu, const qr_bert *bert, const qr_plan *plan,
                                        const qr__weights *like, qr__weights **out, qr_error *error);
 
+/** As qr_backend.save. */
+QR_MUST_USE qr_status qr__weights_save(const qr__weights *weights, const qr_sink *sink);
+
+/** As qr_backend.load. */
+QR_MUST_USE qr_status qr__weights_load(const qr__cpu *cpu, const qr_bert *bert, const qr_plan *plan,
+                                       const qr_source *source, qr__weights **out, qr_error *error);
+
 /** As qr_backend.mix. */
 QR_MUST_USE qr_status qr__weights_mix(const qr__weights *int8, const qr__weights *bf16,
                                       const uint8_t *fallback, qr__weights **out, qr_error *error);

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/model/bert_slots.h"
@@ -18,7 +19,9 @@
 typedef struct weights_file {
     char path[QR_PATH_BYTES];
     int fd;
-    size_t data_at; /* of the first tensor's bytes */
+    size_t bytes;
+    struct timespec modified, changed; /* when it was opened */
+    size_t data_at;                    /* of the first tensor's bytes */
     qr__tensors tensors;
 } weights_file;
 
@@ -86,14 +89,18 @@ static qr_status read_header(weights_file *weights, size_t file_bytes, qr_error 
 /* The file stays open from here to the last tensor, so that what was checked and what is read
  * is one file. */
 static qr_status weights_open(const char *dir, weights_file *weights, qr_error *error) {
-    size_t bytes = 0;
     if (!qr_file_exists(dir, "model.safetensors"))
         return refuse_absent(dir, error);
     if (!qr_file_join(dir, "model.safetensors", weights->path, sizeof weights->path))
         return qr_error_set(error, QR_BAD_MODEL, "%.200s...: the path is too long", dir);
-    qr_status status =
-        qr_file_open(weights->path, QR_LIMIT_WEIGHTS_FILE_BYTES, &weights->fd, &bytes, error);
-    return status == QR_OK ? read_header(weights, bytes, error) : status;
+    qr_status status = qr_file_open(weights->path, QR_LIMIT_WEIGHTS_FILE_BYTES, &weights->fd,
+                                    &weights->bytes, error);
+    struct stat about;
+    if (status == QR_OK && fstat(weights->fd, &about) == 0) {
+        weights->modified = about.st_mtim;
+        weights->changed = about.st_ctim;
+    }
+    return status == QR_OK ? read_header(weights, weights->bytes, error) : status;
 }
 
 /* Early checkpoints call a norm's weight gamma and its bias beta. */
@@ -247,6 +254,92 @@ qr_status qr_bert_read(const qr_model *model, qr_bert **out, qr_error *error) {
     }
     *out = bert;
     return QR_OK;
+}
+
+/* Only slots whose tensor follows take memory. *slots and *count become those. */
+static qr_status keep_saved(const qr_source *source, qr__bert_slot *slots, size_t *count) {
+    uint8_t *kept = malloc(*count);
+    if (kept == NULL)
+        return QR_NO_MEMORY;
+    qr_status status = qr_source_read(source, kept, *count);
+    size_t len = 0;
+    for (size_t i = 0; status == QR_OK && i < *count; i++) {
+        if (kept[i] > 1)
+            status = QR_IO;
+        else if (kept[i] == 1)
+            slots[len++] = slots[i];
+    }
+    free(kept);
+    *count = len;
+    return status;
+}
+
+static qr_status load_slots(const qr_source *source, qr_bert *bert) {
+    qr_status status = QR_OK;
+    for (size_t i = 0; status == QR_OK && i < bert->store->count; i++) {
+        const qr__bert_slot *slot = &bert->store->slots[i];
+        float *to = (float *)(void *)(bert->store->base + slot->at);
+        status = qr_source_read(source, to, qr__bert_slot_elements(slot) * sizeof *to);
+        *slot->to = to;
+    }
+    return status;
+}
+
+qr_status qr_bert_load(const qr_model *model, const qr_source *source, qr_bert **out,
+                       qr_error *error) {
+    qr__bert_slot *slots = NULL;
+    size_t count = 0;
+    *out = NULL;
+    qr_bert *bert = calloc(1, sizeof *bert);
+    if (bert == NULL || !qr__model_info_copy(&model->info, &bert->info)) {
+        free(bert);
+        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory for a model", model->weights.path);
+    }
+    qr_status status = match_slots(model, bert, &slots, &count, error);
+    if (status == QR_OK)
+        status = keep_saved(source, slots, &count);
+    if (status != QR_OK || count == 0)
+        free(slots);
+    else if ((bert->store = qr__bert_store_create(slots, count)) == NULL) /* takes the slots */
+        status = QR_NO_MEMORY;
+    else
+        status = load_slots(source, bert);
+    if (status != QR_OK || count == 0) {
+        qr_bert_destroy(bert);
+        return qr_error_set(error, status == QR_OK ? QR_IO : status,
+                            "the saved tensors do not fit the model");
+    }
+    *out = bert;
+    return QR_OK;
+}
+
+#define FILE_PIECE_BYTES (256u << 10) /* stays in L2 between the read and the sink */
+
+qr_status qr_model_write_file(const qr_model *model, const qr_sink *sink) {
+    qr_status status = QR_OK;
+    char *piece = malloc(FILE_PIECE_BYTES);
+    if (piece == NULL)
+        return QR_NO_MEMORY;
+    for (size_t at = 0; status == QR_OK && at < model->weights.bytes; at += FILE_PIECE_BYTES) {
+        size_t bytes = qr_min(FILE_PIECE_BYTES, model->weights.bytes - at);
+        status = qr_file_read_at(model->weights.fd, at, piece, bytes);
+        if (status == QR_OK)
+            status = qr_sink_write(sink, piece, bytes);
+    }
+    free(piece);
+    return status;
+}
+
+static bool same_time(struct timespec a, struct timespec b) {
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool qr_model_unchanged(const qr_model *model) {
+    const weights_file *weights = &model->weights;
+    struct stat about;
+    return fstat(weights->fd, &about) == 0 && (uintmax_t)about.st_size == weights->bytes &&
+           same_time(about.st_mtim, weights->modified) &&
+           same_time(about.st_ctim, weights->changed);
 }
 
 void qr_bert_destroy(qr_bert *bert) {

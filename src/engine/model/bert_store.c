@@ -54,6 +54,20 @@ void qr__bert_store_destroy(qr__bert_store *store) {
     free(store);
 }
 
+/* One byte a slot says whether its tensor follows. */
+qr_status qr_bert_save(const qr_bert *bert, const qr_sink *sink) {
+    const qr__bert_store *store = bert->store;
+    qr_status status = QR_OK;
+    for (size_t i = 0; status == QR_OK && i < store->count; i++) {
+        const uint8_t kept = *store->slots[i].to != NULL;
+        status = qr_sink_write(sink, &kept, 1);
+    }
+    for (size_t i = 0; status == QR_OK && i < store->count; i++)
+        if (*store->slots[i].to != NULL)
+            status = qr_sink_write(sink, *store->slots[i].to, slot_bytes(&store->slots[i]));
+    return status;
+}
+
 /* MADV_DONTNEED gives the pages back at once; the address range stays and reads as zeros, but
  * nobody has its address any more. */
 void qr_bert_release(qr_bert *bert, const float **tensor) {

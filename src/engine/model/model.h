@@ -21,6 +21,7 @@
 #ifndef QR_ENGINE_MODEL_H
 #define QR_ENGINE_MODEL_H
 
+#include "engine/byte_stream.h"
 #include "engine/model_info.h"
 
 typedef struct qr_bert_linear {
@@ -66,6 +67,22 @@ typedef struct qr_bert {
  * tensor is not finite, or the file changed since it was opened; QR_NO_MEMORY. Messages as
  * qr_model_open's. */
 QR_MUST_USE qr_status qr_bert_read(const qr_model *model, qr_bert **out, qr_error *error);
+
+/** Writes the tensors that were not released, for qr_bert_load. A status is the sink's. */
+QR_MUST_USE qr_status qr_bert_save(const qr_bert *bert, const qr_sink *sink);
+
+/** As qr_bert_read, from what qr_bert_save wrote for the same model: tensors that had been released
+ * are NULL. QR_IO: the source ends early, or does not fit the model; whether its numbers are those
+ * that were saved is the caller's to check. *out: returns owned. */
+QR_MUST_USE qr_status qr_bert_load(const qr_model *model, const qr_source *source, qr_bert **out,
+                                   qr_error *error);
+
+/** Writes the bytes of the weights' file to a sink, first to last. QR_IO: it cannot be read. */
+QR_MUST_USE qr_status qr_model_write_file(const qr_model *model, const qr_sink *sink);
+
+/** False when the weights' file is not what it was when the model was opened (its size, or the
+ * times that the system keeps of changes). */
+bool qr_model_unchanged(const qr_model *model);
 
 /** Frees the model, its info and label names. Accepts NULL. */
 void qr_bert_destroy(qr_bert *bert);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "engine/plan/choose.h"
+#include "engine/plan/probe_run.h"
 
 /* What ranking single matrices may cost, in operations: about half a second of two AVX-512
  * cores. A number of operations, not of seconds, so that every start of a model on a machine
@@ -19,11 +20,10 @@
 typedef struct bench {
     const qr_trial *trial;
     const qr_backend *backend;
-    qr_pool *pool;
+    qr__probe_run *run;
     qr_packed *packed[QR_PRECISIONS]; /* as they are asked for */
     qr_packed *mixed; /* int8 with fallbacks, borrowed from the above where the device can */
     float *ranges;    /* of the calibration texts; NULL: not calibrated (yet) */
-    qr_context *context;
     double pack_ms;
 } bench;
 
@@ -58,28 +58,43 @@ static qr_status pack_once(bench *b, qr_precision precision, qr_error *error) {
                                         : pack(b, precision, NULL, &b->packed[precision], error);
 }
 
-/* The ranges that int8 is packed for come from a pass in f32, over texts that the gate does not
- * judge by: it would find what was fitted to them. */
-static qr_status calibrate_once(bench *b, qr_error *error) {
+static qr_status run_calibration(const bench *b, qr_pool *pool, qr_error *error) {
     const qr_batch *texts = b->trial->calibration;
-    const qr_model_info *info = &b->trial->bert->info;
-    if (texts == NULL || b->backend->calibrate == NULL || b->ranges != NULL)
-        return QR_OK;
-    qr_context *context = NULL;
     const qr_context_options options = {.tokens_max = texts->starts[texts->sequences],
                                         .sequences_max = texts->sequences,
-                                        .pool = b->pool};
-    qr_status status = pack_once(b, QR_PRECISION_F32, error);
-    if (status == QR_OK)
-        status = qr_packed_context(b->packed[QR_PRECISION_F32], &options, &context, error);
+                                        .pool = pool};
+    qr_context *context;
+    qr_status status = qr_packed_context(b->packed[QR_PRECISION_F32], &options, &context, error);
     if (status != QR_OK)
         return status;
-    b->ranges = calloc(info->layers * QR_RANGES_A_LAYER * info->hidden, sizeof *b->ranges);
-    status = b->ranges == NULL ? QR_NO_MEMORY : qr_context_calibrate(context, texts, b->ranges);
+    status = qr_context_calibrate(context, texts, b->ranges);
     qr_context_destroy(context);
     return status == QR_OK
                ? QR_OK
-               : qr_error_set(error, status, "int8 could not be calibrated for this model");
+               : qr_error_set(error, status, "the calibration's texts do not fit the model");
+}
+
+/* The ranges that int8 is packed for come from a pass in f32, over texts that the gate does not
+ * judge by: it would find what was fitted to them. */
+static qr_status calibrate_once(bench *b, qr_error *error) {
+    const qr_model_info *info = &b->trial->bert->info;
+    if (b->trial->calibration == NULL || b->backend->calibrate == NULL || b->ranges != NULL)
+        return QR_OK;
+    qr_pool *pool = NULL;
+    qr_status status = pack_once(b, QR_PRECISION_F32, error);
+    if (status != QR_OK)
+        return status;
+    b->ranges = calloc(info->layers * QR_RANGES_A_LAYER * info->hidden, sizeof *b->ranges);
+    status = b->ranges == NULL ? QR_NO_MEMORY : qr_pool_create(b->trial->threads, &pool);
+    if (status == QR_OK)
+        status = qr_pool_start_helpers(pool);
+    if (status == QR_OK)
+        status = run_calibration(b, pool, error);
+    else
+        qr_error_set(error, status, "int8's calibration cannot start %d threads",
+                     b->trial->threads);
+    qr_pool_destroy(pool);
+    return status;
 }
 
 static size_t count_bits(const uint8_t *fallback, size_t layers) {
@@ -102,10 +117,10 @@ static qr_status build_mixed(bench *b, const uint8_t *fallback, qr_error *error)
                : status;
 }
 
-/* The context goes before the weights that it reads. */
+/* The workspaces go before the weights that they read. */
 static void drop_current(bench *b) {
-    qr_context_destroy(b->context);
-    b->context = NULL;
+    if (b->run != NULL)
+        qr__probe_run_drop(b->run);
     if (b->mixed != NULL)
         b->backend->packed_destroy(b->mixed);
     b->mixed = NULL;
@@ -120,26 +135,13 @@ static qr_status build(void *user, qr_precision precision, const uint8_t *fallba
     qr_status status = mixed ? build_mixed(b, fallback, error) : pack_once(b, precision, error);
     if (status != QR_OK)
         return status;
-    const qr_batch *probes = b->trial->probes;
-    const qr_context_options options = {.tokens_max = probes->starts[probes->sequences],
-                                        .sequences_max = probes->sequences,
-                                        .pool = b->pool};
-    return qr_packed_context(mixed ? b->mixed : b->packed[precision], &options, &b->context, error);
+    return qr__probe_run_take(b->run, mixed ? b->mixed : b->packed[precision], error);
 }
 
 /* qr__search's run. */
 static qr_status run(void *user, size_t sequences, const float **out, qr_error *error) {
-    static const qr_output outputs[] = {[QR_HEAD_NONE] = QR_OUTPUT_POOLED,
-                                        [QR_HEAD_SPAN] = QR_OUTPUT_SPAN,
-                                        [QR_HEAD_LABELS] = QR_OUTPUT_LABELS};
     bench *b = user;
-    qr_batch probes = *b->trial->probes;
-    probes.sequences = sequences;
-    qr_status status =
-        qr_context_forward(b->context, &probes, outputs[b->trial->bert->info.head], out);
-    if (status != QR_OK)
-        return qr_error_set(error, status, "the accuracy gate's texts do not fit the model");
-    return QR_OK;
+    return qr__probe_run_forward(b->run, sequences, out, error);
 }
 
 /* So many trials of a quarter of the probes as the budget of operations allows: none for a
@@ -166,12 +168,9 @@ static qr_status choose(bench *b, uint8_t *fallback, qr_trial_result *out, qr_er
         .build = build,
         .run = run,
     };
-    qr_status status = qr_pool_create(trial->threads, &b->pool);
-    if (status == QR_OK)
-        status = qr_pool_start_helpers(b->pool);
+    qr_status status = qr__probe_run_create(&search.probes, trial->threads, &b->run, error);
     if (status != QR_OK)
-        return qr_error_set(error, status, "the accuracy gate cannot start %d threads",
-                            trial->threads);
+        return status;
     qr__choice choice;
     uint64_t begin = qr_clock_ns();
     status = qr__choose(&search, trial->asked, fallback, &choice, error);
@@ -206,21 +205,20 @@ static qr_status hand_over(bench *b, const uint8_t *fallback, qr_trial_result *o
 
 qr_status qr_trial_run(const qr_trial *trial, qr_trial_result *out, qr_error *error) {
     bench b = {.trial = trial, .backend = trial->device->backend};
-    uint8_t fallback[QR_LIMIT_LAYERS] = {0};
     qr_status status = QR_OK;
     *out = (qr_trial_result){.precision = trial->asked};
     if (trial->probes != NULL && trial->asked != QR_PRECISION_F32)
-        status = choose(&b, fallback, out, error);
+        status = choose(&b, out->fallback, out, error);
     else
         take_as_asked(trial, out);
     if (status == QR_OK)
-        status = hand_over(&b, fallback, out, error);
+        status = hand_over(&b, out->fallback, out, error);
     drop_current(&b);
     for (unsigned p = 0; p < QR_PRECISIONS; p++)
         if (b.packed[p] != NULL)
             b.backend->packed_destroy(b.packed[p]);
-    qr_pool_destroy(b.pool);
     free(b.ranges);
+    qr__probe_run_destroy(b.run);
     out->pack_ms = b.pack_ms;
     return status;
 }

@@ -88,7 +88,9 @@ static void put_model(qr_buf *out, const qr_served *served) {
     put_key_text(out, "reason", plan->reason);
     put_key_text(out, "rates", plan->rates.name);
     put_key_number(out, "fallbacks", plan->fallbacks);
-    qr_buf_printf(out, "\"weight_bytes\":%zu},", plan->weight_bytes);
+    put_key_number(out, "weight_bytes", plan->weight_bytes);
+    qr_buf_printf(out, "\"from_cache\":%s,\"load_ms\":%.1f,\"pack_ms\":%.1f,\"gate_ms\":%.1f},",
+                  plan->from_cache ? "true" : "false", plan->load_ms, plan->pack_ms, plan->gate_ms);
     put_costs(out, served);
     qr_buf_byte(out, '}');
 }

@@ -1,0 +1,103 @@
+/* engine/saved/saved_key.c: what a plan follows from, as one hash.
+ *
+ * The plan is a function of model, program, instruction set and the precision that was asked for
+ * (plan/plan.h). The program is its own executable, byte by byte: no version has to be raised for a
+ * changed packing not to read what an older one wrote. Of the tokenizer only what it makes of the
+ * built-in texts counts; of config.json and its neighbours the facts in qr_model_info. */
+#include "engine/saved/saved_key.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define PIECE_BYTES (64u << 10)
+
+/* Each part goes in behind its length, so that no two lists of parts read alike. */
+static void add(qr__saved_hash *hash, const void *data, size_t bytes) {
+    const uint64_t length = bytes;
+    qr__saved_hash_add(hash, &length, sizeof length);
+    qr__saved_hash_add(hash, data, bytes);
+}
+
+static void add_number(qr__saved_hash *hash, uint64_t number) {
+    qr__saved_hash_add(hash, &number, sizeof number);
+}
+
+static void add_text(qr__saved_hash *hash, const char *text) {
+    add(hash, text, strlen(text));
+}
+
+/* Member by member: between members there may be anything. */
+static void add_info(qr__saved_hash *hash, const qr_model_info *info) {
+    const uint64_t numbers[] = {info->layers,       info->hidden,  info->heads,
+                                info->feed_forward, info->vocab,   info->positions,
+                                info->types,        info->labels,  info->activation,
+                                info->head,         info->pooling, info->parameters};
+    add_text(hash, info->architecture); /* stands for the family too */
+    add_text(hash, info->dtype);
+    add(hash, numbers, sizeof numbers);
+    add(hash, &info->layer_norm_eps, sizeof info->layer_norm_eps);
+}
+
+static void add_probes(qr__saved_hash *hash, const qr_batch *probes) {
+    add_number(hash, probes != NULL);
+    if (probes == NULL)
+        return;
+    const size_t tokens = probes->starts[probes->sequences];
+    add(hash, probes->starts, (probes->sequences + 1) * sizeof *probes->starts);
+    add(hash, probes->ids, tokens * sizeof *probes->ids);
+    add_number(hash, probes->types != NULL);
+    if (probes->types != NULL)
+        add(hash, probes->types, tokens);
+}
+
+static qr_status add_program(qr__saved_hash *hash, qr_error *error) {
+    static const char path[] = "/proc/self/exe";
+    char *piece = malloc(PIECE_BYTES);
+    int fd = piece == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = -1;
+    uint64_t bytes = 0;
+    if (fd >= 0) {
+        do {
+            n = read(fd, piece, PIECE_BYTES);
+            if (n > 0) {
+                qr__saved_hash_add(hash, piece, (size_t)n);
+                bytes += (uint64_t)n;
+            }
+        } while (n > 0 || (n < 0 && errno == EINTR));
+        close(fd);
+    }
+    free(piece);
+    add_number(hash, bytes);
+    return n == 0 ? QR_OK : qr_error_set(error, QR_IO, "%s cannot be read", path);
+}
+
+static qr_status add_piece(void *user, const void *data, size_t bytes) {
+    qr__saved_hash_add(user, data, bytes);
+    return QR_OK;
+}
+
+qr_status qr__saved_key(const qr_saved_options *options, qr__saved_digest *out, qr_error *error) {
+    qr__saved_hash *hash = qr__saved_hash_create();
+    if (hash == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "no memory for a hash");
+    add_number(hash, QR__SAVED_VERSION);
+    add_text(hash, options->device->backend->name);
+    add_text(hash, options->device->target);
+    add_number(hash, options->asked);
+    add_info(hash, qr_model_get_info(options->model));
+    add_probes(hash, options->probes);
+    add_probes(hash, options->calibration);
+    qr_status status = add_program(hash, error);
+    if (status == QR_OK) {
+        const qr_sink sink = {add_piece, hash};
+        status = qr_model_write_file(options->model, &sink);
+        if (status != QR_OK)
+            qr_error_set(error, status, "the model's weights cannot be read");
+    }
+    if (status == QR_OK)
+        qr__saved_hash_digest(hash, out);
+    qr__saved_hash_destroy(hash);
+    return status;
+}
