@@ -33,7 +33,7 @@ set(QR_ISA_avx2 -mavx2 -mfma -mf16c -mbmi2)
 set(QR_ISA_avx2vnni ${QR_ISA_avx2} -mavxvnni)
 set(QR_ISA_avx512f ${QR_ISA_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
 set(QR_ISA_avx512vnni ${QR_ISA_avx512f} -mavx512vnni)
-set(QR_ISA_avx512bf16 ${QR_ISA_avx512f} -mavx512bf16)
+set(QR_ISA_avx512bf16 ${QR_ISA_avx512vnni} -mavx512bf16)
 set(QR_ISA_NAMES avx2 avx2vnni avx512f avx512vnni avx512bf16)
 
 # Gives every *__ISA.c among `sources` its flags; on other machines than x86-64 drops them from the list.

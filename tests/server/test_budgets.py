@@ -8,8 +8,8 @@ import threading
 import time
 
 import pytest
-from serving import (ENDLESS_ITEMS, LONG_TEXT, ask, endless, endless_items, is_answered, least_ms, make_request, metric,
-                     read_answer, send_endless, wait_busy, wait_for, wait_idle)
+from serving import (ENDLESS_ITEMS, HANG, LONG_TEXT, ask, endless, endless_items, is_answered, least_ms, make_request,
+                     metric, read_answer, send_endless, wait_busy, wait_for, wait_idle)
 
 ONE_WORKER = ("--threads", 1, "--precision", "f32")
 DEPTH = "querent_queue_depth"
@@ -82,8 +82,9 @@ def test_a_deadline_does_not_wait_for_a_batch(start_server, tiny):
     """The answer is there while the batch that came too late still runs."""
     server = start_server(*ONE_WORKER, "--batch-tokens", 32768, models=[tiny("slow")])
     body = {"inputs": [LONG_TEXT] * 32}  # one batch
-    headers = budget(0.55 * least_ms(server, 32))
-    connection = server.connect()
+    ms = 0.55 * least_ms(server, 32)
+    headers = budget(ms)
+    connection = server.connect(timeout=HANG + ms / 1000)  # a busy machine with sanitizers takes minutes
     connection.sendall(make_request("/embed", body, headers=headers))
     admitted = was_admitted(server, connection)
     status = read_answer(connection)[0].status

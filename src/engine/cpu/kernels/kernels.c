@@ -43,9 +43,12 @@ void qr__kernels_choose(qr__isa isa, qr_precision precision, qr__kernels *out) {
 }
 
 /* f32: scores and queries of a block of 16. bf16: keys and values, rounded up to a pair, then the
- * same in halves. */
+ * same in halves. int8: scores, powers, queries twice, values, channels, keys. */
 size_t qr__attention_scratch_bytes(size_t keys, size_t D) {
+    size_t fours = (keys + 3) / 4 * 4;
     size_t single = (keys + D) * 16 * sizeof(float);
     size_t half = (keys + 1) * D * 4 + (keys + 1 + D) * 16 * 2;
-    return qr_max(single, half);
+    size_t quarter =
+        fours * (16 * sizeof(int32_t) + 16 + 2 * D) + D * (16 + 16 + 6) * sizeof(float);
+    return qr_max(single, qr_max(half, quarter));
 }

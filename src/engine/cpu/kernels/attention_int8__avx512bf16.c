@@ -1,0 +1,7 @@
+/* engine/cpu/kernels/attention_int8__avx512bf16.c: attention in int8, beside attention in bf16. */
+#define QR_ATTENTION_ELSE qr__attention_bf16__avx512bf16
+#include "engine/cpu/kernels/attention_int8_body.h"
+
+void qr__attention_int8__avx512bf16(const qr__attention *a) {
+    attend_int8(a);
+}
