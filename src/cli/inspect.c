@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "cli/measure.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
 
@@ -41,7 +42,24 @@ static double mib(size_t bytes) {
     return (double)bytes / (1 << 20);
 }
 
-static void print_text(const qr_pipeline *pipeline, qr_buf *out) {
+static void print_measured(const qr__measured *here, const qr_rates *rates, qr_buf *out) {
+    qr_precision said, found;
+    bool agrees = qr__measure_agrees(here, rates, &said, &found);
+    qr_buf_printf(out, "measured    %u tokens, one thread:", QR__MEASURE_TOKENS);
+    for (unsigned p = QR_PRECISION_F32; p < QR_PRECISIONS; p++)
+        if (here->ms[p] > 0)
+            qr_buf_printf(out, "%s %s %.3f ms", p == QR_PRECISION_F32 ? "" : ",",
+                          qr_precision_name((qr_precision)p), here->ms[p]);
+    if (agrees)
+        qr_buf_printf(out, "; %s is first, as in the table\n", qr_precision_name(said));
+    else
+        qr_buf_printf(out, "; the table puts %s first, but here %s takes %.2f of its time\n",
+                      qr_precision_name(said), qr_precision_name(found),
+                      here->ms[found] / here->ms[said]);
+}
+
+/* `here`: NULL if nothing was measured. */
+static void print_text(const qr_pipeline *pipeline, const qr__measured *here, qr_buf *out) {
     const qr_model_info *model = qr_engine_model(qr_pipeline_engine(pipeline));
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));
     const qr_tokenizer_info *tokenizer = qr_tokenizer_get_info(qr_pipeline_tokenizer(pipeline));
@@ -64,6 +82,8 @@ static void print_text(const qr_pipeline *pipeline, qr_buf *out) {
     qr_buf_printf(out, "plan        %s on %s: %s\n", qr_precision_name(plan->precision),
                   plan->target, plan->reason);
     qr_buf_printf(out, "rates       %s\n", plan->rates.name);
+    if (here != NULL)
+        print_measured(here, &plan->rates, out);
     qr_buf_printf(out, "memory      %.1f MiB of packed weights\n", mib(plan->weight_bytes));
     qr_buf_printf(out, "operations  %.1f million a token; %.0f million for a query of 9 tokens\n",
                   operations(model, 1) / 1e6, operations(model, 9) / 1e6);
@@ -115,11 +135,25 @@ static void json_model(const qr_pipeline *pipeline, qr_buf *out) {
                   operations(model, (uint32_t)qr_pipeline_max_tokens(pipeline)));
 }
 
-static void print_json(const qr_pipeline *pipeline, qr_buf *out) {
+static void json_measured(const qr__measured *here, const qr_rates *rates, qr_buf *out) {
+    qr_precision said, found;
+    bool agrees = qr__measure_agrees(here, rates, &said, &found);
+    qr_buf_printf(out, "\"measured\":{\"tokens\":%u,\"ms\":{", QR__MEASURE_TOKENS);
+    for (unsigned p = QR_PRECISION_F32; p < QR_PRECISIONS; p++)
+        if (here->ms[p] > 0)
+            qr_buf_printf(out, "%s\"%s\":%.4f", p == QR_PRECISION_F32 ? "" : ",",
+                          qr_precision_name((qr_precision)p), here->ms[p]);
+    qr_buf_printf(out, "},\"table\":\"%s\",\"fastest\":\"%s\",\"agrees\":%s},",
+                  qr_precision_name(said), qr_precision_name(found), bool_name(agrees));
+}
+
+static void print_json(const qr_pipeline *pipeline, const qr__measured *here, qr_buf *out) {
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));
     const qr_tokenizer_info *tokenizer = qr_tokenizer_get_info(qr_pipeline_tokenizer(pipeline));
     qr_buf_byte(out, '{');
     json_model(pipeline, out);
+    if (here != NULL)
+        json_measured(here, &plan->rates, out);
     qr_buf_literal(out, "\"tokenizer\":{");
     json_pair(out, "source", tokenizer->source);
     qr_buf_printf(out, "\"vocab\":%zu,\"lowercase\":%s,\"strip_accents\":%s,\"clean_text\":%s,",
@@ -137,17 +171,31 @@ static void print_json(const qr_pipeline *pipeline, qr_buf *out) {
                   plan->pack_ms, plan->gate_ms);
 }
 
+/* 0, or after a message the exit code. */
+static int measure(const qr__command *command, const qr_pipeline *pipeline, qr__measured *out) {
+    qr_error error = {0};
+    const char *target = qr_engine_plan(qr_pipeline_engine(pipeline))->target;
+    if (qr__measure(qr_pipeline_dir(pipeline), target, out, &error) == QR_OK)
+        return QR_EXIT_OK;
+    fprintf(stderr, "querent %s: %s\n", command->name, error.message);
+    return QR_EXIT_FAULT;
+}
+
 int qr_cli_inspect(int argc, char **argv) {
     qr__cli_model model = {0};
-    bool json = false;
-    const qr__flag flags[] = {{"json", QR_FLAG_BOOL, &json, .help = "print one JSON object"},
-                              QR_CLI_PLAN_FLAGS(model),
-                              {0}};
+    bool json = false, timed = false;
+    const qr__flag flags[] = {
+        {"json", QR_FLAG_BOOL, &json, .help = "print one JSON object"},
+        {"measure", QR_FLAG_BOOL, &timed,
+         .help = "also time every precision here, beside the table that auto goes by"},
+        QR_CLI_PLAN_FLAGS(model),
+        {0}};
     const qr__command command = {"inspect",
                                  "Says what the model in the directory PATH is, what it costs, and "
                                  "how this machine would run it.",
                                  flags, "PATH"};
     qr_pipeline *pipeline = NULL;
+    qr__measured here;
     int code = qr__flags_parse(&command, argc, argv, &model.dir);
     if (code == QR_FLAGS_GO)
         code = qr__cli_model_load(&command, &model, &pipeline);
@@ -155,11 +203,11 @@ int qr_cli_inspect(int argc, char **argv) {
         return code;
     qr_buf out;
     qr_buf_init(&out, OUTPUT_MAX_BYTES);
-    if (json)
-        print_json(pipeline, &out);
-    else
-        print_text(pipeline, &out);
-    code = qr__cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
+    code = timed ? measure(&command, pipeline, &here) : QR_EXIT_OK;
+    if (code == QR_EXIT_OK) {
+        (json ? print_json : print_text)(pipeline, timed ? &here : NULL, &out);
+        code = qr__cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
+    }
     qr_buf_deinit(&out);
     qr_pipeline_destroy(pipeline);
     return code;
