@@ -7,6 +7,7 @@ Each directory is a Hugging Face model that querent loads as it is, plus what th
   model.fused.onnx     after ONNX Runtime's own transformer optimizer for BERT
   model.int8.onnx      the fused graph, weights quantized per channel, activations dynamically
   ct2/                 CTranslate2's format
+  model.q8_0.gguf      llama.cpp's format, matrices in blocks of 32 int8 with a scale each
 minilm6 is the real all-MiniLM-L6-v2; bert3 (three layers of BERT-base's width) and bert12 (BERT-base) have random weights from a
 fixed seed: good for speed, meaningless for quality. Needs bench/requirements-peers.txt.
 """
@@ -98,6 +99,47 @@ def export_for_ctranslate2(directory):
     ctranslate2.converters.TransformersConverter(str(directory)).convert(str(directory / "ct2"), force=True)
 
 
+def export_for_llama_cpp(directory):
+    import gguf
+    import torch
+    from transformers import BertModel
+
+    config = json.loads((directory / "config.json").read_text())
+    layers = config["num_hidden_layers"]
+    bert = BertModel.from_pretrained(directory, add_pooling_layer=False).eval()
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.BERT, layers)
+    writer = gguf.GGUFWriter(directory / "model.q8_0.gguf", "bert")
+    writer.add_name(directory.name)
+    writer.add_block_count(layers)
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_layer_norm_eps(config["layer_norm_eps"])
+    writer.add_causal_attention(False)
+    writer.add_pooling_type(gguf.PoolingType.MEAN)
+    words = (directory / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    writer.add_tokenizer_model("bert")
+    writer.add_token_list([word[2:] if word.startswith("##") else "\u2581" + word for word in words])  # as its own converter
+    writer.add_token_types([gguf.TokenType.NORMAL] * len(words))
+    writer.add_token_type_count(config["type_vocab_size"])
+    with torch.no_grad():
+        for name, weight in bert.state_dict().items():
+            mapped = names.get_name(name, try_suffixes=(".weight", ".bias"))
+            if mapped is None:
+                sys.exit(f"{directory}: llama.cpp has no name for {name}")
+            array = weight.float().numpy()
+            if array.ndim == 2 and mapped.startswith("blk."):
+                kind = gguf.GGMLQuantizationType.Q8_0
+                writer.add_tensor(mapped, gguf.quants.quantize(array, kind), raw_dtype=kind)
+            else:
+                writer.add_tensor(mapped, array)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minilm", type=Path, required=True, help="all-MiniLM-L6-v2's directory; its vocabulary serves all")
@@ -117,6 +159,7 @@ def main():
         export_onnx(directory)
         export_for_onnxruntime(directory)
         export_for_ctranslate2(directory)
+        export_for_llama_cpp(directory)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""querent beside ONNX Runtime, OpenVINO and CTranslate2: same weights, same ids, same threads, same minutes.
+"""querent beside ONNX Runtime, OpenVINO, CTranslate2 and llama.cpp: same weights, same ids, same threads, same minutes.
 
     make_models.py --minilm models/minilm --out /tmp/models
     peers.py --models /tmp/models --queries queries.txt --querent build/querent [--rounds 7] [--json result.json]
@@ -12,6 +12,9 @@ Latency: one sequence of N tokens (all of them token 2000, as no engine looks at
 Throughput: the queries' token ids, three ways of driving each peer: batches of 32 in the order of arrival, batches of 32 sorted by
 length, and single queries on one-threaded instances, as many as there are cores. querent is driven its own one way.
 Tokenization is in nobody's time.
+
+--isa avx2 shows another kind of machine on this one: querent is capped by QUERENT_ISA, and of the peers those that can be
+(CTranslate2, OpenVINO); ONNX Runtime and llama.cpp keep the machine's best, so that they look better than they would be there.
 """
 
 import argparse
@@ -28,27 +31,47 @@ from collections import namedtuple
 from pathlib import Path
 
 F32_PEERS = ("ort-fp32", "ort-fused-fp32", "openvino-f32", "ct2-fp32")
-INT8_PEERS = ("ort-int8", "ct2-int8")
+INT8_PEERS = ("ort-int8", "ct2-int8", "llama-q8")
 PEERS = F32_PEERS + ("openvino-bf16",) + INT8_PEERS
 QUERENT = ("querent-f32", "querent-bf16", "querent-int8")
 LENGTHS = (9, 32, 128, 384)
 BATCH = 32
 WAYS = ("arrival", "sorted", "single")
 
-# The table "Figures to reach": what querent is held against, and the ratio that it must not exceed (latency) or must
-# reach (throughput).
+# The tables "Figures to reach", one a kind of machine: what querent is held against, and the ratio that it must not exceed
+# (latency) or must reach (throughput).
 Row = namedtuple("Row", "model what threads peers querent target name")
-ROWS = (
-    Row("minilm6", 9, 1, F32_PEERS, "querent-f32", 0.70, "best f32 peer, with f32"),
-    Row("minilm6", 9, 1, ("openvino-bf16",), "querent-bf16", 0.50, "OpenVINO bf16, with bf16"),
-    Row("minilm6", 9, 1, ("ort-int8",), "querent-int8", 0.50, "ONNX Runtime int8, with int8"),
-    Row("minilm6", 9, 2, PEERS, "querent-int8", 0.35, "best peer of any precision, with int8"),
-    Row("bert3", 9, 2, PEERS, "querent-int8", 0.50, "best peer of any precision, with int8"),
-    Row("minilm6", 128, 1, INT8_PEERS, "querent-int8", 0.65, "best int8 peer, with int8"),
-    Row("minilm6", 128, 1, F32_PEERS, "querent-f32", 1.00, "best f32 peer, with f32"),
-    Row("minilm6", 384, 2, INT8_PEERS, "querent-int8", 0.65, "best int8 peer, with int8"),
-    Row("minilm6", "throughput", 2, PEERS, "querent-int8", 2.2, "best peer however driven, with int8"),
-)
+ANY, BEST_INT8, BEST_F32 = "best peer of any precision, with int8", "best int8 peer, with int8", "best f32 peer, with f32"
+BEST_DRIVEN = "best peer however driven, with int8"
+ROWS = {
+    "vnni": (
+        Row("minilm6", 9, 1, F32_PEERS, "querent-f32", 0.70, BEST_F32),
+        Row("minilm6", 9, 1, ("openvino-bf16",), "querent-bf16", 0.50, "OpenVINO bf16, with bf16"),
+        Row("minilm6", 9, 1, ("ort-int8",), "querent-int8", 0.50, "ONNX Runtime int8, with int8"),
+        Row("minilm6", 9, 2, PEERS, "querent-int8", 0.35, ANY),
+        Row("bert3", 9, 2, PEERS, "querent-int8", 0.50, ANY),
+        Row("minilm6", 128, 1, INT8_PEERS, "querent-int8", 0.65, BEST_INT8),
+        Row("minilm6", 128, 1, F32_PEERS, "querent-f32", 1.00, BEST_F32),
+        Row("minilm6", 384, 2, INT8_PEERS, "querent-int8", 0.65, BEST_INT8),
+        Row("minilm6", "throughput", 2, PEERS, "querent-int8", 3, BEST_DRIVEN),
+    ),
+    "avx2": (
+        Row("minilm6", 9, 1, PEERS, "querent-int8", 0.45, ANY),
+        Row("minilm6", 9, 2, PEERS, "querent-int8", 0.50, ANY),
+        Row("minilm6", 128, 1, INT8_PEERS, "querent-int8", 0.70, BEST_INT8),
+        Row("minilm6", 384, 2, INT8_PEERS, "querent-int8", 0.80, BEST_INT8),
+        Row("bert3", 9, 2, PEERS, "querent-int8", 0.55, ANY),
+        Row("minilm6", 128, 1, F32_PEERS, "querent-f32", 0.90, BEST_F32),
+        Row("minilm6", "throughput", 2, PEERS, "querent-int8", 1.6, BEST_DRIVEN),
+    ),
+}
+
+
+def cpu():
+    """(name, flags) of this machine's CPU."""
+    fields = dict(line.split(":", 1) for line in open("/proc/cpuinfo", encoding="utf-8") if ":" in line)
+    fields = {key.strip(): value.strip() for key, value in fields.items()}
+    return fields.get("model name", "unknown CPU"), set(fields.get("flags", "").split())
 
 
 # ---- The peers, each inside a worker process -------------------------------------------------------------------------------
@@ -116,6 +139,48 @@ class CTranslate2:
         return [list(map(int, sequence)) for sequence in batch]
 
 
+class LlamaCpp:
+    """Its library, by the calls that its own embedding server makes. A context is one lane."""
+
+    TOKENS = 4096  # of a batch
+
+    def __init__(self, directory, file, threads, streams):
+        import llama_cpp
+
+        self.library = llama_cpp
+        quiet = llama_cpp.llama_log_callback(lambda level, text, user: None)
+        llama_cpp.llama_log_set(quiet, None)
+        self.kept = quiet
+        model = llama_cpp.llama_model_load_from_file(str(directory / file).encode(), llama_cpp.llama_model_default_params())
+        how = llama_cpp.llama_context_default_params()
+        how.n_ctx = how.n_batch = how.n_ubatch = self.TOKENS
+        how.n_seq_max, how.kv_unified = BATCH, True
+        how.n_threads = how.n_threads_batch = threads
+        how.embeddings, how.pooling_type = True, llama_cpp.LLAMA_POOLING_TYPE_NONE
+        self.lanes = [self.lane(llama_cpp.llama_init_from_model(model, how)) for _ in range(streams)]
+
+    def lane(self, context):
+        def run(prepared):
+            if self.library.llama_encode(context, prepared) != 0:
+                raise RuntimeError("llama_encode failed")
+            self.library.llama_get_embeddings(context)  # waits for them
+
+        return run
+
+    def prepare(self, batch):
+        tokens = sum(map(len, batch))
+        prepared = self.library.llama_batch_init(tokens, 0, 1)
+        at = 0
+        for number, sequence in enumerate(batch):
+            for position, token in enumerate(sequence):
+                prepared.token[at], prepared.pos[at] = token, position
+                prepared.n_seq_id[at], prepared.seq_id[at][0] = 1, number
+                prepared.logits[at] = 1
+                at += 1
+        prepared.n_tokens = tokens
+        return prepared
+
+
 # (directory, threads of one call, calls at once) -> an engine with prepare() and one lane a call
 MAKERS = {
     "ort-fp32": lambda *how: OnnxRuntime(how[0], "model.onnx", *how[1:]),
@@ -125,6 +190,7 @@ MAKERS = {
     "openvino-bf16": lambda *how: OpenVino(how[0], "bf16", *how[1:]),
     "ct2-fp32": lambda *how: CTranslate2(how[0], "float32", *how[1:]),
     "ct2-int8": lambda *how: CTranslate2(how[0], "int8_float32", *how[1:]),
+    "llama-q8": lambda *how: LlamaCpp(how[0], "model.q8_0.gguf", *how[1:]),
 }
 
 
@@ -297,11 +363,11 @@ def compare(results, row):
     return label, best, statistics.median(own), [mine / theirs for mine, theirs in zip(own, engines[peer])]
 
 
-def print_rows(results):
+def print_rows(results, rows):
     print("\n### Figures to reach\n")
     print("| model, tokens, threads | against | best peer | querent | ratio (lowest..highest round) | target | reached |")
     print("|---|---|---|---|---|---|---|")
-    for row in ROWS:
+    for row in rows:
         found = compare(results, row)
         if not found:
             continue
@@ -358,6 +424,7 @@ def parse_arguments():
     parser.add_argument("--slice", type=float, default=0.25, help="seconds a latency measurement takes")
     parser.add_argument("--statistic", choices=("p50", "min"), default="p50", help="of the calls in a slice; min on a machine that is not idle")
     parser.add_argument("--settle", type=float, default=0.02, help="seconds of rest before each")
+    parser.add_argument("--isa", help="cap instruction sets where that can be done: querent's name of one")
     parser.add_argument("--count", type=int, default=1024, help="queries of the file that are used")
     parser.add_argument("--json", type=Path, help="write every round's value here")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -376,6 +443,15 @@ def main():
         peer_worker(arguments.worker, arguments.models, arguments.threads[0], ids)
         return
     wanted = [name for name in arguments.engines.split(",") if arguments.querent or not name.startswith("querent-")]
+    name, flags = cpu()
+    if not flags & {"avx512_bf16", "amx_bf16"}:  # emulated: slower than f32
+        wanted = [name for name in wanted if name != "openvino-bf16"]
+    if arguments.isa:
+        os.environ["QUERENT_ISA"] = arguments.isa
+        if arguments.isa == "avx2":
+            os.environ |= {"CT2_FORCE_CPU_ISA": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2"}
+    kind = "vnni" if "avx512_vnni" in flags and arguments.isa in (None, "avx512vnni", "avx512bf16") else "avx2"
+    print(f"## {name}{f', capped to {arguments.isa}' if arguments.isa else ''}, {time.strftime('%Y-%m-%d')}")
     results = {}
     with tempfile.TemporaryDirectory() as scratch:
         queries = Path(scratch) / "queries.txt"
@@ -396,7 +472,7 @@ def main():
                 print_medians(model, threads, results[(model, threads)])
                 sys.stdout.flush()
     print_ratios(results)
-    print_rows(results)
+    print_rows(results, ROWS[kind])
     if arguments.json:
         flat = [
             {"model": model, "threads": threads, "what": question[0], "unit": question[3], "engine": name, "rounds": rounds}
