@@ -91,12 +91,14 @@ OWNERS = {
     "cblas.h": r"src/engine/cpu/.*\.c",
     "cyaml/cyaml.h": r"src/config/[^/]*\.c",
     "immintrin.h": r"src/engine/cpu/.*__(avx2|avx2vnni|avx512f|avx512vnni|avx512bf16)\.c|src/engine/cpu/kernels/vec_[^/]*\.h",
+    "arm_neon.h": r"src/engine/cpu/.*__(neon|neondot|neoni8mm)\.c|src/engine/cpu/kernels/vec_[^/]*\.h",
     "cpuid.h": r"src/engine/cpu/.*\.c",
+    "sys/auxv.h": r"src/engine/cpu/.*\.c",
     "criterion/criterion.h": r"tests/unit/.*",
     "criterion/logging.h": r"tests/unit/.*",
     "criterion/parameterized.h": r"tests/unit/.*",
 }
-ONE_FILE_ONLY = ("cblas.h", "xxhash.h", "cyaml/cyaml.h", "cpuid.h", "uv.h")
+ONE_FILE_ONLY = ("cblas.h", "xxhash.h", "cyaml/cyaml.h", "cpuid.h", "sys/auxv.h", "uv.h")
 
 # libc and Linux. A header that is in neither list is a new dependency, and needs an owner.
 LIBC = set(

@@ -61,7 +61,7 @@ def check_prefixes(tree):
 
 
 # Alternatives of which a file is compiled with one.
-ALTERNATIVES = re.compile(r"/vec_(avx2|avx512f)\.h$")
+ALTERNATIVES = re.compile(r"/vec_(avx2|avx512f|neon)\.h$")
 
 
 def check_types(tree):
@@ -84,7 +84,7 @@ def check_types(tree):
 
 # ---- Contracts ------------------------------------------------------------------------------------------------------
 
-# Arithmetic on vectors, each called what it does on both instruction sets.
+# Arithmetic on vectors, each called what it does on every instruction set.
 VECTORS = re.compile(r"/vec_\w+\.h$")
 
 

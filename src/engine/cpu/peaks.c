@@ -26,6 +26,11 @@ static const qr__peak table[] = {
     {QR_ISA_AVX512F, QR_PRECISION_INT8, 2.0 * 128 * QR_PEAK_SUMS, qr__peak_int8__avx512f},
     {QR_ISA_AVX2VNNI, QR_PRECISION_INT8, 2.0 * 32 * QR_PEAK_SUMS, qr__peak_int8__avx2vnni},
     {QR_ISA_AVX512VNNI, QR_PRECISION_INT8, 2.0 * 64 * QR_PEAK_SUMS, qr__peak_int8__avx512vnni},
+#elif defined(__aarch64__)
+    {QR_ISA_NEON, QR_PRECISION_F32, 2.0 * 8 * QR_PEAK_SUMS, qr__peak_f32__neon},
+    {QR_ISA_NEONDOT, QR_PRECISION_INT8, 2.0 * 32 * QR_PEAK_SUMS, qr__peak_int8__neondot},
+    {QR_ISA_NEONI8MM, QR_PRECISION_BF16, 2.0 * 32 * QR_PEAK_SUMS, qr__peak_bf16__neoni8mm},
+    {QR_ISA_NEONI8MM, QR_PRECISION_INT8, 2.0 * 64 * QR_PEAK_SUMS, qr__peak_int8__neoni8mm},
 #endif
 };
 
@@ -43,6 +48,9 @@ static qr__peak_read *best_read(qr__isa isa) {
         return qr__peak_read__avx512f;
     if (qr__isa_includes(isa, QR_ISA_AVX2))
         return qr__peak_read__avx2;
+#elif defined(__aarch64__)
+    if (qr__isa_includes(isa, QR_ISA_NEON))
+        return qr__peak_read__neon;
 #endif
     (void)isa;
     return qr__peak_read__ref;

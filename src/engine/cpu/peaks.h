@@ -30,5 +30,8 @@ qr__peak_loop qr__peak_bf16__avx512bf16;
 qr__peak_loop qr__peak_int8__avx2, qr__peak_int8__avx512f;
 qr__peak_loop qr__peak_int8__avx2vnni, qr__peak_int8__avx512vnni;
 qr__peak_read qr__peak_read__ref, qr__peak_read__avx2, qr__peak_read__avx512f;
+qr__peak_loop qr__peak_f32__neon, qr__peak_int8__neondot;
+qr__peak_loop qr__peak_int8__neoni8mm, qr__peak_bf16__neoni8mm;
+qr__peak_read qr__peak_read__neon;
 
 #endif

@@ -18,6 +18,9 @@ const qr__rates qr__rates_table[] = {
     {{"GenuineIntel", 6, 106}, "Intel Ice Lake server", QR_ISA_AVX512VNNI, true, "2026-11-25", 53.8, 126, 401.3},
     {{"", 0, 0}, "any CPU", QR_ISA_REF, true, "", 0, 0, 0},
     {{"", 0, 0}, "any CPU", QR_ISA_AVX2VNNI, true, "", 0, 0, 0},
+    {{"", 0, 0}, "any CPU", QR_ISA_NEON, true, "", 0, 0, 0},
+    {{"", 0, 0}, "any CPU", QR_ISA_NEONDOT, true, "", 0, 0, 0},
+    {{"", 0, 0}, "any CPU", QR_ISA_NEONI8MM, true, "", 0, 0, 0},
 };
 
 const size_t qr__rates_table_len = sizeof qr__rates_table / sizeof qr__rates_table[0];

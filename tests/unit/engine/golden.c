@@ -155,7 +155,19 @@ void golden_deinit(struct golden *golden) {
     *golden = (struct golden){0};
 }
 
+/* By an emulator real models and 3x768 take minutes an instruction set. */
+static bool is_too_large(const struct golden_model *model) {
+#if defined(QR_EMULATED)
+    return model->dir != NULL || model->options.hidden > 128;
+#else
+    (void)model;
+    return false;
+#endif
+}
+
 const char *golden_model_dir(const struct golden_model *model, const char *temp, char out[512]) {
+    if (is_too_large(model))
+        return NULL;
     if (model->dir == NULL) {
         make_model(temp, &model->options);
         snprintf(out, 512, "%s", temp);

@@ -31,7 +31,7 @@ void golden_load(const char *name, struct golden *out);
 void golden_deinit(struct golden *golden);
 
 /** The model's directory, made in `temp` when it is a random one; NULL: models/minilm has not been
- * fetched. */
+ * fetched, or the model is large and this build is for an emulator. */
 const char *golden_model_dir(const struct golden_model *model, const char *temp, char out[512]);
 
 /** max |a - b|; infinite when a number is not finite. */

@@ -117,16 +117,20 @@ static void run(const problem *p, size_t first, size_t rows, size_t begin, size_
                          .end = end});
 }
 
+/* SDOT's codes are signed, 128 less than u8's. */
+static int code_at(const qr__gemm_kernel *kernel, const void *row, size_t k) {
+    return kernel->isa == QR_ISA_NEONDOT ? ((const int8_t *)row)[k] : ((const uint8_t *)row)[k];
+}
+
 /* What row t holds at k, as the kernel sees it. */
 static double operand_at(const problem *p, size_t t, size_t k) {
     const char *row = (const char *)p->operand + t * p->shape.stride;
     if (p->kernel->precision == QR_PRECISION_INT8) {
         qr__gemm_row constants;
         memcpy(&constants, row + p->shape.row_at, sizeof constants);
-        return (double)((const uint8_t *)row)[k] * (double)constants.scale +
-               (double)constants.offset;
+        return code_at(p->kernel, row, k) * (double)constants.scale + (double)constants.offset;
     }
-    if (p->kernel->step == 2) {
+    if (p->kernel->step > 1) {
         uint16_t half;
         memcpy(&half, row + 2 * k, sizeof half);
         return from_bf16(half);
@@ -144,7 +148,7 @@ static double size_at(const problem *p, size_t t, size_t k) {
     qr__gemm_row constants;
     memcpy(&constants, (const char *)p->operand + t * p->shape.stride + p->shape.row_at,
            sizeof constants);
-    return x - (double)constants.offset + fabs((double)constants.offset);
+    return fabs(x - (double)constants.offset) + fabs((double)constants.offset);
 }
 
 static double activated(qr__epilogue epilogue, double v) {
@@ -261,7 +265,7 @@ static void quantize_one(const qr__gemm_kernel *kernel, const float *x, size_t K
     kernel->quantize(&shape, x, row);
     memcpy(constants, (char *)row + shape.row_at, sizeof *constants);
     for (size_t k = 0; k < K; k++)
-        out[k] = (double)((uint8_t *)row)[k] * (double)constants->scale + (double)constants->offset;
+        out[k] = code_at(kernel, row, k) * (double)constants->scale + (double)constants->offset;
     free(row);
 }
 
@@ -389,13 +393,20 @@ Test(gemm, each_isa_has_its_kernel) {
         qr__isa isa;
         const char *f32, *bf16, *int8;
     } want[] = {
+#if defined(QR_OPENBLAS)
         {QR_ISA_REF, "gemm_f32__openblas", NULL, NULL},
+#else
+        {QR_ISA_REF, "gemm_f32__ref", NULL, NULL},
+#endif
 #if defined(__x86_64__)
         {QR_ISA_AVX2, "gemm_f32__avx2", "gemm_bf16__avx2", "gemm_int8__avx2"},
         {QR_ISA_AVX2VNNI, "gemm_f32__avx2", "gemm_bf16__avx2", "gemm_int8__avx2vnni"},
         {QR_ISA_AVX512F, "gemm_f32__avx512f", "gemm_bf16__avx512f", "gemm_int8__avx512f"},
         {QR_ISA_AVX512VNNI, "gemm_f32__avx512f", "gemm_bf16__avx512f", "gemm_int8__avx512vnni"},
         {QR_ISA_AVX512BF16, "gemm_f32__avx512f", "gemm_bf16__avx512bf16", "gemm_int8__avx512vnni"},
+#elif defined(__aarch64__)
+        {QR_ISA_NEON, "gemm_f32__neon", "gemm_bf16__neon", NULL},
+        {QR_ISA_NEONDOT, "gemm_f32__neon", "gemm_bf16__neon", "gemm_int8__neondot"},
 #endif
     };
     for (EACH(i, want)) {

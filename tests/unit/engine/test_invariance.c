@@ -9,12 +9,21 @@
 
 #define TEXTS 12
 
-/* Batches a plan and number of members. AddressSanitizer looks at memory, ThreadSanitizer at
- * order: both see a fault without being hit by it, so that fewer batches show the same. */
+/* Batches a plan and number of members, members at most, and tokens a batch. AddressSanitizer looks
+ * at memory, ThreadSanitizer at order: both see a fault without being hit by it, so that fewer
+ * batches show the same. An emulator takes a hundred times as long. */
+#if defined(QR_EMULATED)
+#define ROUNDS  1
+#define MEMBERS 2
+#define TOKENS  160
+#else
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define ROUNDS 5
 #else
 #define ROUNDS 25
+#endif
+#define MEMBERS 4
+#define TOKENS  512
 #endif
 
 static const size_t lengths[TEXTS] = {9, 1, 2, 7, 16, 17, 33, 12, 64, 5, 100, 3};
@@ -67,7 +76,7 @@ static void run_mixed(qr_context *context, const struct texts *texts, unsigned *
     mixed.starts[0] = 0;
     while (B < wanted) {
         size_t i = forward_random(state, TEXTS);
-        if (mixed.starts[B] + lengths[i] > 512)
+        if (mixed.starts[B] + lengths[i] > TOKENS)
             break;
         memcpy(mixed.ids + mixed.starts[B], texts->all.ids + texts->all.starts[i],
                lengths[i] * sizeof(int32_t));
@@ -88,7 +97,7 @@ static void check_plan(qr_precision precision, const char *isa, unsigned *state)
     qr_engine *engine = forward_load(dir, precision, isa);
     struct texts texts;
     run_alone(engine, &texts);
-    for (int members = 1; members <= 4; members++) {
+    for (int members = 1; members <= MEMBERS; members++) {
         snprintf(what, sizeof what, "%s on %s by %d", qr_precision_name(precision), isa, members);
         qr_pool *pool = forward_pool(members);
         qr_context *context = forward_context(engine, pool);

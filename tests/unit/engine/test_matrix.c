@@ -192,7 +192,7 @@ Test(matrix, memory_grows_and_is_aligned) {
 
 /* x through an identity matrix of one column: the epilogue alone. */
 Test(matrix, gelu_keeps_its_error) {
-    const qr__isa isas[] = {QR_ISA_AVX2, QR_ISA_AVX512F};
+    const qr__isa isas[] = {QR_ISA_AVX2, QR_ISA_AVX512F, QR_ISA_NEON};
     const float one = 1;
     const qr__matrix_rows rows = {.weights = &one, .stride = 1, .rows = 1, .scale = 1};
     const qr__matrix_source source = {.blocks = &rows, .blocks_len = 1, .in = 1};
@@ -204,7 +204,7 @@ Test(matrix, gelu_keeps_its_error) {
     x[1] = 1e30f;
     x[2] = INFINITY;
     x[3] = NAN;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
         if (!qr__isa_available(isas[i]))
             continue;
         qr__matrix *m = NULL;

@@ -120,11 +120,14 @@ Test(saved, keeps_fallbacks) {
     make_model(dir, &small);
     break_int8();
     draw_probes(&texts);
-    const qr_engine_options options = {
-        .precision = QR_PRECISION_AUTO, .probes = &texts.batch, .calibration = &texts.batch};
+    const bool has_int8 = forward_has(NULL, QR_PRECISION_INT8);
+    const qr_engine_options options = {.precision =
+                                           has_int8 ? QR_PRECISION_INT8 : QR_PRECISION_AUTO,
+                                       .probes = &texts.batch,
+                                       .calibration = &texts.batch};
     three_starts(options);
     saved_start(dir, options, &answer);
-    if (forward_has(NULL, QR_PRECISION_INT8))
+    if (has_int8)
         cr_assert(answer.plan.from_cache && answer.plan.fallbacks > 0, "%s", answer.plan.reason);
 }
 

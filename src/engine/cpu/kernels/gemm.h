@@ -34,7 +34,7 @@ typedef enum qr__epilogue {
     QR_EPILOGUE_BIAS_RELU
 } qr__epilogue;
 
-/** Behind the u8 values of an int8 row: x = scale * u8 + offset. */
+/** Behind the codes of an int8 row: x = scale * code + offset. Codes are u8; s8 for SDOT. */
 typedef struct qr__gemm_row {
     float scale, offset;
 } qr__gemm_row;

@@ -1,10 +1,10 @@
 /* engine/cpu/kernels/gemm_f32__openblas.c: f32 by OpenBLAS's sgemm, for machines that we have no
- * kernel for; the one file that knows cblas.
+ * kernel for (where the build has it: QR_OPENBLAS); the one file that knows cblas.
  *
  * A panel is a row-major [K][96]. OpenBLAS runs in the calling thread (threads are the team's). It
  * chooses its kernel by the number of rows, so this path is exempt from "same text, same bits". */
 #include "engine/cpu/kernels/gemm_list.h"
-#include "engine/cpu/kernels/kernels.h"
+#include "engine/cpu/kernels/gemm_plain.h"
 
 #include <cblas.h>
 #include <pthread.h>
@@ -12,27 +12,9 @@
 #define COLUMNS 96
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static qr__kernels plain;
 
 static void prepare(void) {
     openblas_set_num_threads(1);
-    qr__kernels_choose(QR_ISA_REF, QR_PRECISION_F32, &plain);
-}
-
-static void activate(qr__epilogue epilogue, float *row, size_t n) {
-    switch (epilogue) {
-    case QR_EPILOGUE_BIAS:
-        break;
-    case QR_EPILOGUE_BIAS_GELU:
-        plain.gelu(row, n);
-        break;
-    case QR_EPILOGUE_BIAS_GELU_NEW:
-        plain.gelu_new(row, n);
-        break;
-    case QR_EPILOGUE_BIAS_RELU:
-        plain.relu(row, n);
-        break;
-    }
 }
 
 void qr__gemm_f32__openblas(const qr__gemm_task *task) {
@@ -51,6 +33,6 @@ void qr__gemm_f32__openblas(const qr__gemm_task *task) {
                     (blasint)(shape->stride / sizeof(float)), weights, COLUMNS, 1.0f, y,
                     (blasint)task->ldy);
         for (size_t t = 0; t < task->rows; t++)
-            activate(task->epilogue, y + t * task->ldy, columns);
+            qr__gemm_activate(task->epilogue, y + t * task->ldy, columns);
     }
 }

@@ -8,8 +8,14 @@
 
 #include "engine/cpu/kernels/gemm.h"
 
-#define QR_GEMM_PORTABLE(X)                                                                        \
+#define QR_GEMM_PORTABLE(X) X(F32, REF, ref, gemm_f32, 96, 1, 4, 1, true, 1e-6, qr__quantize_f32)
+
+#if defined(QR_OPENBLAS)
+#define QR_GEMM_LIBRARY(X)                                                                         \
     X(F32, REF, openblas, gemm_f32, 96, 1, 4, 1, false, 1e-6, qr__quantize_f32)
+#else
+#define QR_GEMM_LIBRARY(X)
+#endif
 
 #if defined(__x86_64__)
 #define QR_GEMM_X86(X)                                                                             \
@@ -28,7 +34,16 @@
 #define QR_GEMM_X86(X)
 #endif
 
-#define QR_GEMM_LIST(X) QR_GEMM_PORTABLE(X) QR_GEMM_X86(X)
+#if defined(__aarch64__)
+#define QR_GEMM_ARM(X)                                                                             \
+    X(F32, NEON, neon, gemm_f32, 16, 1, 4, 1, true, 1e-6, qr__quantize_f32)                        \
+    X(BF16, NEON, neon, gemm_bf16, 16, 1, 2, 1, true, 1e-6, qr__quantize_f32)                      \
+    X(INT8, NEONDOT, neondot, gemm_int8, 16, 4, 1, 1, true, 1e-6, qr__quantize_int8__neondot)
+#else
+#define QR_GEMM_ARM(X)
+#endif
+
+#define QR_GEMM_LIST(X) QR_GEMM_PORTABLE(X) QR_GEMM_LIBRARY(X) QR_GEMM_X86(X) QR_GEMM_ARM(X)
 
 #define QR_GEMM_PROTOTYPE(precision, isa, suffix, stem, columns, step, bytes, group, invariant,    \
                           tolerance, convert)                                                      \

@@ -29,7 +29,9 @@
 #endif
 #define QR_INLINE static inline __attribute__((always_inline))
 
-#if defined(__AVX512F__)
+#if defined(__aarch64__)
+#define QR_GEMM_REGISTER(v) "+w"((v).low), "+w"((v).high)
+#elif defined(__AVX512F__)
 #define QR_GEMM_REGISTER(v) "+v"(v)
 #else
 #define QR_GEMM_REGISTER(v) "+x"(v)
@@ -91,7 +93,7 @@ QR_INLINE void tile(const size_t rows, const qr__gemm_shape *shape, const char *
     for (; steps >= QR_GEMM_UNROLL; steps -= QR_GEMM_UNROLL) {
         QR_UNROLL
         for (size_t line = 0; line < QR_GEMM_UNROLL * QR_GEMM_STEP_BYTES / 64; line++)
-            _mm_prefetch(panel + QR_GEMM_AHEAD + line * 64, _MM_HINT_T1);
+            __builtin_prefetch(panel + QR_GEMM_AHEAD + line * 64, 0, 2);
         QR_UNROLL
         for (size_t u = 0; u < QR_GEMM_UNROLL; u += QR_GEMM_PARTS) {
             tile_step(rows, row, panel, acc);

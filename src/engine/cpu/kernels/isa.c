@@ -1,30 +1,52 @@
-/* engine/cpu/kernels/isa.c: cpuid read once, and the names of instruction sets.
+/* engine/cpu/kernels/isa.c: cpuid (x86-64) or the auxiliary vector (aarch64) read, and the names of
+ * instruction sets.
  *
  * gcc's and clang's __builtin_cpu_supports also asks XGETBV, so an AVX-512 that the operating
  * system does not save is not available. */
 #include "engine/cpu/kernels/isa.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
-#define BIT(isa) (1u << (isa))
+#define BIT(isa)    (1u << (isa))
 
-/* Which kernels a plan for the ISA may use. */
+#define ANY_MACHINE BIT(QR_ISA_REF)
+#define WITH_AVX2   (ANY_MACHINE | BIT(QR_ISA_AVX2))
+#define WITH_AVX512 (WITH_AVX2 | BIT(QR_ISA_AVX512F))
+#define WITH_VNNI   (WITH_AVX512 | BIT(QR_ISA_AVX512VNNI))
+#define WITH_NEON   (ANY_MACHINE | BIT(QR_ISA_NEON))
+#define WITH_DOT    (WITH_NEON | BIT(QR_ISA_NEONDOT))
+
+#if defined(__x86_64__)
+#define ARCHITECTURE "x86-64"
+#elif defined(__aarch64__)
+#define ARCHITECTURE "aarch64"
+#else
+#define ARCHITECTURE "another"
+#endif
+
+/* Which kernels a plan for the ISA may use; NULL: an ISA of every architecture. */
 static const struct {
-    const char *name;
+    const char *name, *architecture;
     unsigned includes;
 } table[QR_ISA_COUNT] = {
-    [QR_ISA_REF] = {"ref", BIT(QR_ISA_REF)},
-    [QR_ISA_AVX2] = {"avx2", BIT(QR_ISA_REF) | BIT(QR_ISA_AVX2)},
-    [QR_ISA_AVX2VNNI] = {"avx2vnni", BIT(QR_ISA_REF) | BIT(QR_ISA_AVX2) | BIT(QR_ISA_AVX2VNNI)},
-    [QR_ISA_AVX512F] = {"avx512f", BIT(QR_ISA_REF) | BIT(QR_ISA_AVX2) | BIT(QR_ISA_AVX512F)},
-    [QR_ISA_AVX512VNNI] = {"avx512vnni", BIT(QR_ISA_REF) | BIT(QR_ISA_AVX2) | BIT(QR_ISA_AVX512F) |
-                                             BIT(QR_ISA_AVX512VNNI)},
-    [QR_ISA_AVX512BF16] = {"avx512bf16", BIT(QR_ISA_REF) | BIT(QR_ISA_AVX2) | BIT(QR_ISA_AVX512F) |
-                                             BIT(QR_ISA_AVX512VNNI) | BIT(QR_ISA_AVX512BF16)},
+    [QR_ISA_REF] = {"ref", NULL, ANY_MACHINE},
+    [QR_ISA_AVX2] = {"avx2", "x86-64", WITH_AVX2},
+    [QR_ISA_AVX2VNNI] = {"avx2vnni", "x86-64", WITH_AVX2 | BIT(QR_ISA_AVX2VNNI)},
+    [QR_ISA_AVX512F] = {"avx512f", "x86-64", WITH_AVX512},
+    [QR_ISA_AVX512VNNI] = {"avx512vnni", "x86-64", WITH_VNNI},
+    [QR_ISA_AVX512BF16] = {"avx512bf16", "x86-64", WITH_VNNI | BIT(QR_ISA_AVX512BF16)},
+    [QR_ISA_NEON] = {"neon", "aarch64", WITH_NEON},
+    [QR_ISA_NEONDOT] = {"neondot", "aarch64", WITH_DOT},
+    [QR_ISA_NEONI8MM] = {"neoni8mm", "aarch64", WITH_DOT | BIT(QR_ISA_NEONI8MM)},
 };
+
+#define GROUP_NAME "avx512" /* the best of several */
 
 const char *qr__isa_name(qr__isa isa) {
     return isa < QR_ISA_COUNT ? table[isa].name : "unknown";
@@ -32,6 +54,11 @@ const char *qr__isa_name(qr__isa isa) {
 
 bool qr__isa_includes(qr__isa isa, qr__isa need) {
     return (table[isa].includes & BIT(need)) != 0;
+}
+
+bool qr__isa_native(qr__isa isa) {
+    const char *architecture = table[isa].architecture;
+    return architecture == NULL || strcmp(architecture, ARCHITECTURE) == 0;
 }
 
 #if defined(__x86_64__)
@@ -67,11 +94,11 @@ bool qr__isa_available(qr__isa isa) {
         return vnni;
     case QR_ISA_AVX512BF16:
         return vnni && __builtin_cpu_supports("avx512bf16");
-    case QR_ISA_COUNT:
-        break;
+    default:
+        return false;
     }
-    return false;
 }
+
 /* CPUID 0 has the vendor's letters in EBX, EDX, ECX; CPUID 1 EAX family and model, each in two
  * parts. */
 qr__cpu_id qr__isa_cpu(void) {
@@ -89,21 +116,77 @@ qr__cpu_id qr__isa_cpu(void) {
     id.model = (a >> 4 & 0xf) | (family == 6 || family == 0xf ? a >> 12 & 0xf0 : 0);
     return id;
 }
+#elif defined(__aarch64__)
+bool qr__isa_available(qr__isa isa) {
+    const bool dot = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+    const unsigned long more = HWCAP2_I8MM | HWCAP2_BF16;
+    switch (isa) {
+    case QR_ISA_REF:
+    case QR_ISA_NEON:
+        return true;
+    case QR_ISA_NEONDOT:
+        return dot;
+    case QR_ISA_NEONI8MM:
+        return dot && (getauxval(AT_HWCAP2) & more) == more;
+    default:
+        return false;
+    }
+}
 #else
 bool qr__isa_available(qr__isa isa) {
     return isa == QR_ISA_REF;
 }
+#endif
 
+#if !defined(__x86_64__)
 qr__cpu_id qr__isa_cpu(void) {
     return (qr__cpu_id){0};
 }
 #endif
 
 static qr__isa best(void) {
-    for (qr__isa isa = QR_ISA_AVX512BF16; isa > QR_ISA_REF; isa--)
+    for (qr__isa isa = QR_ISA_COUNT - 1; isa > QR_ISA_REF; isa--)
         if (qr__isa_available(isa))
             return isa;
     return QR_ISA_REF;
+}
+
+/* "ref avx2 ...", as many as fit: what can be asked for in this build. */
+static void list_names(char *out, size_t size) {
+    size_t used = 0;
+    out[0] = '\0';
+    for (qr__isa isa = QR_ISA_REF; isa < QR_ISA_COUNT; isa++) {
+        const char *group = isa == QR_ISA_AVX512F ? " " GROUP_NAME : "";
+        if (!qr__isa_native(isa))
+            continue;
+        int wrote = snprintf(out + used, size - used, "%s %s", group, table[isa].name);
+        if (wrote < 0 || (size_t)wrote >= size - used)
+            return;
+        used += (size_t)wrote;
+    }
+}
+
+/* QR_BAD_OPTION, and why: `name` is none, or one that this machine cannot run. */
+static qr_status refuse(const char *source, const char *name, qr_error *error) {
+    char names[160];
+    const char *architecture = strcmp(name, GROUP_NAME) == 0 ? "x86-64" : NULL;
+    bool known = architecture != NULL;
+    for (qr__isa isa = QR_ISA_REF; isa < QR_ISA_COUNT; isa++) {
+        if (strcmp(name, table[isa].name) == 0) {
+            known = true;
+            architecture = table[isa].architecture;
+        }
+    }
+    list_names(names, sizeof names);
+    if (!known)
+        return qr_error_set(error, QR_BAD_OPTION, "%s%.32s: no such instruction set; known:%s",
+                            source, name, names);
+    if (architecture != NULL && strcmp(architecture, ARCHITECTURE) != 0)
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "%s%s: an instruction set of %s, not of this machine; known:%s", source,
+                            name, architecture, names);
+    return qr_error_set(error, QR_BAD_OPTION, "%s%s: this machine cannot run it; its best is %s",
+                        source, name, qr__isa_name(best()));
 }
 
 qr_status qr__isa_choose(const char *name, qr__isa *out, qr_error *error) {
@@ -115,25 +198,13 @@ qr_status qr__isa_choose(const char *name, qr__isa *out, qr_error *error) {
     *out = best();
     if (name == NULL || name[0] == '\0')
         return QR_OK;
-    if (strcmp(name, "avx512") == 0) {
-        if (*out >= QR_ISA_AVX512F)
-            return QR_OK;
-        return qr_error_set(error, QR_BAD_OPTION,
-                            "%savx512: this machine has no AVX-512; best is %s", source,
-                            qr__isa_name(*out));
-    }
-    for (qr__isa isa = QR_ISA_REF; isa < QR_ISA_COUNT; isa++) {
-        if (strcmp(name, table[isa].name) != 0)
-            continue;
-        if (!qr__isa_available(isa))
-            return qr_error_set(error, QR_BAD_OPTION,
-                                "%s%s: this machine cannot run it; its best is %s", source, name,
-                                qr__isa_name(*out));
-        *out = isa;
+    if (strcmp(name, GROUP_NAME) == 0 && qr__isa_includes(*out, QR_ISA_AVX512F))
         return QR_OK;
+    for (qr__isa isa = QR_ISA_REF; isa < QR_ISA_COUNT; isa++) {
+        if (strcmp(name, table[isa].name) == 0 && qr__isa_available(isa)) {
+            *out = isa;
+            return QR_OK;
+        }
     }
-    return qr_error_set(error, QR_BAD_OPTION,
-                        "%s%.32s: no such instruction set; known: ref avx2 avx2vnni avx512 avx512f "
-                        "avx512vnni avx512bf16",
-                        source, name);
+    return refuse(source, name, error);
 }

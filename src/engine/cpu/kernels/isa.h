@@ -6,7 +6,8 @@
  *     if (qr__isa_includes(isa, QR_ISA_AVX512F)) ...    // may an AVX-512F kernel be used?
  *
  * A name stands for the whole set below it: "avx512bf16" runs VNNI's, AVX-512F's and AVX2's
- * kernels too. The one cpuid reader of the engine. Thread-safe.
+ * kernels too, "neoni8mm" those of "neondot" and "neon". The one reader of cpuid and getauxval in
+ * the engine. Thread-safe.
  */
 #ifndef QR_ENGINE_CPU_ISA_H
 #define QR_ENGINE_CPU_ISA_H
@@ -20,6 +21,9 @@ typedef enum qr__isa {
     QR_ISA_AVX512F,    /* AVX2's and AVX-512 F, BW, DQ, VL */
     QR_ISA_AVX512VNNI, /* and AVX512_VNNI */
     QR_ISA_AVX512BF16, /* and AVX512_BF16 */
+    QR_ISA_NEON,       /* ARMv8.0's: every aarch64 */
+    QR_ISA_NEONDOT,    /* and SDOT (FEAT_DotProd) */
+    QR_ISA_NEONI8MM,   /* and USMMLA, BFMMLA (FEAT_I8MM, FEAT_BF16) */
     QR_ISA_COUNT
 } qr__isa;
 
@@ -28,6 +32,10 @@ const char *qr__isa_name(qr__isa isa);
 
 /** True when a plan for `isa` may use kernels written for `need`. */
 bool qr__isa_includes(qr__isa isa, qr__isa need);
+
+/** True when `isa` is one of the architecture that this program is built for, on this machine or
+ * on another. */
+bool qr__isa_native(qr__isa isa);
 
 /** True when this machine (CPU and operating system) runs `isa`. */
 bool qr__isa_available(qr__isa isa);
@@ -42,7 +50,8 @@ typedef struct qr__cpu_id {
 qr__cpu_id qr__isa_cpu(void);
 
 /** The ISA called `name`; NULL: what QUERENT_ISA says, else the best available. "avx512" means the
- * best of AVX-512 that is available. QR_BAD_OPTION: no such name, or this machine cannot run it. */
+ * best of AVX-512 that is available. QR_BAD_OPTION: no such name, one of another architecture, or
+ * this machine cannot run it. */
 QR_MUST_USE qr_status qr__isa_choose(const char *name, qr__isa *out, qr_error *error);
 
 #endif

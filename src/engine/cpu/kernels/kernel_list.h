@@ -47,7 +47,22 @@
 #define QR_KERNELS_X86(X)
 #endif
 
-#define QR_KERNEL_LIST(X) QR_KERNELS_PORTABLE(X) QR_KERNELS_X86(X)
+#if defined(__aarch64__)
+#define QR_KERNELS_ARM(X)                                                                          \
+    X(LAYER_NORM, layer_norm, layer_norm_f32, F32, NEON, neon, 1e-5)                               \
+    X(GELU, activation, gelu_f32, F32, NEON, neon, 4e-7)                                           \
+    X(GELU_NEW, activation, gelu_new_f32, F32, NEON, neon, 4e-7)                                   \
+    X(RELU, activation, relu_f32, F32, NEON, neon, 0)                                              \
+    X(TANH, activation, tanh_f32, F32, NEON, neon, 5e-7)                                           \
+    X(ATTENTION, attention, attention_f32, F32, NEON, neon, 2e-6)                                  \
+    X(POOL, pool, pool_f32, F32, NEON, neon, 1e-6)                                                 \
+    X(EMBED, embed, embed_f32, F32, NEON, neon, 0)                                                 \
+    X(HALVE, halve, halve_f32, F32, NEON, neon, 0)
+#else
+#define QR_KERNELS_ARM(X)
+#endif
+
+#define QR_KERNEL_LIST(X) QR_KERNELS_PORTABLE(X) QR_KERNELS_X86(X) QR_KERNELS_ARM(X)
 
 #define QR_KERNEL_PROTOTYPE(operation, type, stem, precision, isa, suffix, tolerance)              \
     qr__##type##_kernel qr__##stem##__##suffix;

@@ -1,5 +1,5 @@
-/* engine/cpu/kernels/quantize.h: one row of activations to u8, over qr__vec (include vec_avx512f.h
- * or vec_avx2.h first).
+/* engine/cpu/kernels/quantize.h: one row of activations to u8, over qr__vec (include vec_avx512f.h,
+ * vec_avx2.h or vec_neon.h first).
  *
  * Asymmetric by the row's own least and greatest value: x = scale * u8 + offset, offset = min,
  * scale = (max - min) / 255. The offset stays a float: no zero point is rounded, a constant row is

@@ -1,5 +1,5 @@
-/* engine/cpu/kernels/vec_gelu.h: GELU over qr__vec (include vec_avx512f.h or vec_avx2.h first),
- * both forms, without exp or division.
+/* engine/cpu/kernels/vec_gelu.h: GELU over qr__vec (include vec_avx512f.h, vec_avx2.h or
+ * vec_neon.h first), both forms, without exp or division.
  *
  * gelu(x) = max(x, 0) - g(|x|) where g(a) = a * (1 - Phi(a)) is smooth, at most 0.17, and gone
  * at 5.5. g is one polynomial of degree 4 in each of 16 intervals of width 11/32, minimax in

@@ -1,16 +1,24 @@
-/* engine/cpu/kernels/vec_math.h: what the vector kernels need beyond vec_avx512f.h or vec_avx2.h,
- * whichever fits the including file's instruction set: halves, division, sums across lanes (in one
- * fixed order), and e^x. */
+/* engine/cpu/kernels/vec_math.h: what the vector kernels need beyond vec_avx512f.h, vec_avx2.h or
+ * vec_neon.h, whichever fits the including file's instruction set: halves, division, sums across
+ * lanes (in one fixed order), and e^x. */
 #ifndef QR_ENGINE_CPU_VEC_MATH_H
 #define QR_ENGINE_CPU_VEC_MATH_H
 
-#if defined(__AVX512F__)
+#if defined(__aarch64__)
+#include "engine/cpu/kernels/vec_neon.h"
+#elif defined(__AVX512F__)
 #include "engine/cpu/kernels/vec_avx512f.h"
 #else
 #include "engine/cpu/kernels/vec_avx2.h"
 #endif
 
 #include <stdbool.h>
+
+#if defined(__aarch64__)
+
+#include "engine/cpu/kernels/vec_neon_exp2.h"
+
+#else
 
 static inline float qr__vec_sum_256(__m256 a) {
     __m128 sum = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
@@ -99,6 +107,7 @@ static inline qr__vec qr__vec_scale2(qr__vec a, qr__vec n) { /* n in -126..127 *
     return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
 }
 
+#endif
 #endif
 
 /* 2^x. x = n + r with |r| <= 1/2, and a polynomial of degree 5 in r, minimax for the relative

@@ -3,7 +3,38 @@
 #ifndef QR_ENGINE_CPU_VEC_TRANSPOSE_H
 #define QR_ENGINE_CPU_VEC_TRANSPOSE_H
 
-#if defined(__AVX512F__)
+#if defined(__aarch64__)
+
+/* rows[4] of 4 values become columns: 8 shuffles. */
+static inline __attribute__((always_inline)) void qr__vec_transpose4(float32x4_t r[4]) {
+    const float64x2_t t[4] = {vreinterpretq_f64_f32(vtrn1q_f32(r[0], r[1])),
+                              vreinterpretq_f64_f32(vtrn2q_f32(r[0], r[1])),
+                              vreinterpretq_f64_f32(vtrn1q_f32(r[2], r[3])),
+                              vreinterpretq_f64_f32(vtrn2q_f32(r[2], r[3]))};
+    for (int c = 0; c < 2; c++) { /* t[c] holds columns c and c + 2 of two rows */
+        r[c] = vreinterpretq_f32_f64(vtrn1q_f64(t[c], t[c + 2]));
+        r[c + 2] = vreinterpretq_f32_f64(vtrn2q_f64(t[c], t[c + 2]));
+    }
+}
+
+/* rows[8] of 8 values become columns: four blocks of 4 x 4, two of which change places. */
+static inline __attribute__((always_inline)) void qr__vec_transpose(qr__vec r[8]) {
+    float32x4_t block[4][4]; /* top left, top right, bottom left, bottom right */
+    for (int i = 0; i < 4; i++) {
+        block[0][i] = r[i].low;
+        block[1][i] = r[i].high;
+        block[2][i] = r[i + 4].low;
+        block[3][i] = r[i + 4].high;
+    }
+    for (int b = 0; b < 4; b++)
+        qr__vec_transpose4(block[b]);
+    for (int i = 0; i < 4; i++) {
+        r[i] = (qr__vec){block[0][i], block[2][i]};
+        r[i + 4] = (qr__vec){block[1][i], block[3][i]};
+    }
+}
+
+#elif defined(__AVX512F__)
 
 /* rows[16] of 16 values become columns: 64 shuffles. */
 static inline __attribute__((always_inline)) void qr__vec_transpose(qr__vec r[16]) {
