@@ -13,8 +13,8 @@ Throughput: the queries' token ids, three ways of driving each peer: batches of 
 length, and single queries on one-threaded instances, as many as there are cores. querent is driven its own one way.
 Tokenization is in nobody's time.
 
---isa avx2 shows another kind of machine on this one: querent is capped by QUERENT_ISA, and of the peers those that can be
-(CTranslate2, OpenVINO); ONNX Runtime and llama.cpp keep the machine's best, so that they look better than they would be there.
+--isa avx2 shows another kind of machine on this one: querent is capped by QUERENT_ISA, and CTranslate2's and OpenVINO's own switches
+are set, which their matrix products may ignore; ONNX Runtime and llama.cpp keep the machine's best. So peers look better than there.
 """
 
 import argparse
