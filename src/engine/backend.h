@@ -47,6 +47,14 @@ typedef struct qr_plan {
 enum { QR_MATRIX_QKV = 1, QR_MATRIX_OUTPUT = 2, QR_MATRIX_UP = 4, QR_MATRIX_DOWN = 8 };
 #define QR_MATRICES_A_LAYER 4u
 
+/** How many matrices a plan's fallback [layers] keeps in bf16. */
+static inline size_t qr_fallbacks(const uint8_t *fallback, size_t layers) {
+    size_t count = 0;
+    for (size_t l = 0; l < layers; l++)
+        count += (size_t)__builtin_popcount(fallback[l]);
+    return count;
+}
+
 /** The two places of a layer whose channels differ most: what QKV reads and what up reads, both
  * fresh from a layer norm. */
 enum { QR_RANGE_QKV, QR_RANGE_UP, QR_RANGES_A_LAYER };

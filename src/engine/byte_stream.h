@@ -30,6 +30,10 @@ QR_MUST_USE static inline qr_status qr_sink_write(const qr_sink *sink, const voi
     return sink->write(sink->user, data, bytes);
 }
 
+/** Writes the first `bytes` bytes of an open file, a piece at a time. A status is the sink's;
+ * QR_IO: the file cannot be read, or ends before; QR_NO_MEMORY. */
+QR_MUST_USE qr_status qr_sink_write_file(const qr_sink *sink, int fd, size_t bytes);
+
 /** Reads exactly `bytes` bytes. A status is the source's; *to is then undefined. */
 QR_MUST_USE static inline qr_status qr_source_read(const qr_source *source, void *to,
                                                    size_t bytes) {

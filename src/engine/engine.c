@@ -93,8 +93,7 @@ static qr_status plan_and_pack(qr_engine *engine, const qr_engine_options *optio
 static void describe(qr_engine *engine, const qr_saved_plan *chosen) {
     qr_plan_info *plan = &engine->plan;
     plan->precision = chosen->precision;
-    for (size_t l = 0; l < engine->bert->info.layers; l++)
-        plan->fallbacks += (size_t)__builtin_popcount(chosen->fallback[l]);
+    plan->fallbacks = qr_fallbacks(chosen->fallback, engine->bert->info.layers);
     plan->weight_bytes = engine->packed->bytes;
     snprintf(plan->device, sizeof plan->device, "%s", engine->device->backend->name);
     snprintf(plan->target, sizeof plan->target, "%s", engine->device->target);

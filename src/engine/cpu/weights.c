@@ -46,24 +46,27 @@ static qr__matrix_rows rows_of(const qr_bert_linear *linear, size_t row, size_t 
                              .scale = 1};
 }
 
+static qr_status pack_source(const packer *k, qr__matrix_source source, qr_precision precision,
+                             qr__matrix **out) {
+    source.memory = k->memory;
+    source.saved = k->saved;
+    return qr__matrix_pack(&source, precision, k->isa, out, k->error);
+}
+
 static qr_status pack_rows(const packer *k, const qr__matrix_rows *blocks, size_t count, size_t in,
                            qr_precision precision, qr__matrix **out) {
-    const qr__matrix_source source = {
-        .blocks = blocks, .blocks_len = count, .in = in, .memory = k->memory, .saved = k->saved};
-    return qr__matrix_pack(&source, precision, k->isa, out, k->error);
+    return pack_source(k, (qr__matrix_source){.blocks = blocks, .blocks_len = count, .in = in},
+                       precision, out);
 }
 
 /* The same for a matrix that reads a layer norm's output, at `place` (QR_RANGE_...). */
 static qr_status pack_smoothed(const packer *k, const qr__matrix_rows *blocks, size_t count,
                                size_t place, qr_precision precision, qr__matrix **out) {
     const size_t C = k->bert->info.hidden;
-    const qr__matrix_source source = {.blocks = blocks,
-                                      .blocks_len = count,
-                                      .in = C,
-                                      .smooth = k->smooth == NULL ? NULL : k->smooth + place * C,
-                                      .memory = k->memory,
-                                      .saved = k->saved};
-    return qr__matrix_pack(&source, precision, k->isa, out, k->error);
+    const float *smooth = k->smooth == NULL ? NULL : k->smooth + place * C;
+    return pack_source(
+        k, (qr__matrix_source){.blocks = blocks, .blocks_len = count, .in = C, .smooth = smooth},
+        precision, out);
 }
 
 static qr_status pack_whole(const packer *k, const qr_bert_linear *linear, qr__matrix **out) {

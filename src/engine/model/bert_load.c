@@ -230,16 +230,27 @@ void qr_model_close(qr_model *model) {
     free(model);
 }
 
-qr_status qr_bert_read(const qr_model *model, qr_bert **out, qr_error *error) {
-    qr__bert_slot *slots = NULL;
-    size_t count = 0;
-    *out = NULL;
+/* A bert without tensors: the facts alone. */
+static qr_status create_bert(const qr_model *model, qr_bert **out, qr_error *error) {
     qr_bert *bert = calloc(1, sizeof *bert);
+    *out = NULL;
     if (bert == NULL || !qr__model_info_copy(&model->info, &bert->info)) {
         free(bert);
         return qr_error_set(error, QR_NO_MEMORY, "%s: no memory for a model", model->weights.path);
     }
-    qr_status status = match_slots(model, bert, &slots, &count, error);
+    *out = bert;
+    return QR_OK;
+}
+
+qr_status qr_bert_read(const qr_model *model, qr_bert **out, qr_error *error) {
+    qr__bert_slot *slots = NULL;
+    size_t count = 0;
+    qr_bert *bert;
+    *out = NULL;
+    qr_status status = create_bert(model, &bert, error);
+    if (status != QR_OK)
+        return status;
+    status = match_slots(model, bert, &slots, &count, error);
     if (status != QR_OK) {
         free(slots);
     } else if ((bert->store = qr__bert_store_create(slots, count)) == NULL) { /* takes the slots */
@@ -289,13 +300,12 @@ qr_status qr_bert_load(const qr_model *model, const qr_source *source, qr_bert *
                        qr_error *error) {
     qr__bert_slot *slots = NULL;
     size_t count = 0;
+    qr_bert *bert;
     *out = NULL;
-    qr_bert *bert = calloc(1, sizeof *bert);
-    if (bert == NULL || !qr__model_info_copy(&model->info, &bert->info)) {
-        free(bert);
-        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory for a model", model->weights.path);
-    }
-    qr_status status = match_slots(model, bert, &slots, &count, error);
+    qr_status status = create_bert(model, &bert, error);
+    if (status != QR_OK)
+        return status;
+    status = match_slots(model, bert, &slots, &count, error);
     if (status == QR_OK)
         status = keep_saved(source, slots, &count);
     if (status != QR_OK || count == 0)
@@ -313,21 +323,8 @@ qr_status qr_bert_load(const qr_model *model, const qr_source *source, qr_bert *
     return QR_OK;
 }
 
-#define FILE_PIECE_BYTES (256u << 10) /* stays in L2 between the read and the sink */
-
 qr_status qr_model_write_file(const qr_model *model, const qr_sink *sink) {
-    qr_status status = QR_OK;
-    char *piece = malloc(FILE_PIECE_BYTES);
-    if (piece == NULL)
-        return QR_NO_MEMORY;
-    for (size_t at = 0; status == QR_OK && at < model->weights.bytes; at += FILE_PIECE_BYTES) {
-        size_t bytes = qr_min(FILE_PIECE_BYTES, model->weights.bytes - at);
-        status = qr_file_read_at(model->weights.fd, at, piece, bytes);
-        if (status == QR_OK)
-            status = qr_sink_write(sink, piece, bytes);
-    }
-    free(piece);
-    return status;
+    return qr_sink_write_file(sink, model->weights.fd, model->weights.bytes);
 }
 
 static bool same_time(struct timespec a, struct timespec b) {

@@ -31,7 +31,6 @@ typedef struct qr_trial_result {
     qr_packed *packed; /* returns owned */
     qr_precision precision;
     uint8_t fallback[QR_LIMIT_LAYERS]; /* as qr_plan has it */
-    size_t fallbacks;                  /* matrices in bf16 within int8: the bits of it */
     double pack_ms, gate_ms;           /* for the log: nothing depends on them */
     char reason[256]; /* "int8: passed the gate (mean cosine 0.99910, worst 0.99840)" */
 } qr_trial_result;

@@ -97,13 +97,6 @@ static qr_status calibrate_once(bench *b, qr_error *error) {
     return status;
 }
 
-static size_t count_bits(const uint8_t *fallback, size_t layers) {
-    size_t count = 0;
-    for (size_t l = 0; l < layers; l++)
-        count += (size_t)__builtin_popcount(fallback[l]);
-    return count;
-}
-
 /* Packing a plan for each of some thirty trials would take longer than running them. */
 static qr_status build_mixed(bench *b, const uint8_t *fallback, qr_error *error) {
     if (b->backend->mix == NULL)
@@ -131,7 +124,7 @@ static qr_status build(void *user, qr_precision precision, const uint8_t *fallba
                        qr_error *error) {
     bench *b = user;
     drop_current(b);
-    bool mixed = count_bits(fallback, b->trial->bert->info.layers) > 0;
+    bool mixed = qr_fallbacks(fallback, b->trial->bert->info.layers) > 0;
     qr_status status = mixed ? build_mixed(b, fallback, error) : pack_once(b, precision, error);
     if (status != QR_OK)
         return status;
@@ -193,9 +186,8 @@ static void take_as_asked(const qr_trial *trial, qr_trial_result *out) {
 /* The chosen plan's packing, made now if it was only mixed for its trial. */
 static qr_status hand_over(bench *b, const uint8_t *fallback, qr_trial_result *out,
                            qr_error *error) {
-    out->fallbacks = count_bits(fallback, b->trial->bert->info.layers);
     drop_current(b);
-    if (out->fallbacks > 0)
+    if (qr_fallbacks(fallback, b->trial->bert->info.layers) > 0)
         return pack(b, out->precision, fallback, &out->packed, error);
     qr_status status = pack_once(b, out->precision, error);
     out->packed = b->packed[out->precision];

@@ -6,12 +6,7 @@
  * built-in texts counts; of config.json and its neighbours the facts in qr_model_info. */
 #include "engine/saved/saved_key.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
-
-#define PIECE_BYTES (64u << 10)
 
 /* Each part goes in behind its length, so that no two lists of parts read alike. */
 static void add(qr__saved_hash *hash, const void *data, size_t bytes) {
@@ -52,30 +47,22 @@ static void add_probes(qr__saved_hash *hash, const qr_batch *probes) {
         add(hash, probes->types, tokens);
 }
 
-static qr_status add_program(qr__saved_hash *hash, qr_error *error) {
-    static const char path[] = "/proc/self/exe";
-    char *piece = malloc(PIECE_BYTES);
-    int fd = piece == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = -1;
-    uint64_t bytes = 0;
-    if (fd >= 0) {
-        do {
-            n = read(fd, piece, PIECE_BYTES);
-            if (n > 0) {
-                qr__saved_hash_add(hash, piece, (size_t)n);
-                bytes += (uint64_t)n;
-            }
-        } while (n > 0 || (n < 0 && errno == EINTR));
-        close(fd);
-    }
-    free(piece);
-    add_number(hash, bytes);
-    return n == 0 ? QR_OK : qr_error_set(error, QR_IO, "%s cannot be read", path);
-}
-
 static qr_status add_piece(void *user, const void *data, size_t bytes) {
     qr__saved_hash_add(user, data, bytes);
     return QR_OK;
+}
+
+static qr_status add_program(qr__saved_hash *hash, const qr_sink *sink, qr_error *error) {
+    static const char path[] = "/proc/self/exe";
+    int fd;
+    size_t bytes = 0;
+    qr_status status = qr_file_open(path, SIZE_MAX, &fd, &bytes, error);
+    if (status != QR_OK)
+        return status;
+    status = qr_sink_write_file(sink, fd, bytes);
+    close(fd);
+    add_number(hash, bytes);
+    return status == QR_OK ? QR_OK : qr_error_set(error, status, "%s cannot be read", path);
 }
 
 qr_status qr__saved_key(const qr_saved_options *options, qr__saved_digest *out, qr_error *error) {
@@ -89,9 +76,9 @@ qr_status qr__saved_key(const qr_saved_options *options, qr__saved_digest *out, 
     add_info(hash, qr_model_get_info(options->model));
     add_probes(hash, options->probes);
     add_probes(hash, options->calibration);
-    qr_status status = add_program(hash, error);
+    const qr_sink sink = {add_piece, hash};
+    qr_status status = add_program(hash, &sink, error);
     if (status == QR_OK) {
-        const qr_sink sink = {add_piece, hash};
         status = qr_model_write_file(options->model, &sink);
         if (status != QR_OK)
             qr_error_set(error, status, "the model's weights cannot be read");

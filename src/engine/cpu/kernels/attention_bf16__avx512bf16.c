@@ -156,23 +156,7 @@ ALWAYS_INLINE void mix_values(const block *b, const qr__attention *a, size_t D, 
                              _mm512_mul_ps(sum[q][i], _mm512_set1_ps(scale[q])));
 }
 
-ALWAYS_INLINE void mix(const block *b, const qr__attention *a, size_t D, float *out,
-                       size_t queries) {
-    float scale[LANES];
-    _mm512_storeu_ps(scale, _mm512_div_ps(_mm512_set1_ps(1.0f), b->total));
-    size_t group = qr__attention_group(queries, OUT_QUERIES);
-    for (size_t q = 0; q < queries; q += group) {
-        size_t d = 0;
-#define GROUP(n) mix_values(b, a, D, q, scale + q, out + q * a->ld_out, d, n, 2)
-        for (; d + 32 <= D; d += 32)
-            WITH_CONSTANT(qr_min(queries - q, group), GROUP)
-#undef GROUP
-#define GROUP(n) mix_values(b, a, D, q, scale + q, out + q * a->ld_out, d, n, 1)
-        if (d < D)
-            WITH_CONSTANT(qr_min(queries - q, group), GROUP)
-#undef GROUP
-    }
-}
+#include "engine/cpu/kernels/attention_mix_body.h"
 
 /* D is a constant where it is inlined with one. */
 ALWAYS_INLINE void attend(const qr__attention *a, size_t D) {

@@ -206,7 +206,7 @@ static void all_powers(block *b, size_t keys) {
 
 /* out[n][d..d + 16 * vectors) */
 ALWAYS_INLINE void mix_values(const block *b, const qr__attention *a, size_t D, size_t query,
-                              const float *weight, float *out, size_t d, size_t n, size_t vectors) {
+                              const float *scale, float *out, size_t d, size_t n, size_t vectors) {
     __m512i sum[OUT_QUERIES][OUT_VECTORS];
     for (size_t q = 0; q < n; q++)
         for (size_t i = 0; i < vectors; i++)
@@ -222,33 +222,16 @@ ALWAYS_INLINE void mix_values(const block *b, const qr__attention *a, size_t D, 
         }
     }
     for (size_t i = 0; i < vectors; i++) {
-        __m512 scale = _mm512_loadu_ps(b->values.scale + d + 16 * i);
+        __m512 step = _mm512_loadu_ps(b->values.scale + d + 16 * i);
         __m512 middle = _mm512_loadu_ps(b->values.middle + d + 16 * i);
         for (size_t q = 0; q < n; q++) {
-            __m512 mean = _mm512_mul_ps(_mm512_cvtepi32_ps(sum[q][i]), _mm512_set1_ps(weight[q]));
-            _mm512_storeu_ps(out + q * a->ld_out + d + 16 * i,
-                             _mm512_fmadd_ps(mean, scale, middle));
+            __m512 mean = _mm512_mul_ps(_mm512_cvtepi32_ps(sum[q][i]), _mm512_set1_ps(scale[q]));
+            _mm512_storeu_ps(out + q * a->ld_out + d + 16 * i, _mm512_fmadd_ps(mean, step, middle));
         }
     }
 }
 
-ALWAYS_INLINE void mix(const block *b, const qr__attention *a, size_t D, float *out,
-                       size_t queries) {
-    float weight[LANES];
-    _mm512_storeu_ps(weight, _mm512_div_ps(_mm512_set1_ps(1.0f), b->total));
-    size_t group = qr__attention_group(queries, OUT_QUERIES);
-    for (size_t q = 0; q < queries; q += group) {
-        size_t d = 0;
-#define GROUP(n) mix_values(b, a, D, q, weight + q, out + q * a->ld_out, d, n, 2)
-        for (; d + 32 <= D; d += 32)
-            WITH_CONSTANT(qr_min(queries - q, group), GROUP)
-#undef GROUP
-#define GROUP(n) mix_values(b, a, D, q, weight + q, out + q * a->ld_out, d, n, 1)
-        if (d < D)
-            WITH_CONSTANT(qr_min(queries - q, group), GROUP)
-#undef GROUP
-    }
-}
+#include "engine/cpu/kernels/attention_mix_body.h"
 
 /* The next `bytes` of what is left. */
 ALWAYS_INLINE void *cut(char **rest, size_t bytes) {

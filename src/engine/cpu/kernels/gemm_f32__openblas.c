@@ -9,7 +9,7 @@
 #include <cblas.h>
 #include <pthread.h>
 
-#define COLUMNS 96
+#define COLUMNS QR_GEMM_PLAIN_COLUMNS
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -21,18 +21,15 @@ void qr__gemm_f32__openblas(const qr__gemm_task *task) {
     pthread_once(&once, prepare);
     const qr__gemm_shape *shape = task->shape;
     for (size_t p = task->begin; p < task->end; p++) {
-        const char *panel = (const char *)task->panels + p * shape->panel_bytes;
-        const float *weights = (const float *)(const void *)panel;
-        const float *bias = (const float *)(const void *)(panel + shape->constants_at);
-        const size_t columns = qr_min(COLUMNS, shape->N - p * COLUMNS);
+        const qr__gemm_plain_panel panel = qr__gemm_plain_panel_of(task, p);
         float *y = task->y + p * COLUMNS;
         for (size_t t = 0; t < task->rows; t++)
-            memcpy(y + t * task->ldy, bias, columns * sizeof(float));
+            memcpy(y + t * task->ldy, panel.bias, panel.columns * sizeof(float));
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)task->rows,
-                    (blasint)columns, (blasint)shape->K, 1.0f, task->operand,
-                    (blasint)(shape->stride / sizeof(float)), weights, COLUMNS, 1.0f, y,
+                    (blasint)panel.columns, (blasint)shape->K, 1.0f, task->operand,
+                    (blasint)(shape->stride / sizeof(float)), panel.weights, COLUMNS, 1.0f, y,
                     (blasint)task->ldy);
         for (size_t t = 0; t < task->rows; t++)
-            qr__gemm_activate(task->epilogue, y + t * task->ldy, columns);
+            qr__gemm_activate(task->epilogue, y + t * task->ldy, panel.columns);
     }
 }
