@@ -62,7 +62,8 @@ bench: setup-test ## kernels and whole passes on this machine
 	@build/bench/kernels
 	@build/querent bench engine --model models/minilm --queries tests/golden/queries.txt
 
-peers: setup-test ## querent beside ONNX Runtime, OpenVINO and CTranslate2 (docs/SPEED.md)
+peers: setup-test ## querent beside ONNX Runtime, OpenVINO, CTranslate2 and llama.cpp (docs/SPEED.md)
+	@tools/setup peers
 	@bench/peers
 
 lint: ## gcc and clang with -Werror, cppcheck
