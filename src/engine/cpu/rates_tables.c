@@ -1,18 +1,15 @@
 /* engine/cpu/rates_tables.c: measured rates by CPU and instruction set. tools/make_rates.py writes
  * the rows of the machine that it runs on and leaves the others; engine/cpu/rates.h says what the
  * columns are.
- *
- * Zen 4's rows are computed from the times of 2026-11-23 in docs/SPEED.md ("Kernels", 6x384, M =
- * 9), taken by the same program. Its model number was not written down: 17 is EPYC 9004's.
  */
 /* clang-format off */
 #include "engine/cpu/rates.h"
 
 const qr__rates qr__rates_table[] = {
-    {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX2, false, "2026-11-23", 82.0, 92.3, 0},
-    {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX512F, false, "2026-11-23", 106.2, 100.1, 0},
-    {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX512VNNI, false, "2026-11-23", 106.2, 100.1, 415.4},
-    {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX512BF16, true, "2026-11-23", 106.2, 217.2, 415.4},
+    {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX2, false, "2026-11-28", 100.9, 99.4, 237.4},
+    {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX512F, false, "2026-11-28", 110, 101.5, 262.7},
+    {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX512VNNI, false, "2026-11-28", 109.2, 101.4, 414.4},
+    {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX512BF16, true, "2026-11-28", 109.9, 221.6, 414.8},
     {{"GenuineIntel", 6, 106}, "Intel Ice Lake server", QR_ISA_AVX2, true, "2026-11-25", 43.9, 74, 177.8},
     {{"GenuineIntel", 6, 106}, "Intel Ice Lake server", QR_ISA_AVX512F, true, "2026-11-25", 53.5, 125.3, 257.9},
     {{"GenuineIntel", 6, 106}, "Intel Ice Lake server", QR_ISA_AVX512VNNI, true, "2026-11-25", 53.8, 126, 401.3},
