@@ -24,6 +24,7 @@
 #define QR_LIMIT_INPUTS         2048u      /* of one request, as OpenAI's clients send */
 #define QR_LIMIT_QUEUE_ITEMS    65536u     /* hard limit of --queue-items */
 #define QR_LIMIT_URI_BYTES      1024u
+#define QR_LIMIT_MODEL_NAME     128u         /* bytes */
 #define QR_LIMIT_HEADER_FIELDS  100u         /* of one request */
 #define QR_LIMIT_EXCHANGE_BYTES (256u << 20) /* arena of one request: jobs, ids, results */
 #define QR_LIMIT_TEXT_TOKENS    (1u << 21)   /* tokens one text may become before truncation */
@@ -37,6 +38,9 @@
 #define QR_LIMIT_CONFIG_BYTES      (4u << 20)   /* all options, from all sources */
 
 #define QR_LIMIT_NETWORKS          32u /* of trusted proxies */
+#define QR_LIMIT_KEYS              64u /* in --api-key-file */
+#define QR_LIMIT_KEY_BYTES         256u
+#define QR_LIMIT_ORIGINS           32u /* of --cors-allow-origin */
 
 /* The machine. */
 #define QR_LIMIT_THREADS 256 /* of one process */

@@ -24,6 +24,7 @@
     X(TOO_LONG, 422, "an input has more tokens than the model takes")                              \
     X(TOO_MANY, 422, "the request has more inputs than the server takes")                          \
     X(WRONG_KIND, 424, "no loaded model can answer this route")                                    \
+    X(UNAUTHORIZED, 401, "the request has no valid API key")                                       \
     X(NO_MODEL, 404, "no model of that name is loaded")                                            \
     X(NO_ROUTE, 404, "no such route")                                                              \
     X(BAD_METHOD, 405, "the route does not take this method")                                      \

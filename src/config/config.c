@@ -140,11 +140,13 @@ static qr_status check_together(const qr_config *config, qr_error *error) {
     if (host == NULL)
         return qr_error_set(error, QR_BAD_OPTION, "%s: must not be empty",
                             qr_config_source(config, QR_OPTION_HOST));
-    if (!is_loopback(host) && !qr_config_flag(config, QR_OPTION_ALLOW_REMOTE))
-        return qr_error_set(error, QR_BAD_OPTION,
-                            "%s %.200s: other machines could reach it, and querent asks nobody for "
-                            "a password; add --allow-remote if that is meant",
-                            qr_config_source(config, QR_OPTION_HOST), host);
+    if (!is_loopback(host) && !qr_config_flag(config, QR_OPTION_ALLOW_REMOTE) &&
+        qr_config_text(config, QR_OPTION_API_KEY_FILE) == NULL)
+        return qr_error_set(
+            error, QR_BAD_OPTION,
+            "%s %.200s: other machines could reach it, and nobody would be asked "
+            "for a key; give --api-key-file, or add --allow-remote if that is meant",
+            qr_config_source(config, QR_OPTION_HOST), host);
     return QR_OK;
 }
 

@@ -1,6 +1,8 @@
 /* server/decision.c: the questions that a head answers, in their order. */
 #include "server/decision.h"
 
+#include <strings.h>
+
 #include "server/api/api.h"
 #include "server/budget.h"
 
@@ -72,16 +74,63 @@ static qr_status read_priority(const qr_http_value *priority, qr_exchange *x) {
     return QR_BAD_HEADER;
 }
 
+/* Whether a list of media types, with or without weights, holds this one. */
+static bool lists_type(qr_text accept, const char *type) {
+    size_t len = strlen(type);
+    for (size_t at = 0; at < accept.len;) {
+        while (at < accept.len && (accept.data[at] == ' ' || accept.data[at] == '\t'))
+            at++;
+        if (accept.len - at >= len && strncasecmp(accept.data + at, type, len) == 0 &&
+            (accept.len - at == len || strchr(",; \t", accept.data[at + len]) != NULL))
+            return true;
+        const char *comma = memchr(accept.data + at, ',', accept.len - at);
+        at = comma == NULL ? accept.len : (size_t)(comma - accept.data) + 1;
+    }
+    return false;
+}
+
+/* What form the body has, and what form its answer shall have. */
+static qr_status read_forms(const qr_http_facts *facts, qr_exchange *x) {
+    uint64_t bytes = 0;
+    x->wants_octets = lists_type(facts->accept.text, "application/octet-stream");
+    x->wants_html = lists_type(facts->accept.text, "text/html");
+    if (facts->json_length.count == 0)
+        return QR_OK;
+    if (qr_text_to_u64(facts->json_length.text, QR_LIMIT_BODY_BYTES, &bytes) && bytes > 0) {
+        x->json_bytes = (size_t)bytes;
+        return QR_OK;
+    }
+    x->fault = (qr_fault){.place = {.field = "Inference-Header-Content-Length"},
+                          .must = "the number of bytes of the body's JSON"};
+    return QR_BAD_HEADER;
+}
+
+/* An unknown path is refused without a key as known ones are: who has none learns nothing. */
+static qr_status find_route(const qr__rules *rules, qr_text path, const qr_http_facts *facts,
+                            qr_exchange *x) {
+    qr_text model;
+    qr_status status;
+    x->route = qr_api_route(rules->listener, facts->method, path, &model, &status);
+    bool open = rules->access == NULL || (x->route != NULL && qr_api_is_open(x->route));
+    if (!open && !qr__access_admits(rules->access, &facts->authorization))
+        return QR_UNAUTHORIZED;
+    if (status == QR_OK && model.data != NULL &&
+        !qr_api_decode_name(model, x->path_bytes, sizeof x->path_bytes, &x->path_model))
+        return QR_NO_MODEL;
+    return status;
+}
+
 static qr_status decide(const qr__rules *rules, qr_text path, const qr_http_facts *facts,
                         qr_exchange *x) {
-    qr_status status;
     x->deadline_ns = x->received_ns + rules->default_budget_ns;
-    x->route = qr_api_route(rules->listener, facts->method, path, &status);
-    if (x->route == NULL)
+    qr_status status = find_route(rules, path, facts, x);
+    if (status != QR_OK)
         return status;
     if (!qr_api_accepts(x->route, facts->content_type.text))
         return QR_BAD_TYPE;
-    status = read_budget(rules, facts, x);
+    status = read_forms(facts, x);
+    if (status == QR_OK)
+        status = read_budget(rules, facts, x);
     if (status == QR_OK)
         status = read_priority(&facts->priority, x);
     if (status != QR_OK)

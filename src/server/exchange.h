@@ -54,6 +54,14 @@ typedef enum qr_sharing {
     QR_SHARING_JOIN  /* of another request that was under way */
 } qr_sharing;
 
+/** A field of the answer's head that api/ writes. */
+typedef struct qr_note {
+    const char *name; /* static text */
+    char value[64];
+} qr_note;
+
+#define QR_NOTES_MAX 4
+
 typedef struct qr_exchange {
     /* Const from the head on. */
     const struct qr_route *route; /* NULL: none met */
@@ -61,6 +69,11 @@ typedef struct qr_exchange {
     uint64_t received_ns;         /* the first line of its head was there */
     uint64_t deadline_ns;
     bool stale_start; /* a proxy's X-Request-Start that is too old to be believed */
+    char path_bytes[QR_LIMIT_MODEL_NAME];
+    qr_text path_model; /* the model that the path names, in path_bytes; data is NULL: none */
+    size_t json_bytes;  /* of a body that goes on with binary tensors; 0: all of it is JSON */
+    bool wants_octets;  /* Accept: application/octet-stream */
+    bool wants_html;    /* Accept: text/html */
     qr_trace_id trace;
 
     /* The work. */
@@ -76,8 +89,10 @@ typedef struct qr_exchange {
     int http_code;
     const char *content_type; /* static text */
     qr_buf out;               /* the answer's body */
-    bool encoded;             /* `out` is ready */
-    qr__key key;              /* what it asks, once it is decoded */
+    qr_note notes[QR_NOTES_MAX];
+    size_t notes_len;
+    bool encoded; /* `out` is ready */
+    qr__key key;  /* what it asks, once it is decoded */
     qr_sharing sharing;
     qr_stages stages;
     qr_task task; /* of DECODING */

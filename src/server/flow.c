@@ -40,9 +40,26 @@ void qr__flow_pump(qr__flow *flow) {
 
 /* http's callbacks */
 
+/* Fields for pages of other origins, on every answer. True: the head is a browser's question
+ * whether it may send, and is answered; no exchange is made for it. */
+static bool meet_page(const qr__listener *l, qr_http_request *request, const qr_http_facts *facts) {
+    char allow[QR_ALLOW_BYTES];
+    const char *origin =
+        l->rules.access == NULL ? NULL : qr__access_origin(l->rules.access, &facts->origin);
+    if (origin == NULL)
+        return false;
+    qr_api_allow(l->rules.listener, request->path, allow);
+    bool asks = qr__access_is_preflight(facts) && allow[0] != '\0';
+    qr__access_add_fields(request, origin, asks ? allow : NULL);
+    request->code = 204;
+    return asks;
+}
+
 static qr_status on_head(void *state, qr_http_request *request, const qr_http_facts *facts) {
     qr__listener *l = state;
     qr__flow *flow = l->flow;
+    if (meet_page(l, request, facts))
+        return QR_BAD_METHOD; /* answered: what follows the head is dropped */
     qr_exchange *x = take_exchange(flow);
     if (x == NULL) {
         request->code = qr_status_http(QR_NO_MEMORY);
@@ -66,6 +83,8 @@ static qr_status on_head(void *state, qr_http_request *request, const qr_http_fa
         qr_api_allow(l->rules.listener, request->path, allow);
         qr_http_header_add(request, "Allow", allow);
     }
+    if (status == QR_UNAUTHORIZED)
+        qr_http_header_add(request, "WWW-Authenticate", "Bearer");
     if (status != QR_OK)
         qr__exchange_answer(flow, x);
     return status;
@@ -172,7 +191,8 @@ void qr__flow_connect(qr__flow *flow, unsigned listener_bits, qr_http_options *o
                                   .max_budget_ns = flow->options.max_budget_ns,
                                   .proxies = flow->options.proxies,
                                   .proxies_len = flow->options.proxies_len,
-                                  .wall_ns = qr_clock_wall_ns}};
+                                  .wall_ns = qr_clock_wall_ns,
+                                  .access = flow->options.access}};
     options->state = l;
     options->on_head = on_head;
     options->on_request = on_request;

@@ -15,6 +15,7 @@
 #ifndef QR_SERVER_FLOW_H
 #define QR_SERVER_FLOW_H
 
+#include "server/access.h"
 #include "server/api/api.h"
 #include "server/cache.h"
 #include "server/http/http.h"
@@ -40,7 +41,8 @@ typedef struct qr__flow_options {
     uint64_t max_budget_ns;
     const qr__network *proxies; /* whose X-Request-Start is believed */
     size_t proxies_len;
-    uint64_t slow_ns; /* requests that take longer get a line in the log */
+    const qr__access *access; /* who may ask; NULL: everybody */
+    uint64_t slow_ns;         /* requests that take longer get a line in the log */
 } qr__flow_options;
 
 /** QR_NO_MEMORY. *out: returns owned. */

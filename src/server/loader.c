@@ -152,8 +152,9 @@ static qr_status warm_model(const qr__loader_options *options, qr_serving *servi
         qr_buf_printf(&x->body, "{%s,\"model\":", warm->fields);
         qr_json_text(&x->body, qr_text_of(qr_pipeline_name(model)));
         qr_buf_byte(&x->body, '}');
-        x->route =
-            qr_api_route(QR_LISTENER_MAIN, qr_text_of("POST"), qr_text_of(warm->path), &status);
+        qr_text none;
+        x->route = qr_api_route(QR_LISTENER_MAIN, qr_text_of("POST"), qr_text_of(warm->path), &none,
+                                &status);
         if (qr_buf_failed(&x->body))
             status = QR_NO_MEMORY;
         sem_init(&done, 0, 0);

@@ -156,6 +156,13 @@ static qr_status read_proxies(qr__server *s, qr_error *error) {
     return QR_OK;
 }
 
+static qr_status make_access(qr__server *s, qr_error *error) {
+    const char *const *origins;
+    size_t len = qr_config_list(s->config, QR_OPTION_CORS_ALLOW_ORIGIN, &origins);
+    return qr__access_init(&s->access, qr_config_text(s->config, QR_OPTION_API_KEY_FILE), origins,
+                           len, error);
+}
+
 static qr_status make_metrics(qr__server *s, qr_error *error) {
     const char *patterns[QR_ROUTES_MAX];
     size_t len = qr_api_patterns(patterns);
@@ -254,6 +261,7 @@ static qr_status start_loop(qr__server *s, qr_error *error) {
         .max_budget_ns = qr_config_number(config, QR_OPTION_MAX_BUDGET_MS) * QR_NS_PER_MS,
         .proxies = s->proxies,
         .proxies_len = s->proxies_len,
+        .access = &s->access,
         .slow_ns = qr_config_number(config, QR_OPTION_SLOW_MS) * QR_NS_PER_MS,
     };
     if (status == QR_OK)
@@ -292,8 +300,8 @@ static qr_status open_listeners(qr__server *s, qr_error *error) {
 
 static qr_status start(qr__server *s, qr_error *error) {
     static qr_status (*const steps[])(qr__server * s, qr_error * error) = {
-        read_proxies,  make_metrics, make_api,       make_verify,  make_cache,
-        start_workers, start_loop,   open_listeners, begin_loading};
+        read_proxies, make_access,   make_metrics, make_api,       make_verify,
+        make_cache,   start_workers, start_loop,   open_listeners, begin_loading};
     qr_status status = check_options(s->config, error);
     for (size_t i = 0; status == QR_OK && i < sizeof steps / sizeof steps[0]; i++)
         status = steps[i](s, error);
@@ -317,6 +325,7 @@ static void close_all(qr__server *s) {
     qr_pool_destroy(s->pool);
     qr_api_destroy(s->api);
     qr_metrics_destroy(s->metrics);
+    qr__access_deinit(&s->access);
 }
 
 int qr_server_run(const qr_config *config) {

@@ -38,6 +38,7 @@ typedef struct qr__server {
     int workers;
     qr__network proxies[QR_LIMIT_NETWORKS]; /* trusted ones */
     size_t proxies_len;
+    qr__access access;
     qr_metrics *metrics;
     qr_api *api;
     qr__verify *verify; /* NULL without --verify-ppm */

@@ -54,6 +54,8 @@ void qr__exchange_answer(qr__flow *flow, qr_exchange *x) {
     request->content_type = x->content_type;
     qr_buf_swap(&request->out, &x->out);
     note_work(x);
+    for (size_t i = 0; i < x->notes_len; i++)
+        qr_http_header_add(request, x->notes[i].name, x->notes[i].value);
     if (x->route != NULL && qr_api_needs_model(x->route)) {
         x->record.stages = x->stages;
         if (x->status == QR_OK)

@@ -1,13 +1,14 @@
 /* server/api/api.h: the dialects: JSON in, typed jobs; results out, JSON or base64.
  *
- *     route = qr_api_route(QR_LISTENER_MAIN, method, path, &status);
+ *     route = qr_api_route(QR_LISTENER_MAIN, method, path, &model, &status);
  *     qr_api_decode(api, exchange);          // body -> exchange->ticket.jobs; a fault: its status
  *     (schedule/ runs exchange->ticket)
  *     qr_api_encode(api, exchange);          // results, or the fault, -> exchange->out
  *
- * One table of routes (routes.c) joined of one array a file: tei_*.c, openai.c, api_span.c, info.c,
- * health.c. A file holds both halves of its routes side by side, decode and encode. route.h says
- * what a row is, call.h what the dialects share, json_in.h is the door that all JSON comes in by.
+ * One table of routes (routes.c) joined of one array a file; a folder holds the files of one
+ * dialect: tei/, openai/, hf/. A file holds both halves of its routes side by side, decode and
+ * encode. route.h says what a row is, call.h what the dialects share, json_in.h is the door that
+ * all JSON comes in by.
  * Threads: qr_api is const after creation; decode and encode run on the loop or on a worker.
  */
 #ifndef QR_SERVER_API_H
@@ -45,11 +46,17 @@ void qr_api_destroy(qr_api *api);
 #define QR_LISTENER_MAIN 1u
 #define QR_LISTENER_OPS  2u
 
-#define QR_ROUTES_MAX    64
+#define QR_ROUTES_MAX    96
 #define QR_ALLOW_BYTES   32
 
-/** The route on these listeners, or NULL with NO_ROUTE or BAD_METHOD. */
-const qr_route *qr_api_route(unsigned listeners, qr_text method, qr_text path, qr_status *status);
+/** The route on these listeners, or NULL with NO_ROUTE or BAD_METHOD. *model: the model's name as
+ * it stands in the path (still percent-encoded, borrowed from it); data is NULL without one. */
+const qr_route *qr_api_route(unsigned listeners, qr_text method, qr_text path, qr_text *model,
+                             qr_status *status);
+
+/** Decodes a percent-encoded name (RFC 3986) into `out`. False: it is empty, malformed, no UTF-8,
+ * or longer than `size`; then no model can have it. */
+QR_MUST_USE bool qr_api_decode_name(qr_text encoded, char *out, size_t size, qr_text *name);
 
 /** The methods that a path takes on these listeners, for the header Allow: "GET, POST". */
 void qr_api_allow(unsigned listeners, qr_text path, char out[QR_ALLOW_BYTES]);
@@ -57,13 +64,17 @@ void qr_api_allow(unsigned listeners, qr_text path, char out[QR_ALLOW_BYTES]);
 /** Whether the route takes bodies of this content type (of GET requests: any). */
 bool qr_api_accepts(const qr_route *route, qr_text content_type);
 
+/** Whether the route is served without an API key. */
+bool qr_api_is_open(const qr_route *route);
+
 /** Whether its requests are answered by a model. */
 bool qr_api_needs_model(const qr_route *route);
 
 /** Whether its clients expect text-embeddings-inference's x-compute-* fields in an answer. */
 bool qr_api_reports_compute(const qr_route *route);
 
-/** Its path; also its label in metrics, as http.route is in OpenTelemetry. */
+/** Its path, or the first of several; also its label in metrics, as http.route is in
+ * OpenTelemetry. */
 const char *qr_api_pattern(const qr_route *route);
 
 /** The patterns of all routes but probes', for metrics' labels. Returns how many. */

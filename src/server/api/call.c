@@ -16,33 +16,49 @@ static void log_bad_json(const qr_exchange *x) {
            x->trace.text, dropped);
 }
 
-static qr_status read_body(qr__call *call, const qr_route *row) {
+static qr_status read_fields(qr__call *call, const qr_route *row) {
     static const qr_place whole = {0};
-    if (qr__value_kind_of(call->body) != QR__VALUE_OBJECT)
+    qr_exchange *x = call->exchange;
+    if (row->accepts != NULL && qr__value_kind_of(call->body) != QR__VALUE_OBJECT)
         return qr__call_must(call, &whole, "a JSON object");
-    return qr__call_fields(call, row->fields, row->fields_len);
+    if (row->request_bytes > 0) {
+        x->decoded = call->request = qr_arena_alloc(&x->arena, row->request_bytes);
+        if (call->request == NULL)
+            return QR_NO_MEMORY;
+    }
+    return row->accepts == NULL ? QR_OK : qr__call_fields(call, row->fields, row->fields_len);
 }
 
-qr_status qr__call_run(const qr_api *api, const qr_route *row, qr_exchange *x) {
+/* The JSON of the body: all of it, or what stands before binary tensors. */
+static qr_status parse_body(qr_exchange *x, qr__value **body) {
+    qr_text text = qr_buf_contents(&x->body);
+    if (x->json_bytes > text.len) {
+        x->fault = (qr_fault){.place = {.field = "Inference-Header-Content-Length"},
+                              .must = "at most the length of the body"};
+        return QR_BAD_HEADER;
+    }
+    if (x->json_bytes > 0)
+        text.len = x->json_bytes;
+    qr_status status = qr__value_parse(text, body, &x->fault);
+    if (status == QR_BAD_JSON)
+        log_bad_json(x);
+    return status;
+}
+
+qr_status qr__call_run(const qr_api *api, qr_exchange *x) {
     qr__call call = {.api = api, .exchange = x};
     qr__value *body = NULL;
     qr_status status = QR_OK;
-    if (row->request_bytes > 0) {
-        x->decoded = call.request = qr_arena_alloc(&x->arena, row->request_bytes);
-        if (call.request == NULL)
-            return QR_NO_MEMORY;
-    }
-    if (row->accepts != NULL) {
-        status = qr__value_parse(qr_buf_contents(&x->body), &body, &x->fault);
-        if (status == QR_BAD_JSON)
-            log_bad_json(x);
-        if (status != QR_OK)
-            return status;
-        call.body = body;
-        status = read_body(&call, row);
-    }
-    if (status == QR_OK)
-        status = row->decode(&call);
+    if (x->route->accepts != NULL)
+        status = parse_body(x, &body);
+    if (status != QR_OK)
+        return status;
+    call.body = body;
+    if (x->route->resolve != NULL)
+        x->handler = x->route->resolve(x, body);
+    status = read_fields(&call, x->handler);
+    if (status == QR_OK && x->handler->decode != NULL)
+        status = x->handler->decode(&call);
     qr_encoding_deinit(&call.scratch);
     qr_windows_deinit(&call.windows);
     qr__value_free(body);
@@ -86,9 +102,11 @@ qr_status qr__call_model(qr__call *call, qr__unknown_model unknown) {
     qr_served *model = qr_serving_first(serving, kinds);
     if (model == NULL)
         return QR_WRONG_KIND;
-    if (call->request->model.data != NULL) {
-        qr_served *named = qr_serving_named(serving, call->request->model);
-        if (named == NULL && unknown == QR__UNKNOWN_REFUSED)
+    bool in_path = call->exchange->path_model.data != NULL;
+    qr_text name = in_path ? call->exchange->path_model : call->request->model;
+    if (name.data != NULL) {
+        qr_served *named = qr_serving_named(serving, name);
+        if (named == NULL && (in_path || unknown == QR__UNKNOWN_REFUSED))
             return QR_NO_MODEL;
         if (named == NULL)
             log_unknown_model(model);

@@ -55,8 +55,9 @@ typedef struct qr__call {
     qr_windows windows;    /* as scratch, of span requests */
 } qr__call;
 
-/** Decodes the exchange's body by the row. Anything but OK: exchange->fault says more. */
-QR_MUST_USE qr_status qr__call_run(const qr_api *api, const qr_route *row, qr_exchange *exchange);
+/** Decodes the exchange's body by its route's row, or by the one that the route resolves to for
+ * this body (exchange->handler). Anything but OK: exchange->fault says more. */
+QR_MUST_USE qr_status qr__call_run(const qr_api *api, qr_exchange *exchange);
 
 /** Reads the row's fields out of the body into the request. BAD_REQUEST. */
 QR_MUST_USE qr_status qr__call_fields(qr__call *call, const qr__field *fields, size_t len);
@@ -73,8 +74,9 @@ qr_place qr__place_item(const qr_place *place, size_t index);
 
 typedef enum qr__unknown_model { QR__UNKNOWN_REFUSED, QR__UNKNOWN_SERVED } qr__unknown_model;
 
-/** Sets the exchange's model: the one that the body's `model` names, or the first of the row's
- * kinds. NO_MODEL, WRONG_KIND; with UNKNOWN_SERVED a name that no model has is only logged. */
+/** Sets the exchange's model: the one that the path or the body's `model` names, or the first of
+ * the row's kinds. NO_MODEL, WRONG_KIND; with UNKNOWN_SERVED a name in the body that no model has
+ * is only logged. */
 QR_MUST_USE qr_status qr__call_model(qr__call *call, qr__unknown_model unknown);
 
 /** Whether the model's vectors are as long as `dimensions`. BAD_REQUEST. */

@@ -44,6 +44,7 @@ static const qr_route rows[] = {
     {
         .method = "GET",
         .pattern = "/health",
+        .summary = "200 when requests are answered",
         .flags = QR__ROUTE_OPS,
         .decode = check_ready,
         .encode = encode_health,
@@ -52,6 +53,8 @@ static const qr_route rows[] = {
     {
         .method = "GET",
         .pattern = "/v2/health/live",
+        .summary = "200 while the process answers",
+        .reply = QR__S_OBJECT(QR__S_MEMBER("live", QR__S_FLAG)),
         .flags = QR__ROUTE_OPS,
         .encode = encode_live,
         .fail = qr__fail_tei,
@@ -59,6 +62,8 @@ static const qr_route rows[] = {
     {
         .method = "GET",
         .pattern = "/v2/health/ready",
+        .summary = "200 when requests are answered",
+        .reply = QR__S_OBJECT(QR__S_MEMBER("ready", QR__S_FLAG)),
         .flags = QR__ROUTE_OPS,
         .decode = check_ready,
         .encode = encode_ready,
@@ -67,6 +72,7 @@ static const qr_route rows[] = {
     {
         .method = "GET",
         .pattern = "/metrics",
+        .summary = "Metrics in Prometheus' text format",
         .flags = QR__ROUTE_OPS,
         .encode = encode_metrics,
         .fail = qr__fail_tei,

@@ -2,7 +2,7 @@
  * made, and errors worded.
  *
  *     static const qr__field fields[] = {
- *         QR__OTHER("inputs", "a text or a list of texts"),
+ *         QR__OTHER("inputs", "a text or a list of texts", "{\"type\":\"string\"}"),
  *         QR__FLAG("normalize", embed_request, normalize, true),
  *     };
  *     static const qr_route rows[] = {
@@ -18,6 +18,8 @@
 #define QR_SERVER_API_ROUTE_H
 
 #include "server/api/api.h"
+#include "server/api/json_in.h"
+#include "server/api/schema.h"
 
 struct qr__call;
 
@@ -41,6 +43,7 @@ typedef struct qr__field {
     size_t least, most;  /* NUMBER */
     const char *choices; /* CHOICE: "float|base64" */
     const char *must;    /* what it must be, for an error's sentence */
+    const char *schema;  /* OTHER: its JSON Schema, for /openapi.json */
     const struct qr__field *members;
     size_t members_len;
 } qr__field;
@@ -72,8 +75,11 @@ typedef struct qr__field {
         .name = (name_), .kind = QR__FIELD_OBJECT, .must = (must_), .members = (members_),         \
         .members_len = QR__LENGTH(members_)                                                        \
     }
-#define QR__OTHER(name_, must_)                                                                    \
-    { .name = (name_), .kind = QR__FIELD_OTHER, .required = true, .must = (must_) }
+#define QR__OTHER(name_, must_, schema_)                                                           \
+    {                                                                                              \
+        .name = (name_), .kind = QR__FIELD_OTHER, .required = true, .must = (must_),               \
+        .schema = (schema_)                                                                        \
+    }
 
 #define QR__LENGTH(array) (sizeof(array) / sizeof(array)[0])
 
@@ -81,12 +87,18 @@ typedef struct qr__field {
 
 #define QR__JSON          "application/json"
 
-#define QR__ROUTE_MODEL   1u /* answered by a model */
-#define QR__ROUTE_OPS     2u /* health, metrics: on the ops listener when there is one */
-#define QR__ROUTE_COMPUTE 4u /* answers have text-embeddings-inference's x-compute-* fields */
+#define QR__ROUTE_MODEL   1u  /* answered by a model */
+#define QR__ROUTE_OPS     2u  /* health, metrics: on the ops listener when there is one */
+#define QR__ROUTE_COMPUTE 4u  /* answers have text-embeddings-inference's x-compute-* fields */
+#define QR__ROUTE_OPEN    8u  /* asks for no API key */
+#define QR__ROUTE_ANY     16u /* takes a body of any content type, or of none */
 
 struct qr_route {
-    const char *method, *pattern;
+    const char *method;
+    const char *pattern;        /* "/embed"; a segment "{model}" is a model's name: x->path_model */
+    const char *const *aliases; /* more patterns, ended by NULL; NULL: none */
+    const char *summary;        /* one line, for /openapi.json */
+    const char *reply;          /* JSON Schema of a good answer; NULL: it is no JSON */
     unsigned flags;
     unsigned kinds;      /* QR_KIND_BITs of the models that can answer; any: they compute nothing */
     const char *accepts; /* the body's content type; NULL: the route has no body */
@@ -96,8 +108,9 @@ struct qr_route {
     qr_status (*decode)(struct qr__call *call); /* NULL: nothing to decode */
     void (*encode)(const qr_api *api, qr_exchange *exchange);
     void (*fail)(qr_status status, const qr_fault *fault, qr_buf *out); /* in the dialect's shape */
-    /* The row that decodes and encodes in this one's place; NULL: itself. */
-    const qr_route *(*resolve)(const qr_exchange *exchange);
+    /* The row that decodes, encodes and fails in this one's place; NULL: itself. `body` is what the
+     * request holds, an object or not; NULL while nothing of it is known. */
+    const qr_route *(*resolve)(const qr_exchange *exchange, const qr__value *body);
 };
 
 /** The rows of one file. */
@@ -106,14 +119,14 @@ typedef struct qr__routes {
     size_t len;
 } qr__routes;
 
-extern const qr__routes qr__embed_routes;    /* tei_embed.c */
-extern const qr__routes qr__labels_routes;   /* tei_labels.c */
-extern const qr__routes qr__tokenize_routes; /* tei_tokenize.c */
-extern const qr__routes qr__root_routes;     /* tei_root.c */
-extern const qr__routes qr__openai_routes;   /* openai.c */
-extern const qr__routes qr__span_routes;     /* api_span.c */
-extern const qr__routes qr__info_routes;     /* info.c */
-extern const qr__routes qr__health_routes;   /* health.c */
+extern const qr__routes qr__tei_embed_routes;
+extern const qr__routes qr__tei_labels_routes;
+extern const qr__routes qr__tei_tokenize_routes;
+extern const qr__routes qr__tei_root_routes;
+extern const qr__routes qr__tei_info_routes;
+extern const qr__routes qr__openai_embeddings_routes;
+extern const qr__routes qr__hf_span_routes;
+extern const qr__routes qr__health_routes;
 
 /** Errors as text-embeddings-inference words them. */
 void qr__fail_tei(qr_status status, const qr_fault *fault, qr_buf *out);

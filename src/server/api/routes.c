@@ -6,8 +6,9 @@
 #include "server/api/call.h"
 
 static const qr__routes *const all[] = {
-    &qr__embed_routes,    &qr__openai_routes, &qr__span_routes, &qr__labels_routes,
-    &qr__tokenize_routes, &qr__root_routes,   &qr__info_routes, &qr__health_routes,
+    &qr__tei_embed_routes, &qr__tei_labels_routes, &qr__tei_tokenize_routes,
+    &qr__tei_root_routes,  &qr__tei_info_routes,   &qr__openai_embeddings_routes,
+    &qr__hf_span_routes,   &qr__health_routes,
 };
 
 /* The row at `index`, counted over all files; NULL beyond the last. */
@@ -20,21 +21,46 @@ static const qr_route *row_at(size_t index) {
     return NULL;
 }
 
+/* Whether the path is one that the pattern means; *model: what stands where it says "{model}". */
+static bool matches(const char *pattern, qr_text path, qr_text *model) {
+    static const char hole[] = "{model}";
+    const char *at = strstr(pattern, hole);
+    *model = (qr_text){0};
+    if (at == NULL)
+        return qr_text_is(path, pattern);
+    size_t head = (size_t)(at - pattern), tail = strlen(at + sizeof hole - 1);
+    if (path.len <= head + tail || memcmp(path.data, pattern, head) != 0 ||
+        memcmp(path.data + path.len - tail, at + sizeof hole - 1, tail) != 0)
+        return false;
+    *model = (qr_text){path.data + head, path.len - head - tail};
+    return memchr(model->data, '/', model->len) == NULL;
+}
+
+static bool row_matches(const qr_route *row, qr_text path, qr_text *model) {
+    if (matches(row->pattern, path, model))
+        return true;
+    for (size_t i = 0; row->aliases != NULL && row->aliases[i] != NULL; i++)
+        if (matches(row->aliases[i], path, model))
+            return true;
+    return false;
+}
+
 /* The next row from *index on that this path means on these listeners. */
-static const qr_route *next_row(unsigned listeners, qr_text path, size_t *index) {
+static const qr_route *next_row(unsigned listeners, qr_text path, size_t *index, qr_text *model) {
     for (const qr_route *row; (row = row_at(*index)) != NULL;) {
         unsigned listener = (row->flags & QR__ROUTE_OPS) != 0 ? QR_LISTENER_OPS : QR_LISTENER_MAIN;
         ++*index;
-        if ((listeners & listener) != 0 && qr_text_is(path, row->pattern))
+        if ((listeners & listener) != 0 && row_matches(row, path, model))
             return row;
     }
     return NULL;
 }
 
-const qr_route *qr_api_route(unsigned listeners, qr_text method, qr_text path, qr_status *status) {
+const qr_route *qr_api_route(unsigned listeners, qr_text method, qr_text path, qr_text *model,
+                             qr_status *status) {
     *status = QR_NO_ROUTE;
     size_t index = 0;
-    for (const qr_route *row; (row = next_row(listeners, path, &index)) != NULL;) {
+    for (const qr_route *row; (row = next_row(listeners, path, &index, model)) != NULL;) {
         if (qr_text_is(method, row->method)) {
             *status = QR_OK;
             return row;
@@ -44,10 +70,39 @@ const qr_route *qr_api_route(unsigned listeners, qr_text method, qr_text path, q
     return NULL;
 }
 
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool qr_api_decode_name(qr_text encoded, char *out, size_t size, qr_text *name) {
+    size_t len = 0;
+    for (size_t i = 0; i < encoded.len; i++, len++) {
+        char c = encoded.data[i];
+        if (c == '%') {
+            int high = i + 2 < encoded.len ? hex_digit(encoded.data[i + 1]) : -1;
+            int low = high < 0 ? -1 : hex_digit(encoded.data[i + 2]);
+            if (low < 0)
+                return false;
+            c = (char)(high * 16 + low);
+            i += 2;
+        }
+        if (len == size || c == '\0')
+            return false;
+        out[len] = c;
+    }
+    *name = (qr_text){out, len};
+    return len > 0 && qr_utf8_valid(*name);
+}
+
 void qr_api_allow(unsigned listeners, qr_text path, char out[QR_ALLOW_BYTES]) {
     size_t index = 0, len = 0;
+    qr_text model;
     out[0] = '\0';
-    for (const qr_route *row; (row = next_row(listeners, path, &index)) != NULL;) {
+    for (const qr_route *row; (row = next_row(listeners, path, &index, &model)) != NULL;) {
         size_t method = strlen(row->method), comma = len == 0 ? 0 : 2;
         if (len + comma + method >= QR_ALLOW_BYTES)
             return;
@@ -60,10 +115,14 @@ void qr_api_allow(unsigned listeners, qr_text path, char out[QR_ALLOW_BYTES]) {
 /* The media type alone; parameters behind it (charset=utf-8) change nothing for JSON. */
 bool qr_api_accepts(const qr_route *route, qr_text type) {
     size_t len = route->accepts == NULL ? 0 : strlen(route->accepts);
-    if (len == 0)
+    if (len == 0 || (route->flags & QR__ROUTE_ANY) != 0)
         return true;
     return type.len >= len && strncasecmp(type.data, route->accepts, len) == 0 &&
            (type.len == len || type.data[len] == ';' || type.data[len] == ' ');
+}
+
+bool qr_api_is_open(const qr_route *route) {
+    return (route->flags & (QR__ROUTE_OPEN | QR__ROUTE_OPS)) != 0;
 }
 
 bool qr_api_needs_model(const qr_route *route) {
@@ -80,9 +139,13 @@ const char *qr_api_pattern(const qr_route *route) {
 
 size_t qr_api_patterns(const char *out[QR_ROUTES_MAX]) {
     size_t len = 0, index = 0;
-    for (const qr_route *row; len < QR_ROUTES_MAX && (row = row_at(index)) != NULL; index++)
-        if ((row->flags & QR__ROUTE_OPS) == 0)
+    for (const qr_route *row; (row = row_at(index)) != NULL; index++) {
+        bool known = (row->flags & QR__ROUTE_OPS) != 0;
+        for (size_t i = 0; !known && i < len; i++)
+            known = strcmp(out[i], row->pattern) == 0;
+        if (!known && len < QR_ROUTES_MAX)
             out[len++] = row->pattern;
+    }
     return len;
 }
 
@@ -100,22 +163,22 @@ void qr_api_destroy(qr_api *api) {
     free(api);
 }
 
-static const qr_route *handler_of(const qr_exchange *x) {
-    return x->route->resolve == NULL ? x->route : x->route->resolve(x);
-}
-
 /* A route that any model can answer (/tokenize) runs none. */
 qr_served *qr_api_expected_model(const qr_exchange *x) {
-    unsigned kinds = handler_of(x)->kinds;
+    const qr_route *row = x->route->resolve == NULL ? x->route : x->route->resolve(x, NULL);
+    unsigned kinds = row->kinds;
+    if (x->path_model.data != NULL)
+        return qr_serving_named(x->serving, x->path_model);
     return kinds == QR_ANY_KIND ? NULL : qr_serving_first(x->serving, kinds);
 }
 
 qr_status qr_api_decode(const qr_api *api, qr_exchange *x) {
     uint64_t begun = qr_clock_ns();
-    x->handler = handler_of(x);
+    x->handler = x->route;
     x->ticket.jobs_len = 0;
+    x->notes_len = 0;
     x->characters = x->tokens = 0;
-    x->status = x->handler->decode == NULL ? QR_OK : qr__call_run(api, x->handler, x);
+    x->status = qr__call_run(api, x);
     if (x->status != QR_OK)
         x->ticket.jobs_len = 0; /* half-made jobs must not run */
     if (x->model != NULL)
@@ -157,7 +220,9 @@ void qr_api_encode(const qr_api *api, qr_exchange *x) {
     }
     if (x->status != QR_OK) {
         qr_buf_reset(&x->out);
-        x->content_type = qr_api_fail(x->route, x->status, &x->fault, &x->out);
+        x->notes_len = 0;
+        x->content_type =
+            qr_api_fail(x->handler == NULL ? x->route : x->handler, x->status, &x->fault, &x->out);
     }
     x->http_code = qr_status_http(x->status);
     if (qr_buf_failed(&x->out)) /* not even that: the code alone says it */

@@ -110,6 +110,11 @@ static const known_field known_fields[] = {
     {"x-envoy-expected-rq-timeout-ms", offsetof(qr_http_facts, envoy), false},
     {"x-request-start", offsetof(qr_http_facts, start), false},
     {"x-request-priority", offsetof(qr_http_facts, priority), false},
+    {"accept", offsetof(qr_http_facts, accept), false},
+    {"authorization", offsetof(qr_http_facts, authorization), true},
+    {"origin", offsetof(qr_http_facts, origin), true},
+    {"access-control-request-method", offsetof(qr_http_facts, asked_method), true},
+    {"inference-header-content-length", offsetof(qr_http_facts, json_length), true},
 };
 
 static const known_field *find_known(qr_text name) {

@@ -39,6 +39,9 @@ typedef struct qr_http_facts {
     qr_http_value envoy;    /* x-envoy-expected-rq-timeout-ms */
     qr_http_value start;    /* X-Request-Start */
     qr_http_value priority; /* X-Request-Priority */
+    qr_http_value accept, authorization, origin;
+    qr_http_value asked_method; /* Access-Control-Request-Method: a preflight asks for it */
+    qr_http_value json_length;  /* Inference-Header-Content-Length */
 } qr_http_facts;
 
 /** A field of an answer. */
@@ -47,7 +50,7 @@ typedef struct qr_http_header {
     char value[128];
 } qr_http_header;
 
-#define QR_HTTP_HEADERS 16
+#define QR_HTTP_HEADERS 24
 
 /** A request and its answer. */
 typedef struct qr_http_request {

@@ -61,14 +61,17 @@ void api_run_jobs(api_fixture *f) {
 
 qr_status api_begin(api_fixture *f, const char *route, qr_text body) {
     qr_status status;
+    qr_text model;
     qr_exchange_destroy(f->exchange);
     qr_exchange *x = f->exchange = qr_exchange_create(QR_LIMIT_BODY_BYTES);
     qr_serving_pin(x->serving = f->serving);
     qr_buf_text(&x->body, body);
-    x->route =
-        qr_api_route(QR_LISTENER_MAIN | QR_LISTENER_OPS,
-                     qr_text_of(body.data == NULL ? "GET" : "POST"), qr_text_of(route), &status);
+    x->route = qr_api_route(QR_LISTENER_MAIN | QR_LISTENER_OPS,
+                            qr_text_of(body.data == NULL ? "GET" : "POST"), qr_text_of(route),
+                            &model, &status);
     x->status = status;
+    if (model.data != NULL)
+        cr_assert(qr_api_decode_name(model, x->path_bytes, sizeof x->path_bytes, &x->path_model));
     return status;
 }
 

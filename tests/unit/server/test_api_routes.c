@@ -30,7 +30,8 @@ static json_t *ask_json(const char *route, const char *body) {
 
 static const qr_route *find(unsigned listeners, const char *method, const char *path,
                             qr_status *status) {
-    return qr_api_route(listeners, qr_text_of(method), qr_text_of(path), status);
+    qr_text model;
+    return qr_api_route(listeners, qr_text_of(method), qr_text_of(path), &model, status);
 }
 
 Test(api, routes_by_path_and_method) {

@@ -1,4 +1,4 @@
-/* server/api/tei_tokenize.c: POST /tokenize.
+/* server/api/tei/tei_tokenize.c: POST /tokenize.
  *
  *     {"inputs": "tall"} -> [[{"id":101,"text":"[CLS]","special":true,"start":null,"stop":null},
  *                             {"id":4206,"text":"tall","special":false,"start":0,"stop":4},...]]
@@ -26,7 +26,7 @@ typedef struct tokenize_request {
 } tokenize_request;
 
 static const qr__field fields[] = {
-    QR__OTHER("inputs", "a text or a list of texts"),
+    QR__OTHER("inputs", "a text or a list of texts", QR__S_TEXTS),
     QR__FLAG("add_special_tokens", tokenize_request, special, true),
     QR__NULL("prompt_name", "null: no model here has prompts"),
     QR__MODEL_FIELD,
@@ -117,6 +117,8 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/tokenize",
+        .summary = "Token ids, pieces and places of texts",
+        .reply = QR__S_LIST(QR__S_LIST(QR__S_ANY_OBJECT)),
         .flags = QR__ROUTE_MODEL,
         .kinds = QR_ANY_KIND,
         .accepts = QR__JSON,
@@ -129,4 +131,4 @@ static const qr_route rows[] = {
     },
 };
 
-const qr__routes qr__tokenize_routes = {rows, QR__LENGTH(rows)};
+const qr__routes qr__tei_tokenize_routes = {rows, QR__LENGTH(rows)};

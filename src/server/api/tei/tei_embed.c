@@ -1,4 +1,4 @@
-/* server/api/tei_embed.c: POST /embed.
+/* server/api/tei/tei_embed.c: POST /embed.
  *
  *     {"inputs": "how tall is everest"}    ->    [[0.0123,-0.0456,...]]
  *
@@ -13,7 +13,7 @@ typedef struct embed_request {
 } embed_request;
 
 static const qr__field fields[] = {
-    QR__OTHER("inputs", QR__INPUTS_MUST),
+    QR__OTHER("inputs", QR__INPUTS_MUST, QR__S_INPUTS),
     QR__FLAG("normalize", embed_request, normalize, true),
     QR__NUMBER("dimensions", embed_request, dimensions, 0, 1, QR_LIMIT_HIDDEN),
     QR__CUT_FIELDS(embed_request, cut),
@@ -48,6 +48,8 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/embed",
+        .summary = "Vectors of texts",
+        .reply = QR__S_VECTORS,
         .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
         .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING),
         .accepts = QR__JSON,
@@ -60,4 +62,4 @@ static const qr_route rows[] = {
     },
 };
 
-const qr__routes qr__embed_routes = {rows, QR__LENGTH(rows)};
+const qr__routes qr__tei_embed_routes = {rows, QR__LENGTH(rows)};

@@ -1,5 +1,5 @@
-/* server/api/info.c: GET /info: text-embeddings-inference's fields for the first model, then all
- * models with their plans and costs. */
+/* server/api/tei/tei_info.c: GET /info: text-embeddings-inference's fields for the first model,
+ * then all models with their plans and costs. */
 #include "server/api/call.h"
 
 static void put_key_text(qr_buf *out, const char *key, const char *text) {
@@ -128,7 +128,14 @@ static void encode(const qr_api *api, qr_exchange *x) {
 }
 
 static const qr_route rows[] = {
-    {.method = "GET", .pattern = "/info", .encode = encode, .fail = qr__fail_tei},
+    {
+        .method = "GET",
+        .pattern = "/info",
+        .summary = "Models, their plans, and limits",
+        .reply = QR__S_ANY_OBJECT,
+        .encode = encode,
+        .fail = qr__fail_tei,
+    },
 };
 
-const qr__routes qr__info_routes = {rows, QR__LENGTH(rows)};
+const qr__routes qr__tei_info_routes = {rows, QR__LENGTH(rows)};

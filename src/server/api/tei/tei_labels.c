@@ -1,4 +1,5 @@
-/* server/api/tei_labels.c: POST /predict and POST /rerank, for models with a classification head.
+/* server/api/tei/tei_labels.c: POST /predict and POST /rerank, for models with a classification
+ * head.
  *
  *     /predict {"inputs": "great film"}              -> [{"score":0.98,"label":"positive"},...]
  *     /predict {"inputs": [["a"], ["a", "b"]]}       -> [[...],[...]]
@@ -21,9 +22,14 @@ typedef struct rerank_request {
 } rerank_request;
 
 #define ONE_OR_TWO "a list of one or two texts"
+#define PAIR       QR__S_ROW(QR__S_TEXT, "2")
+#define SCORES                                                                                     \
+    QR__S_LIST(                                                                                    \
+        QR__S_OBJECT(QR__S_MEMBER("score", QR__S_FLOAT) "," QR__S_MEMBER("label", QR__S_TEXT)))
 
 static const qr__field predict_fields[] = {
-    QR__OTHER("inputs", "a text, " ONE_OR_TWO ", or a list of such lists"),
+    QR__OTHER("inputs", "a text, " ONE_OR_TWO ", or a list of such lists",
+              QR__S_EITHER(QR__S_TEXT, QR__S_EITHER(PAIR, QR__S_LIST(PAIR)))),
     QR__FLAG("raw_scores", predict_request, raw_scores, false),
     QR__CUT_FIELDS(predict_request, cut),
     QR__MODEL_FIELD,
@@ -31,7 +37,7 @@ static const qr__field predict_fields[] = {
 
 static const qr__field rerank_fields[] = {
     QR__TEXT("query", rerank_request, query, true),
-    QR__OTHER("texts", "a list of texts"),
+    QR__OTHER("texts", "a list of texts", QR__S_LIST(QR__S_TEXT)),
     QR__FLAG("raw_scores", rerank_request, raw_scores, false),
     QR__FLAG("return_text", rerank_request, return_text, false),
     QR__CUT_FIELDS(rerank_request, cut),
@@ -190,6 +196,8 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/predict",
+        .summary = "Labels of texts or pairs of texts",
+        .reply = QR__S_EITHER(SCORES, QR__S_LIST(SCORES)),
         .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
         .kinds = QR_KIND_BIT(QR_KIND_CLASSIFIER) | QR_KIND_BIT(QR_KIND_RERANKER),
         .accepts = QR__JSON,
@@ -203,6 +211,9 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/rerank",
+        .summary = "Texts in the order in which they fit a query",
+        .reply = QR__S_LIST(QR__S_OBJECT(QR__S_MEMBER("index", QR__S_WHOLE) "," QR__S_MEMBER(
+            "score", QR__S_FLOAT) "," QR__S_MEMBER("text", QR__S_TEXT))),
         .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
         .kinds = QR_KIND_BIT(QR_KIND_RERANKER),
         .accepts = QR__JSON,
@@ -215,4 +226,4 @@ static const qr_route rows[] = {
     },
 };
 
-const qr__routes qr__labels_routes = {rows, QR__LENGTH(rows)};
+const qr__routes qr__tei_labels_routes = {rows, QR__LENGTH(rows)};

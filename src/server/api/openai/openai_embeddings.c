@@ -1,4 +1,4 @@
-/* server/api/openai.c: POST /v1/embeddings.
+/* server/api/openai/openai_embeddings.c: POST /v1/embeddings.
  *
  *     {"input": ["a", "b"], "model": "minilm"}
  *     -> {"object":"list","data":[{"object":"embedding","index":0,"embedding":[...]},...],
@@ -21,7 +21,7 @@ typedef struct openai_request {
 #define FORMAT_BASE64 1u
 
 static const qr__field fields[] = {
-    QR__OTHER("input", QR__INPUTS_MUST),
+    QR__OTHER("input", QR__INPUTS_MUST, QR__S_INPUTS),
     QR__CHOICE("encoding_format", openai_request, format, "float|base64",
                "\"float\" or \"base64\""),
     QR__NUMBER("dimensions", openai_request, dimensions, 0, 1, QR_LIMIT_HIDDEN),
@@ -77,6 +77,13 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/v1/embeddings",
+        .summary = "Vectors of texts, for OpenAI's clients",
+        .reply = QR__S_OBJECT(QR__S_MEMBER("object", QR__S_TEXT) "," QR__S_MEMBER(
+            "data",
+            QR__S_LIST(
+                QR__S_ANY_OBJECT)) "," QR__S_MEMBER("model",
+                                                    QR__S_TEXT) "," QR__S_MEMBER("usage",
+                                                                                 QR__S_ANY_OBJECT)),
         .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
         .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING),
         .accepts = QR__JSON,
@@ -89,4 +96,4 @@ static const qr_route rows[] = {
     },
 };
 
-const qr__routes qr__openai_routes = {rows, QR__LENGTH(rows)};
+const qr__routes qr__openai_embeddings_routes = {rows, QR__LENGTH(rows)};

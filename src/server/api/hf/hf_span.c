@@ -1,4 +1,4 @@
-/* server/api/api_span.c: POST /span, extractive question answering in Hugging Face's shape.
+/* server/api/hf/hf_span.c: POST /span, extractive question answering in Hugging Face's shape.
  *
  *     {"inputs": {"question": "...", "context": "..."}, "parameters": {"top_k": 1}}
  *     {"question": "...", "context": "...", "top_k": 1}            the same, flat
@@ -140,6 +140,8 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/span",
+        .summary = "The passage's words that answer a question",
+        .reply = QR__S_EITHER(QR__S_ANY_OBJECT, QR__S_LIST(QR__S_ANY_OBJECT)),
         .flags = QR__ROUTE_MODEL,
         .kinds = QR_KIND_BIT(QR_KIND_SPAN),
         .accepts = QR__JSON,
@@ -152,4 +154,4 @@ static const qr_route rows[] = {
     },
 };
 
-const qr__routes qr__span_routes = {rows, QR__LENGTH(rows)};
+const qr__routes qr__hf_span_routes = {rows, QR__LENGTH(rows)};
