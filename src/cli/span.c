@@ -123,7 +123,7 @@ static const char *answer_line(reader *self, const json_t *line, qr_buf *out) {
     size_t count = 0;
     switch (answer(self, text_of(question), text_of(context), &count)) {
     case QR_OK:
-        qr_span_to_json(self->spans, count, text_of(context), out);
+        qr_span_to_json(self->spans, count, text_of(context), false, out);
         qr_buf_byte(out, '\n');
         return NULL;
     case QR_EMPTY_INPUT:

@@ -11,6 +11,7 @@ struct qr_pipeline {
     char *name, *dir;
     qr_kind kind;
     size_t max_tokens;
+    qr__samples samples;
 };
 
 const char *qr_kind_name(qr_kind kind) {
@@ -128,6 +129,13 @@ qr_status qr_pipeline_load(const char *dir, const qr_pipeline_options *options, 
         status = qr_error_set(error, QR_NO_MEMORY, "%s: no memory", dir);
     if (status == QR_OK)
         status = load(dir, options, pipeline, error);
+    if (status == QR_OK && options->samples && pipeline->kind == QR_KIND_EMBEDDING) {
+        status = qr__samples_make(pipeline->engine, pipeline->tokenizer, pipeline->max_tokens,
+                                  &pipeline->samples);
+        if (status != QR_OK)
+            qr_error_set(error, status, "%s: vectors of the built-in texts: %s", dir,
+                         qr_status_sentence(status));
+    }
     if (status != QR_OK) {
         qr_pipeline_destroy(pipeline);
         return status;
@@ -143,6 +151,7 @@ void qr_pipeline_destroy(qr_pipeline *pipeline) {
     qr_tokenizer_destroy(pipeline->tokenizer);
     free(pipeline->name);
     free(pipeline->dir);
+    free(pipeline->samples.vectors);
     free(pipeline);
 }
 
@@ -152,6 +161,12 @@ const char *qr_pipeline_name(const qr_pipeline *pipeline) {
 
 const char *qr_pipeline_dir(const qr_pipeline *pipeline) {
     return pipeline->dir;
+}
+
+size_t qr_pipeline_samples(const qr_pipeline *pipeline, const float **vectors) {
+    if (vectors != NULL)
+        *vectors = pipeline->samples.vectors;
+    return pipeline->samples.len;
 }
 
 qr_kind qr_pipeline_kind(const qr_pipeline *pipeline) {

@@ -37,6 +37,7 @@ typedef struct qr_pipeline_options {
     const char *device;    /* as qr_engine_options has it; NULL: "auto" */
     int threads;           /* for packing; 0: all cores */
     const char *cache_dir; /* as qr_engine_options has it */
+    bool samples;          /* embedding models: compute vectors of sample texts */
 } qr_pipeline_options;
 
 /** Loads tokenizer and engine from `dir` and checks them against each other (vocabulary sizes).
@@ -75,6 +76,11 @@ qr_output qr_pipeline_output(const qr_pipeline *pipeline);
 /** How many floats a sequence of `tokens` tokens yields then. */
 size_t qr_pipeline_output_floats(const qr_pipeline *pipeline, size_t tokens);
 
+/** Vectors [samples][hidden] of built-in texts, as the engine pools them, when
+ * qr_pipeline_options.samples asked for them: from them int8 vectors take their ranges. Returns how
+ * many; 0: none. `vectors` may be NULL; borrowed. */
+size_t qr_pipeline_samples(const qr_pipeline *pipeline, const float **vectors);
+
 /** Cuts a pooled vector [hidden] to `dimensions` (0: all; Matryoshka) and, when `normalize`,
  * divides by its L2 norm (accumulated in double; a zero vector stays zero). Writes to `out`
  * [hidden], which is not `vector`: results are const, so that several answers can be made of one.
@@ -82,48 +88,9 @@ size_t qr_pipeline_output_floats(const qr_pipeline *pipeline, size_t tokens);
 size_t qr_embed_finish(const float *vector, size_t hidden, size_t dimensions, bool normalize,
                        float *out);
 
-/** Extractive question answering as transformers 4.57's question-answering pipeline does it; its
- * names and, in QR_SPAN_OPTIONS_DEFAULT, its defaults. */
-typedef struct qr_span_options {
-    size_t top_k;           /* most answers */
-    size_t max_answer_len;  /* tokens */
-    size_t max_seq_len;     /* longest window in tokens, <= max_tokens; 0: min(max_tokens, 384) */
-    size_t doc_stride;      /* tokens shared, <= max_seq_len; 0: min(max_seq_len / 2, 128) */
-    bool handle_impossible; /* let "no answer" compete, as an empty one */
-    bool align_to_words;    /* answers begin and end with words */
-} qr_span_options;
-
-#define QR_SPAN_DEFAULT_SEQ_LEN 384u
-#define QR_SPAN_DEFAULT_STRIDE  128u
-
-#define QR_SPAN_OPTIONS_DEFAULT                                                                    \
-    ((qr_span_options){.top_k = 1, .max_answer_len = 15, .align_to_words = true})
-
-/** An answer. */
-typedef struct qr_span {
-    double score;                /* a probability; a sum of those where a text stands repeatedly */
-    size_t begin_byte, end_byte; /* within the context, end exclusive */
-    size_t begin, end;           /* in code points */
-} qr_span;
-
-/** Encodes question and context into windows. QR_EMPTY_INPUT; QR_TOO_LONG: the question leaves no
- * room, or too many windows; QR_BAD_REQUEST: an option out of its range. */
-QR_MUST_USE qr_status qr_span_encode(const qr_pipeline *pipeline, qr_text question, qr_text context,
-                                     const qr_span_options *options, qr_windows *windows);
-
-/** From the logits of every window ([S][2] each) to at most top_k answers, best first. `spans` has
- * room for top_k; *count may be 0. `windows`, `context` and `options` are those of the encode.
- * Memory is a scratch of the call. QR_NO_MEMORY; QR_INTERNAL: a logit is not finite, or the windows
- * are of another context; QR_BAD_REQUEST, QR_TOO_LONG: options that qr_span_encode refuses. */
-QR_MUST_USE qr_status qr_span_decode(const qr_windows *windows, const float *const *logits,
-                                     qr_text context, const qr_span_options *options,
-                                     qr_span *spans, size_t *count);
-
-/** Appends the answers as the question-answering pipeline shows them: an object when there is
- * exactly one, else a list. */
-void qr_span_to_json(const qr_span *spans, size_t count, qr_text context, qr_buf *out);
-
 /** Softmax (K > 1) or sigmoid (K = 1) over logits [K] into `out` [K]; in double inside. */
 void qr_labels_finish(const float *logits, size_t labels, float *out);
+
+#include "pipeline/span.h"
 
 #endif

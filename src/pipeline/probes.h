@@ -7,6 +7,7 @@
 #include "pipeline/pipeline.h"
 
 #define QR__PROBE_MAX_TOKENS 1000u
+#define QR__PROBE_MAX_TEXTS  256u
 
 typedef enum qr__probe_use { QR_PROBES_GATE, QR_PROBES_CALIBRATION, QR_PROBE_SETS } qr__probe_use;
 
@@ -16,5 +17,15 @@ typedef enum qr__probe_use { QR_PROBES_GATE, QR_PROBES_CALIBRATION, QR_PROBE_SET
 QR_MUST_USE qr_status qr__probes_init(const qr_tokenizer *tokenizer, qr__probe_use use,
                                       qr_kind kind, size_t max_tokens, bool pair_types,
                                       qr_ragged *out);
+
+/** Vectors [len][hidden] of all sets' texts; free() what `vectors` points to. */
+typedef struct qr__samples {
+    float *vectors;
+    size_t len;
+} qr__samples;
+
+/** Of an embedding model. Statuses as the engine's; QR_NO_MEMORY. */
+QR_MUST_USE qr_status qr__samples_make(const qr_engine *engine, const qr_tokenizer *tokenizer,
+                                       size_t max_tokens, qr__samples *out);
 
 #endif

@@ -46,7 +46,8 @@ typedef struct decoder {
     qr__span_scratch scratch;
     qr__span_candidate *pairs; /* of one window */
     qr__answers *answers;
-    double null_score; /* of no answer: the least over all windows */
+    const double *weights; /* [windows]; NULL: 1 each */
+    double null_score;     /* of no answer: the least over all windows */
 } decoder;
 
 /* Windows overlap, so the same span may come from two of them; the answers add up its scores. */
@@ -54,6 +55,7 @@ static qr_status decode_window(decoder *work, size_t w, const float *logits, siz
     const qr_encoding *window = &work->windows->items[w];
     if (window->len == 0)
         return QR_OK;
+    double weight = work->weights == NULL ? 1 : work->weights[w];
     size_t pairs = qr__span_select(window, logits, work->options, &work->scratch, &work->null_score,
                                    work->pairs);
     if (pairs == SIZE_MAX)
@@ -62,8 +64,8 @@ static qr_status decode_window(decoder *work, size_t w, const float *logits, siz
         byte_span span = align(window, &work->pairs[i], work->options->align_to_words);
         if (span.end > context_len)
             return QR_INTERNAL; /* windows of another context */
-        qr_status status =
-            qr__answers_add(work->answers, (double)work->pairs[i].score, span.begin, span.end);
+        qr_status status = qr__answers_add(work->answers, weight * (double)work->pairs[i].score,
+                                           span.begin, span.end);
         if (status != QR_OK)
             return status;
     }
@@ -72,6 +74,12 @@ static qr_status decode_window(decoder *work, size_t w, const float *logits, siz
 
 qr_status qr_span_decode(const qr_windows *windows, const float *const *logits, qr_text context,
                          const qr_span_options *options, qr_span *spans, size_t *count) {
+    return qr_span_decode_weighted(windows, logits, NULL, context, options, spans, count);
+}
+
+qr_status qr_span_decode_weighted(const qr_windows *windows, const float *const *logits,
+                                  const double *weights, qr_text context,
+                                  const qr_span_options *options, qr_span *spans, size_t *count) {
     *count = 0;
     size_t candidates = qr__span_candidates(options), longest = longest_window(windows);
     if (options->top_k == 0 || options->top_k > QR_LIMIT_TOP_K || options->max_answer_len == 0)
@@ -79,7 +87,8 @@ qr_status qr_span_decode(const qr_windows *windows, const float *const *logits, 
     if (windows->len > QR__SPAN_MAX_CANDIDATES / candidates)
         return QR_TOO_LONG;
     /* Above every probability, so that the first window sets it; as in the oracle. */
-    decoder work = {.windows = windows, .options = options, .null_score = 1000000};
+    decoder work = {
+        .windows = windows, .options = options, .weights = weights, .null_score = 1000000};
     work.scratch.start = calloc(longest, sizeof(float));
     work.scratch.end = calloc(longest, sizeof(float));
     work.scratch.allowed = calloc(longest, 1);

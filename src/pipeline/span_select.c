@@ -122,15 +122,40 @@ static bool in_context(const qr_encoding *window, size_t t) {
     return t == 0 || (window->types[t] == 1 && !window->special[t]);
 }
 
+/* A [CLS] that the question spells out joins the softmax too, as in the oracle; no answer may touch
+ * it. */
+static bool is_allowed(const qr_encoding *window, size_t t) {
+    return in_context(window, t) || window->ids[t] == window->ids[0];
+}
+
+/* log(sum(exp(x))) over every second float, of what is allowed; what is not adds nothing. */
+static bool log_sum(const qr_encoding *window, const float *logits, double *out) {
+    double max = -HUGE_VAL, sum = 0;
+    for (size_t t = 0; t < window->len; t++)
+        if (is_allowed(window, t)) {
+            if (!isfinite(logits[2 * t]))
+                return false;
+            max = fmax(max, (double)logits[2 * t]);
+        }
+    for (size_t t = 0; t < window->len; t++)
+        if (is_allowed(window, t))
+            sum += exp((double)logits[2 * t] - max);
+    *out = max + log(sum);
+    return true;
+}
+
+qr_status qr_span_mass(const qr_encoding *window, const float *logits, double mass[2]) {
+    bool finite = log_sum(window, logits, &mass[0]) && log_sum(window, logits + 1, &mass[1]);
+    return finite ? QR_OK : QR_INTERNAL;
+}
+
 size_t qr__span_select(const qr_encoding *window, const float *logits,
                        const qr_span_options *options, const qr__span_scratch *scratch,
                        double *null_score, qr__span_candidate *out) {
     size_t len = window->len, room = qr__span_candidates(options), kept = 0;
     float *start = scratch->start, *end = scratch->end;
-    /* A [CLS] that the question spells out joins the softmax too, as in the oracle; no answer may
-     * touch it. */
     for (size_t t = 0; t < len; t++)
-        scratch->allowed[t] = in_context(window, t) || window->ids[t] == window->ids[0];
+        scratch->allowed[t] = is_allowed(window, t);
     if (!softmax(logits, scratch->allowed, len, start) ||
         !softmax(logits + 1, scratch->allowed, len, end))
         return SIZE_MAX;

@@ -94,7 +94,8 @@ static qr_status load_models(const qr_config *config, loaded *models, qr_error *
                                        (qr_precision)qr_config_choice(config, QR_OPTION_PRECISION),
                                    .device = qr_config_text(config, QR_OPTION_DEVICE),
                                    .threads = (int)qr_config_number(config, QR_OPTION_THREADS),
-                                   .cache_dir = qr_config_text(config, QR_OPTION_CACHE_DIR)};
+                                   .cache_dir = qr_config_text(config, QR_OPTION_CACHE_DIR),
+                                   .samples = qr_config_flag(config, QR_OPTION_INT8_VECTORS)};
     qr_status status = QR_OK;
     for (size_t i = 0; status == QR_OK && i < len && i < QR_LIMIT_MODELS; i++)
         status = load_model(given[i], &options, models, error);

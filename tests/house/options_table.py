@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/CONFIG.md"
 BINARY = Path(os.environ.get("QUERENT", ROOT / "build/querent"))
 BEGIN, END = "<!-- options: begin -->\n", "<!-- options: end -->"
-LINE = re.compile(r"^  --([a-z-]+)(?: (\S+))? +(.*?)(?: \[(.*)\])?$")
+LINE = re.compile(r"^  --([a-z0-9-]+)(?: (\S+))? +(.*?)(?: \[(.*)\])?$")
 
 
 def read_help():

@@ -131,8 +131,41 @@ def test_hub_question_answering(server):
     assert [a.score for a in several] == sorted((a.score for a in several), reverse=True)
 
 
-def test_hub_text_classification(labels_server):
-    client = hub.InferenceClient(model=labels_server.url + "/predict")
-    best = client.text_classification("fresh bread near the river")
-    assert best.label in ("negative", "neutral", "positive")
-    assert 1 / 3 <= best.score <= 1
+@pytest.mark.parametrize("route", ["/predict", ""])
+def test_hub_text_classification(labels_server, route):
+    """All labels come back, in the nested list that the client unpacks; text-embeddings-inference's flat one loses all but one."""
+    client = hub.InferenceClient(model=labels_server.url + route)
+    text = "fresh bread near the river"
+    found = client.text_classification(text)
+    flat = {item["label"]: item["score"] for item in ask(labels_server, "/predict", {"inputs": text}).json()}
+    assert {item.label: item.score for item in found} == flat
+    assert [item.score for item in found] == sorted(flat.values(), reverse=True)
+    assert len(client.text_classification(text, top_k=1)) == 1
+    raw = {item.label: item.score for item in client.text_classification(text, function_to_apply="none")}
+    single = {item.label: item.score for item in client.text_classification(text, function_to_apply="sigmoid")}
+    for label, logit in raw.items():
+        assert single[label] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-6)
+
+
+def test_hub_shape_of_batches_and_pairs(labels_server):
+    body = {"inputs": ["a", {"text": "a", "text_pair": "b"}], "parameters": {"top_k": 2}}
+    answer = ask(labels_server, "/predict", body).json()
+    assert [len(row) for row in answer] == [2, 2] and answer[0] != answer[1]
+    for inputs in ([1], [["a"]], {"text_pair": "b"}, 7):
+        assert ask(labels_server, "/predict", {"inputs": inputs, "parameters": {}}).status == 422
+    assert ask(labels_server, "/predict", {"inputs": "a", "parameters": {"top_k": 0}}).status == 422
+
+
+def test_hub_sentence_similarity(server, vectors):
+    for url in (server.url + "/similarity", server.url):
+        client = hub.InferenceClient(model=url)
+        scores = client.sentence_similarity(TEXTS[0], other_sentences=TEXTS[1:])
+        assert np.allclose(scores, vectors[1:] @ vectors[0], atol=1e-6)
+
+
+def test_openai_lists_and_finds_models(client):
+    models = client.models.list().data
+    assert [model.id for model in models] == ["embedder", "reader"]
+    assert client.models.retrieve("reader").id == "reader"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("no/such")

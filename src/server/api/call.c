@@ -29,6 +29,11 @@ static qr_status read_fields(qr__call *call, const qr_route *row) {
     return row->accepts == NULL ? QR_OK : qr__call_fields(call, row->fields, row->fields_len);
 }
 
+qr_status qr__call_decode(qr__call *call, const qr_route *row) {
+    qr_status status = read_fields(call, row);
+    return status == QR_OK && row->decode != NULL ? row->decode(call) : status;
+}
+
 /* The JSON of the body: all of it, or what stands before binary tensors. */
 static qr_status parse_body(qr_exchange *x, qr__value **body) {
     qr_text text = qr_buf_contents(&x->body);
@@ -56,9 +61,7 @@ qr_status qr__call_run(const qr_api *api, qr_exchange *x) {
     call.body = body;
     if (x->route->resolve != NULL)
         x->handler = x->route->resolve(x, body);
-    status = read_fields(&call, x->handler);
-    if (status == QR_OK && x->handler->decode != NULL)
-        status = x->handler->decode(&call);
+    status = qr__call_decode(&call, x->handler);
     qr_encoding_deinit(&call.scratch);
     qr_windows_deinit(&call.windows);
     qr__value_free(body);
@@ -119,23 +122,39 @@ qr_status qr__call_model(qr__call *call, qr__unknown_model unknown) {
     return QR_OK;
 }
 
-qr_status qr__call_dimensions(qr__call *call, size_t dimensions) {
-    static const qr_place place = {.field = "dimensions"};
-    const qr_pipeline *model = call->exchange->model->pipeline;
-    size_t hidden = qr_engine_model(qr_pipeline_engine(model))->hidden;
-    return dimensions <= hidden ? QR_OK
-                                : qr__call_must_within(call, &place, QR__WHOLE_NUMBER, 1, hidden);
-}
-
-static int by_score(const void *a, const void *b) {
+static int by_score_fall(const void *a, const void *b) {
     const qr__ranked *x = a, *y = b;
     if (x->score != y->score)
         return x->score > y->score ? -1 : 1;
     return x->index > y->index ? -1 : x->index < y->index;
 }
 
-void qr__rank(qr__ranked *items, size_t len) {
-    qsort(items, len, sizeof *items, by_score);
+static int by_score_rise(const void *a, const void *b) {
+    const qr__ranked *x = a, *y = b;
+    if (x->score != y->score)
+        return x->score > y->score ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+void qr__rank(qr__ranked *items, size_t len, qr__ties ties) {
+    qsort(items, len, sizeof *items, ties == QR__TIES_FALL ? by_score_fall : by_score_rise);
+}
+
+qr__ranked *qr__rank_scores(qr_exchange *x, bool raw, qr__ties ties) {
+    size_t count = x->ticket.jobs_len;
+    qr__ranked *ranked = qr_arena_array(&x->arena, count, sizeof *ranked);
+    if (ranked == NULL) {
+        x->status = QR_NO_MEMORY;
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        float score = x->ticket.jobs[i].result[0];
+        if (!raw)
+            qr_labels_finish(x->ticket.jobs[i].result, 1, &score);
+        ranked[i] = (qr__ranked){score, (uint32_t)i};
+    }
+    qr__rank(ranked, count, ties);
+    return ranked;
 }
 
 float *qr__encode_floats(qr_exchange *x, size_t len) {

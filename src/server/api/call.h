@@ -14,11 +14,13 @@
 #ifndef QR_SERVER_API_CALL_H
 #define QR_SERVER_API_CALL_H
 
+#include "server/api/dialects.h"
 #include "server/api/json_in.h"
 #include "server/api/route.h"
 
 struct qr_api {
     qr_api_options options;
+    uint64_t created_ns; /* since 1970 */
 };
 
 /** The head of every dialect's request. */
@@ -33,8 +35,10 @@ typedef struct qr__decoded {
 /** How inputs are cut to the model's maximum. */
 typedef struct qr__cut {
     bool truncate;    /* else a longer input is refused */
-    size_t direction; /* 0: at the right; QR__CUT_LEFT */
+    size_t direction; /* QR__CUT_RIGHT or QR__CUT_LEFT; the place in QR__CUT_FIELDS' choices */
 } qr__cut;
+
+enum { QR__CUT_RIGHT, QR__CUT_LEFT };
 
 #define QR__CUT_IS_LEFT(cut) ((cut)->direction % 2 == 1)
 
@@ -53,11 +57,15 @@ typedef struct qr__call {
     qr__decoded *request;  /* what the route's row decodes into; its fields are read */
     qr_encoding scratch;   /* for the tokenizer; its memory is reused from input to input */
     qr_windows windows;    /* as scratch, of span requests */
+    size_t jobs_room;      /* jobs that there is memory for, where they are made as they come */
 } qr__call;
 
 /** Decodes the exchange's body by its route's row, or by the one that the route resolves to for
  * this body (exchange->handler). Anything but OK: exchange->fault says more. */
 QR_MUST_USE qr_status qr__call_run(const qr_api *api, qr_exchange *exchange);
+
+/** Decodes call->body, which is parsed already, by this row: its fields, then its decode. */
+QR_MUST_USE qr_status qr__call_decode(qr__call *call, const qr_route *row);
 
 /** Reads the row's fields out of the body into the request. BAD_REQUEST. */
 QR_MUST_USE qr_status qr__call_fields(qr__call *call, const qr__field *fields, size_t len);
@@ -79,11 +87,14 @@ typedef enum qr__unknown_model { QR__UNKNOWN_REFUSED, QR__UNKNOWN_SERVED } qr__u
  * is only logged. */
 QR_MUST_USE qr_status qr__call_model(qr__call *call, qr__unknown_model unknown);
 
-/** Whether the model's vectors are as long as `dimensions`. BAD_REQUEST. */
-QR_MUST_USE qr_status qr__call_dimensions(qr__call *call, size_t dimensions);
+/** Checks the number of inputs, and notes it in the request. EMPTY_INPUT, TOO_MANY. */
+QR_MUST_USE qr_status qr__call_count(qr__call *call, size_t inputs);
 
-/** Checks the number of inputs (EMPTY_INPUT, TOO_MANY) and makes room for as many jobs. */
+/** As qr__call_count, and makes room for as many jobs. */
 QR_MUST_USE qr_status qr__call_jobs(qr__call *call, size_t inputs);
+
+/** Makes room for `more` jobs behind those that there are. NO_MEMORY. */
+QR_MUST_USE qr_status qr__call_more_jobs(qr__call *call, size_t more);
 
 /** Appends a job: a text, or a pair, cut to the model's maximum. EMPTY_INPUT, TOO_LONG. */
 QR_MUST_USE qr_status qr__call_text(qr__call *call, qr_text text, const qr_text *pair,
@@ -105,8 +116,16 @@ typedef struct qr__ranked {
     uint32_t index;
 } qr__ranked;
 
-/** Sorts best first; equal scores in falling order of index, as text-embeddings-inference sorts. */
-void qr__rank(qr__ranked *items, size_t len);
+/** The order of equal scores: in text-embeddings-inference by falling index, elsewhere by rising.
+ * */
+typedef enum qr__ties { QR__TIES_FALL, QR__TIES_RISE } qr__ties;
+
+/** Sorts best first. */
+void qr__rank(qr__ranked *items, size_t len, qr__ties ties);
+
+/** The scores of an exchange whose jobs are pairs for a reranker, best first: logits when `raw`,
+ * else their sigmoid. NULL: no memory, which exchange->status says. */
+qr__ranked *qr__rank_scores(qr_exchange *exchange, bool raw, qr__ties ties);
 
 /** Memory for floats of the exchange's answer, or NULL with its status NO_MEMORY. */
 float *qr__encode_floats(qr_exchange *exchange, size_t len);

@@ -1,7 +1,7 @@
 /* server/api/fault_text.c: error bodies. Sentences come from tables; numbers and our own field
  * names are all that is added, so that nothing of a request, a path or a key can leave through an
  * error. */
-#include "server/api/route.h"
+#include "server/api/dialects.h"
 
 /* text-embeddings-inference's error types. */
 static const char *tei_type(qr_status status) {
@@ -100,18 +100,43 @@ void qr__fail_tei(qr_status status, const qr_fault *fault, qr_buf *out) {
     qr_buf_printf(out, ",\"error_type\":\"%s\"}", tei_type(status));
 }
 
-/* Flat for clients of text-embeddings-inference, nested for OpenAI's. */
-void qr__fail_openai(qr_status status, const qr_fault *fault, qr_buf *out) {
-    qr_buf_literal(out, "{\"message\":");
+void qr__fail_rerank(qr_status status, const qr_fault *fault, qr_buf *out) {
+    qr_buf_literal(out, "{\"error\":");
     put_message(out, status, fault);
-    qr_buf_printf(out,
-                  ",\"code\":%d,\"type\":\"%s\",\"error\":{\"message\":", qr_status_http(status),
-                  tei_type(status));
+    qr_buf_printf(out, ",\"error_type\":\"%s\",\"message\":", tei_type(status));
+    put_message(out, status, fault);
+    qr_buf_literal(out, ",\"detail\":");
+    put_message(out, status, fault);
+    qr_buf_byte(out, '}');
+}
+
+/* The nested form that OpenAI's clients and infinity's read. */
+static void put_nested(qr_buf *out, qr_status status, const qr_fault *fault) {
+    qr_buf_literal(out, "\"error\":{\"message\":");
     put_message(out, status, fault);
     qr_buf_printf(out, ",\"type\":\"%s\",\"param\":", openai_type(status));
     if (status == QR_BAD_REQUEST && fault->place.field != NULL)
         qr_buf_printf(out, "\"%s\"", fault->place.field);
     else
         qr_buf_literal(out, "null");
-    qr_buf_printf(out, ",\"code\":\"%s\"}}", qr_status_name(status));
+    qr_buf_printf(out, ",\"code\":\"%s\"}", qr_status_name(status));
+}
+
+void qr__fail_cohere(qr_status status, const qr_fault *fault, qr_buf *out) {
+    qr_buf_literal(out, "{\"message\":");
+    put_message(out, status, fault);
+    qr_buf_literal(out, ",\"detail\":");
+    put_message(out, status, fault);
+    qr_buf_byte(out, ',');
+    put_nested(out, status, fault);
+    qr_buf_byte(out, '}');
+}
+
+/* Flat for clients of text-embeddings-inference, nested for OpenAI's. */
+void qr__fail_openai(qr_status status, const qr_fault *fault, qr_buf *out) {
+    qr_buf_literal(out, "{\"message\":");
+    put_message(out, status, fault);
+    qr_buf_printf(out, ",\"code\":%d,\"type\":\"%s\",", qr_status_http(status), tei_type(status));
+    put_nested(out, status, fault);
+    qr_buf_byte(out, '}');
 }

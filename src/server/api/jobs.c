@@ -1,18 +1,41 @@
 /* server/api/jobs.c: texts, pairs and ids of a request become jobs in the exchange's arena. */
 #include "server/api/call.h"
 
-qr_status qr__call_jobs(qr__call *call, size_t inputs) {
-    qr_exchange *x = call->exchange;
+qr_status qr__call_count(qr__call *call, size_t inputs) {
     size_t most = call->api->options.max_inputs;
     if (inputs == 0)
         return QR_EMPTY_INPUT;
     if (inputs > most) {
-        x->fault = (qr_fault){.limit = most, .given = inputs};
+        call->exchange->fault = (qr_fault){.limit = most, .given = inputs};
         return QR_TOO_MANY;
     }
-    x->ticket.jobs = qr_arena_array(&x->arena, inputs, sizeof *x->ticket.jobs);
     call->request->inputs_len = inputs;
+    return QR_OK;
+}
+
+qr_status qr__call_jobs(qr__call *call, size_t inputs) {
+    qr_exchange *x = call->exchange;
+    qr_status status = qr__call_count(call, inputs);
+    if (status != QR_OK)
+        return status;
+    x->ticket.jobs = qr_arena_array(&x->arena, inputs, sizeof *x->ticket.jobs);
     return x->ticket.jobs == NULL ? QR_NO_MEMORY : QR_OK;
+}
+
+qr_status qr__call_more_jobs(qr__call *call, size_t more) {
+    qr_exchange *x = call->exchange;
+    size_t len = x->ticket.jobs_len;
+    if (call->jobs_room - len >= more)
+        return QR_OK;
+    size_t room = qr_max(2 * call->jobs_room, len + more);
+    qr_job *jobs = qr_arena_array(&x->arena, room, sizeof *jobs);
+    if (jobs == NULL)
+        return QR_NO_MEMORY;
+    if (len > 0)
+        memcpy(jobs, x->ticket.jobs, len * sizeof *jobs);
+    x->ticket.jobs = jobs;
+    call->jobs_room = room;
+    return QR_OK;
 }
 
 qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const uint8_t *types, size_t tokens) {

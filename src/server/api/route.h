@@ -119,19 +119,4 @@ typedef struct qr__routes {
     size_t len;
 } qr__routes;
 
-extern const qr__routes qr__tei_embed_routes;
-extern const qr__routes qr__tei_labels_routes;
-extern const qr__routes qr__tei_tokenize_routes;
-extern const qr__routes qr__tei_root_routes;
-extern const qr__routes qr__tei_info_routes;
-extern const qr__routes qr__openai_embeddings_routes;
-extern const qr__routes qr__hf_span_routes;
-extern const qr__routes qr__health_routes;
-
-/** Errors as text-embeddings-inference words them. */
-void qr__fail_tei(qr_status status, const qr_fault *fault, qr_buf *out);
-
-/** Errors for clients of text-embeddings-inference and of OpenAI alike. */
-void qr__fail_openai(qr_status status, const qr_fault *fault, qr_buf *out);
-
 #endif

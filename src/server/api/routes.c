@@ -6,9 +6,11 @@
 #include "server/api/call.h"
 
 static const qr__routes *const all[] = {
-    &qr__tei_embed_routes, &qr__tei_labels_routes, &qr__tei_tokenize_routes,
-    &qr__tei_root_routes,  &qr__tei_info_routes,   &qr__openai_embeddings_routes,
-    &qr__hf_span_routes,   &qr__health_routes,
+    &qr__tei_embed_routes,     &qr__tei_labels_routes,    &qr__tei_similarity_routes,
+    &qr__tei_tokenize_routes,  &qr__tei_decode_routes,    &qr__tei_vertex_routes,
+    &qr__tei_root_routes,      &qr__tei_info_routes,      &qr__openai_embeddings_routes,
+    &qr__openai_models_routes, &qr__cohere_rerank_routes, &qr__cohere_embed_routes,
+    &qr__hf_span_routes,       &qr__best_spans_routes,    &qr__health_routes,
 };
 
 /* The row at `index`, counted over all files; NULL beyond the last. */
@@ -154,7 +156,7 @@ qr_status qr_api_create(const qr_api_options *options, qr_api **out) {
     *out = api;
     if (api == NULL)
         return QR_NO_MEMORY;
-    *api = (qr_api){.options = *options};
+    *api = (qr_api){.options = *options, .created_ns = qr_clock_wall_ns()};
     qr__value_seed();
     return QR_OK;
 }

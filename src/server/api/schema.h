@@ -27,5 +27,9 @@
 #define QR__S_INPUTS  QR__S_EITHER(QR__S_INPUT, QR__S_LIST(QR__S_INPUT))
 #define QR__S_TEXTS   QR__S_EITHER(QR__S_TEXT, QR__S_LIST(QR__S_TEXT))
 #define QR__S_VECTORS QR__S_LIST(QR__S_LIST(QR__S_FLOAT))
+#define QR__S_SPAN                                                                                 \
+    QR__S_OBJECT(QR__S_MEMBER("score", QR__S_FLOAT) "," QR__S_MEMBER(                              \
+        "start", QR__S_WHOLE) "," QR__S_MEMBER("end", QR__S_WHOLE) "," QR__S_MEMBER("answer",      \
+                                                                                    QR__S_TEXT))
 
 #endif

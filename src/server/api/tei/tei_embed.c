@@ -2,20 +2,20 @@
  *
  *     {"inputs": "how tall is everest"}    ->    [[0.0123,-0.0456,...]]
  *
- * Always a list of vectors, for one input too. */
-#include "server/api/call.h"
+ * Always a list of vectors, for one input too; with Accept: application/octet-stream their bytes.
+ * */
+#include "server/api/vectors.h"
 
 typedef struct embed_request {
     qr__decoded head;
     qr__cut cut;
-    size_t dimensions; /* 0: all */
-    bool normalize;
+    qr__vector_form form;
 } embed_request;
 
 static const qr__field fields[] = {
     QR__OTHER("inputs", QR__INPUTS_MUST, QR__S_INPUTS),
-    QR__FLAG("normalize", embed_request, normalize, true),
-    QR__NUMBER("dimensions", embed_request, dimensions, 0, 1, QR_LIMIT_HIDDEN),
+    QR__FLAG("normalize", embed_request, form.normalize, true),
+    QR__VECTOR_FIELDS(embed_request, form),
     QR__CUT_FIELDS(embed_request, cut),
     QR__MODEL_FIELD,
 };
@@ -24,27 +24,44 @@ static qr_status decode(qr__call *call) {
     const embed_request *request = (const embed_request *)call->request;
     qr_status status = qr__call_model(call, QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
-        status = qr__call_dimensions(call, request->dimensions);
+        status = qr__vectors_check(call, &request->form);
     return status == QR_OK ? qr__call_inputs(call, "inputs", &request->cut) : status;
 }
 
 static void encode(const qr_api *api, qr_exchange *x) {
     (void)api;
     const embed_request *request = x->decoded;
-    size_t hidden = qr_engine_model(qr_pipeline_engine(x->model->pipeline))->hidden;
-    float *vector = qr__encode_floats(x, hidden);
-    if (vector == NULL)
+    qr__vectors vectors;
+    if (!qr__vectors_init(&vectors, x, &request->form))
         return;
-    for (size_t i = 0; i < x->ticket.jobs_len; i++) {
-        size_t len = qr_embed_finish(x->ticket.jobs[i].result, hidden, request->dimensions,
-                                     request->normalize, vector);
+    if (x->wants_octets) {
+        qr__vectors_answer(&vectors, x);
+        return;
+    }
+    for (size_t i = 0; i < vectors.len; i++) {
         qr_buf_byte(&x->out, i == 0 ? '[' : ',');
-        qr_json_floats(&x->out, vector, len);
+        qr__vectors_put(&vectors, i, QR__VECTORS_JSON, &x->out);
     }
     qr_buf_byte(&x->out, ']');
 }
 
+/* No model here gives sparse vectors: text-embeddings-inference answers a dense one so. */
+static qr_status refuse_sparse(qr__call *call) {
+    (void)call;
+    return QR_WRONG_KIND;
+}
+
 static const qr_route rows[] = {
+    {
+        .method = "POST",
+        .pattern = "/embed_sparse",
+        .summary = "Sparse vectors, which no model here gives: always 424",
+        .reply = QR__S_LIST(QR__S_LIST(QR__S_ANY_OBJECT)),
+        .flags = QR__ROUTE_MODEL,
+        .accepts = QR__JSON,
+        .decode = refuse_sparse,
+        .fail = qr__fail_tei,
+    },
     {
         .method = "POST",
         .pattern = "/embed",

@@ -95,7 +95,7 @@ static void put_prediction(qr_exchange *x, const float *logits, float *scores, q
         qr_labels_finish(logits, about->labels, scores);
     for (size_t k = 0; k < about->labels; k++)
         ranked[k] = (qr__ranked){raw ? logits[k] : scores[k], (uint32_t)k};
-    qr__rank(ranked, about->labels);
+    qr__rank(ranked, about->labels, QR__TIES_FALL);
     for (size_t k = 0; k < about->labels; k++) {
         qr_buf_text(out, qr_text_of(k == 0 ? "[{\"score\":" : ",{\"score\":"));
         qr_json_float(out, ranked[k].score);
@@ -166,18 +166,9 @@ static void encode_rerank(const qr_api *api, qr_exchange *x) {
     const rerank_request *request = x->decoded;
     qr_buf *out = &x->out;
     size_t count = x->ticket.jobs_len;
-    qr__ranked *ranked = qr_arena_array(&x->arena, count, sizeof *ranked);
-    if (ranked == NULL) {
-        x->status = QR_NO_MEMORY;
+    qr__ranked *ranked = qr__rank_scores(x, request->raw_scores, QR__TIES_FALL);
+    if (ranked == NULL)
         return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        float score = x->ticket.jobs[i].result[0];
-        if (!request->raw_scores)
-            qr_labels_finish(x->ticket.jobs[i].result, 1, &score);
-        ranked[i] = (qr__ranked){score, (uint32_t)i};
-    }
-    qr__rank(ranked, count);
     for (size_t i = 0; i < count; i++) {
         qr_buf_text(out, qr_text_of(i == 0 ? "[{\"index\":" : ",{\"index\":"));
         qr_buf_u64(out, ranked[i].index);
@@ -192,38 +183,55 @@ static void encode_rerank(const qr_api *api, qr_exchange *x) {
     qr_buf_byte(out, ']');
 }
 
+static const qr_route rerank_row;
+
+const qr_route *qr__tei_rerank_row(void) {
+    return &rerank_row;
+}
+
+/* Cohere's and Jina's clients post `documents`. */
+static const qr_route *by_shape(const qr_exchange *x, const qr__value *body) {
+    bool documents = qr__value_kind_of(body) == QR__VALUE_OBJECT &&
+                     qr__value_get(body, "texts") == NULL &&
+                     qr__value_get(body, "documents") != NULL;
+    (void)x;
+    return documents ? qr__cohere_rerank_row() : &rerank_row;
+}
+
+#define RERANK_ROW                                                                                 \
+    .method = "POST", .pattern = "/rerank",                                                        \
+    .summary = "Texts in the order in which they fit a query",                                     \
+    .reply = QR__S_LIST(QR__S_OBJECT(QR__S_MEMBER("index", QR__S_WHOLE) "," QR__S_MEMBER(          \
+        "score", QR__S_FLOAT) "," QR__S_MEMBER("text", QR__S_TEXT))),                              \
+    .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE, .kinds = QR_KIND_BIT(QR_KIND_RERANKER),          \
+    .accepts = QR__JSON, .request_bytes = sizeof(rerank_request), .fields = rerank_fields,         \
+    .fields_len = QR__LENGTH(rerank_fields), .decode = decode_rerank, .encode = encode_rerank,     \
+    .fail = qr__fail_rerank
+
+static const qr_route rerank_row = {RERANK_ROW};
+
+#define PREDICT_ROW                                                                                \
+    .method = "POST", .pattern = "/predict", .summary = "Labels of texts or pairs of texts",       \
+    .reply = QR__S_EITHER(SCORES, QR__S_LIST(SCORES)),                                             \
+    .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,                                                  \
+    .kinds = QR_KIND_BIT(QR_KIND_CLASSIFIER) | QR_KIND_BIT(QR_KIND_RERANKER), .accepts = QR__JSON, \
+    .request_bytes = sizeof(predict_request), .fields = predict_fields,                            \
+    .fields_len = QR__LENGTH(predict_fields), .decode = decode_predict, .encode = encode_predict,  \
+    .fail = qr__fail_tei
+
+static const qr_route predict_row = {PREDICT_ROW};
+
+/* Hugging Face's clients always send `parameters`. */
+static const qr_route *by_parameters(const qr_exchange *x, const qr__value *body) {
+    bool parameters = qr__value_kind_of(body) == QR__VALUE_OBJECT &&
+                      qr__value_kind_of(qr__value_get(body, "parameters")) == QR__VALUE_OBJECT;
+    (void)x;
+    return parameters ? qr__hf_labels_row() : &predict_row;
+}
+
 static const qr_route rows[] = {
-    {
-        .method = "POST",
-        .pattern = "/predict",
-        .summary = "Labels of texts or pairs of texts",
-        .reply = QR__S_EITHER(SCORES, QR__S_LIST(SCORES)),
-        .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
-        .kinds = QR_KIND_BIT(QR_KIND_CLASSIFIER) | QR_KIND_BIT(QR_KIND_RERANKER),
-        .accepts = QR__JSON,
-        .request_bytes = sizeof(predict_request),
-        .fields = predict_fields,
-        .fields_len = QR__LENGTH(predict_fields),
-        .decode = decode_predict,
-        .encode = encode_predict,
-        .fail = qr__fail_tei,
-    },
-    {
-        .method = "POST",
-        .pattern = "/rerank",
-        .summary = "Texts in the order in which they fit a query",
-        .reply = QR__S_LIST(QR__S_OBJECT(QR__S_MEMBER("index", QR__S_WHOLE) "," QR__S_MEMBER(
-            "score", QR__S_FLOAT) "," QR__S_MEMBER("text", QR__S_TEXT))),
-        .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
-        .kinds = QR_KIND_BIT(QR_KIND_RERANKER),
-        .accepts = QR__JSON,
-        .request_bytes = sizeof(rerank_request),
-        .fields = rerank_fields,
-        .fields_len = QR__LENGTH(rerank_fields),
-        .decode = decode_rerank,
-        .encode = encode_rerank,
-        .fail = qr__fail_tei,
-    },
+    {PREDICT_ROW, .resolve = by_parameters},
+    {RERANK_ROW, .resolve = by_shape},
 };
 
 const qr__routes qr__tei_labels_routes = {rows, QR__LENGTH(rows)};

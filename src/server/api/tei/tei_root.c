@@ -1,34 +1,44 @@
-/* server/api/tei/tei_root.c: POST /, which text-embeddings-inference answers by what it serves: an
- * embedding model as /embed, a classifier as /predict, a reranker as /rerank; a span model here as
- * /span. Clients that are given nothing but the server's address post there. The first model
- * decides. */
+/* server/api/tei/tei_root.c: POST / and /invocations, which text-embeddings-inference answers by
+ * what it serves: an embedding model as /embed (or /similarity, when the body compares sentences),
+ * a classifier as /predict, a reranker as /rerank; a span model here as /span. Clients that are
+ * given nothing but the server's address post there. The first model decides. */
 #include "server/api/call.h"
 
-static const qr_route *by_first_model(const qr_exchange *x, const qr__value *body) {
-    (void)body;
+static const qr_route *row_at_path(const char *path) {
+    qr_status status;
     qr_text none;
-    static const char *const patterns[] = {
+    return qr_api_route(QR_LISTENER_MAIN, qr_text_of("POST"), qr_text_of(path), &none, &status);
+}
+
+const qr_route *qr__first_model_row(const qr_exchange *x, const qr__value *body) {
+    static const char *const paths[] = {
         [QR_KIND_EMBEDDING] = "/embed",
         [QR_KIND_SPAN] = "/span",
         [QR_KIND_CLASSIFIER] = "/predict",
         [QR_KIND_RERANKER] = "/rerank",
     };
     qr_kind kind = qr_pipeline_kind(qr_serving_at(x->serving, 0)->pipeline);
-    qr_status status;
-    return qr_api_route(QR_LISTENER_MAIN, qr_text_of("POST"), qr_text_of(patterns[kind]), &none,
-                        &status);
+    const qr__value *inputs =
+        qr__value_kind_of(body) == QR__VALUE_OBJECT ? qr__value_get(body, "inputs") : NULL;
+    if (kind == QR_KIND_EMBEDDING && qr__value_kind_of(inputs) == QR__VALUE_OBJECT)
+        return row_at_path("/similarity");
+    const qr_route *row = row_at_path(paths[kind]);
+    return row->resolve == NULL ? row : row->resolve(x, body);
 }
+
+static const char *const aliases[] = {"/invocations", NULL};
 
 static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/",
+        .aliases = aliases,
         .summary = "What the first model's own route answers",
         .reply = "{}",
         .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
         .accepts = QR__JSON,
         .fail = qr__fail_tei,
-        .resolve = by_first_model,
+        .resolve = qr__first_model_row,
     },
 };
 
