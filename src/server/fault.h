@@ -26,7 +26,7 @@ typedef struct qr_fault {
     const char *must; /* "a whole number"; NULL: it is missing */
     bool bounded;     /* ... "from 1 to 1024" */
     size_t least, most;
-    const char *why; /* BAD_HEADER: what is wrong with the value: "it is negative" */
+    const char *why; /* what is wrong with the value ("it is negative"), or a hint */
 
     /* TOO_LONG, TOO_MANY. */
     size_t limit, given;

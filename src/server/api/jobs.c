@@ -110,6 +110,11 @@ static size_t cut_ids(int32_t *ids, size_t len, size_t longest, bool left,
     return longest;
 }
 
+/* Some of OpenAI's clients tokenize by themselves, for a model of OpenAI's. */
+static const char foreign_ids[] =
+    "ids must be this model's own, as /tokenize gives them: if your client makes other ones, have "
+    "it send texts";
+
 static qr_status add_ids(qr__call *call, const qr__value *array, const qr_place *place,
                          const qr__cut *cut) {
     const qr_pipeline *model = call->exchange->model->pipeline;
@@ -127,8 +132,11 @@ static qr_status add_ids(qr__call *call, const qr__value *array, const qr_place 
     for (size_t i = 0; i < len; i++) {
         const qr_place item = qr__place_item(place, i);
         size_t id;
-        if (!qr__value_number(qr__value_at(array, i), 0, last, &id))
-            return qr__call_must_within(call, &item, "a token id", 0, last);
+        if (!qr__value_number(qr__value_at(array, i), 0, last, &id)) {
+            qr_status status = qr__call_must_within(call, &item, "a token id", 0, last);
+            call->exchange->fault.why = foreign_ids;
+            return status;
+        }
         ids[i] = (int32_t)id;
     }
     return qr__call_tokens(call, ids, NULL,

@@ -285,6 +285,10 @@ Test(api, embed_takes_texts_and_ids_alike) {
     cr_expect_float_eq(norm, 1.0, 1e-5);
 }
 
+#define FOREIGN                                                                                    \
+    "; ids must be this model's own, as /tokenize gives them: if your client makes other ones, "   \
+    "have it send texts"
+
 Test(api, embed_faults) {
     need_embedding();
     static const struct {
@@ -300,10 +304,13 @@ Test(api, embed_faults) {
         {"{\"inputs\":[\"a\",\"\"]}", 400, EMPTY},
         {"{\"inputs\":7}", 422, BAD("`inputs` must be " INPUTS)},
         {"{\"inputs\":{\"a\":1}}", 422, BAD("`inputs` must be " INPUTS)},
-        {"{\"inputs\":[1,\"a\"]}", 422, BAD("`inputs[1]` must be a token id from 0 to 30521")},
-        {"{\"inputs\":[30522]}", 422, BAD("`inputs[0]` must be a token id from 0 to 30521")},
-        {"{\"inputs\":[-1]}", 422, BAD("`inputs[0]` must be a token id from 0 to 30521")},
-        {"{\"inputs\":[[5,6,1.0]]}", 422, BAD("`inputs[0][2]` must be a token id from 0 to 30521")},
+        {"{\"inputs\":[1,\"a\"]}", 422,
+         BAD("`inputs[1]` must be a token id from 0 to 30521" FOREIGN)},
+        {"{\"inputs\":[30522]}", 422,
+         BAD("`inputs[0]` must be a token id from 0 to 30521" FOREIGN)},
+        {"{\"inputs\":[-1]}", 422, BAD("`inputs[0]` must be a token id from 0 to 30521" FOREIGN)},
+        {"{\"inputs\":[[5,6,1.0]]}", 422,
+         BAD("`inputs[0][2]` must be a token id from 0 to 30521" FOREIGN)},
         {"{\"inputs\":[1.5]}", 422, BAD("`inputs[0]` must be a text or a list of token ids")},
         {"{\"inputs\":[\"a\",\"b\",\"c\",1]}", 422,
          BAD("`inputs[3]` must be a text or a list of token ids")},
