@@ -134,13 +134,21 @@ static bool is_loopback(const char *host) {
     return strcmp(host, "localhost") == 0;
 }
 
+/* Whether anything listens on --host. */
+static bool uses_host(const qr_config *config) {
+    return qr_config_text(config, QR_OPTION_UDS) == NULL ||
+           qr_config_given(config, QR_OPTION_PORT) ||
+           qr_config_number(config, QR_OPTION_OPS_PORT) != 0;
+}
+
 /* Rules between options. */
 static qr_status check_together(const qr_config *config, qr_error *error) {
     const char *host = qr_config_text(config, QR_OPTION_HOST);
     if (host == NULL)
         return qr_error_set(error, QR_BAD_OPTION, "%s: must not be empty",
                             qr_config_source(config, QR_OPTION_HOST));
-    if (!is_loopback(host) && !qr_config_flag(config, QR_OPTION_ALLOW_REMOTE) &&
+    if (uses_host(config) && !is_loopback(host) &&
+        !qr_config_flag(config, QR_OPTION_ALLOW_REMOTE) &&
         qr_config_text(config, QR_OPTION_API_KEY_FILE) == NULL)
         return qr_error_set(
             error, QR_BAD_OPTION,
@@ -205,6 +213,10 @@ const char *qr_config_text(const qr_config *config, qr_option option) {
 size_t qr_config_list(const qr_config *config, qr_option option, const char *const **items) {
     *items = config->settings[option].items;
     return config->settings[option].items_len;
+}
+
+bool qr_config_given(const qr_config *config, qr_option option) {
+    return config->settings[option].given;
 }
 
 const char *qr_config_source(const qr_config *config, qr_option option) {

@@ -39,7 +39,7 @@ void qr_config_destroy(qr_config *config);
 
 /* Accessors, each for options of its own types; their values live as long as the config. */
 
-/** NUMBER; THREADS, which is never 0 here. */
+/** NUMBER; MODE; THREADS, which is never 0 here. */
 size_t qr_config_number(const qr_config *config, qr_option option);
 
 /** FLAG. */
@@ -60,6 +60,9 @@ size_t qr_config_list(const qr_config *config, qr_option option, const char *con
  * "QUERENT_HOST", "querent.yaml: host" or "default". */
 const char *qr_config_source(const qr_config *config, qr_option option);
 
+/** Whether any source gave the option a value, be it the default's. */
+bool qr_config_given(const qr_config *config, qr_option option);
+
 /** Appends the help text of all options, from the table. */
 void qr_config_help(qr_buf *out);
 
@@ -67,7 +70,7 @@ void qr_config_help(qr_buf *out);
 
 /** A scalar option's value, in the member of its type. */
 typedef union qr_option_value {
-    size_t number;    /* NUMBER, THREADS */
+    size_t number;    /* NUMBER, THREADS, MODE */
     bool flag;        /* FLAG */
     size_t choice;    /* CHOICE */
     const char *text; /* TEXT, DEVICE; borrowed */

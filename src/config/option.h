@@ -9,6 +9,7 @@ typedef enum qr__option_type {
     QR_OPTION_TYPE_NUMBER,
     QR_OPTION_TYPE_THREADS,
     QR_OPTION_TYPE_FLAG,
+    QR_OPTION_TYPE_MODE,
     QR_OPTION_TYPE_TEXT,
     QR_OPTION_TYPE_CHOICE,
     QR_OPTION_TYPE_DEVICE,
@@ -42,6 +43,7 @@ typedef struct qr__option_setting {
     const char **items;    /* of a list; in the arena */
     size_t items_len;
     const char *source; /* in the arena, or "default" */
+    bool given;         /* by any source */
 } qr__option_setting;
 
 struct qr_config {

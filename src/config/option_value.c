@@ -55,6 +55,17 @@ static bool parse_flag(qr_text value, bool *out) {
     return *out || qr_text_is(value, "false") || qr_text_is(value, "0");
 }
 
+/* Permissions in octal: three digits, or four of which the first is 0. */
+static bool parse_mode(qr_text value, size_t *out) {
+    *out = 0;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.data[i] < '0' || value.data[i] > '7')
+            return false;
+        *out = *out * 8 + (size_t)(value.data[i] - '0');
+    }
+    return value.len == 3 || (value.len == 4 && value.data[0] == '0');
+}
+
 /* The place of `value` among "a|b|c". */
 static bool parse_choice(const char *choices, qr_text value, size_t *out) {
     *out = 0;
@@ -105,6 +116,10 @@ static qr_status parse(qr_option option, qr_text text, qr__origin origin, qr_opt
     case QR_OPTION_TYPE_FLAG:
         if (!parse_flag(text, &out->flag))
             snprintf(must, sizeof must, "true or false");
+        break;
+    case QR_OPTION_TYPE_MODE:
+        if (!parse_mode(text, &out->number))
+            snprintf(must, sizeof must, "permissions in octal, such as 0660");
         break;
     case QR_OPTION_TYPE_CHOICE:
         if (!parse_choice(row->values, text, &out->choice))
@@ -174,6 +189,7 @@ qr_status qr__option_set(qr_config *config, qr_option option, const qr_text *ite
                            : set_scalar(config, option, items[0], origin, error);
     if (status != QR_OK)
         return status;
+    config->settings[option].given = origin.kind != QR_ORIGIN_DEFAULT;
     config->settings[option].source = name_origin(config, option, origin);
     if (config->settings[option].source == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "--%s: no memory for its source",

@@ -7,6 +7,7 @@
  *   NUMBER   bounds of the number     what help calls it ("N", "MS", "BYTES")
  *   THREADS  bounds of the number     what help calls it; 0 becomes one a core
  *   FLAG     -                        -
+ *   MODE     -                        what help calls it; permissions in octal, as chmod takes them
  *   TEXT     -                        what help calls it ("FILE")
  *   CHOICE   -                        the choices: "a|b|c"; an enum of the user has their order
  *   DEVICE   -                        what help calls it
@@ -25,6 +26,9 @@
     X(HOST, "host", TEXT, "127.0.0.1", 0, 0, "ADDRESS", "address to listen on") \
     X(ALLOW_REMOTE, "allow-remote", FLAG, "false", 0, 0, "", "allow a --host that other machines can reach") \
     X(PORT, "port", NUMBER, "8080", 0, 65535, "N", "port to listen on; 0 takes a free one") \
+    X(UDS, "uds", TEXT, "", 0, 0, "PATH", "UNIX socket to listen on; without --port it is the only one") \
+    X(UDS_MODE, "uds-mode", MODE, "0660", 0, 0777, "OCTAL", "permissions of the UNIX socket") \
+    X(UDS_GROUP, "uds-group", TEXT, "", 0, 0, "GROUP", "group of the UNIX socket, a name or a number; empty: the server's") \
     X(OPS_PORT, "ops-port", NUMBER, "0", 0, 65535, "N", "port of health, metrics and admin alone; 0: on the main port") \
     X(API_KEY_FILE, "api-key-file", TEXT, "", 0, 0, "FILE", "API keys, one a line; requests bring one as Authorization: Bearer KEY; empty: nobody needs one") \
     X(CORS_ALLOW_ORIGIN, "cors-allow-origin", LIST, "", 0, QR_LIMIT_ORIGINS, "ORIGIN", "pages of this origin may read answers (*: of any); repeat for more than one") \

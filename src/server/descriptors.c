@@ -10,7 +10,7 @@
 qr_status qr__descriptors_reserve(const qr_config *config, qr_error *error) {
     size_t connections = qr_config_number(config, QR_OPTION_MAX_CONNECTIONS);
     struct rlimit limit;
-    rlim_t need = connections + QR__OPS_CONNECTIONS + OTHER_FDS;
+    rlim_t need = qr__server_connections(config) + OTHER_FDS;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
         return QR_OK;
     rlim_t most = limit.rlim_max;

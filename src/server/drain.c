@@ -16,8 +16,11 @@
 /* The ops listener is not waited for: probes come until the very end. */
 static void look_for_end(void *state) {
     qr__server *s = state;
-    size_t requests = qr_http_open_requests(s->main),
-           connections = qr_http_open_connections(s->main);
+    size_t requests = 0, connections = 0;
+    for (size_t i = 0; i < s->mains_len; i++) {
+        requests += qr_http_open_requests(s->mains[i]);
+        connections += qr_http_open_connections(s->mains[i]);
+    }
     if (requests == 0 && connections == 0 && qr__flow_at_work(s->flow) == 0) {
         qr_log(QR_LOG_INFO, "drained: every admitted request is answered");
         qr_loop_stop(s->loop);
@@ -33,7 +36,8 @@ static void quiesce(void *state) {
     atomic_store(&s->phase, QR__QUIESCED);
     s->drain_end_ns =
         qr_clock_ns() + qr_config_number(s->config, QR_OPTION_DRAIN_TIMEOUT_MS) * QR_NS_PER_MS;
-    qr_http_quiesce(s->main);
+    for (size_t i = 0; i < s->mains_len; i++)
+        qr_http_quiesce(s->mains[i]);
     qr_watch_close(s->drain_timer);
     s->drain_timer = qr_watch_timer(s->loop, look_for_end, s);
     if (s->drain_timer == NULL)
@@ -52,12 +56,15 @@ static void on_stop_signal(void *state) {
     case QR__DRAINING:
     case QR__QUIESCED:
         qr_log(QR_LOG_WARN, "told to stop again: leaving without finishing");
+        for (size_t i = 0; i < s->mains_len; i++)
+            qr_http_forget(s->mains[i]);
         _exit(2);
     }
     size_t delay_ms = qr_config_number(s->config, QR_OPTION_DRAIN_DELAY_MS);
     qr_log(QR_LOG_INFO, "told to stop: not ready from now on, accepting for %zu ms more", delay_ms);
     atomic_store(&s->phase, QR__DRAINING);
-    qr_http_closing(s->main);
+    for (size_t i = 0; i < s->mains_len; i++)
+        qr_http_closing(s->mains[i]);
     if (delay_ms == 0)
         quiesce(s);
     else

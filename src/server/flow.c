@@ -204,7 +204,7 @@ void qr__flow_connect(qr__flow *flow, unsigned listener_bits, qr_http_options *o
 
 void qr__flow_listener(qr__flow *flow, unsigned listener_bits, qr_http *http) {
     for (size_t i = 0; i < flow->listeners_len; i++)
-        if (flow->listeners[i].rules.listener == listener_bits)
+        if (flow->listeners[i].http == NULL && flow->listeners[i].rules.listener == listener_bits)
             flow->listeners[i].http = http;
 }
 

@@ -80,9 +80,14 @@ static void announce(const qr__server *s, const qr_http *http, const char *what)
     const char *host = qr_config_text(s->config, QR_OPTION_HOST);
     bool v6 = host != NULL && strchr(host, ':') != NULL;
     char line[256];
-    int len =
-        snprintf(line, sizeof line, "querent: %s on http://%s%s%s:%u\n", what, v6 ? "[" : "",
-                 host == NULL ? "127.0.0.1" : host, v6 ? "]" : "", (unsigned)qr_http_port(http));
+    int len;
+    if (qr_http_port(http) == 0)
+        len = snprintf(line, sizeof line, "querent: %s on unix:%s\n", what,
+                       qr_config_text(s->config, QR_OPTION_UDS));
+    else
+        len = snprintf(line, sizeof line, "querent: %s on http://%s%s%s:%u\n", what, v6 ? "[" : "",
+                       host == NULL ? "127.0.0.1" : host, v6 ? "]" : "",
+                       (unsigned)qr_http_port(http));
     if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0)
         return; /* a closed stderr must not stop the server */
 }
@@ -101,14 +106,17 @@ static void on_loaded(void *state) {
         give_up(s, &error);
         return;
     }
-    if (qr_http_listen(s->main, &error) != QR_OK) {
-        give_up(s, &error);
-        return;
+    for (size_t i = 0; i < s->mains_len; i++) {
+        if (qr_http_listen(s->mains[i], &error) != QR_OK) {
+            give_up(s, &error);
+            return;
+        }
     }
     atomic_store(&s->phase, QR__SERVING);
     if (s->ops != NULL)
         announce(s, s->ops, "ops");
-    announce(s, s->main, "listening");
+    for (size_t i = s->mains_len; i-- > 0;) /* the port last: who waits for it finds both */
+        announce(s, s->mains[i], "listening");
 }
 
 static qr_status begin_loading(qr__server *s, qr_error *error) {
@@ -132,10 +140,20 @@ static qr_status begin_loading(qr__server *s, qr_error *error) {
 
 /* Start */
 
+bool qr__server_has_port(const qr_config *config) {
+    return qr_config_text(config, QR_OPTION_UDS) == NULL || qr_config_given(config, QR_OPTION_PORT);
+}
+
+size_t qr__server_connections(const qr_config *config) {
+    size_t mains = qr__server_has_port(config) ? 1 : 0;
+    mains += qr_config_text(config, QR_OPTION_UDS) == NULL ? 0 : 1;
+    return mains * qr_config_number(config, QR_OPTION_MAX_CONNECTIONS) + QR__OPS_CONNECTIONS;
+}
+
 static qr_status check_options(const qr_config *config, qr_error *error) {
     size_t port = qr_config_number(config, QR_OPTION_PORT),
            ops = qr_config_number(config, QR_OPTION_OPS_PORT);
-    if (ops != 0 && ops == port)
+    if (ops != 0 && ops == port && qr__server_has_port(config))
         return qr_error_set(error, QR_BAD_OPTION,
                             "%s %zu: is the main port; give it one of its own",
                             qr_config_source(config, QR_OPTION_OPS_PORT), ops);
@@ -254,8 +272,7 @@ static qr_status start_loop(qr__server *s, qr_error *error) {
         .metrics = s->metrics,
         .verify = s->verify,
         .cache = s->cache,
-        .connections_max =
-            qr_config_number(config, QR_OPTION_MAX_CONNECTIONS) + QR__OPS_CONNECTIONS,
+        .connections_max = qr__server_connections(config),
         .max_body_bytes = qr_config_number(config, QR_OPTION_MAX_BODY_BYTES),
         .default_budget_ns = qr_config_number(config, QR_OPTION_BUDGET_MS) * QR_NS_PER_MS,
         .max_budget_ns = qr_config_number(config, QR_OPTION_MAX_BUDGET_MS) * QR_NS_PER_MS,
@@ -271,31 +288,44 @@ static qr_status start_loop(qr__server *s, qr_error *error) {
     return qr__drain_watch(s, error);
 }
 
-static qr_status open_listener(qr__server *s, unsigned listener, qr_http **http, qr_error *error) {
-    const qr_config *config = s->config;
-    bool ops = listener == QR_LISTENER_OPS;
-    qr_http_options options = {
-        .host = qr_config_text(config, QR_OPTION_HOST),
-        .port = (uint16_t)qr_config_number(config, ops ? QR_OPTION_OPS_PORT : QR_OPTION_PORT),
-        .max_connections =
-            ops ? QR__OPS_CONNECTIONS : qr_config_number(config, QR_OPTION_MAX_CONNECTIONS),
-        .max_body_bytes = qr_config_number(config, QR_OPTION_MAX_BODY_BYTES),
-        .loop = s->loop,
-    };
-    qr__flow_connect(s->flow, listener, &options);
-    qr_status status = qr_http_open(&options, http, error);
+static qr_status open_listener(qr__server *s, unsigned listener, qr_http_options *options,
+                               qr_http **http, qr_error *error) {
+    options->max_body_bytes = qr_config_number(s->config, QR_OPTION_MAX_BODY_BYTES);
+    options->loop = s->loop;
+    qr__flow_connect(s->flow, listener, options);
+    qr_status status = qr_http_open(options, http, error);
     if (status == QR_OK)
         qr__flow_listener(s->flow, listener, *http);
     return status;
 }
 
+static qr_status open_main(qr__server *s, unsigned listener, qr_http_options options,
+                           qr_error *error) {
+    options.max_connections = qr_config_number(s->config, QR_OPTION_MAX_CONNECTIONS);
+    qr_status status = open_listener(s, listener, &options, &s->mains[s->mains_len], error);
+    s->mains_len += status == QR_OK;
+    return status;
+}
+
 static qr_status open_listeners(qr__server *s, qr_error *error) {
-    if (qr_config_number(s->config, QR_OPTION_OPS_PORT) == 0)
-        return open_listener(s, QR_LISTENER_MAIN | QR_LISTENER_OPS, &s->main, error);
-    qr_status status = open_listener(s, QR_LISTENER_MAIN, &s->main, error);
-    if (status == QR_OK)
-        status = open_listener(s, QR_LISTENER_OPS, &s->ops, error);
-    return status == QR_OK ? qr_http_listen(s->ops, error) : status;
+    const qr_config *config = s->config;
+    const char *host = qr_config_text(config, QR_OPTION_HOST);
+    uint16_t ops = (uint16_t)qr_config_number(config, QR_OPTION_OPS_PORT);
+    unsigned bits = ops == 0 ? QR_LISTENER_MAIN | QR_LISTENER_OPS : QR_LISTENER_MAIN;
+    const qr_http_options tcp = {.host = host,
+                                 .port = (uint16_t)qr_config_number(config, QR_OPTION_PORT)};
+    const qr_http_options local = {.path = qr_config_text(config, QR_OPTION_UDS),
+                                   .mode = (unsigned)qr_config_number(config, QR_OPTION_UDS_MODE),
+                                   .group = qr_config_text(config, QR_OPTION_UDS_GROUP)};
+    qr_http_options own = {.host = host, .port = ops, .max_connections = QR__OPS_CONNECTIONS};
+    qr_status status = QR_OK;
+    if (qr__server_has_port(config))
+        status = open_main(s, bits, tcp, error);
+    if (status == QR_OK && local.path != NULL)
+        status = open_main(s, bits, local, error);
+    if (status == QR_OK && ops != 0)
+        status = open_listener(s, QR_LISTENER_OPS, &own, &s->ops, error);
+    return status == QR_OK && ops != 0 ? qr_http_listen(s->ops, error) : status;
 }
 
 static qr_status start(qr__server *s, qr_error *error) {
@@ -313,7 +343,8 @@ static void close_all(qr__server *s) {
     qr_error error;
     if (s->loading != NULL)
         qr_serving_unpin(end_loading(s, &error));
-    qr_http_close(s->main);
+    for (size_t i = 0; i < s->mains_len; i++)
+        qr_http_close(s->mains[i]);
     qr_http_close(s->ops);
     qr_schedule_stop(s->schedule);
     qr__loop_lag_stop(s->lag);

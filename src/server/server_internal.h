@@ -18,6 +18,7 @@
 #include "server/loop_lag.h"
 
 #define QR__OPS_CONNECTIONS 64 /* its own, so that load on the main port cannot take them */
+#define QR__MAINS_MAX       2
 
 /** What the process is doing; drain.c draws how it goes on from SERVING. */
 typedef enum qr__server_phase {
@@ -47,7 +48,9 @@ typedef struct qr__server {
     qr_schedule *schedule;
     qr_loop *loop;
     qr__flow *flow;
-    qr_http *main, *ops; /* ops: NULL without --ops-port */
+    qr_http *mains[QR__MAINS_MAX]; /* TCP, UNIX, or both */
+    size_t mains_len;
+    qr_http *ops; /* NULL without --ops-port */
     qr__loop_lag *lag;
 
     qr__loading *loading; /* server.c's; NULL when nothing is being loaded */
@@ -59,6 +62,14 @@ typedef struct qr__server {
 
 /** Watches SIGTERM and SIGINT. QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr__drain_watch(qr__server *server, qr_error *error);
+
+/* server.c */
+
+/** Whether there is a main listener on a port; one without is on a UNIX socket alone. */
+bool qr__server_has_port(const qr_config *config);
+
+/** Connections of all listeners, at the most. */
+size_t qr__server_connections(const qr_config *config);
 
 /* descriptors.c */
 

@@ -102,9 +102,9 @@ ONE_FILE_ONLY = ("cblas.h", "xxhash.h", "cyaml/cyaml.h", "cpuid.h", "sys/auxv.h"
 
 # libc and Linux. A header that is in neither list is a new dependency, and needs an owner.
 LIBC = set(
-    "arpa/inet.h assert.h ctype.h dirent.h errno.h fcntl.h float.h inttypes.h limits.h linux/futex.h linux/filter.h linux/tcp.h locale.h math.h "
+    "arpa/inet.h assert.h ctype.h dirent.h errno.h fcntl.h float.h grp.h inttypes.h limits.h linux/futex.h linux/filter.h linux/sockios.h linux/tcp.h locale.h math.h "
     "netdb.h netinet/in.h netinet/tcp.h poll.h pthread.h sched.h semaphore.h signal.h stdarg.h stdatomic.h stdbool.h stddef.h "
-    "stdint.h stdio.h stdlib.h string.h strings.h sys/epoll.h sys/eventfd.h sys/mman.h sys/prctl.h sys/random.h sys/resource.h "
+    "stdint.h stdio.h stdlib.h string.h strings.h sys/epoll.h sys/eventfd.h sys/ioctl.h sys/mman.h sys/prctl.h sys/random.h sys/resource.h "
     "sys/socket.h sys/stat.h sys/syscall.h sys/time.h sys/timerfd.h sys/types.h sys/uio.h sys/un.h sys/wait.h time.h unistd.h "
     "wchar.h".split()
 )

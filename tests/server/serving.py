@@ -21,16 +21,19 @@ PIPE_BYTES = 65536
 class Server:
     """One `querent serve` process. Its stderr is collected in `log`.
 
+    `port=None`: it is given none, and listens on what `options` say (--uds).
     `held`: its stderr is full from the start, so that the thread which loads the models waits at
     its first line until release(): a server that is still loading, for as long as a test likes.
     """
 
     def __init__(self, models, *options, env=None, wait=True, port=0, held=False):
-        command = [str(BINARY), "serve", "--port", str(port)]
+        command = [str(BINARY), "serve"] + ([] if port is None else ["--port", str(port)])
         for model in models:
             command += ["--model", str(model)]
         self.lines = []
         self.port = None
+        self.uds = None
+        self.alone = port is None
         self.ops_port = None
         self.ready = threading.Event()
         self.released = False
@@ -68,11 +71,15 @@ class Server:
                 self.ready.set()
             elif found:
                 self.ops_port = int(found[2])
+            if line.startswith("querent: listening on unix:"):
+                self.uds = line.split("unix:", 1)[1]
+                if self.alone:
+                    self.ready.set()
         self.ready.set()
 
     def wait_ready(self):
         assert self.ready.wait(2 * HANG), "not ready:\n" + self.log
-        assert self.port is not None, "did not start:\n" + self.log
+        assert self.port is not None or self.uds is not None, "did not start:\n" + self.log
 
     @property
     def log(self):
@@ -86,8 +93,16 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def connect(self, timeout=HANG, port=None):
+        if port is None and self.port is None:
+            return self.connect_uds(timeout)
         connection = socket.create_connection(("127.0.0.1", port or self.port), timeout=timeout)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def connect_uds(self, timeout=HANG):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(timeout)
+        connection.connect(self.uds)
         return connection
 
     def signal(self, number=signal.SIGTERM):

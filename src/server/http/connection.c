@@ -3,10 +3,12 @@
  * libmicrohttpd's own timeout counts idle time, so that a byte now and then keeps a connection for
  * ever. Here each phase has one absolute deadline. A timer shuts the socket of a connection that is
  * past its own, and libmicrohttpd then finds that its peer has left, and cleans up. */
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 
 #include "server/http/http_internal.h"
 
@@ -84,6 +86,7 @@ static void connection_started(qr_http *http, struct MHD_Connection *mhd, void *
     c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     copy_address(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
                  c->peer);
+    c->local = http->options.path != NULL;
     c->last_request_ns =
         now + QR__CONNECTION_AGE_NS + qr_random_next(&http->random) % (QR__CONNECTION_AGE_NS / 5);
     qr__connection_phase(c, QR__PHASE_HEAD, now);
@@ -121,6 +124,14 @@ void qr__connection_notify(void *state, struct MHD_Connection *mhd, void **socke
     http->options.on_connections(http->options.state);
 }
 
+/* Of a UNIX socket the kernel tells only what its peer has not read yet. */
+static void look_at_idle_local(qr__connection *c, uint64_t now_ns) {
+    int unread = 0;
+    if (now_ns - c->phase_since_ns >= QR__WRITE_NS && ioctl(c->fd, SIOCOUTQ, &unread) == 0 &&
+        unread > 0)
+        connection_abort(c);
+}
+
 /* What only the kernel knows of a connection that is idle for libmicrohttpd: that the first bytes
  * of a next head have come (we hear of them with its whole first line), and that the last answer is
  * still not on its way. */
@@ -152,7 +163,7 @@ void qr__http_sweep(void *state) {
     for (qr_link *l = http->connections.next; l != &http->connections; l = l->next) {
         qr__connection *c = QR_OWNER(l, qr__connection, link);
         if (c->phase == QR__PHASE_IDLE)
-            look_at_idle(c, now);
+            (c->local ? look_at_idle_local : look_at_idle)(c, now);
         bool drained = http->quiesced && is_drained(c, now);
         if (now >= c->deadline_ns && c->phase == QR__PHASE_WRITE)
             connection_abort(c);

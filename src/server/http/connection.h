@@ -46,6 +46,7 @@ typedef struct qr__connection {
     struct MHD_Connection *mhd;
     int fd;
     uint8_t peer[16]; /* as qr_http_facts has it */
+    bool local;       /* likewise */
     qr__phase phase;
     uint64_t deadline_ns; /* of the phase; UINT64_MAX: none */
     uint64_t phase_since_ns;

@@ -101,6 +101,11 @@ uint16_t qr_http_port(const qr_http *http) {
     return http->port;
 }
 
+void qr_http_forget(qr_http *http) {
+    if (http != NULL)
+        qr__socket_file_remove(&http->file);
+}
+
 size_t qr_http_open_requests(const qr_http *http) {
     return http->requests_open;
 }
@@ -137,6 +142,7 @@ void qr_http_close(qr_http *http) {
     if (http->daemon != NULL)
         MHD_stop_daemon(http->daemon); /* its last callbacks still use sweep and hangup_fd */
     qr_watch_close(http->sweep);
+    qr_http_forget(http); /* while the socket is open, nobody else's file has its inode number */
     if (http->listen_fd >= 0)
         close(http->listen_fd);
     if (http->hangup_fd >= 0)

@@ -33,6 +33,7 @@ typedef struct qr_http_value {
 typedef struct qr_http_facts {
     qr_text method;
     uint8_t peer[16];  /* the other end's address; of IPv4 in ::ffff:0:0/96 */
+    bool local;        /* it is on the other end of a UNIX socket, and has no address */
     size_t body_bytes; /* as Content-Length says; 0 without one */
     qr_http_value host, content_length, content_type, transfer_encoding, traceparent;
     qr_http_value budget;   /* X-Request-Budget-Ms */
@@ -74,8 +75,11 @@ typedef struct qr_http_request {
 void qr_http_header_add(qr_http_request *request, const char *name, const char *value);
 
 typedef struct qr_http_options {
-    const char *host; /* an IPv4 or IPv6 address, or "localhost"; NULL: "localhost" */
-    uint16_t port;    /* 0: any; see qr_http_port */
+    const char *host;  /* an IPv4 or IPv6 address, or "localhost"; NULL: "localhost" */
+    uint16_t port;     /* 0: any; see qr_http_port */
+    const char *path;  /* of a UNIX socket, which then stands in for host and port; NULL: none */
+    unsigned mode;     /* its permissions */
+    const char *group; /* its group, a name or a number; NULL: the process's own */
     size_t max_connections;
     size_t max_body_bytes;
     struct qr_loop *loop; /* borrowed */
@@ -100,15 +104,20 @@ typedef struct qr_http_options {
     void *state;
 } qr_http_options;
 
-/** QR_BAD_OPTION: not an address; QR_IO: the port is taken, or the system refuses; QR_NO_MEMORY.
- * *out: returns owned. */
+/** QR_BAD_OPTION: not an address, not a path for a socket, no such group; QR_IO: the port or path
+ * is taken, or the system refuses; QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr_http_open(const qr_http_options *options, qr_http **out, qr_error *error);
 
-/** Lets clients connect. QR_IO, QR_NO_MEMORY. */
+/** Lets clients connect. Only now a UNIX socket appears under its path, in place of what a dead
+ * server left there. QR_IO, QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr_http_listen(qr_http *http, qr_error *error);
 
-/** The port that the listener is bound to. */
+/** The port that the listener is bound to; 0: a UNIX socket. */
 uint16_t qr_http_port(const qr_http *http);
+
+/** Removes a UNIX socket's file, if it is still this listener's: before a process leaves without
+ * qr_http_close or qr_http_quiesce. NULL is allowed. */
+void qr_http_forget(qr_http *http);
 
 /** Sends the answer of a request that on_request handed out. */
 void qr_http_answer(qr_http_request *request);

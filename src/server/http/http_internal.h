@@ -3,6 +3,7 @@
  *
  *     http.c        open, pump, drain, close
  *     listen.c      addresses, the listening socket, accepting
+ *     socket_file.c the file of a UNIX socket
  *     connection.c  a connection's life, its deadlines, clients that hang up
  *     request.c     a request's life, in libmicrohttpd's callbacks
  *     fields.c      the head as libmicrohttpd has parsed it, shown to the guard
@@ -17,6 +18,7 @@
 
 #include "server/http/connection.h"
 #include "server/http/request.h"
+#include "server/http/socket_file.h"
 #include "server/loop.h"
 
 struct qr_http {
@@ -25,6 +27,7 @@ struct qr_http {
     int listen_fd; /* -1 once quiesced */
     int hangup_fd; /* epoll of every connection's EPOLLRDHUP */
     uint16_t port;
+    qr__socket_file file; /* of a UNIX socket */
     qr_watch *daemon_watch, *listen_watch, *hangup_watch, *sweep, *accept_retry, *again;
     qr_link connections;
     size_t connections_len;
@@ -37,7 +40,8 @@ struct qr_http {
 
 /* listen.c */
 
-/** Binds to the options' address. QR_BAD_OPTION, QR_IO. */
+/** Binds to the options' address, or looks whether a UNIX socket can take its path. QR_BAD_OPTION,
+ * QR_IO. */
 QR_MUST_USE qr_status qr__http_bind(qr_http *http, qr_error *error);
 
 /** Accepts what waits; a watch's callback. */

@@ -40,7 +40,7 @@ static uint16_t bound_port(int fd) {
                : ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port);
 }
 
-qr_status qr__http_bind(qr_http *http, qr_error *error) {
+static qr_status bind_address(qr_http *http, qr_error *error) {
     const char *host = host_or_local(http->options.host);
     unsigned port = http->options.port;
     struct addrinfo *found = resolve(host, http->options.port);
@@ -66,10 +66,22 @@ qr_status qr__http_bind(qr_http *http, qr_error *error) {
     return status;
 }
 
+qr_status qr__http_bind(qr_http *http, qr_error *error) {
+    const qr_http_options *options = &http->options;
+    if (options->path == NULL)
+        return bind_address(http, error);
+    return qr__socket_file_check(&http->file, options->path, options->mode, options->group, error);
+}
+
 qr_status qr_http_listen(qr_http *http, qr_error *error) {
-    if (listen(http->listen_fd, BACKLOG) != 0)
+    if (http->options.path != NULL) {
+        qr_status status = qr__socket_file_open(&http->file, BACKLOG, &http->listen_fd, error);
+        if (status != QR_OK)
+            return status;
+    } else if (listen(http->listen_fd, BACKLOG) != 0) {
         return qr_error_set(error, QR_IO, "cannot listen on port %u: %s", (unsigned)http->port,
                             strerror(errno));
+    }
     http->listen_watch = qr_watch_fd(http->options.loop, http->listen_fd, qr__http_accept, http);
     if (http->listen_watch == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "out of memory while starting to listen");
@@ -149,6 +161,7 @@ void qr__http_accept_again(void *state) {
  * drops every further packet (best effort) keeps a connection from being completed behind the last
  * accept and reset by the close; its client tries again and learns that nobody listens. */
 void qr__http_accept_last(qr_http *http) {
+    qr_http_forget(http); /* of a UNIX socket this is the filter */
     struct sock_filter drop[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
     const struct sock_fprog program = {.len = 1, .filter = drop};
     (void)setsockopt(http->listen_fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);

@@ -138,6 +138,7 @@ static enum MHD_Result begin(qr__connection *c, qr__request *r, const char *url,
     request->path =
         (qr_text){r->target, query == NULL ? r->target_len : (size_t)(query - r->target)};
     memcpy(facts.peer, c->peer, sizeof facts.peer);
+    facts.local = c->local;
     if (!qr_trace_id_parse(facts.traceparent.text, &request->trace))
         qr_trace_id_draw(&http->random, &request->trace);
     qr_http_header_add(request, "X-Trace-Id", request->trace.text);

@@ -25,6 +25,7 @@ Test(config, defaults_are_the_tables) {
 #define QR_X(id, name, type, fallback, min, max, values, help)                                     \
     CHECK_##type(config, QR_OPTION_##id, fallback);
 #define CHECK_NUMBER(c, o, f) cr_expect_eq(qr_config_number(c, o), (size_t)strtoull(f, NULL, 10))
+#define CHECK_MODE(c, o, f)   cr_expect_eq(qr_config_number(c, o), (size_t)strtoull(f, NULL, 8))
 #define CHECK_FLAG(c, o, f)   cr_expect_eq(qr_config_flag(c, o), strcmp(f, "true") == 0)
 #define CHECK_TEXT(c, o, f)                                                                        \
     cr_expect_str_eq(qr_config_text(c, o) == NULL ? "" : qr_config_text(c, o), f)
