@@ -1,49 +1,39 @@
-/* server/loader.c: models read one by one; then a generation of them, and its first requests. */
+/* server/loader.c: a model read, made ready, and sent its first requests. */
 #include "server/loader.h"
 
 #include <semaphore.h>
 #include <stdlib.h>
 
-#define WARM_ROUNDS      12
-#define WARM_BUDGET_S    30
-#define WARM_BODY_BYTES  4096
-#define MODEL_NAME_BYTES 128
+#define WARM_ROUNDS     12
+#define WARM_BUDGET_S   30
+#define WARM_BODY_BYTES 4096
 
-/* The models read so far; they are the generation's once it stands. */
-typedef struct loaded {
-    const char *source; /* who named them, for messages */
-    qr_pipeline *models[QR_LIMIT_MODELS];
-    size_t len;
-} loaded;
-
-qr_status qr__loader_check(const qr_config *config, qr_error *error) {
-    const char *const *models;
-    size_t len = qr_config_list(config, QR_OPTION_MODEL, &models);
-    if (len == 0)
-        return qr_error_set(error, QR_BAD_OPTION, "no model: say --model [NAME=]DIR");
-    if (len > QR_LIMIT_MODELS)
+/* "[NAME=]DIR": a directory may hold "=" when a "/" comes before it. */
+static qr_status split_model(const char *source, const char *given, qr__model_spec *out,
+                             qr_error *error) {
+    size_t len = strcspn(given, "=/");
+    *out = (qr__model_spec){.source = source, .dir = given};
+    if (given[len] != '=')
+        return QR_OK;
+    if (len == 0 || len >= sizeof out->name || given[len + 1] == '\0')
         return qr_error_set(error, QR_BAD_OPTION,
-                            "%s: %zu models are more than the %u that one server takes",
-                            qr_config_source(config, QR_OPTION_MODEL), len, QR_LIMIT_MODELS);
+                            "%s %s: must be [NAME=]DIR with a name of 1 to %zu bytes", source,
+                            given, sizeof out->name - 1);
+    memcpy(out->name, given, len);
+    out->dir = given + len + 1;
     return QR_OK;
 }
 
-/* "[NAME=]DIR": a directory may hold "=" when a "/" comes before it. */
-static qr_status split_model(const char *source, const char *given, char name[MODEL_NAME_BYTES],
-                             const char **dir, qr_error *error) {
-    size_t len = strcspn(given, "=/");
-    name[0] = '\0';
-    *dir = given;
-    if (given[len] != '=')
-        return QR_OK;
-    if (len == 0 || len >= MODEL_NAME_BYTES || given[len + 1] == '\0')
-        return qr_error_set(error, QR_BAD_OPTION,
-                            "%s %s: must be [NAME=]DIR with a name of 1 to %d bytes", source, given,
-                            MODEL_NAME_BYTES - 1);
-    memcpy(name, given, len);
-    name[len] = '\0';
-    *dir = given + len + 1;
-    return QR_OK;
+qr_status qr__loader_specs(const qr_config *config, qr__model_spec *specs, size_t *len,
+                           qr_error *error) {
+    const char *const *given;
+    *len = qr_config_list(config, QR_OPTION_MODEL, &given);
+    if (*len == 0)
+        return qr_error_set(error, QR_BAD_OPTION, "no model: say --model [NAME=]DIR");
+    qr_status status = QR_OK;
+    for (size_t i = 0; status == QR_OK && i < *len; i++)
+        status = split_model(qr_config_source(config, QR_OPTION_MODEL), given[i], &specs[i], error);
+    return status;
 }
 
 static void log_model(const qr_pipeline *pipeline, uint64_t took_ns) {
@@ -59,46 +49,19 @@ static void log_model(const qr_pipeline *pipeline, uint64_t took_ns) {
            plan->from_cache ? " from the cache" : "");
 }
 
-static qr_status load_model(const char *given, qr_pipeline_options *options, loaded *models,
-                            qr_error *error) {
-    char name[MODEL_NAME_BYTES];
-    const char *dir;
-    qr_pipeline *model;
-    qr_status status = split_model(models->source, given, name, &dir, error);
-    if (status != QR_OK)
-        return status;
-    options->name = name[0] == '\0' ? NULL : name;
+static qr_status read_model(const qr_config *config, const qr__model_spec *spec, int threads,
+                            qr_pipeline **out, qr_error *error) {
+    const qr_pipeline_options options = {
+        .name = spec->name[0] == '\0' ? NULL : spec->name,
+        .precision = (qr_precision)qr_config_choice(config, QR_OPTION_PRECISION),
+        .device = qr_config_text(config, QR_OPTION_DEVICE),
+        .threads = threads,
+        .cache_dir = qr_config_text(config, QR_OPTION_CACHE_DIR),
+        .samples = qr_config_flag(config, QR_OPTION_INT8_VECTORS)};
     uint64_t begun = qr_clock_ns();
-    status = qr_pipeline_load(dir, options, &model, error);
-    if (status != QR_OK)
-        return status;
-    for (size_t i = 0; i < models->len; i++)
-        if (strcmp(qr_pipeline_name(models->models[i]), qr_pipeline_name(model)) == 0)
-            status =
-                qr_error_set(error, QR_BAD_OPTION, "%s %s: two models are named %s; say NAME=%s",
-                             models->source, given, qr_pipeline_name(model), dir);
-    if (status != QR_OK) {
-        qr_pipeline_destroy(model);
-        return status;
-    }
-    models->models[models->len++] = model;
-    log_model(model, qr_clock_ns() - begun);
-    return QR_OK;
-}
-
-static qr_status load_models(const qr_config *config, loaded *models, qr_error *error) {
-    const char *const *given;
-    size_t len = qr_config_list(config, QR_OPTION_MODEL, &given);
-    models->source = qr_config_source(config, QR_OPTION_MODEL);
-    qr_pipeline_options options = {.precision =
-                                       (qr_precision)qr_config_choice(config, QR_OPTION_PRECISION),
-                                   .device = qr_config_text(config, QR_OPTION_DEVICE),
-                                   .threads = (int)qr_config_number(config, QR_OPTION_THREADS),
-                                   .cache_dir = qr_config_text(config, QR_OPTION_CACHE_DIR),
-                                   .samples = qr_config_flag(config, QR_OPTION_INT8_VECTORS)};
-    qr_status status = QR_OK;
-    for (size_t i = 0; status == QR_OK && i < len && i < QR_LIMIT_MODELS; i++)
-        status = load_model(given[i], &options, models, error);
+    qr_status status = qr_pipeline_load(spec->dir, &options, out, error);
+    if (status == QR_OK)
+        log_model(*out, qr_clock_ns() - begun);
     return status;
 }
 
@@ -142,8 +105,8 @@ static qr_status warm_once(const qr__loader_options *options, qr_exchange *x, se
     return x->status;
 }
 
-static qr_status warm_model(const qr__loader_options *options, qr_serving *serving,
-                            const qr_pipeline *model, qr_error *error) {
+static qr_status warm_model(const qr__loader_options *options, const qr_pipeline *model,
+                            qr_serving *serving, qr_error *error) {
     const warm_request *warm = &warm_requests[qr_pipeline_kind(model)];
     qr_exchange *x = qr_exchange_create(WARM_BODY_BYTES);
     qr_status status = QR_NO_MEMORY;
@@ -170,37 +133,43 @@ static qr_status warm_model(const qr__loader_options *options, qr_serving *servi
                               qr_pipeline_name(model), warm->path, qr_status_sentence(status));
 }
 
-static qr_status serve(const qr__loader_options *options, const loaded *models, qr_serving **out,
-                       qr_error *error) {
-    return qr_serving_create(
-        &(qr_serving_options){
-            .models = models->models,
-            .models_len = models->len,
-            .workers = options->workers,
-            .batch_tokens = qr_config_number(options->config, QR_OPTION_BATCH_TOKENS),
-            .pool = options->pool,
-            .schedule = options->schedule,
-            .metrics = options->metrics,
-            .checked = options->checked,
-        },
-        out, error);
+/* In a generation of its own, which nobody else sees. */
+static qr_status warm_alone(const qr__loader_options *options, qr_served *model, qr_error *error) {
+    const qr_serving_entry entry = {.name = qr_pipeline_name(model->pipeline),
+                                    .kind = qr_pipeline_kind(model->pipeline),
+                                    .model = model};
+    qr_serving *serving;
+    qr_status status = qr_serving_create(&entry, 1, &serving);
+    if (status != QR_OK)
+        return qr_error_set(error, status, "model %s: no memory for serving it", entry.name);
+    status = warm_model(options, model->pipeline, serving, error);
+    qr_serving_unpin(serving);
+    return status;
 }
 
-qr_status qr__loader_load(const qr__loader_options *options, qr_serving **out, qr_error *error) {
-    loaded models = {0};
+qr_status qr__loader_load(const qr__loader_options *options, const qr__model_spec *spec,
+                          qr_served **out, qr_error *error) {
+    const qr__served_options served = {
+        .workers = options->workers,
+        .batch_tokens = qr_config_number(options->config, QR_OPTION_BATCH_TOKENS),
+        .pool = options->pool,
+        .schedule = options->schedule,
+        .metrics = options->metrics,
+        .checked = options->checked,
+    };
+    qr_pipeline *pipeline;
     *out = NULL;
-    qr_status status = load_models(options->config, &models, error);
-    if (status == QR_OK)
-        status = serve(options, &models, out, error);
+    qr_status status = read_model(options->config, spec, options->threads, &pipeline, error);
+    if (status != QR_OK)
+        return status;
+    status = qr__served_create(&served, pipeline, out, error);
     if (status != QR_OK) {
-        for (size_t i = 0; i < models.len; i++)
-            qr_pipeline_destroy(models.models[i]);
+        qr_pipeline_destroy(pipeline);
         return status;
     }
-    for (size_t i = 0; status == QR_OK && i < models.len; i++)
-        status = warm_model(options, *out, models.models[i], error);
+    status = warm_alone(options, *out, error);
     if (status != QR_OK) {
-        qr_serving_unpin(*out);
+        qr__served_unpin(*out);
         *out = NULL;
     }
     return status;

@@ -1,9 +1,8 @@
-/* server/loader.h: a generation of models read, made ready and warm, away from the loop.
+/* server/loader.h: a model read, made ready and warm, away from the loop.
  *
+ *     qr__loader_specs(config, specs, &len, &error);       // before anything is opened
  *     const qr__loader_options options = {.config = config, .api = api, ...};
- *     qr__loader_check(config, &error);                    // before anything is opened
- *     qr__loader_load(&options, &serving, &error);         // seconds: on a thread of its own
- *     qr__flow_serve(flow, serving);                        // then, on the loop
+ *     qr__loader_load(&options, &specs[0], &model, &error);    // seconds: on a thread of its own
  */
 #ifndef QR_SERVER_LOADER_H
 #define QR_SERVER_LOADER_H
@@ -12,24 +11,34 @@
 #include "server/api/api.h"
 #include "server/serving.h"
 
-/** What a generation will work with; all borrowed. */
+/** A model, as the options give it. Texts are the config's. */
+typedef struct qr__model_spec {
+    char name[QR_LIMIT_MODEL_NAME]; /* empty: the directory's last component */
+    const char *dir;
+    const char *source; /* who named it, for messages */
+} qr__model_spec;
+
+/** What a model will work with; all borrowed. */
 typedef struct qr__loader_options {
     const qr_config *config;
     const qr_api *api;
     qr_schedule *schedule;
     int workers;   /* of the schedule */
-    qr_pool *pool; /* in which they wait */
+    int threads;   /* that pack its weights */
+    qr_pool *pool; /* in which the workers wait */
     qr_metrics *metrics;
-    bool checked; /* as qr_serving_options has it */
+    bool checked; /* as qr__served_options has it */
 } qr__loader_options;
 
-/** Whether the option --model names as many models as can be served. QR_BAD_OPTION. */
-QR_MUST_USE qr_status qr__loader_check(const qr_config *config, qr_error *error);
+/** The models that the options name, 1 to QR_LIMIT_MODELS; `specs` has room for so many.
+ * QR_BAD_OPTION. */
+QR_MUST_USE qr_status qr__loader_specs(const qr_config *config, qr__model_spec *specs, size_t *len,
+                                       qr_error *error);
 
-/** Loads the models of --model, makes a generation of them, and sends each model whole requests
- * through api and schedule. Any fault names the option or file and what to do. *out: returns owned
- * (one pin). Threads: any but the loop's. */
-QR_MUST_USE qr_status qr__loader_load(const qr__loader_options *options, qr_serving **out,
-                                      qr_error *error);
+/** Loads a model, makes lanes for it, and sends it whole requests through api and schedule. Any
+ * fault names the option or file and what to do. *out: returns owned (one pin). Threads: any but
+ * the loop's. */
+QR_MUST_USE qr_status qr__loader_load(const qr__loader_options *options, const qr__model_spec *spec,
+                                      qr_served **out, qr_error *error);
 
 #endif

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "server/loader.h"
 #include "server/server_internal.h"
 
 /* A generation in the making, in a thread of its own. */
@@ -49,17 +48,49 @@ static void give_up(qr__server *s, const qr_error *error) {
 
 /* Loading */
 
-static void *load(void *state) {
-    qr__loading *loading = state;
-    const qr__server *s = loading->server;
+/* Two models of one name cannot both be meant. */
+static qr_status check_name(const qr__server *s, const qr_serving_entry *entries, size_t len,
+                            qr_error *error) {
+    for (size_t i = 0; i + 1 < len; i++)
+        if (strcmp(entries[i].name, entries[len - 1].name) == 0)
+            return qr_error_set(error, QR_BAD_OPTION, "%s %s: two models are named %s; say NAME=%s",
+                                s->specs[len - 1].source, s->specs[len - 1].dir, entries[i].name,
+                                s->specs[len - 1].dir);
+    return QR_OK;
+}
+
+static qr_status load_all(const qr__server *s, qr_serving **out, qr_error *error) {
     const qr__loader_options options = {.config = s->config,
                                         .api = s->api,
                                         .schedule = s->schedule,
                                         .workers = s->workers,
+                                        .threads =
+                                            (int)qr_config_number(s->config, QR_OPTION_THREADS),
                                         .pool = s->pool,
                                         .metrics = s->metrics,
                                         .checked = s->verify != NULL};
-    loading->status = qr__loader_load(&options, &loading->serving, &loading->error);
+    qr_serving_entry entries[QR_LIMIT_MODELS];
+    qr_status status = QR_OK;
+    size_t len = 0;
+    while (status == QR_OK && len < s->specs_len) {
+        qr_served *model;
+        status = qr__loader_load(&options, &s->specs[len], &model, error);
+        if (status == QR_OK) {
+            entries[len++] = (qr_serving_entry){qr_pipeline_name(model->pipeline),
+                                                qr_pipeline_kind(model->pipeline), model};
+            status = check_name(s, entries, len, error);
+        }
+    }
+    if (status == QR_OK)
+        status = qr_serving_create(entries, len, out);
+    for (size_t i = 0; i < len; i++)
+        qr__served_unpin(entries[i].model); /* the generation has its own pins */
+    return status;
+}
+
+static void *load(void *state) {
+    qr__loading *loading = state;
+    loading->status = load_all(loading->server, &loading->serving, &loading->error);
     qr_watch_wake(loading->done);
     return NULL;
 }
@@ -150,14 +181,15 @@ size_t qr__server_connections(const qr_config *config) {
     return mains * qr_config_number(config, QR_OPTION_MAX_CONNECTIONS) + QR__OPS_CONNECTIONS;
 }
 
-static qr_status check_options(const qr_config *config, qr_error *error) {
+static qr_status check_options(qr__server *s, qr_error *error) {
+    const qr_config *config = s->config;
     size_t port = qr_config_number(config, QR_OPTION_PORT),
            ops = qr_config_number(config, QR_OPTION_OPS_PORT);
     if (ops != 0 && ops == port && qr__server_has_port(config))
         return qr_error_set(error, QR_BAD_OPTION,
                             "%s %zu: is the main port; give it one of its own",
                             qr_config_source(config, QR_OPTION_OPS_PORT), ops);
-    qr_status status = qr__loader_check(config, error);
+    qr_status status = qr__loader_specs(config, s->specs, &s->specs_len, error);
     if (status == QR_OK)
         status = qr__descriptors_reserve(config, error);
     return status;
@@ -332,7 +364,7 @@ static qr_status start(qr__server *s, qr_error *error) {
     static qr_status (*const steps[])(qr__server * s, qr_error * error) = {
         read_proxies, make_access,   make_metrics, make_api,       make_verify,
         make_cache,   start_workers, start_loop,   open_listeners, begin_loading};
-    qr_status status = check_options(s->config, error);
+    qr_status status = check_options(s, error);
     for (size_t i = 0; status == QR_OK && i < sizeof steps / sizeof steps[0]; i++)
         status = steps[i](s, error);
     return status;

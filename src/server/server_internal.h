@@ -15,6 +15,7 @@
 
 #include "config/config.h"
 #include "server/flow.h"
+#include "server/loader.h"
 #include "server/loop_lag.h"
 
 #define QR__OPS_CONNECTIONS 64 /* its own, so that load on the main port cannot take them */
@@ -39,6 +40,8 @@ typedef struct qr__server {
     int workers;
     qr__network proxies[QR_LIMIT_NETWORKS]; /* trusted ones */
     size_t proxies_len;
+    qr__model_spec specs[QR_LIMIT_MODELS];
+    size_t specs_len;
     qr__access access;
     qr_metrics *metrics;
     qr_api *api;

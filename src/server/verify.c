@@ -87,7 +87,7 @@ void qr__verify_destroy(qr__verify *verify) {
 
 void qr__verify_offer(qr__verify *verify, qr_serving *serving, qr_served *model,
                       const qr_job *job) {
-    if (!qr_serving_checks(model) || qr_random_next(&verify->random) % MILLION >= verify->ppm)
+    if (!qr__served_checks(model) || qr_random_next(&verify->random) % MILLION >= verify->ppm)
         return;
     item *it = item_create(serving, model, job);
     pthread_mutex_lock(&verify->lock);
@@ -134,7 +134,7 @@ static void report(const item *it, qr_status status, size_t at) {
 }
 
 static void check(qr__verify *verify, item *it) {
-    qr_status status = qr_serving_check(it->model, &it->job);
+    qr_status status = qr__served_check(it->model, &it->job);
     size_t at = status == QR_OK ? first_difference(it->job.result, it->job.room, it->floats) : 0;
     qr_metrics_verified(verify->metrics, QR_VERIFY_CHECKED);
     if (at == it->floats)

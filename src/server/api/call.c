@@ -102,22 +102,26 @@ static void log_unknown_model(const qr_served *served) {
 qr_status qr__call_model(qr__call *call, qr__unknown_model unknown) {
     qr_serving *serving = call->exchange->serving;
     unsigned kinds = call->exchange->handler->kinds;
-    qr_served *model = qr_serving_first(serving, kinds);
-    if (model == NULL)
+    qr_served *model = qr_serving_first(serving, kinds), *named = NULL;
+    if (model == NULL && !qr_serving_first_is_out(serving, kinds))
         return QR_WRONG_KIND;
     bool in_path = call->exchange->path_model.data != NULL;
     qr_text name = in_path ? call->exchange->path_model : call->request->model;
     if (name.data != NULL) {
-        qr_served *named = qr_serving_named(serving, name);
+        named = qr_serving_named(serving, name);
+        if (named == NULL && qr_serving_named_is_out(serving, name))
+            return QR_MODEL_OUT;
         if (named == NULL && (in_path || unknown == QR__UNKNOWN_REFUSED))
             return QR_NO_MODEL;
-        if (named == NULL)
-            log_unknown_model(model);
-        else if ((kinds & QR_KIND_BIT(qr_pipeline_kind(named->pipeline))) == 0)
-            return QR_WRONG_KIND;
-        else
-            model = named;
     }
+    if (named != NULL && (kinds & QR_KIND_BIT(qr_pipeline_kind(named->pipeline))) == 0)
+        return QR_WRONG_KIND;
+    if (named != NULL)
+        model = named;
+    if (model == NULL)
+        return QR_MODEL_OUT;
+    if (named == NULL && name.data != NULL)
+        log_unknown_model(model);
     call->exchange->model = model;
     return QR_OK;
 }

@@ -83,8 +83,8 @@ qr_place qr__place_item(const qr_place *place, size_t index);
 typedef enum qr__unknown_model { QR__UNKNOWN_REFUSED, QR__UNKNOWN_SERVED } qr__unknown_model;
 
 /** Sets the exchange's model: the one that the path or the body's `model` names, or the first of
- * the row's kinds. NO_MODEL, WRONG_KIND; with UNKNOWN_SERVED a name in the body that no model has
- * is only logged. */
+ * the row's kinds. NO_MODEL, WRONG_KIND; MODEL_OUT: it is configured, but unloaded; with
+ * UNKNOWN_SERVED a name in the body that no model has is only logged. */
 QR_MUST_USE qr_status qr__call_model(qr__call *call, qr__unknown_model unknown);
 
 /** Checks the number of inputs, and notes it in the request. EMPTY_INPUT, TOO_MANY. */

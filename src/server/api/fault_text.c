@@ -14,6 +14,7 @@ static const char *tei_type(qr_status status) {
         return "Overloaded";
     case QR_DRAINING:
     case QR_NOT_READY:
+    case QR_MODEL_OUT:
     case QR_NO_MEMORY:
         return "Unhealthy";
     default:

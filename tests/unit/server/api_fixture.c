@@ -17,13 +17,11 @@ static qr_pipeline *load(const char *dir) {
 }
 
 static void create_api(api_fixture *f) {
-    qr_error error = {0};
-    const qr_serving_options serving = {
-        .models = f->models, .models_len = f->models_len, .workers = 1, .batch_tokens = 512};
+    const qr__served_options served = {.workers = 1, .batch_tokens = 512};
     const qr_api_options options = {.max_inputs = QR_LIMIT_INPUTS,
                                     .hooks = {.ready = is_ready, .state = f}};
     qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
-    cr_assert_eq(qr_serving_create(&serving, &f->serving, &error), QR_OK, "%s", error.message);
+    f->serving = tiny_serving(f->models, f->models_len, &served);
     cr_assert_eq(qr_api_create(&options, &f->api), QR_OK);
 }
 

@@ -71,17 +71,21 @@ const int32_t *fixture_ids(size_t input, size_t *len) {
 qr_serving *fixture_serving(size_t seed, int workers, qr_schedule *schedule, qr_metrics *metrics,
                             bool checked) {
     qr_pipeline *model = load(seed);
-    qr_serving *serving;
-    qr_error error = {0};
-    const qr_serving_options options = {.models = &model,
-                                        .models_len = 1,
-                                        .workers = workers,
+    const qr__served_options options = {.workers = workers,
                                         .batch_tokens = 64,
                                         .schedule = schedule,
                                         .metrics = metrics,
                                         .checked = checked};
-    cr_assert_eq(qr_serving_create(&options, &serving, &error), QR_OK, "%s", error.message);
-    return serving;
+    return tiny_serving(&model, 1, &options);
+}
+
+qr_served *fixture_served(size_t seed, const qr__served_options *options) {
+    static const qr__served_options plain = {.workers = 1, .batch_tokens = 64};
+    qr_served *model;
+    qr_error error = {0};
+    cr_assert_eq(qr__served_create(options == NULL ? &plain : options, load(seed), &model, &error),
+                 QR_OK, "%s", error.message);
+    return model;
 }
 
 size_t fixture_seed_of(const char *model_name) {

@@ -22,9 +22,12 @@ const float *fixture_expected(size_t seed, size_t input);
 const int32_t *fixture_ids(size_t input, size_t *len);
 
 /** A generation of the seed's model, for that many workers of the schedule; `checked` as
- * qr_serving_options has it. */
+ * qr__served_options has it. */
 qr_serving *fixture_serving(size_t seed, int workers, qr_schedule *schedule, qr_metrics *metrics,
                             bool checked);
+
+/** The seed's model, for who puts generations together; `options` NULL: for one worker. */
+qr_served *fixture_served(size_t seed, const qr__served_options *options);
 
 /** Which seed a generation, or a model by its name, has. */
 size_t fixture_seed_of(const char *model_name);

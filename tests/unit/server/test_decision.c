@@ -77,10 +77,8 @@ static qr_serving *serving;
 
 static void setup(void) {
     qr_pipeline *model = tiny_model("tiny", QR_KIND_EMBEDDING, 1);
-    const qr_serving_options options = {
-        .models = &model, .models_len = 1, .workers = 1, .batch_tokens = 16};
     qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
-    cr_assert_eq(qr_serving_create(&options, &serving, NULL), QR_OK);
+    serving = tiny_serving(&model, 1, NULL);
 }
 
 static void teardown(void) {

@@ -154,8 +154,8 @@ Test(verify, a_replaced_generation_is_still_checked) {
 Test(verify, a_generation_without_lanes_for_it) {
     qr__verify *verify;
     qr_serving *plain = fixture_serving(1, 1, NULL, metrics, false);
-    cr_expect(qr_serving_checks(model));
-    cr_expect_not(qr_serving_checks(qr_serving_at(plain, 0)));
+    cr_expect(qr__served_checks(model));
+    cr_expect_not(qr__served_checks(qr_serving_at(plain, 0)));
     cr_assert_eq(qr__verify_create(1000000, metrics, &verify), QR_OK);
     size_t tokens;
     const int32_t *ids = fixture_ids(0, &tokens);
@@ -173,6 +173,6 @@ Test(verify, not_where_bits_depend_on_the_batch) {
     setenv("QUERENT_ISA", "ref", 1);
     qr_serving *reference = fixture_serving(1, 1, NULL, metrics, true);
     unsetenv("QUERENT_ISA");
-    cr_expect_not(qr_serving_checks(qr_serving_at(reference, 0)));
+    cr_expect_not(qr__served_checks(qr_serving_at(reference, 0)));
     qr_serving_unpin(reference);
 }

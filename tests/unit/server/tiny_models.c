@@ -46,3 +46,22 @@ qr_pipeline *tiny_model(const char *name, qr_kind kind, uint64_t seed) {
     tiny_model_remove(dir);
     return pipeline;
 }
+
+qr_serving *tiny_serving(qr_pipeline *const *models, size_t len,
+                         const qr__served_options *options) {
+    static const qr__served_options plain = {.workers = 1, .batch_tokens = TINY_POSITIONS};
+    qr_serving_entry entries[QR_LIMIT_MODELS];
+    qr_serving *serving;
+    qr_error error = {0};
+    for (size_t i = 0; i < len; i++) {
+        entries[i] = (qr_serving_entry){.name = qr_pipeline_name(models[i]),
+                                        .kind = qr_pipeline_kind(models[i])};
+        cr_assert_eq(qr__served_create(options == NULL ? &plain : options, models[i],
+                                       &entries[i].model, &error),
+                     QR_OK, "%s", error.message);
+    }
+    cr_assert_eq(qr_serving_create(entries, len, &serving), QR_OK);
+    for (size_t i = 0; i < len; i++)
+        qr__served_unpin(entries[i].model);
+    return serving;
+}

@@ -17,7 +17,7 @@ const qr_route *qr__first_model_row(const qr_exchange *x, const qr__value *body)
         [QR_KIND_CLASSIFIER] = "/predict",
         [QR_KIND_RERANKER] = "/rerank",
     };
-    qr_kind kind = qr_pipeline_kind(qr_serving_at(x->serving, 0)->pipeline);
+    qr_kind kind = qr_serving_kind(x->serving);
     const qr__value *inputs =
         qr__value_kind_of(body) == QR__VALUE_OBJECT ? qr__value_get(body, "inputs") : NULL;
     if (kind == QR_KIND_EMBEDDING && qr__value_kind_of(inputs) == QR__VALUE_OBJECT)

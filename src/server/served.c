@@ -1,0 +1,171 @@
+/* server/served.c: a served model's making, its users, and its end. */
+#include "server/served.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "server/lane.h"
+
+#define MEASURED_ROUNDS 1 /* the start waits for them, and costs are corrected later */
+
+/* A model with its lanes; `served` is what others see of it. */
+typedef struct model {
+    qr_served served; /* first: its address is the model's */
+    qr__served_options options;
+    atomic_size_t pins;
+    qr_task destruction;   /* a worker's, when nobody pins it any more */
+    qr_pipeline *pipeline; /* owned once the model stands */
+    qr__lane *lanes;       /* [workers] */
+    qr__lane check_lane;   /* without helpers; no context: the model is not checked */
+} model;
+
+static atomic_uint_least64_t models_made;
+
+/* The schedule's call: a batch of this queue's jobs, on this worker's lane. */
+static qr_status run_batch(qr_queue *queue, int worker, const qr_job *const *jobs, size_t len) {
+    model *m = QR_OWNER(QR_OWNER(queue, qr_served, queue), model, served);
+    qr_metrics *metrics = m->options.metrics;
+    uint64_t begun = qr_clock_ns();
+    qr_status status = qr__lane_run(&m->lanes[worker], jobs, len);
+    if (status == QR_OK && metrics != NULL) {
+        size_t tokens = 0;
+        for (size_t i = 0; i < len; i++)
+            tokens += jobs[i]->tokens;
+        qr_metrics_batch(metrics, m->served.slot, len, tokens, qr_clock_ns() - begun);
+    }
+    if (status != QR_OK && len == 1)
+        qr_log(QR_LOG_ERROR, "model %s: the engine refused a sequence of %zu tokens: %s",
+               qr_pipeline_name(m->pipeline), jobs[0]->tokens, qr_status_name(status));
+    return status;
+}
+
+/* OpenBLAS, which the reference target uses at f32, sums in an order that depends on the batch:
+ * there the same text does not always give the same bits, and a difference would mean nothing. */
+static bool same_bits(const qr_plan_info *plan) {
+    return plan->precision != QR_PRECISION_F32 || strcmp(plan->target, "ref") != 0;
+}
+
+/* A lane without helpers says what batches cost; it stays where answers are to be checked. */
+static qr_status measure(model *m, qr_cost *out, qr_error *error) {
+    const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(m->pipeline));
+    bool checked = m->options.checked;
+    qr_status status = qr__lane_init(&m->check_lane, m->pipeline, NULL, 1, error);
+    if (status == QR_OK)
+        status = qr__lane_measure(&m->check_lane, MEASURED_ROUNDS, out, error);
+    if (checked && !same_bits(plan))
+        qr_log(QR_LOG_WARN, "model %s: not verified: at f32 on %s a result depends on its batch",
+               qr_pipeline_name(m->pipeline), plan->target);
+    if (!checked || !same_bits(plan))
+        qr__lane_deinit(&m->check_lane);
+    return status;
+}
+
+/* The same with everybody's help: workers that have nothing to do are parked, and come. A lone one
+ * has nobody. */
+static qr_status measure_team(model *m, const qr_cost *alone, qr_error *error) {
+    m->served.team_cost = *alone;
+    if (m->options.pool == NULL || m->options.workers == 1)
+        return QR_OK;
+    return qr__lane_measure(&m->lanes[0], MEASURED_ROUNDS, &m->served.team_cost, error);
+}
+
+static qr_status make_lanes(model *m, qr_error *error) {
+    const qr__served_options *options = &m->options;
+    m->lanes = calloc((size_t)options->workers, sizeof *m->lanes);
+    if (m->lanes == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "model %s: no memory for %d workers",
+                            qr_pipeline_name(m->pipeline), options->workers);
+    qr_status status = QR_OK;
+    for (int w = 0; status == QR_OK && w < options->workers; w++) {
+        status =
+            qr__lane_init(&m->lanes[w], m->pipeline, options->pool, options->batch_tokens, error);
+        if (status == QR_OK)
+            status = qr__lane_warm(&m->lanes[w], error);
+    }
+    return status;
+}
+
+/* Frees all but the pipeline, which is still the caller's when creation fails. */
+static void free_shell(model *m) {
+    for (int w = 0; m->lanes != NULL && w < m->options.workers; w++)
+        qr__lane_deinit(&m->lanes[w]);
+    qr__lane_deinit(&m->check_lane);
+    free(m->lanes);
+    free(m);
+}
+
+qr_status qr__served_create(const qr__served_options *options, qr_pipeline *pipeline,
+                            qr_served **out, qr_error *error) {
+    qr_cost cost = {0};
+    *out = NULL;
+    model *m = calloc(1, sizeof *m);
+    if (m == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "model %s: no memory for serving it",
+                            qr_pipeline_name(pipeline));
+    m->options = *options;
+    m->pipeline = pipeline;
+    m->served = (qr_served){.pipeline = pipeline,
+                            .number = atomic_fetch_add(&models_made, 1),
+                            .budget_ns = options->budget_ns};
+    atomic_init(&m->pins, 1);
+    if (options->metrics != NULL)
+        m->served.slot = qr_metrics_model(options->metrics, qr_pipeline_name(pipeline));
+    qr_status status = make_lanes(m, error);
+    if (status == QR_OK)
+        status = measure(m, &cost, error);
+    if (status == QR_OK)
+        status = measure_team(m, &cost, error);
+    if (status != QR_OK) {
+        free_shell(m);
+        return status;
+    }
+    qr_queue_init(&m->served.queue, run_batch, &cost, options->batch_tokens,
+                  qr_pipeline_max_tokens(pipeline));
+    m->served.queue.team_cost = &m->served.team_cost;
+    *out = &m->served;
+    return QR_OK;
+}
+
+static void destroy(model *m) {
+    QR_ASSERT(atomic_load(&m->pins) == 0);
+    qr_pipeline *pipeline = m->pipeline;
+    free_shell(m); /* contexts before the engine that they borrow */
+    qr_pipeline_destroy(pipeline);
+}
+
+void qr__served_pin(qr_served *served) {
+    model *m = QR_OWNER(served, model, served);
+    size_t before = atomic_fetch_add_explicit(&m->pins, 1, memory_order_relaxed);
+    QR_ASSERT(before > 0);
+}
+
+static void on_destruction(qr_task *task) {
+    destroy(task->owner);
+}
+
+/* Releases what this user did with the model to whoever destroys it. */
+void qr__served_unpin(qr_served *served) {
+    if (served == NULL)
+        return;
+    model *m = QR_OWNER(served, model, served);
+    QR_CHAOS_DELAY();
+    size_t before = atomic_fetch_sub_explicit(&m->pins, 1, memory_order_acq_rel);
+    QR_ASSERT(before > 0);
+    if (before > 1)
+        return;
+    if (m->options.schedule == NULL) {
+        destroy(m);
+        return;
+    }
+    m->destruction = (qr_task){.run = on_destruction, .owner = m};
+    qr_schedule_call(m->options.schedule, &m->destruction);
+}
+
+bool qr__served_checks(const qr_served *served) {
+    return ((const model *)(const void *)served)->check_lane.context != NULL;
+}
+
+qr_status qr__served_check(qr_served *served, const qr_job *job) {
+    const qr_job *const jobs[] = {job};
+    return qr__lane_run(&QR_OWNER(served, model, served)->check_lane, jobs, 1);
+}
