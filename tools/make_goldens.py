@@ -2,13 +2,17 @@
 """Makes tests/golden/engine/*.golden: what transformers computes, for the engine's tests. Run by hand:
 
     python tools/make_goldens.py --minilm models/minilm
+    python tools/make_goldens.py --modules
 
-Pinned: torch 2.15, transformers 4.57.6 (the script refuses other versions of transformers). All texts are our own. Random models come
-from tools/make_model.py; the tests build the same weights again, so only ids and outputs are committed.
+Pinned: torch 2.15, transformers 4.57.6 and, for --modules, which needs a later one, sentence-transformers 6.2.0 (the
+script refuses other versions). All texts are our own. Random models come from tools/make_model.py; the tests build the
+same weights again, so only ids and outputs are committed. Poolings and Dense modules (--modules) are
+sentence-transformers' own, loaded from the directory that make_model wrote.
 
 A golden file, little-endian:
     "QRG1"  u32 B, u32 T, u32 outputs   u32 starts[B + 1]   i32 ids[T]   u8 types[T], zeros to a multiple of 4
-    per output: u32 kind (engine.h's qr_output: 0 hidden, 1 pooled, 2 span, 3 labels), u32 count, f32 numbers[count]
+    per output: u32 kind (engine.h's qr_output: 0 hidden, 1 pooled, 2 span, 3 labels, 4 token labels; 100: qr_batch.skip),
+                u32 count, f32 numbers[count]
 """
 import argparse
 import struct
@@ -19,9 +23,11 @@ import numpy as np
 import torch
 import transformers
 from make_model import make_model
-from transformers import (AutoModel, AutoModelForQuestionAnswering, AutoModelForSequenceClassification, AutoTokenizer)
+from transformers import (AutoModel, AutoModelForQuestionAnswering, AutoModelForSequenceClassification,
+                          AutoModelForTokenClassification, AutoTokenizer)
 
-HIDDEN, POOLED, SPAN, LABELS = range(4)
+HIDDEN, POOLED, SPAN, LABELS, TOKENS = range(5)
+SKIP = 100
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "tests/golden/engine"
 
@@ -61,6 +67,11 @@ PAIRS = [
      "Engineers closed the bridge after frost had cracked two of its bearings; buses now take the road by the mill."),
 ]
 
+POOLINGS = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+ALL = "lasttoken+max+weightedmean+cls+mean_sqrt_len_tokens+mean"
+TINY = dict(layers=1, hidden=24, heads=3, feed_forward=40, vocab=300, positions=40)
+SMALL = dict(layers=2, hidden=48, heads=4, feed_forward=96, vocab=300, positions=40)
+
 # name -> (options of make_model, lengths of the sequences); tests/unit/engine/golden.c has the same table
 RANDOM = {
     "bert-3x768": (dict(layers=3, hidden=768, heads=12, feed_forward=3072, vocab=500, positions=64, seed=11), [9, 4]),
@@ -79,6 +90,23 @@ RANDOM = {
                                positions=40, head="labels", labels=5, seed=18), [9, 16]),
     "distilbert-span": (dict(family="distilbert", layers=1, hidden=64, heads=4, feed_forward=128, vocab=200, positions=40,
                              head="span", activation="relu", dtype="f16", seed=19), [13, 6]),
+    **{f"pool-{mode}": (dict(TINY, pooling=mode, seed=20 + i), [9, 1, 30]) for i, mode in enumerate(POOLINGS)},
+    "pool-all": (dict(TINY, pooling=ALL, seed=26), [9, 1, 30]),
+    "pool-skip": (dict(TINY, pooling=ALL, include_prompt=False, seed=27), [9, 2, 30, 5], [3, 1, 7, 0]),
+    "pool-skip-cls": (dict(TINY, pooling="cls", include_prompt=False, seed=28), [9, 2, 30, 5], [3, 1, 7, 0]),
+    "dense-one": (dict(TINY, pooling="mean", dense="40:Tanh", seed=29), [9, 1, 30]),
+    "dense-residual": (dict(TINY, pooling="cls+mean", dense="48:GELU:residual,40:Sigmoid:residual,40:Identity:nobias:residual",
+                            seed=30), [9, 1, 30]),
+    "dense-many": (dict(TINY, pooling="max", dense="70:ReLU:nobias,33:Identity,20:Tanh", dtype="bf16", seed=31), [9, 1, 30]),
+    "dense-cls": (dict(TINY, pooling="cls", dense="16:Identity", dtype="f16", seed=32), [9, 1, 30]),
+    "electra-small": (dict(SMALL, family="electra", embedding=20, seed=33), [9, 30, 1]),
+    "electra-wide": (dict(SMALL, family="electra", embedding=96, activation="gelu_new", dtype="f16", seed=34), [9, 30, 1]),
+    "electra-same": (dict(SMALL, family="electra", seed=35), [9, 30, 1]),
+    "electra-labels": (dict(SMALL, family="electra", embedding=20, head="labels", labels=3, seed=36), [9, 30]),
+    "electra-span": (dict(SMALL, family="electra", embedding=20, head="span", seed=37), [9, 30]),
+    "electra-tokens": (dict(SMALL, family="electra", embedding=20, head="tokens", labels=5, seed=38), [9, 30]),
+    "bert-tokens": (dict(SMALL, head="tokens", labels=9, seed=39), [9, 1, 30]),
+    "distilbert-tokens": (dict(SMALL, family="distilbert", head="tokens", labels=1, seed=40), [9, 30]),
 }
 
 
@@ -98,7 +126,8 @@ def write_golden(name, sequences, types, outputs):
 
 
 def load(directory, head="none"):
-    kind = {"none": AutoModel, "span": AutoModelForQuestionAnswering, "labels": AutoModelForSequenceClassification}[head]
+    kind = {"none": AutoModel, "span": AutoModelForQuestionAnswering, "labels": AutoModelForSequenceClassification,
+            "tokens": AutoModelForTokenClassification}[head]
     return kind.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager").eval()
 
 
@@ -121,22 +150,48 @@ def run(model, head, pooling, sequences, types, wanted):
             rows[SPAN].append(torch.stack([result.start_logits[0], result.end_logits[0]], dim=1).numpy())
         if LABELS in wanted:
             rows[LABELS].append(result.logits.numpy())
+        if TOKENS in wanted:
+            rows[TOKENS].append(result.logits[0].numpy())
     return {kind: np.concatenate(values) for kind, values in rows.items()}
 
 
-def make_random():
-    for name, (options, lengths) in RANDOM.items():
+@torch.no_grad()
+def run_modules(directory, sequences, types, skips):
+    """Pooled vectors by sentence-transformers itself; Normalize was not written."""
+    import sentence_transformers
+    if sentence_transformers.__version__ != "6.2.0":
+        raise SystemExit(f"sentence-transformers 6.2.0 is needed, this is {sentence_transformers.__version__}")
+    model = sentence_transformers.SentenceTransformer(str(directory), device="cpu", model_kwargs={"torch_dtype": torch.float32})
+    rows = []
+    for ids, kinds, skip in zip(sequences, types, skips):
+        features = {"input_ids": torch.tensor([list(ids)]), "token_type_ids": torch.tensor([list(kinds)]),
+                    "attention_mask": torch.ones(1, len(ids), dtype=torch.int64), "prompt_length": int(skip)}
+        rows.append(model(features)["sentence_embedding"].numpy())
+    return np.concatenate(rows)
+
+
+def make_random(only_modules):
+    for name, (options, lengths, *rest) in RANDOM.items():
+        modules = name.startswith(("pool-", "dense-"))
+        skips = rest[0] if rest else None
+        if modules != only_modules:
+            continue
         rng = np.random.default_rng(options["seed"])
         head, pooling = options.get("head", "none"), options.get("pooling", "mean")
         sequences = [rng.integers(0, options["vocab"], n) for n in lengths]
-        bert = options.get("family", "bert") == "bert"
+        bert = options.get("family", "bert") != "distilbert"
         types = [np.sort(rng.integers(0, options.get("types", 2), n)) if bert else np.zeros(n, int) for n in lengths]
-        wanted = [HIDDEN, POOLED] + {"none": [], "span": [SPAN], "labels": [LABELS]}[head]
+        wanted = [HIDDEN, POOLED] + {"none": [], "span": [SPAN], "labels": [LABELS], "tokens": [TOKENS]}[head]
         if name == "bert-long":
             wanted.remove(HIDDEN)
         with tempfile.TemporaryDirectory() as directory:
-            make_model(directory, tokenizer=False, **options)
-            outputs = run(load(directory, head), head, pooling, sequences, types, wanted)
+            make_model(directory, tokenizer=modules, normalize=not modules, **options)
+            if modules:
+                outputs = {POOLED: run_modules(directory, sequences, types, skips or [0] * len(lengths))}
+            else:
+                outputs = run(load(directory, head), head, pooling, sequences, types, wanted)
+        if skips:
+            outputs[SKIP] = skips
         write_golden(name, sequences, types, outputs)
 
 
@@ -161,13 +216,15 @@ def make_real(minilm):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--minilm", default=ROOT / "models/minilm", help="all-MiniLM-L6-v2's directory")
-    minilm = parser.parse_args().minilm
-    if transformers.__version__ != "4.57.6":
+    parser.add_argument("--modules", action="store_true", help="make those of poolings and Dense modules instead of the others")
+    args = parser.parse_args()
+    if transformers.__version__ != "4.57.6" and not args.modules:
         parser.error(f"transformers 4.57.6 is needed, this is {transformers.__version__}")
     torch.set_num_threads(1)
     OUT.mkdir(parents=True, exist_ok=True)
-    make_random()
-    make_real(str(minilm))
+    make_random(args.modules)
+    if not args.modules:
+        make_real(str(args.minilm))
 
 
 if __name__ == "__main__":

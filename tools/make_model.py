@@ -76,8 +76,8 @@ def store(array, dtype):
 
 def tensor_shapes(o):
     """Names as stored -> shapes."""
-    c, f = o["hidden"], o["feed_forward"]
-    distil = o["family"] == "distilbert"
+    c, f, e = o["hidden"], o["feed_forward"], o["embedding"] or o["hidden"]
+    distil, electra = o["family"] == "distilbert", o["family"] == "electra"
     prefix = o["prefix"]
     shapes = {}
 
@@ -85,15 +85,17 @@ def tensor_shapes(o):
         shapes[name + ".weight"] = (out, into)
         shapes[name + ".bias"] = (out,)
 
-    def norm(name):
-        shapes[name + ".weight"] = (c,)
-        shapes[name + ".bias"] = (c,)
+    def norm(name, size=c):
+        shapes[name + ".weight"] = (size,)
+        shapes[name + ".bias"] = (size,)
 
-    shapes[prefix + "embeddings.word_embeddings.weight"] = (o["vocab"], c)
-    shapes[prefix + "embeddings.position_embeddings.weight"] = (o["positions"], c)
+    shapes[prefix + "embeddings.word_embeddings.weight"] = (o["vocab"], e)
+    shapes[prefix + "embeddings.position_embeddings.weight"] = (o["positions"], e)
     if not distil:
-        shapes[prefix + "embeddings.token_type_embeddings.weight"] = (o["types"], c)
-    norm(prefix + "embeddings.LayerNorm")
+        shapes[prefix + "embeddings.token_type_embeddings.weight"] = (o["types"], e)
+    norm(prefix + "embeddings.LayerNorm", e)
+    if e != c:
+        linear(prefix + "embeddings_project", c, e)
     for i in range(o["layers"]):
         layer = f"{prefix}transformer.layer.{i}." if distil else f"{prefix}encoder.layer.{i}."
         names = (["attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2",
@@ -109,9 +111,11 @@ def tensor_shapes(o):
     if o["head"] == "span":
         linear("qa_outputs", 2, c)
     elif o["head"] == "labels":
-        linear("pre_classifier" if distil else prefix + "pooler.dense", c, c)
+        linear("pre_classifier" if distil else "classifier.dense" if electra else prefix + "pooler.dense", c, c)
+        linear("classifier.out_proj" if electra else "classifier", o["labels"], c)
+    elif o["head"] == "tokens":
         linear("classifier", o["labels"], c)
-    elif o["pooler"] and not distil:
+    elif o["pooler"] and not distil and not electra:
         linear(prefix + "pooler.dense", c, c)
     return shapes
 
@@ -130,9 +134,11 @@ def write_safetensors(path, tensors, dtype):
 
 
 def config(o):
-    heads = {"none": "Model", "span": "ForQuestionAnswering", "labels": "ForSequenceClassification"}
+    heads = {"none": "Model", "span": "ForQuestionAnswering", "labels": "ForSequenceClassification",
+             "tokens": "ForTokenClassification"}
+    names = {"bert": "Bert", "distilbert": "DistilBert", "electra": "Electra"}
     distil = o["family"] == "distilbert"
-    out = {"architectures": [("DistilBert" if distil else "Bert") + heads[o["head"]]], "model_type": o["family"],
+    out = {"architectures": [names[o["family"]] + heads[o["head"]]], "model_type": o["family"],
            "vocab_size": o["vocab"], "max_position_embeddings": o["positions"], "pad_token_id": 0,
            "torch_dtype": {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}[o["dtype"]]}
     if distil:
@@ -142,7 +148,11 @@ def config(o):
         out |= {"num_hidden_layers": o["layers"], "hidden_size": o["hidden"], "num_attention_heads": o["heads"],
                 "intermediate_size": o["feed_forward"], "hidden_act": o["activation"], "layer_norm_eps": o["eps"],
                 "type_vocab_size": o["types"], "position_embedding_type": "absolute"}
-    if o["head"] == "labels":
+    if o["family"] == "electra":
+        out["embedding_size"] = o["embedding"] or o["hidden"]
+    if o["problem_type"]:
+        out["problem_type"] = o["problem_type"]
+    if o["head"] in ("labels", "tokens"):
         names = o["label_names"] or [f"LABEL_{i}" for i in range(o["labels"])]
         out |= {"id2label": {str(i): n for i, n in enumerate(names)}, "label2id": {n: i for i, n in enumerate(names)}}
     return out
@@ -191,26 +201,61 @@ def copy_tokenizer(out, directory):
         shutil.copy(directory / name, out / name)
 
 
+def dense_modules(text, width):
+    """Of "40:Tanh,24:ReLU:nobias:residual": the configurations, each module reading what the one before it wrote."""
+    for spec in text.split(",") if text else []:
+        out, activation, *flags = spec.split(":")
+        kind = "linear.Identity" if activation == "Identity" else "activation." + activation
+        yield {"in_features": width, "out_features": int(out), "bias": "nobias" not in flags,
+               "activation_function": "torch.nn.modules." + kind, "use_residual": "residual" in flags}
+        width = int(out)
+
+
+def write_dense(folder, about, o):
+    """Weights are drawn by the folder's name and the tensor's, so that no two modules are alike."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(about))
+    shapes = {"linear.weight": (about["out_features"], about["in_features"])}
+    if about["bias"]:
+        shapes["linear.bias"] = (about["out_features"],)
+    if about["use_residual"] and about["in_features"] != about["out_features"]:
+        shapes["residual.weight"] = shapes["linear.weight"]
+    tensors = {name: weights(f"{folder.name}/{name}", shape, o["seed"]) for name, shape in shapes.items()}
+    write_safetensors(folder / "model.safetensors", tensors, o["dtype"])
+
+
 def write_modules(out, o):
-    kinds = ["Transformer", "Pooling"] + (["Normalize"] if o["normalize"] else [])
+    modes = o["pooling"].split("+")
+    denses = list(dense_modules(o["dense"], len(modes) * o["hidden"]))
+    kinds = ["Transformer", "Pooling"] + ["Dense"] * len(denses) + (["Normalize"] if o["normalize"] else [])
+    for i, about in enumerate(denses):
+        write_dense(out / f"{2 + i}_Dense", about, o)
     (out / "modules.json").write_text(json.dumps(
         [{"idx": i, "name": str(i), "path": "" if i == 0 else f"{i}_{k}", "type": "sentence_transformers.models." + k}
          for i, k in enumerate(kinds)]))
     (out / "1_Pooling").mkdir(exist_ok=True)
-    (out / "1_Pooling/config.json").write_text(json.dumps({
-        "word_embedding_dimension": o["hidden"], "pooling_mode_cls_token": o["pooling"] == "cls",
-        "pooling_mode_mean_tokens": o["pooling"] == "mean"}))
+    if o["pooling"] in ("cls", "mean"):  # the older form
+        about = {"word_embedding_dimension": o["hidden"], "pooling_mode_cls_token": o["pooling"] == "cls",
+                 "pooling_mode_mean_tokens": o["pooling"] == "mean"}
+    else:
+        about = {"embedding_dimension": o["hidden"], "pooling_mode": modes if len(modes) > 1 else modes[0]}
+    if not o["include_prompt"]:
+        about["include_prompt"] = False
+    (out / "1_Pooling/config.json").write_text(json.dumps(about))
 
 
 DEFAULTS = {"family": "bert", "layers": 2, "hidden": 64, "heads": 4, "feed_forward": 128, "vocab": 320, "positions": 128,
             "types": 2, "activation": "gelu", "eps": 1e-12, "head": "none", "labels": 2, "label_names": None, "dtype": "f32",
-            "prefix": None, "pooler": False, "pooling": None, "normalize": True, "max_seq_length": None, "seed": 1,
+            "prefix": None, "pooler": False, "pooling": None, "dense": None, "include_prompt": True, "prompts": None,
+            "problem_type": None, "embedding": None, "normalize": True, "max_seq_length": None, "seed": 1,
             "tokenizer": True, "vocab_from": None}
 
 
 def make_model(out, **options):
-    """Writes the directory `out`; options and defaults are DEFAULTS. `pooling` (mean or cls) adds modules.json; `prefix`
-    is by default what save_pretrained writes: none for a bare encoder, "bert." or "distilbert." under a head."""
+    """Writes the directory `out`; options and defaults are DEFAULTS. `pooling` (names with "+" between them) adds
+    modules.json, `dense` ("40:Tanh,24:ReLU:nobias:residual") more modules behind it; `prompts` is a JSON object of texts;
+    `embedding` is ELECTRA's size of embeddings; `prefix` is by default what save_pretrained writes: none for a bare
+    encoder, "bert.", "distilbert." or "electra." under a head."""
     unknown = set(options) - set(DEFAULTS)
     if unknown:
         raise TypeError(f"make_model: unknown options {sorted(unknown)}")
@@ -233,6 +278,9 @@ def make_model(out, **options):
         write_tokenizer(out, o)
     if o["pooling"]:
         write_modules(out, o)
+    if o["prompts"]:
+        (out / "config_sentence_transformers.json").write_text(
+            json.dumps({"prompts": json.loads(o["prompts"]), "default_prompt_name": None}))
     if o["max_seq_length"]:
         (out / "sentence_bert_config.json").write_text(
             json.dumps({"max_seq_length": o["max_seq_length"], "do_lower_case": False}))
@@ -249,7 +297,7 @@ def main():
         elif key == "label_names":
             parser.add_argument(flag, nargs="+", default=None)
         else:
-            parser.add_argument(flag, type=int if key == "max_seq_length" else type(value) if value is not None else str,
+            parser.add_argument(flag, type=int if key in ("max_seq_length", "embedding") else type(value) if value is not None else str,
                                 default=value)
     options = vars(parser.parse_args())
     make_model(options.pop("out"), **options)

@@ -141,7 +141,7 @@ void qr__engine_bench_destroy(qr__engine_bench *bench) {
 qr_status qr__engine_bench_latency(qr__engine_bench *bench, size_t tokens, double seconds,
                                    qr__engine_latency *out, qr_error *error) {
     const uint32_t starts[2] = {0, (uint32_t)tokens};
-    const qr_batch batch = {bench->probe, NULL, starts, 1};
+    const qr_batch batch = {bench->probe, NULL, starts, 1, NULL};
     const qr_output wanted = qr_pipeline_output(bench->pipeline);
     const float *floats;
     qr__hdr hdr;
@@ -200,7 +200,7 @@ static void *work(void *argument) {
         uint32_t base = bench->starts[first];
         for (size_t i = 0; i <= count; i++)
             self->starts[i] = bench->starts[first + i] - base;
-        const qr_batch batch = {bench->ids + base, NULL, self->starts, count};
+        const qr_batch batch = {bench->ids + base, NULL, self->starts, count, NULL};
         const float *floats;
         if (qr_context_forward(self->context, &batch, wanted, &floats) != QR_OK)
             atomic_store(&bench->failed, true);

@@ -40,7 +40,7 @@ static embedder *embedder_create(const qr_pipeline *pipeline, bool normalize, qr
     const qr_context_options options = {.tokens_max =
                                             qr_max(qr_pipeline_max_tokens(pipeline), BATCH_TOKENS),
                                         .sequences_max = GROUP_LINES};
-    self->vector = calloc(qr_engine_model(engine)->hidden, sizeof *self->vector);
+    self->vector = calloc(qr_engine_model(engine)->embedding, sizeof *self->vector);
     if (self->vector == NULL ||
         !qr_ragged_init(&self->group, options.tokens_max, options.sequences_max) ||
         qr_context_create(engine, &options, &self->context, error) != QR_OK) {
@@ -52,7 +52,7 @@ static embedder *embedder_create(const qr_pipeline *pipeline, bool normalize, qr
 
 /* Runs the sequences gathered so far and prints their vectors. */
 static bool flush(embedder *self, qr_buf *out) {
-    size_t hidden = qr_engine_model(qr_pipeline_engine(self->pipeline))->hidden;
+    size_t width = qr_engine_model(qr_pipeline_engine(self->pipeline))->embedding;
     const qr_batch *batch = &self->group.batch;
     const float *vectors;
     if (batch->sequences == 0)
@@ -63,8 +63,8 @@ static bool flush(embedder *self, qr_buf *out) {
         return false;
     }
     for (size_t i = 0; i < batch->sequences; i++) {
-        qr_embed_finish(vectors + i * hidden, hidden, 0, self->normalize, self->vector);
-        qr_json_floats(out, self->vector, hidden);
+        qr_embed_finish(vectors + i * width, width, 0, self->normalize, self->vector);
+        qr_json_floats(out, self->vector, width);
         qr_buf_byte(out, '\n');
     }
     qr_ragged_clear(&self->group);

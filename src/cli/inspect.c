@@ -21,10 +21,6 @@ static const char *activation_name(qr_activation activation) {
     return "unknown";
 }
 
-static const char *pooling_name(qr_pooling pooling) {
-    return pooling == QR_POOLING_CLS ? "cls" : "mean";
-}
-
 static const char *bool_name(bool value) {
     return value ? "true" : "false";
 }
@@ -63,6 +59,7 @@ static void print_text(const qr_pipeline *pipeline, const qr__measured *here, qr
     const qr_model_info *model = qr_engine_model(qr_pipeline_engine(pipeline));
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));
     const qr_tokenizer_info *tokenizer = qr_tokenizer_get_info(qr_pipeline_tokenizer(pipeline));
+    char pooling[QR_POOLING_TEXT_BYTES];
     qr_buf_printf(out, "model       %s (%s, %s)\n", qr_pipeline_dir(pipeline), model->architecture,
                   qr_kind_name(qr_pipeline_kind(pipeline)));
     qr_buf_printf(out, "sizes       %zu layers x %zu hidden, %zu heads, feed-forward %zu (%s)\n",
@@ -71,7 +68,8 @@ static void print_text(const qr_pipeline *pipeline, const qr__measured *here, qr
     qr_buf_printf(out, "parameters  %.1f million, stored as %s (%.1f MiB)\n",
                   (double)model->parameters / 1e6, model->dtype, mib(stored_bytes(model)));
     if (qr_pipeline_kind(pipeline) == QR_KIND_EMBEDDING)
-        qr_buf_printf(out, "pooling     %s, %s\n", pooling_name(model->pooling),
+        qr_buf_printf(out, "pooling     %s, %zu numbers behind %zu Dense modules, %s\n",
+                      qr_model_pooling_text(model, pooling), model->embedding, model->denses,
                       model->normalize ? "normalised" : "not normalised");
     if (model->labels > 0)
         qr_buf_printf(out, "labels      %zu\n", model->labels);
@@ -112,6 +110,7 @@ static void json_labels(const qr_model_info *model, qr_buf *out) {
 
 static void json_model(const qr_pipeline *pipeline, qr_buf *out) {
     const qr_model_info *model = qr_engine_model(qr_pipeline_engine(pipeline));
+    char pooling[QR_POOLING_TEXT_BYTES];
     json_pair(out, "path", qr_pipeline_dir(pipeline));
     json_pair(out, "name", qr_pipeline_name(pipeline));
     json_pair(out, "kind", qr_kind_name(qr_pipeline_kind(pipeline)));
@@ -119,10 +118,11 @@ static void json_model(const qr_pipeline *pipeline, qr_buf *out) {
     json_pair(out, "dtype", model->dtype);
     json_pair(out, "activation", activation_name(model->activation));
     if (qr_pipeline_kind(pipeline) == QR_KIND_EMBEDDING)
-        json_pair(out, "pooling", pooling_name(model->pooling));
+        json_pair(out, "pooling", qr_model_pooling_text(model, pooling));
     json_labels(model, out);
     if (qr_pipeline_kind(pipeline) == QR_KIND_EMBEDDING)
-        qr_buf_printf(out, "\"normalize\":%s,", bool_name(model->normalize));
+        qr_buf_printf(out, "\"normalize\":%s,\"embedding\":%zu,\"denses\":%zu,",
+                      bool_name(model->normalize), model->embedding, model->denses);
     qr_buf_printf(out, "\"layers\":%zu,\"hidden\":%zu,\"heads\":%zu,\"feed_forward\":%zu,",
                   model->layers, model->hidden, model->heads, model->feed_forward);
     qr_buf_printf(out, "\"vocab\":%zu,\"positions\":%zu,\"types\":%zu,\"parameters\":%zu,",

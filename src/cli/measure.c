@@ -44,7 +44,7 @@ static qr_status time_round(candidate *one, const qr_batch *batch, size_t round)
 static qr_status time_all(candidate *all, const qr_model_info *info, qr__measured *out) {
     const int32_t ids[QR__MEASURE_TOKENS] = {0}; /* no kernel looks at values */
     const uint32_t starts[] = {0, (uint32_t)qr_min(QR__MEASURE_TOKENS, info->positions)};
-    const qr_batch batch = {ids, NULL, starts, 1};
+    const qr_batch batch = {ids, NULL, starts, 1, NULL};
     const uint64_t until = qr_clock_ns() + LONGEST_NS;
     size_t rounds = 0;
     qr_status status = QR_OK;

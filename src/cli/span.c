@@ -87,7 +87,7 @@ static qr_status forward(reader *self) {
     for (size_t w = 0; w < windows->len; w++) {
         const qr_encoding *window = &windows->items[w];
         const uint32_t starts[] = {0, (uint32_t)window->len};
-        const qr_batch batch = {window->ids, types ? window->types : NULL, starts, 1};
+        const qr_batch batch = {window->ids, types ? window->types : NULL, starts, 1, NULL};
         const float *logits;
         qr_status status = qr_context_forward(self->context, &batch, QR_OUTPUT_SPAN, &logits);
         if (status != QR_OK)

@@ -8,11 +8,13 @@ bool qr_ragged_init(qr_ragged *ragged, size_t tokens_max, size_t sequences_max) 
     ragged->ids = calloc(tokens_max, sizeof *ragged->ids);
     ragged->types = calloc(tokens_max, sizeof *ragged->types);
     ragged->starts = calloc(sequences_max + 1, sizeof *ragged->starts);
-    if (ragged->ids == NULL || ragged->types == NULL || ragged->starts == NULL) {
+    ragged->skip = calloc(sequences_max + 1, sizeof *ragged->skip);
+    if (ragged->skip == NULL || ragged->ids == NULL || ragged->types == NULL ||
+        ragged->starts == NULL) {
         qr_ragged_deinit(ragged);
         return false;
     }
-    ragged->batch = (qr_batch){ragged->ids, ragged->types, ragged->starts, 0};
+    ragged->batch = (qr_batch){ragged->ids, ragged->types, ragged->starts, 0, ragged->skip};
     return true;
 }
 
@@ -20,6 +22,7 @@ void qr_ragged_deinit(qr_ragged *ragged) {
     free(ragged->ids);
     free(ragged->types);
     free(ragged->starts);
+    free(ragged->skip);
     *ragged = (qr_ragged){0};
 }
 
@@ -29,6 +32,11 @@ void qr_ragged_clear(qr_ragged *ragged) {
 }
 
 bool qr_ragged_add(qr_ragged *ragged, const int32_t *ids, const uint8_t *types, size_t tokens) {
+    return qr_ragged_add_skipping(ragged, ids, types, tokens, 0);
+}
+
+bool qr_ragged_add_skipping(qr_ragged *ragged, const int32_t *ids, const uint8_t *types,
+                            size_t tokens, size_t skip) {
     if (ragged->batch.sequences == ragged->sequences_max ||
         tokens > ragged->tokens_max - ragged->tokens)
         return false;
@@ -38,6 +46,7 @@ bool qr_ragged_add(qr_ragged *ragged, const int32_t *ids, const uint8_t *types, 
     else
         memset(ragged->types + ragged->tokens, 0, tokens);
     ragged->tokens += tokens;
+    ragged->skip[ragged->batch.sequences] = (uint32_t)skip;
     ragged->starts[++ragged->batch.sequences] = (uint32_t)ragged->tokens;
     return true;
 }

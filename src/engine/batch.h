@@ -18,16 +18,19 @@ typedef struct qr_batch {
     const uint8_t *types; /* [T] segment ids below info.types; NULL: all 0 */
     const uint32_t
         *starts; /* [B + 1]: starts[0] = 0, starts[B] = T, rising; each sequence has 1..P tokens */
-    size_t sequences; /* B */
+    size_t sequences;     /* B */
+    const uint32_t *skip; /* [B] leading tokens that pooling leaves out (a prompt's), fewer than the
+                             sequence has; other outputs do not look at it. NULL: none */
 } qr_batch;
 
 /** A batch under construction, with the memory for it. */
 typedef struct qr_ragged {
     qr_batch batch; /* what was added so far */
     size_t tokens;  /* T */
-    int32_t *ids;   /* [tokens_max], owned, as are the next two */
+    int32_t *ids;   /* [tokens_max], owned, as are the next three */
     uint8_t *types;
     uint32_t *starts; /* [sequences_max + 1] */
+    uint32_t *skip;   /* [sequences_max] */
     size_t tokens_max, sequences_max;
 } qr_ragged;
 
@@ -43,5 +46,9 @@ void qr_ragged_clear(qr_ragged *ragged);
 /** Appends a copy of one sequence of `tokens` tokens; `types` NULL: all 0. False: it does not
  * fit. */
 bool qr_ragged_add(qr_ragged *ragged, const int32_t *ids, const uint8_t *types, size_t tokens);
+
+/** The same for a sequence whose first `skip` tokens pooling leaves out. */
+bool qr_ragged_add_skipping(qr_ragged *ragged, const int32_t *ids, const uint8_t *types,
+                            size_t tokens, size_t skip);
 
 #endif

@@ -35,6 +35,8 @@ static qr_status check_sequence(const qr_model_info *info, const qr_batch *batch
         return QR_BAD_REQUEST;
     if (end - begin > info->positions)
         return QR_TOO_LONG;
+    if (batch->skip != NULL && batch->skip[b] >= end - begin)
+        return QR_BAD_REQUEST;
     for (size_t t = begin; t < end; t++) {
         if (batch->ids[t] < 0 || (size_t)batch->ids[t] >= info->vocab)
             return QR_BAD_REQUEST;

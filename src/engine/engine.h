@@ -8,7 +8,7 @@
  *     const qr_context_options sizes = {.tokens_max = 512, .sequences_max = 32};
  *     qr_context_create(engine, &sizes, &context, &error);
  *     const qr_batch batch = {ids, NULL, starts, B};
- *     qr_context_forward(context, &batch, QR_OUTPUT_POOLED, &vectors);       // [B][C]
+ *     qr_context_forward(context, &batch, QR_OUTPUT_POOLED, &vectors);       // [B][embedding]
  *
  * Threads: an engine is const after creation; a context belongs to one thread at a time.
  */
@@ -73,7 +73,8 @@ void qr_context_destroy(qr_context *context);
 
 typedef enum qr_output {
     QR_OUTPUT_HIDDEN, /* [T][C] last hidden states */
-    QR_OUTPUT_POOLED, /* [B][C] pooled as the model says, not normalised */
+    QR_OUTPUT_POOLED, /* [B][info.embedding] pooled as the model says, behind its Dense modules, not
+                         normalised */
     QR_OUTPUT_SPAN,   /* [T][2] start and end logits; head SPAN only */
     QR_OUTPUT_LABELS  /* [B][K] logits; head LABELS only */
 } qr_output;

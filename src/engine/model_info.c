@@ -1,10 +1,27 @@
 /* engine/model_info.c: names and sizes that follow from a model's facts alone. */
 #include "engine/model_info.h"
 
+#include <stdio.h>
+
 static const char *const precision_names[QR_PRECISIONS] = {"auto", "f32", "bf16", "int8"};
 
 const char *qr_precision_name(qr_precision precision) {
     return precision_names[precision];
+}
+
+const char *qr_pooling_name(qr_pooling pooling) {
+    static const char *const names[QR_POOLINGS] = {
+        "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"};
+    return names[pooling];
+}
+
+const char *qr_model_pooling_text(const qr_model_info *model, char out[QR_POOLING_TEXT_BYTES]) {
+    size_t at = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < model->poolings && at < QR_POOLING_TEXT_BYTES; i++)
+        at += (size_t)snprintf(out + at, QR_POOLING_TEXT_BYTES - at, "%s%s", i == 0 ? "" : "+",
+                               qr_pooling_name(model->pooling[i]));
+    return out;
 }
 
 double qr_model_operations(const qr_model_info *model, const uint32_t *starts, size_t sequences) {

@@ -27,11 +27,48 @@ typedef enum qr_activation {
     QR_GELU_NEW,
     QR_RELU
 } qr_activation; /* erf; tanh; max(x, 0) */
-typedef enum qr_pooling { QR_POOLING_MEAN, QR_POOLING_CLS } qr_pooling;
+
+/** How a sequence's hidden states become one vector: of [CLS] or the last token, the greatest of
+ * each channel, or their sum by n, by sqrt(n), or weighted by position from 1. */
+typedef enum qr_pooling {
+    QR_POOLING_CLS,
+    QR_POOLING_MAX,
+    QR_POOLING_MEAN,
+    QR_POOLING_MEAN_SQRT_LEN,
+    QR_POOLING_WEIGHTED_MEAN,
+    QR_POOLING_LAST
+} qr_pooling;
+#define QR_POOLINGS (QR_POOLING_LAST + 1u)
+
+/** What stands behind a Dense module's matrix. */
+typedef enum qr_dense_activation {
+    QR_DENSE_IDENTITY,
+    QR_DENSE_TANH,
+    QR_DENSE_RELU,
+    QR_DENSE_GELU, /* erf */
+    QR_DENSE_SIGMOID
+} qr_dense_activation;
+
+/** What a Dense module adds to its result: nothing, its input, or a matrix's product with it. */
+typedef enum qr_residual { QR_RESIDUAL_NONE, QR_RESIDUAL_INPUT, QR_RESIDUAL_MATRIX } qr_residual;
+
+/** A module of sentence-transformers behind the pooling:
+ * y[out] = activation(x[in] * W + b) + residual. */
+typedef struct qr_dense {
+    char folder[256]; /* of the model's directory, where its model.safetensors lies */
+    size_t in, out;
+    bool bias;
+    qr_dense_activation activation;
+    qr_residual residual;
+} qr_dense;
+
 typedef enum qr_head { QR_HEAD_NONE, QR_HEAD_SPAN, QR_HEAD_LABELS } qr_head;
 
 /** "auto", "f32", "bf16", "int8". */
 const char *qr_precision_name(qr_precision precision);
+
+/** As sentence-transformers' newer files call it: "mean", "lasttoken". */
+const char *qr_pooling_name(qr_pooling pooling);
 
 /** What the model's files say. */
 typedef struct qr_model_info {
@@ -41,13 +78,24 @@ typedef struct qr_model_info {
     qr_activation activation;
     float layer_norm_eps;
     qr_head head;
-    size_t labels;      /* K; 0 without a classification head */
-    char **label_names; /* [K], owned by the model */
-    qr_pooling pooling;
+    size_t labels;                   /* K; 0 without a classification head */
+    char **label_names;              /* [K], owned by the model */
+    qr_pooling pooling[QR_POOLINGS]; /* their vectors stand one behind the other */
+    size_t poolings;
+    bool
+        leaves_out_prompt; /* pooling does not look at a prompt's tokens: include_prompt is false */
+    qr_dense dense[QR_LIMIT_DENSES]; /* behind the pooling, in this order */
+    size_t denses;
+    size_t embedding;      /* floats of a pooled vector: poolings * C, or the last Dense's out */
     bool normalize;        /* L2-normalise pooled vectors */
     size_t max_seq_length; /* of sentence_bert_config.json; 0 when absent */
     size_t parameters;
 } qr_model_info;
+
+#define QR_POOLING_TEXT_BYTES 64
+
+/** The poolings' names with "+" between them: "cls+mean". Returns `out`. */
+const char *qr_model_pooling_text(const qr_model_info *model, char out[QR_POOLING_TEXT_BYTES]);
 
 /** Operations (2 a multiply-add) of a forward pass over sequences with these starts, [sequences +
  * 1]: L*((8*C*C + 4*C*F)*T + 4*C*sum(S*S)), which for F = 4C is L*(24*C*C*T + 4*C*sum(S*S)). */

@@ -11,9 +11,9 @@ static double norm(const float *vector, size_t len) {
     return sqrt(sum);
 }
 
-size_t qr_embed_finish(const float *vector, size_t hidden, size_t dimensions, bool normalize,
+size_t qr_embed_finish(const float *vector, size_t width, size_t dimensions, bool normalize,
                        float *out) {
-    size_t len = dimensions == 0 ? hidden : qr_min(dimensions, hidden);
+    size_t len = dimensions == 0 ? width : qr_min(dimensions, width);
     double length = normalize ? norm(vector, len) : 0;
     float scale = (float)(1.0 / length);
     if (!(length > 0)) {

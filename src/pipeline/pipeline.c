@@ -210,5 +210,5 @@ size_t qr_pipeline_output_floats(const qr_pipeline *pipeline, size_t tokens) {
     case QR_OUTPUT_POOLED:
         break;
     }
-    return model->hidden;
+    return model->embedding;
 }

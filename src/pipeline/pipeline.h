@@ -76,16 +76,16 @@ qr_output qr_pipeline_output(const qr_pipeline *pipeline);
 /** How many floats a sequence of `tokens` tokens yields then. */
 size_t qr_pipeline_output_floats(const qr_pipeline *pipeline, size_t tokens);
 
-/** Vectors [samples][hidden] of built-in texts, as the engine pools them, when
+/** Vectors [samples][embedding] of built-in texts, as the engine pools them, when
  * qr_pipeline_options.samples asked for them: from them int8 vectors take their ranges. Returns how
  * many; 0: none. `vectors` may be NULL; borrowed. */
 size_t qr_pipeline_samples(const qr_pipeline *pipeline, const float **vectors);
 
-/** Cuts a pooled vector [hidden] to `dimensions` (0: all; Matryoshka) and, when `normalize`,
- * divides by its L2 norm (accumulated in double; a zero vector stays zero). Writes to `out`
- * [hidden], which is not `vector`: results are const, so that several answers can be made of one.
- * Returns the number of floats written. */
-size_t qr_embed_finish(const float *vector, size_t hidden, size_t dimensions, bool normalize,
+/** Cuts a pooled vector [width] (qr_model_info.embedding) to `dimensions` (0: all; Matryoshka) and,
+ * when `normalize`, divides by its L2 norm (accumulated in double; a zero vector stays zero).
+ * Writes to `out` [width], which is not `vector`: results are const, so that several answers can be
+ * made of one. Returns the number of floats written. */
+size_t qr_embed_finish(const float *vector, size_t width, size_t dimensions, bool normalize,
                        float *out);
 
 /** Softmax (K > 1) or sigmoid (K = 1) over logits [K] into `out` [K]; in double inside. */

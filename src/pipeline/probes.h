@@ -18,7 +18,7 @@ QR_MUST_USE qr_status qr__probes_init(const qr_tokenizer *tokenizer, qr__probe_u
                                       qr_kind kind, size_t max_tokens, bool pair_types,
                                       qr_ragged *out);
 
-/** Vectors [len][hidden] of all sets' texts; free() what `vectors` points to. */
+/** Vectors [len][embedding] of all sets' texts; free() what `vectors` points to. */
 typedef struct qr__samples {
     float *vectors;
     size_t len;

@@ -18,15 +18,15 @@ static qr_status add_set(const qr_engine *engine, const qr_tokenizer *tokenizer,
     if (status != QR_OK)
         return status;
     size_t room = samples->len + texts.batch.sequences;
-    float *grown = realloc(samples->vectors, room * model->hidden * sizeof *grown);
+    float *grown = realloc(samples->vectors, room * model->embedding * sizeof *grown);
     if (grown != NULL)
         samples->vectors = grown;
     status = grown == NULL ? QR_NO_MEMORY : qr_context_create(engine, &sizes, &context, NULL);
     if (status == QR_OK)
         status = qr_context_forward(context, &texts.batch, QR_OUTPUT_POOLED, &vectors);
     if (status == QR_OK) {
-        memcpy(samples->vectors + samples->len * model->hidden, vectors,
-               texts.batch.sequences * model->hidden * sizeof *vectors);
+        memcpy(samples->vectors + samples->len * model->embedding, vectors,
+               texts.batch.sequences * model->embedding * sizeof *vectors);
         samples->len = room;
     }
     qr_context_destroy(context);

@@ -32,11 +32,10 @@ static void grow(size_t *most, const qr__matrix *matrix, size_t rows) {
 
 /* Operands are shared between steps, so each must hold the widest of its users: a plan may mix
  * precisions, and their rows differ in size. */
-static operand_bytes measure(const qr__weights *w, size_t T) {
+static operand_bytes measure(const qr__weights *w, size_t T, size_t B) {
     operand_bytes most = {0};
-    grow(&most.columns, w->span, T);
-    grow(&most.columns, w->pooler, T);
-    grow(&most.columns, w->classifier, T);
+    for (size_t i = 0; i < QR__WHOLE_LEN; i++)
+        grow(&most.columns, w->whole[i], i == QR__SPAN ? T : B);
     for (size_t l = 0; l < w->base.bert->info.layers; l++) {
         const qr__layer *layer = &w->layers[l];
         for (size_t s = 0; s < w->shards; s++) {
@@ -51,13 +50,21 @@ static operand_bytes measure(const qr__weights *w, size_t T) {
     return most;
 }
 
+/* Of a sequence's vectors between pooling and the last Dense module. */
+static size_t widest_vector(const qr_model_info *info) {
+    size_t widest = info->poolings * info->hidden;
+    for (size_t i = 0; i < info->denses; i++)
+        widest = qr_max(widest, info->dense[i].out);
+    return widest;
+}
+
 /* The one list of what is in a workspace: run without memory it says how much is needed, with
  * memory it hands it out. */
 static size_t cut_all(qr__context *c, size_t T, size_t B) {
     const qr_model_info *info = &c->weights->base.bert->info;
     cutter k = {.base = c->block};
     size_t C = info->hidden;
-    operand_bytes bytes = measure(c->weights, T);
+    operand_bytes bytes = measure(c->weights, T, B);
     c->hidden = cut(&k, T * C, sizeof(float));
     c->middle = cut(&k, T * C, sizeof(float));
     c->first = cut(&k, B * C, sizeof(float));
@@ -69,9 +76,12 @@ static size_t cut_all(qr__context *c, size_t T, size_t B) {
         c->operand_shard[s] = cut(&k, 1, bytes.rows[s]);
         c->partial[s] = cut(&k, T * C, sizeof(float));
     }
+    size_t vector = widest_vector(info);
     size_t result = info->head == QR_HEAD_SPAN ? 2 * T : 0;
-    result = qr_max(result, B * qr_max(C, info->labels));
+    result = qr_max(result, B * qr_max(vector, info->labels));
     c->result = cut(&k, result, sizeof(float));
+    for (size_t i = 0; i < 2; i++)
+        c->vectors[i] = cut(&k, info->denses == 0 ? 0 : B * vector, sizeof(float));
     c->scratch = cut(&k, (size_t)c->members, sizeof *c->scratch);
     size_t scratch = qr__attention_scratch_bytes(qr_min(T, info->positions), C / info->heads);
     for (int m = 0; m < c->members; m++) {

@@ -28,14 +28,21 @@ typedef struct qr__context {
     void *operand_q; /* the same for a last layer's queries, while `operand` is still read */
     void *operand_shard[QR__SHARDS]; /* what a row-parallel matrix's shard reads */
     float *result;                   /* pooled vectors or logits */
-    void **scratch;                  /* [members] attention's */
+    float *vectors[2]; /* [B][widest] what goes into a Dense module, and what is added behind it */
+    void **scratch;    /* [members] attention's */
 
     /* Of the batch in work. */
     const qr_batch *batch;
-    size_t tokens;   /* T */
-    bool first_only; /* the last layer computes first tokens only */
-    float *ranges;   /* [L][QR_RANGES_A_LAYER][C] of a calibration; NULL: none is wanted */
+    size_t tokens;        /* T */
+    const uint32_t *skip; /* [B] tokens that pooling leaves out; NULL: none, or no pooling */
+    bool first_only;      /* the last layer computes first tokens only */
+    float *ranges;        /* [L][QR_RANGES_A_LAYER][C] of a calibration; NULL: none is wanted */
 } qr__context;
+
+/** The first of sequence b's tokens that counts for the output. */
+static inline size_t qr__first_token(const qr__context *context, size_t b) {
+    return context->batch->starts[b] + (context->skip == NULL ? 0 : context->skip[b]);
+}
 
 /** As qr_backend.context_create. */
 QR_MUST_USE qr_status qr__context_create(const qr__weights *weights,

@@ -104,9 +104,9 @@ static qr_status cpu_forward(qr_context *context, const qr_batch *batch, qr_outp
     const qr_model_info *info = &c->weights->base.bert->info;
     c->batch = batch;
     c->tokens = batch->starts[batch->sequences];
-    c->first_only = c->weights->layers[info->layers - 1].q[0] != NULL &&
-                    (wanted == QR_OUTPUT_LABELS ||
-                     (wanted == QR_OUTPUT_POOLED && info->pooling == QR_POOLING_CLS));
+    c->skip = wanted == QR_OUTPUT_POOLED ? batch->skip : NULL;
+    c->first_only =
+        c->weights->layers[info->layers - 1].q[0] != NULL && qr__reads_first_tokens(info, wanted);
     *out = qr__head(c, qr__encode(c, members_for(c, batch)), wanted);
     c->batch = NULL;
     return QR_OK;

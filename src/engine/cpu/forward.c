@@ -84,7 +84,7 @@ static const float *last_self_attention(qr__pass *p, const qr__layer *layer) {
     if (c->first_only) {
         qr__pass_set_rows(p, batch->sequences);
         for (size_t b = p->begin; b < p->end; b++)
-            memcpy(c->first + b * p->C, x + batch->starts[b] * p->C, p->C * sizeof *x);
+            memcpy(c->first + b * p->C, x + qr__first_token(c, b) * p->C, p->C * sizeof *x);
         x = c->first;
     }
     qr__split q = qr__pass_split_heads(p, behind, 1);

@@ -74,10 +74,15 @@ static qr_status pack_whole(const packer *k, const qr_bert_linear *linear, qr__m
     return pack_rows(k, &all, 1, linear->in, QR_PRECISION_F32, out);
 }
 
-/* True when the model's own output reads only the first token of each sequence. */
+bool qr__reads_first_tokens(const qr_model_info *info, qr_output wanted) {
+    return wanted == QR_OUTPUT_LABELS || (wanted == QR_OUTPUT_POOLED && info->poolings == 1 &&
+                                          info->pooling[0] == QR_POOLING_CLS);
+}
+
+/* Of the model's own output: others are computed in full. */
 static bool reads_first_tokens(const qr_model_info *info) {
-    return info->head == QR_HEAD_LABELS ||
-           (info->head == QR_HEAD_NONE && info->pooling == QR_POOLING_CLS);
+    return (info->head == QR_HEAD_LABELS && qr__reads_first_tokens(info, QR_OUTPUT_LABELS)) ||
+           (info->head == QR_HEAD_NONE && qr__reads_first_tokens(info, QR_OUTPUT_POOLED));
 }
 
 /* Queries, keys and values of a shard's heads; queries apart in a last layer whose queries are
@@ -154,15 +159,26 @@ static qr_status pack_layers(const packer *k, qr__weights *w) {
     return status;
 }
 
-static qr_status pack_head(const packer *k, qr__weights *w) {
-    qr_status status = QR_OK;
-    if (k->bert->info.head == QR_HEAD_SPAN)
-        status = pack_whole(k, &k->bert->span, &w->span);
-    if (k->bert->info.head == QR_HEAD_LABELS) {
-        status = pack_whole(k, &k->bert->pooler, &w->pooler);
-        if (status == QR_OK)
-            status = pack_whole(k, &k->bert->classifier, &w->classifier);
+/* What w->whole[i] is made of; its sizes are 0 where the model has none. */
+static const qr_bert_linear *whole_of(const qr_bert *bert, size_t i) {
+    switch (i) {
+    case QR__SPAN:
+        return &bert->span;
+    case QR__POOLER:
+        return &bert->pooler;
+    case QR__CLASSIFIER:
+        return &bert->classifier;
+    default:
+        return i < QR__RESIDUAL ? &bert->dense[i - QR__DENSE].linear
+                                : &bert->dense[i - QR__RESIDUAL].residual;
     }
+}
+
+static qr_status pack_wholes(const packer *k, qr__weights *w) {
+    qr_status status = QR_OK;
+    for (size_t i = 0; i < QR__WHOLE_LEN && status == QR_OK; i++)
+        if (whole_of(k->bert, i)->in > 0)
+            status = pack_whole(k, whole_of(k->bert, i), &w->whole[i]);
     return status;
 }
 
@@ -224,8 +240,8 @@ static qr_status take_words(const qr__cpu *cpu, const qr_bert *bert, const qr__w
 static size_t count_bytes(const qr__weights *w) {
     const qr_model_info *info = &w->base.bert->info;
     size_t bytes = w->words->bytes + (info->positions + info->types) * info->hidden * sizeof(float);
-    bytes +=
-        qr__matrix_bytes(w->span) + qr__matrix_bytes(w->pooler) + qr__matrix_bytes(w->classifier);
+    for (size_t i = 0; i < QR__WHOLE_LEN; i++)
+        bytes += qr__matrix_bytes(w->whole[i]);
     for (size_t l = 0; l < info->layers; l++)
         for (size_t i = 0; i < LAYER_MATRICES; i++)
             for (size_t s = 0; s < w->shards; s++)
@@ -261,7 +277,7 @@ static qr_status make(const qr__cpu *cpu, const qr_bert *bert, const qr_plan *pl
         status = pack_layers(&k, w);
     free(k.smooth);
     if (status == QR_OK)
-        status = pack_head(&k, w);
+        status = pack_wholes(&k, w);
     if (status != QR_OK) {
         qr__weights_destroy(w);
         return status;
@@ -283,14 +299,13 @@ qr_status qr__weights_load(const qr__cpu *cpu, const qr_bert *bert, const qr_pla
 
 /* In the order in which make() packs: matrices that are not there are none there either. */
 qr_status qr__weights_save(const qr__weights *w, const qr_sink *sink) {
-    const qr__matrix *heads[] = {w->span, w->pooler, w->classifier};
     qr_status status = qr__word_embeddings_save(w->words, &w->base.bert->info, sink);
     for (size_t l = 0; l < w->base.bert->info.layers; l++)
         for (size_t s = 0; s < w->shards; s++)
             for (size_t i = 0; i < LAYER_MATRICES && status == QR_OK; i++)
                 status = qr__matrix_save(*layer_matrix(&w->layers[l], i, s), sink);
-    for (size_t i = 0; i < sizeof heads / sizeof heads[0] && status == QR_OK; i++)
-        status = qr__matrix_save(heads[i], sink);
+    for (size_t i = 0; i < QR__WHOLE_LEN && status == QR_OK; i++)
+        status = qr__matrix_save(w->whole[i], sink);
     return status;
 }
 
@@ -308,9 +323,7 @@ qr_status qr__weights_mix(const qr__weights *int8, const qr__weights *bf16, cons
                 if ((fallback[l] & layer_matrices[i].bit) != 0)
                     *layer_matrix(&w->layers[l], i, s) = *layer_matrix(&bf16->layers[l], i, s);
     }
-    w->span = int8->span;
-    w->pooler = int8->pooler;
-    w->classifier = int8->classifier;
+    memcpy(w->whole, int8->whole, sizeof w->whole);
     w->base.bytes = count_bytes(w);
     *out = w;
     return QR_OK;
@@ -327,8 +340,10 @@ void qr__weights_release_originals(const qr__weights *weights, qr_bert *bert) {
         for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
             qr_bert_release(bert, &all[i]->weight);
     }
-    if (bert->info.head == QR_HEAD_LABELS)
-        qr_bert_release(bert, &bert->pooler.weight);
+    for (size_t i = 0; i < QR__WHOLE_LEN; i++) {
+        qr_bert_linear *whole = (qr_bert_linear *)(uintptr_t)whole_of(bert, i);
+        qr_bert_release(bert, &whole->weight);
+    }
     if (weights->words->f16)
         qr_bert_release(bert, &bert->word);
 }
@@ -342,9 +357,8 @@ void qr__weights_destroy(qr__weights *weights) {
             for (size_t i = 0; i < LAYER_MATRICES; i++)
                 for (size_t s = 0; s < weights->shards; s++)
                     qr__matrix_destroy(*layer_matrix(&weights->layers[l], i, s));
-        qr__matrix_destroy(weights->span);
-        qr__matrix_destroy(weights->pooler);
-        qr__matrix_destroy(weights->classifier);
+        for (size_t i = 0; i < QR__WHOLE_LEN; i++)
+            qr__matrix_destroy(weights->whole[i]);
     }
     qr__memory_huge_destroy(weights->memory);
     qr__word_embeddings_release(weights->words);

@@ -53,6 +53,16 @@ typedef struct qr__shard {
     size_t feature, features; /* of the inner layer */
 } qr__shard;
 
+/** Matrices outside the layers: whole, and f32 in every plan. A model has some of them. */
+enum {
+    QR__SPAN,
+    QR__POOLER,
+    QR__CLASSIFIER,
+    QR__DENSE,                                  /* a Dense module's each */
+    QR__RESIDUAL = QR__DENSE + QR_LIMIT_DENSES, /* and what its residual is multiplied by */
+    QR__WHOLE_LEN = QR__RESIDUAL + QR_LIMIT_DENSES
+};
+
 typedef struct qr__weights {
     qr_packed base;
     qr_precision precision;
@@ -61,10 +71,13 @@ typedef struct qr__weights {
     qr__word_embeddings *words;
     size_t shards; /* QR__SHARDS, or 1 */
     qr__shard shard[QR__SHARDS];
-    qr__layer *layers;                      /* [L] */
-    qr__matrix *span, *pooler, *classifier; /* of the head, or NULL */
-    qr__memory_huge *memory; /* of the matrices; NULL: they belong to other weights */
+    qr__layer *layers;                /* [L] */
+    qr__matrix *whole[QR__WHOLE_LEN]; /* NULL where the model has none */
+    qr__memory_huge *memory;          /* of the matrices; NULL: they belong to other weights */
 } qr__weights;
+
+/** True when `wanted` of this model reads only one token of each sequence, its first. */
+bool qr__reads_first_tokens(const qr_model_info *info, qr_output wanted);
 
 /** As qr_backend.pack; `like` (or NULL): weights of the same bert whose word embeddings may be
  * shared. */

@@ -38,6 +38,7 @@ static const char *const name_prefixes[2] = {"bert.", "distilbert."};
 #define SLOTS_BEFORE_LAYERS 5 /* three embeddings, one norm */
 #define SLOTS_A_LAYER       16
 #define SLOTS_OF_HEADS      4
+#define SLOTS_A_DENSE       3
 
 typedef struct slot_table {
     qr__bert_slot *slots;
@@ -110,6 +111,28 @@ static void add_head(slot_table *table, const char *prefix, qr__family family, q
     add_linear(table, "", "classifier", info->labels, info->hidden, &bert->classifier);
 }
 
+/* Dense modules have files of their own. */
+static void add_denses(slot_table *table, qr_bert *bert) {
+    for (size_t i = 0; i < bert->info.denses; i++) {
+        const qr_dense *about = &bert->info.dense[i];
+        qr_bert_dense *to = &bert->dense[i];
+        size_t first = table->count;
+        to->linear.out = about->out;
+        to->linear.in = about->in;
+        add(table, "", "linear", ".weight", NULL, about->out, about->in, &to->linear.weight);
+        if (about->bias)
+            add(table, "", "linear", ".bias", NULL, 0, about->out, &to->linear.bias);
+        if (about->residual == QR_RESIDUAL_MATRIX) {
+            to->residual.out = about->out;
+            to->residual.in = about->in;
+            add(table, "", "residual", ".weight", NULL, about->out, about->in,
+                &to->residual.weight);
+        }
+        for (size_t slot = first; slot < table->count; slot++)
+            table->slots[slot].file = 1 + i;
+    }
+}
+
 /* The prefix under which the file has the word embeddings; NULL: under none. */
 static const char *find_prefix(qr__family family, const qr__tensors *tensors) {
     const char *const candidates[] = {name_prefixes[family], ""};
@@ -131,7 +154,8 @@ qr_status qr__bert_slots(qr_bert *bert, qr__family family, const qr__tensors *te
                             "without `%s` before "
                             "it (are these the weights of a %s?)",
                             path, name_prefixes[family], bert->info.architecture);
-    size_t most = SLOTS_BEFORE_LAYERS + SLOTS_A_LAYER * bert->info.layers + SLOTS_OF_HEADS;
+    size_t most = SLOTS_BEFORE_LAYERS + SLOTS_A_LAYER * bert->info.layers + SLOTS_OF_HEADS +
+                  SLOTS_A_DENSE * bert->info.denses;
     slot_table table = {calloc(most, sizeof *table.slots), 0};
     bert->layers = calloc(bert->info.layers, sizeof *bert->layers);
     *slots = table.slots;
@@ -141,6 +165,7 @@ qr_status qr__bert_slots(qr_bert *bert, qr__family family, const qr__tensors *te
     for (size_t i = 0; i < bert->info.layers; i++)
         add_layer(&table, prefix, family, i, bert);
     add_head(&table, prefix, family, bert);
+    add_denses(&table, bert);
     *count = table.count;
     return QR_OK;
 }

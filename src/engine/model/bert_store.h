@@ -11,6 +11,7 @@ typedef struct qr__bert_slot {
     char name[128];     /* in the file */
     char old_name[128]; /* what early checkpoints call it; "" when there is no other */
     size_t rows, cols;  /* [rows][cols]; rows 0: a vector [cols] */
+    size_t file;        /* 0: the model's own; from 1 on: the Dense modules' */
     const float **to;   /* the qr_bert's pointer */
     size_t at;          /* bytes from the store's base */
 } qr__bert_slot;

@@ -43,6 +43,12 @@ typedef struct qr_bert_layer {
     qr_bert_norm output_norm;
 } qr_bert_layer;
 
+/** A Dense module's weights; shapes as info.dense has them. */
+typedef struct qr_bert_dense {
+    qr_bert_linear linear;   /* bias NULL: it has none */
+    qr_bert_linear residual; /* of QR_RESIDUAL_MATRIX, without a bias; else its sizes are 0 */
+} qr_bert_dense;
+
 /** What stands between the dense layer of a classification head and its classifier. */
 typedef enum qr_pooler_activation { QR_POOLER_TANH, QR_POOLER_RELU } qr_pooler_activation;
 
@@ -59,6 +65,8 @@ typedef struct qr_bert {
     qr_bert_linear pooler; /* [C][C] on the hidden state of [CLS]; head LABELS only */
     qr_pooler_activation pooler_activation;
     qr_bert_linear classifier; /* [K][C]; head LABELS only */
+
+    qr_bert_dense dense[QR_LIMIT_DENSES]; /* behind the pooling; info.denses of them */
 
     struct qr__bert_store *store; /* private: the memory behind all of the above */
 } qr_bert;
@@ -77,10 +85,11 @@ QR_MUST_USE qr_status qr_bert_save(const qr_bert *bert, const qr_sink *sink);
 QR_MUST_USE qr_status qr_bert_load(const qr_model *model, const qr_source *source, qr_bert **out,
                                    qr_error *error);
 
-/** Writes the bytes of the weights' file to a sink, first to last. QR_IO: it cannot be read. */
-QR_MUST_USE qr_status qr_model_write_file(const qr_model *model, const qr_sink *sink);
+/** Writes the bytes of the weights' files to a sink: the model's own, first to last, then those of
+ * its Dense modules. QR_IO: one cannot be read. */
+QR_MUST_USE qr_status qr_model_write_files(const qr_model *model, const qr_sink *sink);
 
-/** False when the weights' file is not what it was when the model was opened (its size, or the
+/** False when a file of weights is not what it was when the model was opened (its size, or the
  * times that the system keeps of changes). */
 bool qr_model_unchanged(const qr_model *model);
 

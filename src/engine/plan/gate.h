@@ -1,7 +1,7 @@
 /* engine/plan/gate.h: the accuracy gate: how far a candidate's outputs are from f32's, by the
  * measure that users of the output care about.
  *
- *     qr__gate_probes probes = {.batch = &batch, .head = info->head, .width = info->hidden};
+ *     qr__gate_probes probes = {.batch = &batch, .head = info->head, .width = info->embedding};
  *     qr__gate_verdict v = qr__gate_judge(&probes, f32_outputs, int8_outputs);
  *
  * The rules (docs/DESIGN.md, "Precision is measured"):
@@ -23,16 +23,16 @@
 #define QR__GATE_PROBABILITY  0.02
 #define QR__GATE_ANSWER_MAX   30 /* tokens of an answer */
 
-/** The probe texts and what the model gives for them: head NONE: vectors [B][C]; SPAN: logits
+/** The probe texts and what the model gives for them: head NONE: vectors [B][width]; SPAN: logits
  * [T][2], where the batch's types are 1 from the context on and each sequence ends with [SEP];
  * LABELS: logits [B][K]. */
 typedef struct qr__gate_probes {
     const qr_batch *batch;
     qr_head head;
-    size_t width; /* C or K; spans: unused */
+    size_t width; /* of a vector, or K; spans: unused */
 } qr__gate_probes;
 
-/** Floats of one output: B*C, T*2 or B*K. */
+/** Floats of one output: B*width or T*2. */
 size_t qr__gate_floats(const qr__gate_probes *probes);
 
 typedef struct qr__gate_verdict {

@@ -25,14 +25,22 @@ static void add_text(qr__saved_hash *hash, const char *text) {
 
 /* Member by member: between members there may be anything. */
 static void add_info(qr__saved_hash *hash, const qr_model_info *info) {
-    const uint64_t numbers[] = {info->layers,       info->hidden,  info->heads,
-                                info->feed_forward, info->vocab,   info->positions,
-                                info->types,        info->labels,  info->activation,
-                                info->head,         info->pooling, info->parameters};
+    const uint64_t numbers[] = {
+        info->layers,    info->hidden,     info->heads,  info->feed_forward, info->vocab,
+        info->positions, info->types,      info->labels, info->activation,   info->head,
+        info->poolings,  info->parameters, info->denses};
     add_text(hash, info->architecture); /* stands for the family too */
     add_text(hash, info->dtype);
     add(hash, numbers, sizeof numbers);
     add(hash, &info->layer_norm_eps, sizeof info->layer_norm_eps);
+    for (size_t i = 0; i < info->poolings; i++)
+        add_number(hash, info->pooling[i]);
+    for (size_t i = 0; i < info->denses; i++) {
+        const qr_dense *dense = &info->dense[i];
+        const uint64_t facts[] = {dense->in, dense->out, dense->bias, dense->activation,
+                                  dense->residual};
+        add(hash, facts, sizeof facts);
+    }
 }
 
 static void add_probes(qr__saved_hash *hash, const qr_batch *probes) {
@@ -79,7 +87,7 @@ qr_status qr__saved_key(const qr_saved_options *options, qr__saved_digest *out, 
     const qr_sink sink = {add_piece, hash};
     qr_status status = add_program(hash, &sink, error);
     if (status == QR_OK) {
-        status = qr_model_write_file(options->model, &sink);
+        status = qr_model_write_files(options->model, &sink);
         if (status != QR_OK)
             qr_error_set(error, status, "the model's weights cannot be read");
     }

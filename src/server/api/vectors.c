@@ -15,7 +15,7 @@ static bool needs_ranges(const qr__vector_form *form) {
 }
 
 static size_t length_of(const qr_exchange *x) {
-    return qr_engine_model(qr_pipeline_engine(x->model->pipeline))->hidden;
+    return qr_engine_model(qr_pipeline_engine(x->model->pipeline))->embedding;
 }
 
 qr_status qr__vectors_check(qr__call *call, const qr__vector_form *form) {

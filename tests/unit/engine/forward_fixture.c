@@ -78,5 +78,5 @@ void forward_draw(struct forward_batch *out, const qr_model_info *model, const s
         }
         out->starts[B + 1] = out->starts[B] + (uint32_t)lengths[B];
     }
-    out->batch = (qr_batch){out->ids, out->types, out->starts, B};
+    out->batch = (qr_batch){out->ids, out->types, out->starts, B, NULL};
 }

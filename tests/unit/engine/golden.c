@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define TINY                                                                                       \
+    .layers = 1, .hidden = 24, .heads = 3, .feed_forward = 40, .vocab = 300, .positions = 40
+#define ALL "lasttoken+max+weightedmean+cls+mean_sqrt_len_tokens+mean"
+
 const struct golden_model golden_models[] = {
     {"bert-3x768",
      {.layers = 3,
@@ -106,6 +110,27 @@ const struct golden_model golden_models[] = {
       .dtype = "f16",
       .seed = 19},
      NULL},
+    {"pool-cls", {TINY, .pooling = "cls", .seed = 20}, NULL},
+    {"pool-max", {TINY, .pooling = "max", .seed = 21}, NULL},
+    {"pool-mean", {TINY, .pooling = "mean", .seed = 22}, NULL},
+    {"pool-mean_sqrt_len_tokens", {TINY, .pooling = "mean_sqrt_len_tokens", .seed = 23}, NULL},
+    {"pool-weightedmean", {TINY, .pooling = "weightedmean", .seed = 24}, NULL},
+    {"pool-lasttoken", {TINY, .pooling = "lasttoken", .seed = 25}, NULL},
+    {"pool-all", {TINY, .pooling = ALL, .seed = 26}, NULL},
+    {"pool-skip", {TINY, .pooling = ALL, .leaves_out_prompt = true, .seed = 27}, NULL},
+    {"pool-skip-cls", {TINY, .pooling = "cls", .leaves_out_prompt = true, .seed = 28}, NULL},
+    {"dense-one", {TINY, .pooling = "mean", .dense = "40:Tanh", .seed = 29}, NULL},
+    {"dense-residual",
+     {TINY, .pooling = "cls+mean",
+      .dense = "48:GELU:residual,40:Sigmoid:residual,40:Identity:nobias:residual", .seed = 30},
+     NULL},
+    {"dense-many",
+     {TINY, .pooling = "max", .dense = "70:ReLU:nobias,33:Identity,20:Tanh", .dtype = "bf16",
+      .seed = 31},
+     NULL},
+    {"dense-cls",
+     {TINY, .pooling = "cls", .dense = "16:Identity", .dtype = "f16", .seed = 32},
+     NULL},
     {"squad-3l", {0}, "models/squad-3l"},
     {"squad-3l-hidden", {0}, "models/squad-3l"},
     {"minilm", {0}, "models/minilm"},
@@ -119,6 +144,22 @@ static uint32_t next_u32(const char *file, size_t len, size_t *at) {
     memcpy(&value, file + *at, 4);
     *at += 4;
     return value;
+}
+
+#define GOLDEN_SKIP 100
+
+/* One number a sequence. */
+static void read_skip(struct golden *out, size_t len, size_t *at) {
+    size_t count = next_u32(out->file, len, at);
+    cr_assert_eq(count, out->batch.sequences);
+    out->skip = calloc(count, sizeof *out->skip);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits = next_u32(out->file, len, at);
+        float number;
+        memcpy(&number, &bits, sizeof number);
+        out->skip[i] = (uint32_t)number;
+    }
+    out->batch.skip = out->skip;
 }
 
 void golden_load(const char *name, struct golden *out) {
@@ -140,7 +181,11 @@ void golden_load(const char *name, struct golden *out) {
     at += qr_round_up(out->tokens, 4);
     for (size_t i = 0; i < outputs; i++) {
         uint32_t kind = next_u32(out->file, len, &at);
-        cr_assert(kind < 4);
+        if (kind == GOLDEN_SKIP) {
+            read_skip(out, len, &at);
+            continue;
+        }
+        cr_assert(kind < GOLDEN_OUTPUTS);
         out->outputs[kind].count = next_u32(out->file, len, &at);
         out->outputs[kind].numbers = (const float *)(const void *)(out->file + at);
         at += out->outputs[kind].count * 4;
@@ -152,6 +197,7 @@ void golden_load(const char *name, struct golden *out) {
 
 void golden_deinit(struct golden *golden) {
     free(golden->file);
+    free(golden->skip);
     *golden = (struct golden){0};
 }
 

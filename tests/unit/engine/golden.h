@@ -6,14 +6,17 @@
 #include "engine/engine.h"
 #include "model_maker.h"
 
+#define GOLDEN_OUTPUTS 5
+
 struct golden {
     qr_batch batch;
     size_t tokens;
     struct {
         const float *numbers; /* NULL: the golden has not this output */
         size_t count;
-    } outputs[4]; /* by qr_output */
-    char *file;   /* owns all of the above */
+    } outputs[GOLDEN_OUTPUTS]; /* by qr_output */
+    uint32_t *skip;            /* batch.skip, owned; NULL: none */
+    char *file;                /* owns all of the above */
 };
 
 /* A model that a golden was made with: random (options.layers > 0) or a directory of the

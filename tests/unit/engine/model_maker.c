@@ -12,7 +12,8 @@ struct maker {
     const struct model_options *o;
     const char *prefix;
     size_t types;
-    qr_buf header; /* without its last brace */
+    const char *drawn_under; /* NULL: numbers are drawn by a tensor's name alone */
+    qr_buf header;           /* without its last brace */
     qr_buf data;
 };
 
@@ -109,7 +110,10 @@ static void add(struct maker *m, const char *prefix, const char *name, size_t ro
     const char *dtype = m->o->dtype == NULL ? "f32" : m->o->dtype;
     size_t begin = m->data.len;
     size_t count = (rows == 0 ? 1 : rows) * cols;
-    uint64_t state = fnv1a64(full) ^ m->o->seed;
+    char drawn[200];
+    snprintf(drawn, sizeof drawn, "%s%s%s", m->drawn_under == NULL ? "" : m->drawn_under,
+             m->drawn_under == NULL ? "" : "/", full);
+    uint64_t state = fnv1a64(drawn) ^ m->o->seed;
     for (size_t i = 0; i < count; i++)
         store(&m->data, dtype, draw_from(state, i) * scale + (one ? 1.0f : 0.0f));
 
@@ -157,21 +161,29 @@ static void add_layer(struct maker *m, size_t number) {
 }
 
 static void add_tensors(struct maker *m, const char *head) {
-    size_t C = m->o->hidden;
-    add(m, m->prefix, "embeddings.word_embeddings.weight", m->o->vocab, C);
-    add(m, m->prefix, "embeddings.position_embeddings.weight", m->o->positions, C);
+    size_t C = m->o->hidden, E = m->o->embedding == 0 ? C : m->o->embedding;
+    add(m, m->prefix, "embeddings.word_embeddings.weight", m->o->vocab, E);
+    add(m, m->prefix, "embeddings.position_embeddings.weight", m->o->positions, E);
     if (!m->o->distilbert)
-        add(m, m->prefix, "embeddings.token_type_embeddings.weight", m->types, C);
-    add_pair(m, m->prefix, "embeddings.LayerNorm", C, 0);
+        add(m, m->prefix, "embeddings.token_type_embeddings.weight", m->types, E);
+    add_pair(m, m->prefix, "embeddings.LayerNorm", E, 0);
+    if (E != C)
+        add_pair(m, m->prefix, "embeddings_project", C, E);
     for (size_t i = 0; i < m->o->layers; i++)
         add_layer(m, i);
     if (strcmp(head, "span") == 0)
         add_pair(m, "", "qa_outputs", 2, C);
     if (strcmp(head, "labels") == 0) {
-        add_pair(m, m->o->distilbert ? "" : m->prefix,
-                 m->o->distilbert ? "pre_classifier" : "pooler.dense", C, C);
-        add_pair(m, "", "classifier", m->o->labels, C);
+        bool inside = !m->o->distilbert && !m->o->electra; /* only BERT's pooler has the prefix */
+        add_pair(m, inside ? m->prefix : "",
+                 m->o->distilbert ? "pre_classifier"
+                 : m->o->electra  ? "classifier.dense"
+                                  : "pooler.dense",
+                 C, C);
+        add_pair(m, "", m->o->electra ? "classifier.out_proj" : "classifier", m->o->labels, C);
     }
+    if (strcmp(head, "tokens") == 0)
+        add_pair(m, "", "classifier", m->o->labels, C);
 }
 
 static void write_config(const char *dir, const struct maker *m, const char *head) {
@@ -182,39 +194,144 @@ static void write_config(const char *dir, const struct maker *m, const char *hea
     const char *const *key = keys[m->o->distilbert];
     const char *kind = strcmp(head, "span") == 0     ? "ForQuestionAnswering"
                        : strcmp(head, "labels") == 0 ? "ForSequenceClassification"
+                       : strcmp(head, "tokens") == 0 ? "ForTokenClassification"
                                                      : "Model";
     qr_buf text;
     qr_buf_init(&text, 1 << 16);
     qr_buf_printf(&text,
                   "{\"architectures\":[\"%s%s\"],\"model_type\":\"%s\",\"vocab_size\":%zu,"
                   "\"max_position_embeddings\":%zu,\"type_vocab_size\":%zu,\"layer_norm_eps\":%g,",
-                  m->o->distilbert ? "DistilBert" : "Bert", kind,
-                  m->o->distilbert ? "distilbert" : "bert", m->o->vocab, m->o->positions, m->types,
-                  m->o->eps == 0 ? 1e-12 : m->o->eps);
+                  m->o->distilbert ? "DistilBert"
+                  : m->o->electra  ? "Electra"
+                                   : "Bert",
+                  kind,
+                  m->o->distilbert ? "distilbert"
+                  : m->o->electra  ? "electra"
+                                   : "bert",
+                  m->o->vocab, m->o->positions, m->types, m->o->eps == 0 ? 1e-12 : m->o->eps);
     qr_buf_printf(&text,
-                  "\"%s\":%zu,\"%s\":%zu,\"%s\":%zu,\"%s\":%zu,\"%s\":\"%s\",\"num_labels\":%zu}",
+                  "\"%s\":%zu,\"%s\":%zu,\"%s\":%zu,\"%s\":%zu,\"%s\":\"%s\",\"num_labels\":%zu,"
+                  "\"embedding_size\":%zu}",
                   key[0], m->o->layers, key[1], m->o->hidden, key[2], m->o->heads, key[3],
                   m->o->feed_forward, key[4], m->o->activation == NULL ? "gelu" : m->o->activation,
-                  m->o->labels == 0 ? 2 : m->o->labels);
+                  m->o->labels == 0 ? 2 : m->o->labels,
+                  m->o->embedding == 0 ? m->o->hidden : m->o->embedding);
     write_file(dir, "config.json", text.data, text.len);
     qr_buf_deinit(&text);
 }
 
-static void write_pooling(const char *dir, const struct model_options *o) {
-    char path[512];
-    char text[256];
-    cr_assert(qr_file_join(dir, "1_Pooling", path, sizeof path));
+static qr_buf safetensors_of(struct maker *m) {
+    qr_buf file;
+    uint64_t length = m->header.len;
+    qr_buf_init(&file, (size_t)1 << 30);
+    qr_buf_append(&file, &length, 8);
+    qr_buf_append(&file, m->header.data, m->header.len);
+    qr_buf_append(&file, m->data.data, m->data.len);
+    cr_assert(!qr_buf_failed(&file));
+    return file;
+}
+
+static void maker_begin(struct maker *m) {
+    qr_buf_init(&m->header, 1 << 20);
+    qr_buf_init(&m->data, (size_t)1 << 30);
+    qr_buf_literal(&m->header, "{");
+}
+
+/* Writes dir/model.safetensors. */
+static void maker_end(struct maker *m, const char *dir) {
+    qr_buf_literal(&m->header, "}");
+    cr_assert(!qr_buf_failed(&m->header) && !qr_buf_failed(&m->data));
+    qr_buf file = safetensors_of(m);
+    write_file(dir, "model.safetensors", file.data, file.len);
+    qr_buf_deinit(&file);
+    qr_buf_deinit(&m->header);
+    qr_buf_deinit(&m->data);
+}
+
+static void make_folder(const char *dir, const char *name, char path[512]) {
+    cr_assert(qr_file_join(dir, name, path, 512));
     mkdir(path, 0700);
+}
+
+/* One module of options.dense; returns what it gives. */
+static size_t write_dense(const char *dir, const struct model_options *o, size_t number,
+                          const char *spec, size_t in) {
+    struct maker m = {.o = o};
+    char path[512], folder[32], text[400], activation[32] = "";
+    size_t out = strtoul(spec, NULL, 10), len = strcspn(spec, ",");
+    const char *colon = strchr(spec, ':');
+    char flags[64] = "";
+    snprintf(activation, sizeof activation, "%.*s", (int)strcspn(colon + 1, ":,"), colon + 1);
+    snprintf(flags, sizeof flags, "%.*s", (int)len, spec);
+    bool bias = strstr(flags, ":nobias") == NULL, residual = strstr(flags, ":residual") != NULL;
+    snprintf(folder, sizeof folder, "%zu_Dense", number + 2);
+    make_folder(dir, folder, path);
     snprintf(text, sizeof text,
-             "{\"word_embedding_dimension\":%zu,\"pooling_mode_cls_token\":%s,"
-             "\"pooling_mode_mean_tokens\":%s}",
-             o->hidden, strcmp(o->pooling, "cls") == 0 ? "true" : "false",
-             strcmp(o->pooling, "mean") == 0 ? "true" : "false");
+             "{\"in_features\":%zu,\"out_features\":%zu,\"bias\":%s,\"use_residual\":%s,"
+             "\"activation_function\":\"torch.nn.modules.%s.%s\"}",
+             in, out, bias ? "true" : "false", residual ? "true" : "false",
+             strcmp(activation, "Identity") == 0 ? "linear" : "activation", activation);
     write_text(path, "config.json", text);
-    write_text(dir, "modules.json",
-               "[{\"path\":\"\",\"type\":\"sentence_transformers.models.Transformer\"},"
-               "{\"path\":\"1_Pooling\",\"type\":\"sentence_transformers.models.Pooling\"},"
-               "{\"path\":\"2_Normalize\",\"type\":\"sentence_transformers.models.Normalize\"}]");
+    maker_begin(&m);
+    m.drawn_under = folder;
+    add(&m, "", "linear.weight", out, in);
+    if (bias)
+        add(&m, "", "linear.bias", 0, out);
+    if (residual && in != out)
+        add(&m, "", "residual.weight", out, in);
+    maker_end(&m, path);
+    return out;
+}
+
+static void write_pooling_config(const char *dir, const struct model_options *o, size_t *modes) {
+    char path[512], text[512] = "";
+    size_t at = 0;
+    *modes = 1;
+    make_folder(dir, "1_Pooling", path);
+    if (strcmp(o->pooling, "cls") == 0 || strcmp(o->pooling, "mean") == 0) {
+        snprintf(text, sizeof text,
+                 "{\"word_embedding_dimension\":%zu,\"pooling_mode_cls_token\":%s,"
+                 "\"pooling_mode_mean_tokens\":%s,\"include_prompt\":%s}",
+                 o->hidden, strcmp(o->pooling, "cls") == 0 ? "true" : "false",
+                 strcmp(o->pooling, "mean") == 0 ? "true" : "false",
+                 o->leaves_out_prompt ? "false" : "true");
+        write_text(path, "config.json", text);
+        return;
+    }
+    at += (size_t)snprintf(text, sizeof text,
+                           "{\"embedding_dimension\":%zu,\"include_prompt\":%s,"
+                           "\"pooling_mode\":[\"",
+                           o->hidden, o->leaves_out_prompt ? "false" : "true");
+    for (const char *c = o->pooling; *c != '\0'; c++) {
+        *modes += *c == '+';
+        at += (size_t)snprintf(text + at, sizeof text - at, *c == '+' ? "\",\"" : "%c", *c);
+    }
+    snprintf(text + at, sizeof text - at, "\"]}");
+    write_text(path, "config.json", text);
+}
+
+static void write_modules(const char *dir, const struct model_options *o) {
+    qr_buf text;
+    size_t width, number = 0;
+    write_pooling_config(dir, o, &width);
+    width *= o->hidden;
+    qr_buf_init(&text, 1 << 16);
+    qr_buf_literal(&text,
+                   "[{\"path\":\"\",\"type\":\"sentence_transformers.models.Transformer\"},"
+                   "{\"path\":\"1_Pooling\",\"type\":"
+                   "\"sentence_transformers.sentence_transformer.modules.pooling.Pooling\"},");
+    for (const char *spec = o->dense; spec != NULL; number++) {
+        width = write_dense(dir, o, number, spec, width);
+        qr_buf_printf(&text,
+                      "{\"path\":\"%zu_Dense\",\"type\":"
+                      "\"sentence_transformers.base.modules.dense.Dense\"},",
+                      number + 2);
+        spec = strchr(spec, ',') == NULL ? NULL : strchr(spec, ',') + 1;
+    }
+    qr_buf_literal(&text, "{\"path\":\"2_Normalize\","
+                          "\"type\":\"sentence_transformers.models.Normalize\"}]");
+    write_file(dir, "modules.json", text.data, text.len);
+    qr_buf_deinit(&text);
 }
 
 void make_model(const char *dir, const struct model_options *options) {
@@ -223,28 +340,14 @@ void make_model(const char *dir, const struct model_options *options) {
     m.prefix = options->prefix != NULL     ? options->prefix
                : strcmp(head, "none") == 0 ? ""
                : options->distilbert       ? "distilbert."
+               : options->electra          ? "electra."
                                            : "bert.";
-    qr_buf_init(&m.header, 1 << 20);
-    qr_buf_init(&m.data, (size_t)1 << 30);
-    qr_buf_literal(&m.header, "{");
+    maker_begin(&m);
     add_tensors(&m, head);
-    qr_buf_literal(&m.header, "}");
-    cr_assert(!qr_buf_failed(&m.header) && !qr_buf_failed(&m.data));
-
-    qr_buf file;
-    qr_buf_init(&file, (size_t)1 << 30);
-    uint64_t length = m.header.len;
-    qr_buf_append(&file, &length, 8);
-    qr_buf_append(&file, m.header.data, m.header.len);
-    qr_buf_append(&file, m.data.data, m.data.len);
-    cr_assert(!qr_buf_failed(&file));
-    write_file(dir, "model.safetensors", file.data, file.len);
+    maker_end(&m, dir);
     write_config(dir, &m, head);
     if (options->pooling != NULL)
-        write_pooling(dir, options);
-    qr_buf_deinit(&file);
-    qr_buf_deinit(&m.header);
-    qr_buf_deinit(&m.data);
+        write_modules(dir, options);
 }
 
 qr_status read_model(const char *dir, qr_bert **out, qr_error *error) {

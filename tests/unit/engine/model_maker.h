@@ -6,17 +6,20 @@
 #include "engine/model/model.h"
 
 struct model_options {
-    bool distilbert;
+    bool distilbert, electra; /* neither: bert */
     size_t layers, hidden, heads, feed_forward, vocab, positions;
     size_t types;           /* 0: 2 */
     const char *activation; /* NULL: "gelu" */
     double eps;             /* 0: 1e-12 */
-    const char *head;       /* NULL: none; "span", "labels" */
+    const char *head;       /* NULL: none; "span", "labels", "tokens" */
     size_t labels;
     const char *dtype;   /* NULL: "f32"; "f16", "bf16" */
     const char *prefix;  /* NULL: none for a bare encoder, "bert." or "distilbert." under a head */
     bool old_names;      /* LayerNorm.gamma and .beta (BERT only) */
-    const char *pooling; /* NULL: no modules.json; "mean", "cls": with Normalize */
+    const char *pooling; /* NULL: no modules.json; names with "+" between them: with Normalize */
+    const char *dense;   /* with pooling: "40:Tanh,24:ReLU:nobias:residual", modules behind it */
+    bool leaves_out_prompt; /* include_prompt is false */
+    size_t embedding;       /* 0: as hidden; ELECTRA's size of embeddings */
     uint64_t seed;
 };
 
@@ -26,8 +29,7 @@ void temp_dir_create(char out[64]);
 /** Removes it with its files (one level of folders deep). */
 void temp_dir_remove(const char *dir);
 
-/** Writes config.json, model.safetensors and, with pooling, modules.json and 1_Pooling/config.json.
- */
+/** Writes config.json, model.safetensors and, with pooling, modules.json and its modules' files. */
 void make_model(const char *dir, const struct model_options *options);
 
 /** Opens the model in `dir` and reads its weights. */

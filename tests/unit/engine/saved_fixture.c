@@ -50,7 +50,7 @@ static void ask(const qr_engine *engine, struct saved_answer *out) {
     const qr_model_info *info = qr_engine_model(engine);
     struct forward_batch texts;
     forward_draw(&texts, info, (size_t[]){3, 1, 2, 3, 0}, 5);
-    const size_t floats[] = {[QR_HEAD_NONE] = texts.batch.sequences * info->hidden,
+    const size_t floats[] = {[QR_HEAD_NONE] = texts.batch.sequences * info->embedding,
                              [QR_HEAD_SPAN] = 9 * 2,
                              [QR_HEAD_LABELS] = texts.batch.sequences * info->labels};
     qr_context *context = forward_context(engine, NULL);

@@ -40,7 +40,7 @@ static void compare(const struct golden_model *model, const char *path, const ch
     const qr_context_options options = {
         .tokens_max = golden.tokens, .sequences_max = golden.batch.sequences, .pool = pool};
     cr_assert_eq(qr_context_create(engine, &options, &context, NULL), QR_OK);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < GOLDEN_OUTPUTS; i++) {
         const float *out = NULL;
         if (golden.outputs[i].numbers == NULL)
             continue;
@@ -186,30 +186,30 @@ Test(forward, refuses_what_it_cannot_run) {
     uint32_t fine[] = {0, 3, 5}, empty[] = {0, 3, 3}, falling[] = {0, 5, 3}, late[] = {1, 3, 5},
              three[] = {0, 1, 2, 3};
     uint32_t long_one[] = {0, 129}, many[] = {0, 128, 201};
-    qr_batch batch = {ids, types, fine, 2};
+    qr_batch batch = {ids, types, fine, 2, NULL};
     cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_POOLED, &out), QR_OK);
     cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_SPAN, &out), QR_BAD_REQUEST);
     cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_LABELS, &out), QR_BAD_REQUEST);
     cr_assert_eq(
-        qr_context_forward(context, &(qr_batch){ids, types, fine, 0}, QR_OUTPUT_POOLED, &out),
+        qr_context_forward(context, &(qr_batch){ids, types, fine, 0, NULL}, QR_OUTPUT_POOLED, &out),
         QR_BAD_REQUEST);
+    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, empty, 2, NULL},
+                                    QR_OUTPUT_POOLED, &out),
+                 QR_BAD_REQUEST);
+    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, falling, 2, NULL},
+                                    QR_OUTPUT_POOLED, &out),
+                 QR_BAD_REQUEST);
     cr_assert_eq(
-        qr_context_forward(context, &(qr_batch){ids, types, empty, 2}, QR_OUTPUT_POOLED, &out),
+        qr_context_forward(context, &(qr_batch){ids, types, late, 2, NULL}, QR_OUTPUT_POOLED, &out),
         QR_BAD_REQUEST);
+    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, three, 3, NULL},
+                                    QR_OUTPUT_POOLED, &out),
+                 QR_TOO_LONG);
+    cr_assert_eq(qr_context_forward(context, &(qr_batch){ids, types, long_one, 1, NULL},
+                                    QR_OUTPUT_POOLED, &out),
+                 QR_TOO_LONG);
     cr_assert_eq(
-        qr_context_forward(context, &(qr_batch){ids, types, falling, 2}, QR_OUTPUT_POOLED, &out),
-        QR_BAD_REQUEST);
-    cr_assert_eq(
-        qr_context_forward(context, &(qr_batch){ids, types, late, 2}, QR_OUTPUT_POOLED, &out),
-        QR_BAD_REQUEST);
-    cr_assert_eq(
-        qr_context_forward(context, &(qr_batch){ids, types, three, 3}, QR_OUTPUT_POOLED, &out),
-        QR_TOO_LONG);
-    cr_assert_eq(
-        qr_context_forward(context, &(qr_batch){ids, types, long_one, 1}, QR_OUTPUT_POOLED, &out),
-        QR_TOO_LONG);
-    cr_assert_eq(
-        qr_context_forward(context, &(qr_batch){ids, types, many, 2}, QR_OUTPUT_POOLED, &out),
+        qr_context_forward(context, &(qr_batch){ids, types, many, 2, NULL}, QR_OUTPUT_POOLED, &out),
         QR_TOO_LONG);
     ids[4] = 200;
     cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_POOLED, &out), QR_BAD_REQUEST);

@@ -67,7 +67,7 @@ static const qr_precision int8_first[] = {QR_PRECISION_INT8, QR_PRECISION_BF16, 
 static void set_up(double int8_error) {
     for (uint32_t i = 0; i <= TEXTS; i++)
         starts[i] = i;
-    batch = (qr_batch){NULL, NULL, starts, TEXTS};
+    batch = (qr_batch){NULL, NULL, starts, TEXTS, NULL};
     fake = (struct fake){0};
     for (size_t m = 0; m < MATRICES; m++) {
         fake.int8[m] = int8_error;

@@ -20,7 +20,7 @@ static qr__gate_verdict judge_cosines(const double *cosines, size_t count) {
         at_cosine(1, expected + 2 * i);
         at_cosine(cosines[i], actual + 2 * i);
     }
-    qr_batch batch = {NULL, NULL, starts, count};
+    qr_batch batch = {NULL, NULL, starts, count, NULL};
     qr__gate_probes probes = {&batch, QR_HEAD_NONE, 2};
     return qr__gate_judge(&probes, expected, actual);
 }
@@ -55,7 +55,7 @@ Test(gate_vectors, distance_falls_with_every_improvement) {
 
 Test(gate_vectors, zero_and_non_finite_never_pass) {
     const uint32_t starts[] = {0, 1};
-    qr_batch batch = {NULL, NULL, starts, 1};
+    qr_batch batch = {NULL, NULL, starts, 1, NULL};
     qr__gate_probes probes = {&batch, QR_HEAD_NONE, 2};
     const float good[] = {1, 2};
     const float zero[] = {0, 0};
@@ -93,7 +93,7 @@ static void init_spans(struct spans *s, size_t texts) {
         put_answer(s->expected, b, 10, 19);
         put_answer(s->actual, b, 10, 19);
     }
-    s->batch = (qr_batch){NULL, s->types, s->starts, texts};
+    s->batch = (qr_batch){NULL, s->types, s->starts, texts, NULL};
     s->probes = (qr__gate_probes){&s->batch, QR_HEAD_SPAN, 0};
 }
 
@@ -136,7 +136,7 @@ static qr__gate_verdict judge_labels(size_t labels, size_t texts, const float *e
     static uint32_t starts[101];
     for (size_t i = 0; i < texts; i++)
         starts[i + 1] = (uint32_t)i + 1;
-    qr_batch batch = {NULL, NULL, starts, texts};
+    qr_batch batch = {NULL, NULL, starts, texts, NULL};
     qr__gate_probes probes = {&batch, QR_HEAD_LABELS, labels};
     return qr__gate_judge(&probes, expected, actual);
 }

@@ -60,7 +60,7 @@ static void run_alone(const qr_engine *engine, struct texts *texts) {
     texts->C = qr_engine_model(engine)->hidden;
     for (size_t i = 0; i < TEXTS; i++) {
         uint32_t starts[] = {0, (uint32_t)lengths[i]}, at = texts->all.starts[i];
-        qr_batch batch = {texts->all.ids + at, texts->all.types + at, starts, 1};
+        qr_batch batch = {texts->all.ids + at, texts->all.types + at, starts, 1, NULL};
         size_t bytes = lengths[i] * texts->C * sizeof(float);
         texts->alone[i] = malloc(bytes);
         memcpy(texts->alone[i], hidden(context, &batch), bytes);
@@ -84,7 +84,7 @@ static void run_mixed(qr_context *context, const struct texts *texts, unsigned *
         mixed.starts[B + 1] = mixed.starts[B] + (uint32_t)lengths[i];
         chosen[B++] = i;
     }
-    const float *out = hidden(context, &(qr_batch){mixed.ids, mixed.types, mixed.starts, B});
+    const float *out = hidden(context, &(qr_batch){mixed.ids, mixed.types, mixed.starts, B, NULL});
     for (size_t b = 0; b < B; b++)
         cr_assert(memcmp(out + mixed.starts[b] * texts->C, texts->alone[chosen[b]],
                          lengths[chosen[b]] * texts->C * sizeof(float)) == 0,

@@ -39,7 +39,8 @@ static void write_modules(const char *modules, const char *pooling) {
 
 static void check(qr_pooling pooling, bool normalize) {
     qr_bert *bert = load_good(dir);
-    cr_assert_eq(bert->info.pooling, pooling);
+    cr_assert_eq(bert->info.pooling[0], pooling);
+    cr_assert_eq(bert->info.poolings, 1);
     cr_assert_eq(bert->info.normalize, normalize);
     qr_bert_destroy(bert);
 }
@@ -68,19 +69,65 @@ Test(model_sentence, modules_say_whether_vectors_are_normalised) {
     check(QR_POOLING_CLS, false);
 }
 
+/* The poolings' names with "+" between them, and the floats of a vector. */
+static void check_text(const char *pooling, const char *expected, size_t modes) {
+    char text[QR_POOLING_TEXT_BYTES];
+    write_modules("[" TRANSFORMER "," POOLING "]", pooling);
+    qr_bert *bert = load_good(dir);
+    cr_assert_str_eq(qr_model_pooling_text(&bert->info, text), expected);
+    cr_assert_eq(bert->info.poolings, modes);
+    cr_assert_eq(bert->info.embedding, modes * bert->info.hidden);
+    qr_bert_destroy(bert);
+}
+
+/* Old files' flags have one order, whatever the file's; new files' lists have their own. */
+Test(model_sentence, poolings_of_both_forms) {
+    check_text("{}", "mean", 1);
+    check_text("{\"pooling_mode_mean_tokens\":false}", "mean", 1);
+    check_text("{\"pooling_mode_max_tokens\":true}", "max", 1);
+    check_text("{\"pooling_mode_mean_sqrt_len_tokens\":true}", "mean_sqrt_len_tokens", 1);
+    check_text("{\"pooling_mode_weightedmean_tokens\":true}", "weightedmean", 1);
+    check_text("{\"pooling_mode_lasttoken\":true}", "lasttoken", 1);
+    check_text("{\"pooling_mode_lasttoken\":true,\"pooling_mode_weightedmean_tokens\":true,"
+               "\"pooling_mode_mean_sqrt_len_tokens\":true,\"pooling_mode_mean_tokens\":true,"
+               "\"pooling_mode_max_tokens\":true,\"pooling_mode_cls_token\":true}",
+               "cls+max+mean+mean_sqrt_len_tokens+weightedmean+lasttoken", 6);
+    check_text("{\"pooling_mode\":\"max\",\"embedding_dimension\":4}", "max", 1);
+    check_text("{\"pooling_mode\":[\"weightedmean\",\"cls\"]}", "weightedmean+cls", 2);
+    check_text("{\"pooling_mode\":\"mean\",\"pooling_mode_cls_token\":true}", "mean", 1);
+    check_text("{\"pooling_mode\":null,\"pooling_mode_cls_token\":true}", "cls", 1);
+    check_text("{\"pooling_mode_later_tokens\":false}", "mean", 1);
+}
+
+Test(model_sentence, include_prompt) {
+    static const struct {
+        const char *pooling;
+        bool leaves_out;
+    } rows[] = {{"{\"include_prompt\":false}", true},
+                {"{\"include_prompt\":true}", false},
+                {"{\"include_prompt\":null}", false},
+                {"{}", false}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        write_modules("[" TRANSFORMER "," POOLING "]", rows[i].pooling);
+        qr_bert *bert = load_good(dir);
+        cr_assert_eq(bert->info.leaves_out_prompt, rows[i].leaves_out);
+        qr_bert_destroy(bert);
+    }
+}
+
 Test(model_sentence, poolings_that_are_refused) {
     static const char *const rows[][2] = {
-        {"{\"pooling_mode_max_tokens\":true}", "pooling_mode_max_tokens"},
-        {"{\"pooling_mode_mean_sqrt_len_tokens\":true}", "pooling_mode_mean_sqrt_len_tokens"},
-        {"{\"pooling_mode_weightedmean_tokens\":true}", "pooling_mode_weightedmean_tokens"},
-        {"{\"pooling_mode_lasttoken\":true}", "pooling_mode_lasttoken"},
-        {"{\"pooling_mode_mean_tokens\":true,\"pooling_mode_max_tokens\":true}",
-         "pooling_mode_max_tokens"},
-        {"{\"pooling_mode_mean_tokens\":true,\"pooling_mode_cls_token\":true}", "exactly one"},
-        {"{}", "exactly one"},
+        {"{\"pooling_mode_later_tokens\":true}", "pooling_mode_later_tokens"},
         {"{\"pooling_mode_mean_tokens\":1}", "pooling_mode_mean_tokens"},
-        {"{\"pooling_mode\":\"max\"}", "`max`"},
+        {"{\"pooling_mode\":\"best\"}", "`best`"},
+        {"{\"pooling_mode\":[\"cls\",\"best\"]}", "mean_sqrt_len_tokens, weightedmean"},
+        {"{\"pooling_mode\":[\"cls\",\"max\",\"cls\"]}", "twice"},
+        {"{\"pooling_mode\":[]}", "empty list"},
+        {"{\"pooling_mode\":[7]}", "list of names"},
+        {"{\"pooling_mode\":true}", "list of names"},
+        {"{\"include_prompt\":\"no\"}", "include_prompt"},
         {"{\"pooling_mode_mean_tokens\":true,\"word_embedding_dimension\":5}", "hidden size is 4"},
+        {"{\"embedding_dimension\":5}", "hidden size is 4"},
         {"[]", "not a JSON object"},
         {"{", "not valid JSON"},
     };
@@ -92,7 +139,11 @@ Test(model_sentence, poolings_that_are_refused) {
 
 Test(model_sentence, modules_that_are_refused) {
     static const char *const rows[][2] = {
-        {"[" TRANSFORMER "," MODULE("2_Dense", "Dense") "]", "models.Dense"},
+        {"[" TRANSFORMER "," MODULE("2_Dense", "Dense") "]", "right behind the pooling"},
+        {"[" TRANSFORMER "," MODULE("2_Dropout", "Dropout") "]",
+         "models.Dropout` is not supported (supported are Transformer, Pooling, Dense"},
+        {"[" TRANSFORMER "," MODULE("2_LayerNorm", "LayerNorm") "]", "models.LayerNorm"},
+        {"[" TRANSFORMER "," NORMALIZE "," MODULE("1_Pooling", "Pooling") "]", "too late"},
         {"[" MODULE("0_Transformer", "Transformer") "]", "`0_Transformer`"},
         {"[" TRANSFORMER "," MODULE("..", "Pooling") "]", "plain folder"},
         {"[" TRANSFORMER "," MODULE("a/b", "Pooling") "]", "plain folder"},

@@ -7,7 +7,7 @@
 #include "engine/cpu/ref/ref.h"
 #include "golden.h"
 
-static const char *const output_names[] = {"hidden", "pooled", "span", "labels"};
+static const char *const output_names[] = {"hidden", "pooled", "span", "labels", "tokens"};
 
 static void compare(const struct golden_model *model, const char *dir) {
     struct golden golden;
@@ -15,7 +15,7 @@ static void compare(const struct golden_model *model, const char *dir) {
     qr_error error = {0};
     golden_load(model->name, &golden);
     cr_assert_eq(read_model(dir, &bert, &error), QR_OK, "%s: %s", model->name, error.message);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < GOLDEN_OUTPUTS; i++) {
         qr_output wanted = (qr_output)i;
         if (golden.outputs[i].numbers == NULL)
             continue;
@@ -92,15 +92,15 @@ Test(ref_goldens, refuses_what_the_model_has_not) {
     temp_dir_create(temp);
     make_model(temp, &options);
     cr_assert_eq(read_model(temp, &bert, &error), QR_OK);
-    qr_batch batch = {good, NULL, starts, 1};
+    qr_batch batch = {good, NULL, starts, 1, NULL};
     cr_assert_eq(qr__ref_forward(bert, &batch, QR_OUTPUT_HIDDEN, out, &error), QR_OK);
     cr_assert_eq(qr__ref_forward(bert, &batch, QR_OUTPUT_SPAN, out, &error), QR_BAD_REQUEST);
     cr_assert_eq(qr__ref_forward(bert, &batch, QR_OUTPUT_LABELS, out, &error), QR_BAD_REQUEST);
-    const qr_batch refused[] = {{bad, NULL, starts, 1},
-                                {negative, NULL, starts, 1},
-                                {good, types, starts, 1},
-                                {good, NULL, too_long, 1},
-                                {good, NULL, empty, 1}};
+    const qr_batch refused[] = {{bad, NULL, starts, 1, NULL},
+                                {negative, NULL, starts, 1, NULL},
+                                {good, types, starts, 1, NULL},
+                                {good, NULL, too_long, 1, NULL},
+                                {good, NULL, empty, 1, NULL}};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
         cr_assert_eq(qr__ref_forward(bert, &refused[i], QR_OUTPUT_HIDDEN, out, &error),
                      QR_BAD_REQUEST);

@@ -79,11 +79,12 @@ static void calibrated_starts(qr_engine_options options) {
 Test(saved, gives_the_same_bits) {
     static const qr_precision precisions[] = {QR_PRECISION_AUTO, QR_PRECISION_BF16,
                                               QR_PRECISION_INT8};
-    struct model_options models[] = {small, small, small, small, small};
+    struct model_options models[] = {small, small, small, small, small, small};
     models[1].head = "span";
     models[2].head = "labels", models[2].labels = 3;
     models[3].pooling = "cls", models[3].dtype = "f16";
     models[4].distilbert = true, models[4].heads = 1;
+    models[5].pooling = "cls+mean", models[5].dense = "40:Tanh:residual,40:GELU:nobias:residual";
     for (const char *const *isa = forward_isas(); *isa != NULL; isa++) {
         char device[40];
         snprintf(device, sizeof device, "cpu:%s", *isa);
@@ -178,6 +179,26 @@ Test(saved, is_of_one_question_only) {
     write_file(dir, "model.safetensors", weights, len);
     cr_assert(hits(automatic));
     free(weights);
+}
+
+/* The weights of a Dense module lie in a file of their own, which no fact of the model tells of. */
+Test(saved, another_dense_module_is_another_model) {
+    const qr_engine_options automatic = {.precision = QR_PRECISION_AUTO};
+    struct model_options dense = small;
+    dense.pooling = "mean", dense.dense = "40:Tanh,30:ReLU";
+    make_model(dir, &dense);
+    cr_assert(!hits(automatic) && hits(automatic));
+    size_t len;
+    char *weights = read_file(dir, "3_Dense/model.safetensors", &len);
+    weights[len - 4] ^= 1;
+    write_file(dir, "3_Dense/model.safetensors", weights, len);
+    cr_assert(!hits(automatic), "with other weights");
+    free(weights);
+    patch_file(dir, "2_Dense/config.json", "Tanh", "GELU");
+    cr_assert(!hits(automatic), "with another activation");
+    patch_file(dir, "1_Pooling/config.json", "mean_tokens\":true", "mean_tokens\":null");
+    patch_file(dir, "1_Pooling/config.json", "cls_token\":false", "cls_token\":true ");
+    cr_assert(!hits(automatic), "with another pooling");
 }
 
 Test(saved, f32_by_name_is_not_kept) {

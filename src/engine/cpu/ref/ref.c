@@ -18,6 +18,8 @@ struct state {
     double *projected; /* [T][C] */
     double *inner;     /* [T][F] */
     double *weights;   /* [T] of one softmax */
+    double *vector;    /* [2][widest] of one sequence, before and behind a Dense module */
+    size_t widest;
 };
 
 /* y[rows][out] = x[rows][in] * W^T + b */
@@ -143,18 +145,88 @@ static void forward_layer(struct state *s, const qr_bert_layer *layer) {
     add_and_norm(s, &layer->output_norm);
 }
 
-static void pool(const struct state *s, float *out) {
+/* One channel of tokens [begin, end) of a sequence whose first token is at `start`. */
+static double pool_channel(const struct state *s, qr_pooling mode, size_t start, size_t begin,
+                           size_t end, size_t channel) {
+    const double *x = s->hidden + channel;
     size_t width = s->bert->info.hidden;
-    bool cls = s->bert->info.pooling == QR_POOLING_CLS;
-    for (size_t b = 0; b < s->batch->sequences; b++) {
-        size_t begin = s->batch->starts[b];
-        size_t end = cls ? begin + 1 : s->batch->starts[b + 1];
-        for (size_t c = 0; c < width; c++) {
-            double sum = 0;
-            for (size_t t = begin; t < end; t++)
-                sum += s->hidden[t * width + c];
-            out[b * width + c] = (float)(sum / (double)(end - begin));
+    double sum = 0, weighted = 0, weights = 0, largest = -INFINITY;
+    for (size_t t = begin; t < end; t++) {
+        double weight = (double)(t - start + 1);
+        sum += x[t * width];
+        weighted += weight * x[t * width];
+        weights += weight;
+        largest = fmax(largest, x[t * width]);
+    }
+    switch (mode) {
+    case QR_POOLING_CLS:
+        return x[begin * width];
+    case QR_POOLING_MAX:
+        return largest;
+    case QR_POOLING_MEAN:
+        return sum / (double)(end - begin);
+    case QR_POOLING_MEAN_SQRT_LEN:
+        return sum / sqrt((double)(end - begin));
+    case QR_POOLING_WEIGHTED_MEAN:
+        return weighted / weights;
+    case QR_POOLING_LAST:
+        break;
+    }
+    return x[(end - 1) * width];
+}
+
+static double activate_dense(qr_dense_activation activation, double x) {
+    switch (activation) {
+    case QR_DENSE_IDENTITY:
+        return x;
+    case QR_DENSE_TANH:
+        return tanh(x);
+    case QR_DENSE_RELU:
+        return activate(QR_RELU, x);
+    case QR_DENSE_GELU:
+        return activate(QR_GELU, x);
+    case QR_DENSE_SIGMOID:
+        break;
+    }
+    return 1 / (1 + exp(-x));
+}
+
+/* y = activation(x * W + b) + residual, one vector */
+static void dense(const struct state *s, size_t i, const double *x, double *y) {
+    const qr_dense *about = &s->bert->info.dense[i];
+    const qr_bert_dense *weights = &s->bert->dense[i];
+    for (size_t n = 0; n < about->out; n++) {
+        double sum = about->bias ? weights->linear.bias[n] : 0, added = 0;
+        for (size_t k = 0; k < about->in; k++) {
+            sum += x[k] * weights->linear.weight[n * about->in + k];
+            if (about->residual == QR_RESIDUAL_MATRIX)
+                added += x[k] * weights->residual.weight[n * about->in + k];
         }
+        if (about->residual == QR_RESIDUAL_INPUT)
+            added = x[n];
+        y[n] = activate_dense(about->activation, sum) + added;
+    }
+}
+
+static void pool(const struct state *s, float *out) {
+    const qr_model_info *info = &s->bert->info;
+    size_t C = info->hidden;
+    for (size_t b = 0; b < s->batch->sequences; b++) {
+        size_t start = s->batch->starts[b];
+        size_t begin = start + (s->batch->skip == NULL ? 0 : s->batch->skip[b]);
+        double *x = s->vector, *y = s->vector + s->widest;
+        for (size_t i = 0; i < info->poolings; i++)
+            for (size_t c = 0; c < C; c++)
+                x[i * C + c] =
+                    pool_channel(s, info->pooling[i], start, begin, s->batch->starts[b + 1], c);
+        for (size_t i = 0; i < info->denses; i++) {
+            dense(s, i, x, y);
+            double *z = x;
+            x = y;
+            y = z;
+        }
+        for (size_t c = 0; c < info->embedding; c++)
+            out[b * info->embedding + c] = (float)x[c];
     }
 }
 
@@ -206,6 +278,8 @@ static qr_status check(const qr_bert *bert, const qr_batch *batch, qr_output wan
         if (end <= begin || end - begin > info->positions)
             return qr_error_set(error, QR_BAD_REQUEST, "sequence %zu has not 1 to %zu tokens", b,
                                 info->positions);
+        if (batch->skip != NULL && batch->skip[b] >= end - begin)
+            return qr_error_set(error, QR_BAD_REQUEST, "sequence %zu leaves out all tokens", b);
         for (size_t t = begin; t < end; t++) {
             if (batch->ids[t] < 0 || (size_t)batch->ids[t] >= info->vocab)
                 return qr_error_set(error, QR_BAD_REQUEST, "token %zu has no word", t);
@@ -222,7 +296,7 @@ size_t qr__ref_output_floats(const qr_bert *bert, const qr_batch *batch, qr_outp
     case QR_OUTPUT_HIDDEN:
         return tokens * bert->info.hidden;
     case QR_OUTPUT_POOLED:
-        return batch->sequences * bert->info.hidden;
+        return batch->sequences * bert->info.embedding;
     case QR_OUTPUT_SPAN:
         return tokens * 2;
     case QR_OUTPUT_LABELS:
@@ -239,7 +313,10 @@ qr_status qr__ref_forward(const qr_bert *bert, const qr_batch *batch, qr_output 
     size_t T = batch->starts[batch->sequences];
     size_t C = bert->info.hidden;
     size_t inner = T * qr_max(bert->info.feed_forward, 2) + bert->info.labels;
-    double *memory = calloc(6 * T * C + inner + T, sizeof *memory);
+    size_t widest = bert->info.poolings * C;
+    for (size_t i = 0; i < bert->info.denses; i++)
+        widest = qr_max(widest, bert->info.dense[i].out);
+    double *memory = calloc(6 * T * C + inner + T + 2 * widest, sizeof *memory);
     if (memory == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "no memory for %zu tokens", T);
     struct state s = {.bert = bert, .batch = batch, .tokens = T, .hidden = memory};
@@ -250,6 +327,8 @@ qr_status qr__ref_forward(const qr_bert *bert, const qr_batch *batch, qr_output 
     s.projected = s.attended + T * C;
     s.inner = s.projected + T * C;
     s.weights = s.inner + inner;
+    s.vector = s.weights + T;
+    s.widest = widest;
     embed(&s);
     for (size_t i = 0; i < bert->info.layers; i++)
         forward_layer(&s, &bert->layers[i]);

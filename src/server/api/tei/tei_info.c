@@ -46,10 +46,10 @@ static void put_labels(qr_buf *out, const qr_model_info *about) {
 static void put_model_type(qr_buf *out, const qr_pipeline *model) {
     const qr_model_info *about = qr_engine_model(qr_pipeline_engine(model));
     qr_kind kind = qr_pipeline_kind(model);
+    char pooling[QR_POOLING_TEXT_BYTES];
     qr_buf_printf(out, "\"model_type\":{\"%s\":", qr_kind_name(kind));
     if (kind == QR_KIND_EMBEDDING)
-        qr_buf_printf(out, "{\"pooling\":\"%s\"}",
-                      about->pooling == QR_POOLING_CLS ? "cls" : "mean");
+        qr_buf_printf(out, "{\"pooling\":\"%s\"}", qr_model_pooling_text(about, pooling));
     else if (kind == QR_KIND_SPAN)
         qr_buf_literal(out, "{}");
     else
