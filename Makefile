@@ -1,12 +1,13 @@
 # The habits of the house. `make help` lists them.
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
 GENERATED = src/tokenizer/unicode_tables.c # numbers alone; cppcheck takes minutes over them
 # Compiled once an instruction set: gcovr 5.2 cannot merge their functions.
 BODIES = src/engine/cpu/kernels/.*\.h
 PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider
 
-.PHONY: help build run setup-test test test-unit test-server test-asan test-tsan check-long check-fresh coverage bench peers lint format clean
+.PHONY: help build install run setup-test test test-unit test-server test-asan test-tsan check-long check-fresh coverage bench peers lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -15,6 +16,12 @@ build: ## install what is missing and build build/querent
 	@tools/setup build
 	@cmake --preset release -DQR_TESTS=OFF >/dev/null
 	@cmake --build --preset release -j $(JOBS)
+
+install: ## build and install program, library and man pages (PREFIX=/usr/local, DESTDIR=)
+	@tools/setup install
+	@cmake --preset release -DQR_TESTS=OFF -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
+	@cmake --build --preset release -j $(JOBS)
+	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
 
 run: ## build, fetch the default model, serve on 127.0.0.1:8080 (ARGS="..." for more options)
 	@tools/setup run

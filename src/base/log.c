@@ -1,5 +1,5 @@
-/* base/log.c: lines on stderr. A line is built on the stack and written with one write(2), so that
- * lines of different threads never mix; what does not fit is cut. */
+/* base/log.c: lines on stderr, or messages to a sink. A line is built on the stack and written with
+ * one write(2), so that lines of different threads never mix; what does not fit is cut. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -15,12 +15,19 @@
 
 static qr_log_level lowest_level = QR_LOG_INFO;
 static bool as_json;
+static qr_log_sink *log_sink; /* NULL: stderr */
+static void *sink_state;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 void qr_log_init(qr_log_level lowest, qr_log_format format) {
     lowest_level = lowest;
     as_json = format == QR_LOG_AS_JSON;
+}
+
+void qr_log_set_sink(qr_log_sink *sink, void *state) {
+    log_sink = sink;
+    sink_state = state;
 }
 
 bool qr_log_enabled(qr_log_level level) {
@@ -30,6 +37,8 @@ bool qr_log_enabled(qr_log_level level) {
 typedef struct line {
     char bytes[LINE_BYTES];
     size_t len;
+    qr_log_level level;
+    bool json;
 } line;
 
 /* Leaves room for the closing brace and the newline. */
@@ -58,23 +67,30 @@ static void put_escaped(line *l, qr_text text) {
         unsigned char c = (unsigned char)text.data[i];
         if (c < 0x20 || c == 0x7F)
             put_format(l, "\\u%04x", c);
-        else if (as_json && (c == '"' || c == '\\'))
+        else if (l->json && (c == '"' || c == '\\'))
             put_format(l, "\\%c", c);
         else
             put(l, (const char *)&c, 1);
     }
 }
 
-/* Time, level and message. Times are UTC with milliseconds, so that lines sort as text. */
+/* Time, level and message; for a sink the message alone. Times are UTC with milliseconds, so that
+ * lines sort as text. */
 static void begin(line *l, qr_log_level level, qr_text message) {
     struct timespec now;
     struct tm utc;
     char stamp[32];
+    l->len = 0;
+    l->level = level;
+    l->json = as_json && log_sink == NULL;
+    if (log_sink != NULL) {
+        put_escaped(l, message);
+        return;
+    }
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-    l->len = 0;
-    if (as_json) {
+    if (l->json) {
         put_format(l, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"message\":\"", stamp,
                    now.tv_nsec / 1000000, level_names[level]);
         put_escaped(l, message);
@@ -86,7 +102,12 @@ static void begin(line *l, qr_log_level level, qr_text message) {
 }
 
 static void finish(line *l) {
-    if (as_json)
+    if (log_sink != NULL) {
+        l->bytes[l->len] = '\0';
+        log_sink(sink_state, l->level, (qr_text){l->bytes, l->len});
+        return;
+    }
+    if (l->json)
         l->bytes[l->len++] = '}';
     l->bytes[l->len++] = '\n';
     ssize_t written;
@@ -128,13 +149,13 @@ void qr_log_fields(qr_log_level level, const char *event, const qr_log_field *fi
     begin(&l, level, qr_text_of(event));
     for (size_t i = 0; i < count; i++) {
         const qr_log_field *f = &fields[i];
-        put_format(&l, as_json ? ",\"%s\":" : " %s=", f->key);
+        put_format(&l, l.json ? ",\"%s\":" : " %s=", f->key);
         if (f->text.data == NULL) {
             put_number(&l, f->number);
         } else {
-            put(&l, "\"", as_json ? 1 : 0);
+            put(&l, "\"", l.json ? 1 : 0);
             put_escaped(&l, f->text);
-            put(&l, "\"", as_json ? 1 : 0);
+            put(&l, "\"", l.json ? 1 : 0);
         }
     }
     finish(&l);

@@ -1,4 +1,4 @@
-/* base/log.h: one line an event on stderr, as text or as JSON.
+/* base/log.h: one line an event on stderr, as text or as JSON, or a message to a sink.
  *
  *     qr_log(QR_LOG_INFO, "model %s loaded in %.0f ms", name, ms);
  *     qr_log_fields(QR_LOG_DEBUG, "request", fields, n);
@@ -24,6 +24,13 @@ typedef struct qr_log_field {
 
 /** Sets the lowest level that is printed and the form of the lines. Call before threads start. */
 void qr_log_init(qr_log_level lowest, qr_log_format format);
+
+/** Gets each message in place of stderr, without time, level and newline, fields as "key=value".
+ * `message.data` ends in NUL and is borrowed for the call. Called from any thread. */
+typedef void qr_log_sink(void *state, qr_log_level level, qr_text message);
+
+/** NULL: stderr, as at the start. Call before threads start. */
+void qr_log_set_sink(qr_log_sink *sink, void *state);
 
 /** False when lines of this level are dropped, so that their parts need not be made. */
 bool qr_log_enabled(qr_log_level level);

@@ -92,10 +92,33 @@ def check_contracts(tree):
     """Every function that a header declares has its contract, a comment, right above it. (Not so the static functions of bodies that
     are included for their code, and vectors' operations.)"""
     faults = []
-    for path, text in c_files(tree, "src/").items():
+    for path, text in c_files(tree, "src/", "include/").items():
         if not path.endswith(".h") or BODY.search(path) or VECTORS.search(path):
             continue
         lines = text.split("\n")
         above = {line + comment.count("\n") + 1 for line, comment in comments(text) if lines[line - 1].startswith("/*")}
         faults += [f"{path}:{line}: {name} has no contract" for line, name, _ in declarations(text) if line not in above]
+    return faults
+
+
+# ---- The library ----------------------------------------------------------------------------------------------------
+
+EXPORTED = re.compile(r"^QR_LIB_(?:MUST_USE QR_LIB_)?API\b[^;(]*?\b(\w+)\(", re.M)
+
+
+def check_library(tree):
+    """What include/querent.h declares is qr_lib_, is exported by library/querent.map, and stands in the manual page; nothing else
+    is exported. No header of ours declares a qr_lib_ name: that is what keeps both apart."""
+    header = code_only(tree.get("include/querent.h", ""))
+    names = set(EXPORTED.findall(header))
+    nodes = re.sub(r"#.*", "", tree.get("src/library/querent.map", ""))
+    exported = set(re.findall(r"^\s*(\w+);", nodes, re.M))
+    page = tree.get("docs/man/querent.h.3.scd", "")
+    faults = [f"include/querent.h: {name} is not qr_lib_" for name in sorted(names) if not name.startswith("qr_lib_")]
+    faults += [f"src/library/querent.map: {name} is not exported" for name in sorted(names - exported)]
+    faults += [f"src/library/querent.map: {name} is not in include/querent.h" for name in sorted(exported - names)]
+    faults += [f"docs/man/querent.h.3.scd: {name} is missing" for name in sorted(names) if name not in page]
+    for path, text in c_files(tree, "src/").items():
+        if path.endswith(".h"):
+            faults += [f"{path}:{line}: {name} is the library's" for line, name, _ in declarations(text) if name.startswith("qr_lib_")]
     return faults

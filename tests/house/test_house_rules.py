@@ -55,6 +55,9 @@ GOOD = {
     "docs/ERRORS.md": "| `ok` | 200 | ok | - |\n| `late` | 504 | late | - |\n",
     "docs/A.md": "| " + "wide " * 30 + "|\n\n    " + "wide " * 30 + "\n\n```\n" + "wide " * 30 + "\n```\n",
     "README.md": "[a](docs/DESIGN.md#b) [c](src/base) [d](https://example.com)\n\n    [e](nothing)\n",
+    "include/querent.h": HEAD + "#ifndef Q_H\n#define Q_H\n/** Its contract. */\nQR_LIB_MUST_USE QR_LIB_API int qr_lib_x(int a);\n#endif\n",
+    "src/library/querent.map": "# comment;\nQUERENT_1 {\nglobal:\n    qr_lib_x;\nlocal:\n    *;\n};\n",
+    "docs/man/querent.h.3.scd": "*qr_lib_x*\n",
     "CMakeLists.txt": "# no -march=native here\nadd_compile_options(-O3)\n",
 }  # fmt: skip
 
@@ -120,6 +123,13 @@ BREAKS = [
     ("types", "src/config/a.c", HEAD + "struct qr__vocab {\n    int a;\n};\n", "a.c: a second body of qr__vocab"),
     ("types", "src/config/config.h", HEAD + "typedef enum { A } qr__vocab;\n", "config.h: a second typedef qr__vocab"),
     ("types", "src/config/config.h", HEAD + "typedef int (*qr__vocab)(int a);\n", "config.h: a second typedef qr__vocab"),
+    ("sizes", "include/a.h", HEAD + "int a;\n" * 400, "401 lines, more than 400"),
+    ("contracts", "include/a.h", HEAD + "\nQR_LIB_API int qr_lib_y(int a);\n", "include/a.h:3: qr_lib_y has no contract"),
+    ("library", "include/querent.h", GOOD["include/querent.h"].replace("qr_lib_x", "qr_x"), "qr_x is not qr_lib_"),
+    ("library", "include/querent.h", GOOD["include/querent.h"] + "/** Its contract. */\nQR_LIB_API const char *qr_lib_y(\n    int a);\n", "qr_lib_y is not exported"),
+    ("library", "src/library/querent.map", "QUERENT_1 {\n    qr_lib_x;\n    qr_lib_z;\n};\n", "qr_lib_z is not in include/querent.h"),
+    ("library", "docs/man/querent.h.3.scd", "nothing\n", "querent.h.3.scd: qr_lib_x is missing"),
+    ("library", "src/base/hook.h", GOOD["src/base/hook.h"] + "/** Its contract. */\nint qr_lib_x(int a);\n", "qr_lib_x is the library's"),
     ("contracts", "src/base/a.h", EXAMPLE + "void qr_a_deinit(int a);\n", "a.h:16: qr_a_deinit has no contract"),
     ("contracts", "src/base/a.h", EXAMPLE + "int b; /* of a */\nQR_MUST_USE qr_status qr_a(int a,\n    int b);\n", "a.h:17: qr_a has no contract"),
     ("contracts", "src/base/a.h", EXAMPLE + "static inline int qr_a(int a) {\n    return a;\n}\n", "a.h:16: qr_a has no contract"),

@@ -1,12 +1,15 @@
 /* engine/saved/saved_key.c: what a plan follows from, as one hash.
  *
  * The plan is a function of model, program, instruction set and the precision that was asked for
- * (plan/plan.h). The program is its own executable, byte by byte: no version has to be raised for a
- * changed packing not to read what an older one wrote. Of the tokenizer only what it makes of the
- * built-in texts counts; of config.json and its neighbours the facts in qr_model_info. */
+ * (plan/plan.h). The program is the file that this code runs from (an executable or
+ * libquerent.so), byte by byte: no version has to be raised for a changed packing not to read what
+ * an older one wrote. Of the tokenizer only what it makes of the built-in texts counts; of
+ * config.json and its neighbours the facts in qr_model_info. */
 #include "engine/saved/saved_key.h"
 
 #include <unistd.h>
+
+#include "engine/saved/saved_program.h"
 
 /* Each part goes in behind its length, so that no two lists of parts read alike. */
 static void add(qr__saved_hash *hash, const void *data, size_t bytes) {
@@ -61,16 +64,16 @@ static qr_status add_piece(void *user, const void *data, size_t bytes) {
 }
 
 static qr_status add_program(qr__saved_hash *hash, const qr_sink *sink, qr_error *error) {
-    static const char path[] = "/proc/self/exe";
     int fd;
     size_t bytes = 0;
-    qr_status status = qr_file_open(path, SIZE_MAX, &fd, &bytes, error);
+    qr_status status = qr__saved_program_open(&fd, &bytes, error);
     if (status != QR_OK)
         return status;
     status = qr_sink_write_file(sink, fd, bytes);
     close(fd);
     add_number(hash, bytes);
-    return status == QR_OK ? QR_OK : qr_error_set(error, status, "%s cannot be read", path);
+    return status == QR_OK ? QR_OK
+                           : qr_error_set(error, status, "the program's file cannot be read");
 }
 
 qr_status qr__saved_key(const qr_saved_options *options, qr__saved_digest *out, qr_error *error) {

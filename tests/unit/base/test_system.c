@@ -149,6 +149,27 @@ Test(log, json_lines, .init = make_dir, .fini = remove_dir) {
         "%s", text);
 }
 
+static void keep_message(void *state, qr_log_level level, qr_text message) {
+    qr_buf *kept = state;
+    cr_assert_eq(message.data[message.len], '\0');
+    qr_buf_printf(kept, "%d:%s\n", (int)level, message.data);
+}
+
+Test(log, a_sink_gets_messages_and_stderr_nothing, .init = make_dir, .fini = remove_dir) {
+    char text[4096];
+    qr_buf kept;
+    qr_buf_init(&kept, 4096);
+    qr_log_init(QR_LOG_INFO, QR_LOG_AS_JSON);
+    qr_log_set_sink(keep_message, &kept);
+    capture(hostile_lines, text, sizeof text);
+    qr_log_set_sink(NULL, NULL);
+    cr_assert_str_eq(text, "");
+    qr_buf_byte(&kept, '\0');
+    cr_assert_str_eq(kept.data, "1:forged\\u000a2026 line\\u001b[31m\n"
+                                "2:event text=a\\u000ab\"c number=1.5 whole=3\n");
+    qr_buf_deinit(&kept);
+}
+
 static void long_line(void) {
     static char longer[8192];
     memset(longer, 'y', sizeof longer - 1);
