@@ -77,7 +77,7 @@ lint: ## gcc and clang with -Werror, cppcheck
 	@tools/setup lint
 	@cmake --preset dev >/dev/null && cmake --build --preset dev -j $(JOBS) -- --quiet
 	@cmake --preset clang >/dev/null && cmake --build --preset clang -j $(JOBS) -- --quiet
-	@cppcheck -q -j $(JOBS) --enable=warning,portability --error-exitcode=1 -Isrc $(GENERATED:%=-i%) src
+	@cppcheck -q -j $(JOBS) --enable=warning,portability --error-exitcode=1 -Isrc -Iinclude $(GENERATED:%=-i%) src
 
 format: ## clang-format on all of our C
 	@tools/setup format

@@ -78,7 +78,7 @@ static qr_lib_status check(const qr_lib_model *model, const qr_lib_score_options
 qr_lib_status qr_lib_rerank(qr_lib_model *model, qr_lib_text query, const qr_lib_text *texts,
                             size_t count, const qr_lib_score_options *options, float *scores,
                             size_t room, qr_lib_error *error) {
-    qr_lib_score_options own;
+    qr_lib_score_options own = {0};
     const pairs all = {.query = &query, .texts = texts, .count = count};
     qr_lib_status status = qr__lib_begin(model, "model", error);
     if (status == QR_LIB_OK)
@@ -97,7 +97,7 @@ qr_lib_status qr_lib_predict(qr_lib_model *model, const qr_lib_text *texts,
                              const qr_lib_text *pairs_or_null, size_t count,
                              const qr_lib_score_options *options, float *scores, size_t room,
                              qr_lib_error *error) {
-    qr_lib_score_options own;
+    qr_lib_score_options own = {0};
     const pairs all = {.texts = texts, .seconds = pairs_or_null, .count = count};
     qr_lib_status status = qr__lib_begin(model, "model", error);
     if (status == QR_LIB_OK)

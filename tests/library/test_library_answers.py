@@ -58,6 +58,14 @@ library.qr_lib_model_destroy(model)
 """
 
 
+def test_nothing_is_printed(installed, embedder):
+    """A model's directory that is wrong, and a folder for plans that is not there: a warning, and nobody asked for it."""
+    code = KEEP.replace("sys.argv[3]", "'/nowhere'") + "assert library.qr_lib_model_load(b'/nowhere', None, ctypes.byref(model), None) == 3\n"
+    env = {**os.environ, "LIBQUERENT": str(installed.lib / "libquerent.so.0")}
+    done = subprocess.run([sys.executable, "-c", code, ROOT / "examples", embedder], env=env, capture_output=True, timeout=HANG)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 def test_kept_plans_are_the_librarys_not_the_programs(installed, embedder, tmp_path):
     """The same interpreter with another library makes another plan; a library that was replaced since it was loaded, none."""
     plans = tmp_path / "plans"

@@ -1,40 +1,37 @@
 /* engine/saved/saved_program.c: the file that this code runs from: the program, or libquerent.so in
- * somebody else's. A library may have been replaced on disk since it was loaded; what lies under
- * its name then is not what runs, and its inode tells. */
+ * somebody else's. A library may have been replaced on disk since it was loaded; then its path here
+ * ends in " (deleted)", and cannot be opened. */
 #include "engine/saved/saved_program.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const char self[] = "/proc/self/exe";
 
 /* Of one line of /proc/self/maps, "begin-end perms offset major:minor inode path": whether `here`
- * lies in it, and then inode and path (cut out of the line; NULL without one). */
-static bool read_line(char *line, uintptr_t here, unsigned long long *inode, char **path) {
+ * lies in it, and then the path (cut out of the line; NULL without one). */
+static bool read_line(char *line, uintptr_t here, char **path) {
     char *at;
     uintptr_t begin = strtoull(line, &at, 16);
-    uintptr_t end = *at == '-' ? strtoull(at + 1, &at, 16) : 0;
+    uintptr_t end = *at == '-' ? strtoull(at + 1, NULL, 16) : 0;
     if (here < begin || here >= end)
         return false;
-    for (int field = 0; field < 3 && at != NULL; field++) /* perms, offset, device */
-        at = strchr(at + 1, ' ');
-    *inode = at == NULL ? 0 : strtoull(at, &at, 10);
-    *path = at == NULL ? NULL : strchr(at, '/');
+    *path = strchr(line, '/'); /* the first one: nothing before it has any */
     if (*path != NULL)
         (*path)[strcspn(*path, "\n")] = '\0';
     return true;
 }
 
-/* The inode of the file that is mapped here, and its path (returns owned, NULL: not found). */
-static char *find_mapping(unsigned long long *inode) {
+/* The path of the file that is mapped here (returns owned); NULL: not found. */
+static char *find_mapping(void) {
     FILE *maps = fopen("/proc/self/maps", "re");
     char *line = NULL, *path = NULL, *found = NULL;
     size_t room = 0;
     bool here = false;
     while (maps != NULL && !here && getline(&line, &room, maps) > 0)
-        here = read_line(line, (uintptr_t)self, inode, &path);
+        here = read_line(line, (uintptr_t)self, &path);
     if (here && path != NULL)
         found = strdup(path);
     free(line);
@@ -43,23 +40,18 @@ static char *find_mapping(unsigned long long *inode) {
     return found;
 }
 
-static bool is_inode(const char *path, unsigned long long inode) {
-    struct stat about;
-    return stat(path, &about) == 0 && about.st_ino == inode;
+/* The executable can be opened by its link also when it was replaced. */
+static bool is_executable(const char *path) {
+    char target[PATH_MAX];
+    ssize_t len = readlink(self, target, sizeof target);
+    return len > 0 && qr_text_is((qr_text){target, (size_t)len}, path);
 }
 
 qr_status qr__saved_program_open(int *fd, size_t *bytes, qr_error *error) {
-    unsigned long long inode = 0;
-    struct stat about;
-    char *path = find_mapping(&inode);
+    char *path = find_mapping();
     if (path == NULL)
         return qr_error_set(error, QR_IO, "the file of this program is not known");
-    qr_status status =
-        qr_file_open(is_inode(self, inode) ? self : path, SIZE_MAX, fd, bytes, error);
-    if (status == QR_OK && (fstat(*fd, &about) != 0 || about.st_ino != inode)) {
-        close(*fd);
-        status = qr_error_set(error, QR_IO, "%s was replaced since it was loaded", path);
-    }
+    qr_status status = qr_file_open(is_executable(path) ? self : path, SIZE_MAX, fd, bytes, error);
     free(path);
     return status;
 }

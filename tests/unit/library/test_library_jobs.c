@@ -37,17 +37,19 @@ Test(library_jobs, many_texts_are_what_each_is_alone) {
 }
 
 Test(library_jobs, dimensions_and_length_are_as_asked) {
-    static float raw[HIDDEN], cut[8], want[8];
+    static float raw[2 * HIDDEN], cut[2 * 8], want[8];
     qr_lib_model *model = tiny_load(NULL, 0, 1, 1);
-    qr_lib_text text = text_of("w7 w8 w9");
+    qr_lib_text texts[] = {text_of("w7 w8 w9"), text_of("w100")};
     qr_lib_embed_options options = {.struct_size = sizeof options,
                                     .normalize = QR_LIB_NORMALIZE_NO};
-    cr_assert_eq(qr_lib_embed(model, &text, 1, &options, raw, HIDDEN, NULL), QR_LIB_OK);
+    cr_assert_eq(qr_lib_embed(model, texts, 2, &options, raw, 2 * HIDDEN, NULL), QR_LIB_OK);
     options.normalize = QR_LIB_NORMALIZE_YES;
     options.dimensions = 8;
-    cr_assert_eq(qr_lib_embed(model, &text, 1, &options, cut, 8, NULL), QR_LIB_OK);
-    cr_assert_eq(qr_embed_finish(raw, HIDDEN, 8, true, want), 8);
-    cr_assert(memcmp(cut, want, sizeof cut) == 0);
+    cr_assert_eq(qr_lib_embed(model, texts, 2, &options, cut, 2 * 8, NULL), QR_LIB_OK);
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_eq(qr_embed_finish(raw + i * HIDDEN, HIDDEN, 8, true, want), 8);
+        cr_assert(memcmp(cut + i * 8, want, sizeof want) == 0);
+    }
     qr_lib_model_destroy(model);
 }
 
