@@ -151,7 +151,7 @@ typedef struct qr_lib_info {
     const char *device;       /* "cpu" */
     const char *target;       /* the instructions that its kernels use: "avx512vnni" */
     const char *reason;       /* why this precision */
-    size_t dimensions;        /* floats of a vector */
+    size_t dimensions;        /* floats of a vector; 0 unless it is of KIND_EMBEDDING */
     size_t max_tokens;        /* longest input, with [CLS] and [SEP] */
     size_t labels;            /* 0 without a classification head */
     size_t weight_bytes;      /* packed weights in memory */

@@ -2,7 +2,7 @@
 #include "library/library_internal.h"
 
 typedef struct job {
-    size_t hidden, dimensions;
+    size_t width, dimensions; /* of the model's vectors, and how much of them is asked for */
     bool normalize;
     float *vectors; /* [count][dimensions], the caller's */
 } job;
@@ -10,17 +10,17 @@ typedef struct job {
 static void take(void *state, size_t index, const float *floats, size_t tokens) {
     const job *j = state;
     (void)tokens;
-    qr_embed_finish(floats, j->hidden, j->dimensions, j->normalize,
+    qr_embed_finish(floats, j->width, j->dimensions, j->normalize,
                     j->vectors + index * j->dimensions);
 }
 
 static qr_lib_status check(const qr_lib_model *model, const qr_lib_embed_options *options,
                            qr_lib_error *error) {
-    size_t hidden = qr_engine_model(qr_pipeline_engine(model->pipeline))->hidden;
     qr_lib_status status =
         qr__lib_kind_check(model, QR_KIND_EMBEDDING, QR_KIND_EMBEDDING, "qr_lib_embed", error);
     if (status == QR_LIB_OK)
-        status = qr__lib_number_check("dimensions", options->dimensions, hidden, error);
+        status = qr__lib_number_check("dimensions", options->dimensions, qr__lib_dimensions(model),
+                                      error);
     if (status == QR_LIB_OK)
         status = qr__lib_choice_check("normalize", options->normalize, QR_LIB_NORMALIZE_NO, error);
     if (status == QR_LIB_OK)
@@ -50,8 +50,9 @@ qr_lib_status qr_lib_embed(qr_lib_model *model, const qr_lib_text *texts, size_t
     if (status != QR_LIB_OK)
         return status;
     const qr_model_info *about = qr_engine_model(qr_pipeline_engine(model->pipeline));
-    job j = {.hidden = about->hidden,
-             .dimensions = own.dimensions == 0 ? about->hidden : own.dimensions,
+    size_t width = qr__lib_dimensions(model);
+    job j = {.width = width,
+             .dimensions = own.dimensions == 0 ? width : own.dimensions,
              .normalize = own.normalize == QR_LIB_NORMALIZE_AS_MODEL
                               ? about->normalize
                               : own.normalize == QR_LIB_NORMALIZE_YES,

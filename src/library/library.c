@@ -11,12 +11,19 @@ static const qr_precision precisions[] = {
     [QR_LIB_PRECISION_AUTO] = QR_PRECISION_AUTO,
 };
 
-static const int kinds[] = {
-    [QR_KIND_EMBEDDING] = QR_LIB_KIND_EMBEDDING,
-    [QR_KIND_SPAN] = QR_LIB_KIND_SPAN,
-    [QR_KIND_CLASSIFIER] = QR_LIB_KIND_CLASSIFIER,
-    [QR_KIND_RERANKER] = QR_LIB_KIND_RERANKER,
-};
+static qr_lib_kind kind_of(qr_kind kind) {
+    switch (kind) {
+    case QR_KIND_SPAN:
+        return QR_LIB_KIND_SPAN;
+    case QR_KIND_CLASSIFIER:
+        return QR_LIB_KIND_CLASSIFIER;
+    case QR_KIND_RERANKER:
+        return QR_LIB_KIND_RERANKER;
+    case QR_KIND_EMBEDDING:
+        break;
+    }
+    return QR_LIB_KIND_EMBEDDING;
+}
 
 static qr_lib_status read_options(const qr_lib_load_options *given, qr_lib_load_options *own,
                                   qr_lib_error *error) {
@@ -121,12 +128,12 @@ qr_lib_status qr_lib_model_get_info(const qr_lib_model *model, qr_lib_info *info
                          .device = plan->device,
                          .target = plan->target,
                          .reason = plan->reason,
-                         .dimensions = about->hidden,
+                         .dimensions = qr__lib_dimensions(model),
                          .max_tokens = qr_pipeline_max_tokens(model->pipeline),
                          .labels = about->labels,
                          .weight_bytes = plan->weight_bytes,
                          .load_ms = plan->load_ms,
-                         .kind = kinds[qr_pipeline_kind(model->pipeline)],
+                         .kind = (int)kind_of(qr_pipeline_kind(model->pipeline)),
                          .normalizes = about->normalize};
     memset(info, 0, size);
     memcpy(info, &full, qr_min(size, sizeof full));
@@ -138,6 +145,11 @@ const char *qr_lib_model_get_label(const qr_lib_model *model, size_t label) {
         return NULL;
     const qr_model_info *about = qr_engine_model(qr_pipeline_engine(model->pipeline));
     return label < about->labels ? about->label_names[label] : NULL;
+}
+
+size_t qr__lib_dimensions(const qr_lib_model *model) {
+    bool embedder = qr_pipeline_kind(model->pipeline) == QR_KIND_EMBEDDING;
+    return embedder ? qr_pipeline_output_floats(model->pipeline, 1) : 0;
 }
 
 qr_lib_status qr__lib_kind_check(const qr_lib_model *model, qr_kind kind, qr_kind other,

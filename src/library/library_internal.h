@@ -77,6 +77,9 @@ QR_MUST_USE qr_lib_status qr__batches_finish(qr__batches *run, qr_lib_error *err
 QR_MUST_USE qr_lib_status qr__batches_add_text(qr__batches *run, qr_text text, const qr_text *pair,
                                                int long_text, size_t index, qr_lib_error *error);
 
+/** Floats of a vector; 0 unless the model is an embedder. */
+size_t qr__lib_dimensions(const qr_lib_model *model);
+
 /** QR_LIB_WRONG_KIND unless the model is of `kind`, or of `other`. `call` is what was called. */
 QR_MUST_USE qr_lib_status qr__lib_kind_check(const qr_lib_model *model, qr_kind kind, qr_kind other,
                                              const char *call, qr_lib_error *error);

@@ -121,6 +121,9 @@ Test(library_arguments, scores_and_kinds) {
     qr_lib_text nothing[] = {{NULL, 1}, {NULL, 0}};
     float scores[6];
     qr_lib_score_options options = {.struct_size = sizeof options, .raw = 2};
+    qr_lib_info info = {.struct_size = sizeof info};
+    cr_assert_eq(qr_lib_model_get_info(ranks, &info, &error), QR_LIB_OK);
+    cr_assert(info.dimensions == 0 && info.labels == 1 && info.kind == QR_LIB_KIND_RERANKER);
     expect(qr_lib_embed(ranks, texts, 1, NULL, scores, 6, &error), QR_LIB_WRONG_KIND,
            "needs a model of kind embedding");
     expect(qr_lib_rerank(classes, query, texts, 2, NULL, scores, 6, &error), QR_LIB_WRONG_KIND,
