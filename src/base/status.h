@@ -20,6 +20,7 @@
     X(BAD_HEADER, 400, "a header field of the request is not valid")                               \
     X(BAD_JSON, 400, "the request body is not valid JSON")                                         \
     X(BAD_REQUEST, 422, "the request has a missing or invalid field")                              \
+    X(BAD_TENSOR, 400, "the request has a missing or invalid tensor")                              \
     X(EMPTY_INPUT, 400, "`inputs` cannot be empty")                                                \
     X(TOO_LONG, 422, "an input has more tokens than the model takes")                              \
     X(TOO_MANY, 422, "the request has more inputs than the server takes")                          \

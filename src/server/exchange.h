@@ -67,8 +67,8 @@ typedef struct qr_exchange {
     const struct qr_route *route; /* NULL: none met */
     qr_serving *serving;          /* the generation that answers, pinned; NULL while models load */
     uint64_t received_ns;         /* the first line of its head was there */
-    uint64_t deadline_ns;
-    bool stale_start; /* a proxy's X-Request-Start that is too old to be believed */
+    uint64_t deadline_ns;         /* the loop lowers it once, before the submit, for timeout_ns */
+    bool stale_start;             /* a proxy's X-Request-Start that is too old to be believed */
     char path_bytes[QR_LIMIT_MODEL_NAME];
     qr_text path_model; /* the model that the path names, in path_bytes; data is NULL: none */
     size_t json_bytes;  /* of a body that goes on with binary tensors; 0: all of it is JSON */
@@ -83,6 +83,7 @@ typedef struct qr_exchange {
     qr_served *model;               /* which model answers; NULL for answers that need none */
     void *decoded;                  /* api/'s own, in the arena */
     size_t characters, tokens;      /* of all inputs; of inputs that are ids, their number */
+    uint64_t timeout_ns;            /* a budget in the body, from received_ns on; 0: none */
     qr_ticket ticket;               /* its jobs; none: nothing to run, encode at once */
     qr_status status;
     qr_fault fault; /* what the answer says beside the status */

@@ -65,6 +65,8 @@ qr_status qr__call_run(const qr_api *api, qr_exchange *x) {
     qr_encoding_deinit(&call.scratch);
     qr_windows_deinit(&call.windows);
     qr__value_free(body);
+    if (status == QR_BAD_REQUEST && x->handler->refusal != QR_OK)
+        status = x->handler->refusal;
     return status;
 }
 

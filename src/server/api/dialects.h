@@ -22,6 +22,8 @@ extern const qr__routes qr__cohere_rerank_routes;
 extern const qr__routes qr__cohere_embed_routes;
 extern const qr__routes qr__hf_span_routes;
 extern const qr__routes qr__best_spans_routes;
+extern const qr__routes qr__oip_infer_routes;
+extern const qr__routes qr__oip_models_routes;
 extern const qr__routes qr__health_routes;
 
 /** The row by which POST / answers such a body: the first model's. */
@@ -45,6 +47,9 @@ void qr__fail_rerank(qr_status status, const qr_fault *fault, qr_buf *out);
 /** Errors for clients of Cohere and of those who serve its shape: `message`, `detail`, and
  * infinity's `error`. */
 void qr__fail_cohere(qr_status status, const qr_fault *fault, qr_buf *out);
+
+/** Errors of the Open Inference Protocol. */
+void qr__fail_oip(qr_status status, const qr_fault *fault, qr_buf *out);
 
 /** Errors for clients of text-embeddings-inference and of OpenAI alike. */
 void qr__fail_openai(qr_status status, const qr_fault *fault, qr_buf *out);

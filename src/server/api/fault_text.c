@@ -71,7 +71,7 @@ static void put_sentence(qr_buf *out, qr_status status, const qr_fault *fault) {
                       fault->limit);
     } else if (status == QR_OVERLOADED) {
         qr_buf_literal(out, "Model is overloaded");
-    } else if (status == QR_BAD_REQUEST && placed) {
+    } else if ((status == QR_BAD_REQUEST || status == QR_BAD_TENSOR) && placed) {
         put_must(out, fault);
     } else {
         qr_buf_text(out, qr_text_of(qr_status_sentence(status)));
@@ -99,6 +99,12 @@ void qr__fail_tei(qr_status status, const qr_fault *fault, qr_buf *out) {
     qr_buf_literal(out, "{\"error\":");
     put_message(out, status, fault);
     qr_buf_printf(out, ",\"error_type\":\"%s\"}", tei_type(status));
+}
+
+void qr__fail_oip(qr_status status, const qr_fault *fault, qr_buf *out) {
+    qr_buf_literal(out, "{\"error\":");
+    put_message(out, status, fault);
+    qr_buf_byte(out, '}');
 }
 
 void qr__fail_rerank(qr_status status, const qr_fault *fault, qr_buf *out) {

@@ -108,6 +108,7 @@ struct qr_route {
     qr_status (*decode)(struct qr__call *call); /* NULL: nothing to decode */
     void (*encode)(const qr_api *api, qr_exchange *exchange);
     void (*fail)(qr_status status, const qr_fault *fault, qr_buf *out); /* in the dialect's shape */
+    qr_status refusal; /* what BAD_REQUEST is in this dialect; 0 (OK): itself */
     /* The row that decodes, encodes and fails in this one's place; NULL: itself. `body` is what the
      * request holds, an object or not; NULL while nothing of it is known. */
     const qr_route *(*resolve)(const qr_exchange *exchange, const qr__value *body);

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "server/api/hf/spans.h"
+#include "server/api/spans.h"
 
 typedef struct spans_request {
     qr__decoded head;

@@ -7,7 +7,7 @@
  *
  * One answer is an object, several (or none) are a list. Offsets are in code points of the
  * context. */
-#include "server/api/hf/spans.h"
+#include "server/api/spans.h"
 
 typedef struct span_request {
     qr__decoded head;

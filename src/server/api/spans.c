@@ -1,5 +1,5 @@
-/* server/api/hf/spans.c: windows become jobs, and stay for their answers. */
-#include "server/api/hf/spans.h"
+/* server/api/spans.c: windows become jobs, and stay for their answers. */
+#include "server/api/spans.h"
 
 static void *keep(qr_arena *arena, const void *from, size_t count, size_t size) {
     void *copy = qr_arena_array(arena, count, size);

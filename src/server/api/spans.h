@@ -1,4 +1,4 @@
-/* server/api/hf/spans.h: questions and passages on their way to answers: what the forms of span
+/* server/api/spans.h: questions and passages on their way to answers: what the forms of span
  * requests share.
  *
  *     qr__span_check(call, "parameters", &options);                 // what the model bounds
