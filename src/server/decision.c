@@ -113,6 +113,7 @@ static qr_status find_route(const qr__rules *rules, qr_text path, const qr_http_
                             qr_exchange *x) {
     qr_text model;
     qr_status status;
+    x->listeners = rules->listener;
     x->route = qr_api_route(rules->listener, facts->method, path, &model, &status);
     bool open = rules->access == NULL || (x->route != NULL && qr_api_is_open(x->route));
     if (!open && !qr__access_admits(rules->access, &facts->authorization))

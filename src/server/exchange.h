@@ -57,6 +57,7 @@ typedef enum qr_sharing {
 /** A field of the answer's head that api/ writes. */
 typedef struct qr_note {
     const char *name; /* static text */
+    const char *text; /* its value, when that is a static text too; NULL: `value` */
     char value[64];
 } qr_note;
 
@@ -65,6 +66,7 @@ typedef struct qr_note {
 typedef struct qr_exchange {
     /* Const from the head on. */
     const struct qr_route *route; /* NULL: none met */
+    unsigned listeners;           /* whose routes it may ask for: QR_LISTENER_MAIN, _OPS */
     qr_serving *serving;          /* the generation that answers, pinned; NULL while models load */
     uint64_t received_ns;         /* the first line of its head was there */
     uint64_t deadline_ns;         /* the loop lowers it once, before the submit, for timeout_ns */

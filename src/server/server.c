@@ -229,6 +229,7 @@ static qr_status make_api(qr__server *s, qr_error *error) {
         .queue_items = qr_config_number(s->config, QR_OPTION_QUEUE_ITEMS),
         .batch_tokens = qr_config_number(s->config, QR_OPTION_BATCH_TOKENS),
         .workers = (size_t)s->workers,
+        .keyed = s->access.keys != NULL,
         .hooks = {.ready = is_ready, .metrics = render_metrics, .state = s},
     };
     qr_status status = qr_api_create(&options, &s->api);

@@ -54,8 +54,11 @@ void qr__exchange_answer(qr__flow *flow, qr_exchange *x) {
     request->content_type = x->content_type;
     qr_buf_swap(&request->out, &x->out);
     note_work(x);
-    for (size_t i = 0; i < x->notes_len; i++)
-        qr_http_header_add(request, x->notes[i].name, x->notes[i].value);
+    for (const qr_note *note = x->notes; note < x->notes + x->notes_len; note++)
+        if (note->text != NULL)
+            qr_http_header_add_fixed(request, note->name, note->text);
+        else
+            qr_http_header_add(request, note->name, note->value);
     if (x->route != NULL && qr_api_needs_model(x->route)) {
         x->record.stages = x->stages;
         if (x->status == QR_OK)

@@ -31,6 +31,7 @@ typedef struct qr_api_hooks {
 typedef struct qr_api_options {
     size_t max_inputs; /* of one request */
     size_t queue_items, batch_tokens, workers;
+    bool keyed; /* requests need an API key, for /openapi.json */
     qr_api_hooks hooks;
 } qr_api_options;
 
@@ -77,7 +78,8 @@ bool qr_api_reports_compute(const qr_route *route);
  * OpenTelemetry. */
 const char *qr_api_pattern(const qr_route *route);
 
-/** The patterns of all routes but probes', for metrics' labels. Returns how many. */
+/** The patterns of all routes but those that ask for no key, for metrics' labels: probes and
+ * strangers have none. Returns how many. */
 size_t qr_api_patterns(const char *out[QR_ROUTES_MAX]);
 
 /* Exchanges */

@@ -16,7 +16,7 @@
 
 #include "server/api/dialects.h"
 #include "server/api/json_in.h"
-#include "server/api/route.h"
+#include "server/api/routes.h"
 
 struct qr_api {
     qr_api_options options;

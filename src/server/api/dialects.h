@@ -6,25 +6,7 @@
 #ifndef QR_SERVER_API_DIALECTS_H
 #define QR_SERVER_API_DIALECTS_H
 
-#include "server/api/route.h"
-
-extern const qr__routes qr__tei_embed_routes;
-extern const qr__routes qr__tei_labels_routes;
-extern const qr__routes qr__tei_tokenize_routes;
-extern const qr__routes qr__tei_similarity_routes;
-extern const qr__routes qr__tei_decode_routes;
-extern const qr__routes qr__tei_vertex_routes;
-extern const qr__routes qr__tei_root_routes;
-extern const qr__routes qr__tei_info_routes;
-extern const qr__routes qr__openai_embeddings_routes;
-extern const qr__routes qr__openai_models_routes;
-extern const qr__routes qr__cohere_rerank_routes;
-extern const qr__routes qr__cohere_embed_routes;
-extern const qr__routes qr__hf_span_routes;
-extern const qr__routes qr__best_spans_routes;
-extern const qr__routes qr__oip_infer_routes;
-extern const qr__routes qr__oip_models_routes;
-extern const qr__routes qr__health_routes;
+#include "server/api/routes.h"
 
 /** The row by which POST / answers such a body: the first model's. */
 const qr_route *qr__first_model_row(const qr_exchange *exchange, const qr__value *body);

@@ -1,9 +1,21 @@
-/* server/api/health.c: GET /health, /v2/health/live, /v2/health/ready and /metrics. */
-#include "server/api/call.h"
+/* server/api/health.c: GET /health, /ping, /v2/health/live, /v2/health/ready and /metrics. */
+#include "server/api/health.h"
 
-static qr_status check_ready(qr__call *call) {
+qr_status qr__health_check(qr__call *call) {
     const qr_api_hooks *hooks = &call->api->options.hooks;
     return hooks->ready == NULL || hooks->ready(hooks->state) ? QR_OK : QR_NOT_READY;
+}
+
+void qr__health_encode(const qr_api *api, qr_exchange *x) {
+    (void)api;
+    x->content_type = "text/plain";
+}
+
+void qr__fail_health(qr_status status, const qr_fault *fault, qr_buf *out) {
+    if (status == QR_NOT_READY)
+        qr_buf_literal(out, "{\"error\":\"unhealthy\",\"error_type\":\"Unhealthy\"}");
+    else
+        qr__fail_tei(status, fault, out);
 }
 
 /* Alive is whoever can answer; load never changes that. */
@@ -17,20 +29,9 @@ static void encode_ready(const qr_api *api, qr_exchange *x) {
     qr_buf_literal(&x->out, "{\"ready\":true}");
 }
 
-static void fail_ready(qr_status status, const qr_fault *fault, qr_buf *out) {
+void qr__fail_ready(qr_status status, const qr_fault *fault, qr_buf *out) {
     (void)status, (void)fault;
     qr_buf_literal(out, "{\"ready\":false}");
-}
-
-/* text-embeddings-inference's: an empty 200. */
-static void encode_health(const qr_api *api, qr_exchange *x) {
-    (void)api;
-    x->content_type = "text/plain";
-}
-
-static void fail_health(qr_status status, const qr_fault *fault, qr_buf *out) {
-    (void)status, (void)fault;
-    qr_buf_literal(out, "{\"error\":\"unhealthy\",\"error_type\":\"Unhealthy\"}");
 }
 
 static void encode_metrics(const qr_api *api, qr_exchange *x) {
@@ -44,17 +45,18 @@ static const qr_route rows[] = {
     {
         .method = "GET",
         .pattern = "/health",
-        .summary = "200 when requests are answered",
+        .aliases = (const char *const[]){"/ping", NULL},
+        .summary = "200 when requests are answered, without a body",
         .flags = QR__ROUTE_OPS,
-        .decode = check_ready,
-        .encode = encode_health,
-        .fail = fail_health,
+        .decode = qr__health_check,
+        .encode = qr__health_encode,
+        .fail = qr__fail_health,
     },
     {
         .method = "GET",
         .pattern = "/v2/health/live",
         .summary = "200 while the process answers",
-        .reply = QR__S_OBJECT(QR__S_MEMBER("live", QR__S_FLAG)),
+        .reply = QR__S_SHAPE("\"live\"", QR__S_MEMBER("live", "{\"const\":true}")),
         .flags = QR__ROUTE_OPS,
         .encode = encode_live,
         .fail = qr__fail_tei,
@@ -63,16 +65,17 @@ static const qr_route rows[] = {
         .method = "GET",
         .pattern = "/v2/health/ready",
         .summary = "200 when requests are answered",
-        .reply = QR__S_OBJECT(QR__S_MEMBER("ready", QR__S_FLAG)),
+        .reply = QR__S_SHAPE("\"ready\"", QR__S_MEMBER("ready", "{\"const\":true}")),
         .flags = QR__ROUTE_OPS,
-        .decode = check_ready,
+        .decode = qr__health_check,
         .encode = encode_ready,
-        .fail = fail_ready,
+        .fail = qr__fail_ready,
     },
     {
         .method = "GET",
         .pattern = "/metrics",
         .summary = "Metrics in Prometheus' text format",
+        .reply_type = "text/plain",
         .flags = QR__ROUTE_OPS,
         .encode = encode_metrics,
         .fail = qr__fail_tei,

@@ -92,6 +92,7 @@ typedef struct qr__field {
 #define QR__ROUTE_COMPUTE 4u  /* answers have text-embeddings-inference's x-compute-* fields */
 #define QR__ROUTE_OPEN    8u  /* asks for no API key */
 #define QR__ROUTE_ANY     16u /* takes a body of any content type, or of none */
+#define QR__ROUTE_BOTH    32u /* on both listeners, whether there is one for ops or not */
 
 struct qr_route {
     const char *method;
@@ -99,6 +100,8 @@ struct qr_route {
     const char *const *aliases; /* more patterns, ended by NULL; NULL: none */
     const char *summary;        /* one line, for /openapi.json */
     const char *reply;          /* JSON Schema of a good answer; NULL: it is no JSON */
+    const char *reply_type;     /* content type of one that is no JSON; NULL: there is none */
+    const char *example;        /* a body that gets a good answer; NULL: none is at hand */
     unsigned flags;
     unsigned kinds;      /* QR_KIND_BITs of the models that can answer; any: they compute nothing */
     const char *accepts; /* the body's content type; NULL: the route has no body */
@@ -113,11 +116,5 @@ struct qr_route {
      * request holds, an object or not; NULL while nothing of it is known. */
     const qr_route *(*resolve)(const qr_exchange *exchange, const qr__value *body);
 };
-
-/** The rows of one file. */
-typedef struct qr__routes {
-    const qr_route *rows;
-    size_t len;
-} qr__routes;
 
 #endif

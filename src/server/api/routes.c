@@ -11,17 +11,24 @@ static const qr__routes *const all[] = {
     &qr__tei_root_routes,      &qr__tei_info_routes,      &qr__openai_embeddings_routes,
     &qr__openai_models_routes, &qr__cohere_rerank_routes, &qr__cohere_embed_routes,
     &qr__hf_span_routes,       &qr__best_spans_routes,    &qr__oip_infer_routes,
-    &qr__oip_models_routes,    &qr__health_routes,
+    &qr__oip_models_routes,    &qr__openapi_routes,       &qr__docs_routes,
+    &qr__health_routes,
 };
 
-/* The row at `index`, counted over all files; NULL beyond the last. */
-static const qr_route *row_at(size_t index) {
+const qr_route *qr__route_at(size_t index) {
     for (size_t f = 0; f < QR__LENGTH(all); f++) {
         if (index < all[f]->len)
             return &all[f]->rows[index];
         index -= all[f]->len;
     }
     return NULL;
+}
+
+bool qr__route_is_on(const qr_route *row, unsigned listeners) {
+    if ((row->flags & QR__ROUTE_BOTH) != 0)
+        return listeners != 0;
+    return (listeners & ((row->flags & QR__ROUTE_OPS) != 0 ? QR_LISTENER_OPS : QR_LISTENER_MAIN)) !=
+           0;
 }
 
 /* Whether the path is one that the pattern means; *model: what stands where it says "{model}". */
@@ -50,10 +57,9 @@ static bool row_matches(const qr_route *row, qr_text path, qr_text *model) {
 
 /* The next row from *index on that this path means on these listeners. */
 static const qr_route *next_row(unsigned listeners, qr_text path, size_t *index, qr_text *model) {
-    for (const qr_route *row; (row = row_at(*index)) != NULL;) {
-        unsigned listener = (row->flags & QR__ROUTE_OPS) != 0 ? QR_LISTENER_OPS : QR_LISTENER_MAIN;
+    for (const qr_route *row; (row = qr__route_at(*index)) != NULL;) {
         ++*index;
-        if ((listeners & listener) != 0 && row_matches(row, path, model))
+        if (qr__route_is_on(row, listeners) && row_matches(row, path, model))
             return row;
     }
     return NULL;
@@ -142,8 +148,8 @@ const char *qr_api_pattern(const qr_route *route) {
 
 size_t qr_api_patterns(const char *out[QR_ROUTES_MAX]) {
     size_t len = 0, index = 0;
-    for (const qr_route *row; (row = row_at(index)) != NULL; index++) {
-        bool known = (row->flags & QR__ROUTE_OPS) != 0;
+    for (const qr_route *row; (row = qr__route_at(index)) != NULL; index++) {
+        bool known = qr_api_is_open(row);
         for (size_t i = 0; !known && i < len; i++)
             known = strcmp(out[i], row->pattern) == 0;
         if (!known && len < QR_ROUTES_MAX)

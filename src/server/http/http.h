@@ -48,6 +48,7 @@ typedef struct qr_http_facts {
 /** A field of an answer. */
 typedef struct qr_http_header {
     const char *name; /* static text */
+    const char *text; /* its value, when that is a static text too; NULL: `value` */
     char value[128];
 } qr_http_header;
 
@@ -73,6 +74,9 @@ typedef struct qr_http_request {
 
 /** Adds a field to the answer. At most QR_HTTP_HEADERS, each shorter than 128 bytes. */
 void qr_http_header_add(qr_http_request *request, const char *name, const char *value);
+
+/** The same of a static text of any length. */
+void qr_http_header_add_fixed(qr_http_request *request, const char *name, const char *text);
 
 typedef struct qr_http_options {
     const char *host;  /* an IPv4 or IPv6 address, or "localhost"; NULL: "localhost" */

@@ -21,8 +21,10 @@ enum MHD_Result qr__reply_send(qr__connection *c, qr__request *r, bool close) {
         return MHD_NO;
     if (request->content_type != NULL && out->len > 0)
         add_header(response, "Content-Type", request->content_type);
-    for (size_t i = 0; i < request->headers_len; i++)
-        add_header(response, request->headers[i].name, request->headers[i].value);
+    for (size_t i = 0; i < request->headers_len; i++) {
+        const qr_http_header *header = &request->headers[i];
+        add_header(response, header->name, header->text == NULL ? header->value : header->text);
+    }
     if (close || is_last(c))
         add_header(response, "Connection", "close");
     if (r->stage == QR__REQUEST_DROP)

@@ -93,7 +93,14 @@ void qr_http_header_add(qr_http_request *request, const char *name, const char *
         return;
     qr_http_header *header = &request->headers[request->headers_len++];
     header->name = name;
+    header->text = NULL;
     memcpy(header->value, value, len + 1);
+}
+
+void qr_http_header_add_fixed(qr_http_request *request, const char *name, const char *text) {
+    QR_ASSERT(request->headers_len < QR_HTTP_HEADERS);
+    if (request->headers_len < QR_HTTP_HEADERS)
+        request->headers[request->headers_len++] = (qr_http_header){.name = name, .text = text};
 }
 
 void *qr__request_line(void *state, const char *uri, struct MHD_Connection *mhd) {

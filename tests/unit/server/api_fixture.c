@@ -64,6 +64,7 @@ qr_status api_begin(api_fixture *f, const char *route, qr_text body) {
     qr_exchange *x = f->exchange = qr_exchange_create(QR_LIMIT_BODY_BYTES);
     qr_serving_pin(x->serving = f->serving);
     qr_buf_text(&x->body, body);
+    x->listeners = QR_LISTENER_MAIN | QR_LISTENER_OPS;
     x->route = qr_api_route(QR_LISTENER_MAIN | QR_LISTENER_OPS,
                             qr_text_of(body.data == NULL ? "GET" : "POST"), qr_text_of(route),
                             &model, &status);

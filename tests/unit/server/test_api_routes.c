@@ -34,34 +34,41 @@ static const qr_route *find(unsigned listeners, const char *method, const char *
     return qr_api_route(listeners, qr_text_of(method), qr_text_of(path), &model, status);
 }
 
+static bool has_label(const char *pattern) {
+    const char *labels[QR_ROUTES_MAX];
+    size_t len = qr_api_patterns(labels);
+    for (size_t i = 0; i < len; i++)
+        if (strcmp(labels[i], pattern) == 0)
+            return true;
+    return false;
+}
+
 Test(api, routes_by_path_and_method) {
-    static const char *const probes[] = {"/health", "/v2/health/live", "/v2/health/ready",
-                                         "/metrics"};
     static const char *const none[] = {"", "/embe", "/embed/", "/EMBED", "//embed", "/metricsx"};
-    const char *patterns[QR_ROUTES_MAX];
     char allow[QR_ALLOW_BYTES];
-    size_t models = qr_api_patterns(patterns), len = models;
+    const qr_route *row;
     qr_status status;
-    cr_expect_gt(models, 8);
-    for (size_t i = 0; i < sizeof probes / sizeof probes[0]; i++)
-        patterns[len++] = probes[i];
-    for (size_t i = 0; i < len; i++) {
-        bool probe = i >= models; /* they have no label of their own in metrics */
-        bool get = find(BOTH, "GET", patterns[i], &status) != NULL;
-        bool post = find(BOTH, "POST", patterns[i], &status) != NULL;
-        const qr_route *route = find(BOTH, get ? "GET" : "POST", patterns[i], &status);
-        cr_assert_not_null(route, "%s", patterns[i]);
-        cr_expect_str_eq(qr_api_pattern(route), patterns[i]);
-        cr_expect_null(find(BOTH, "BREW", patterns[i], &status));
+    for (size_t i = 0; (row = qr__route_at(i)) != NULL; i++) {
+        const char *pattern = row->pattern;
+        const qr_route *route = find(BOTH, row->method, pattern, &status);
+        cr_assert_not_null(route, "%s %s", row->method, pattern);
+        cr_expect_str_eq(qr_api_pattern(route), pattern);
+        cr_expect_null(find(BOTH, "BREW", pattern, &status));
         cr_expect_eq(status, QR_BAD_METHOD);
-        qr_api_allow(BOTH, qr_text_of(patterns[i]), allow);
-        cr_expect_eq(strstr(allow, "GET") != NULL, get);
-        cr_expect_eq(strstr(allow, "POST") != NULL, post);
-        const char *method = get ? "GET" : "POST";
-        bool ops = find(QR_LISTENER_OPS, method, patterns[i], &status) != NULL;
-        cr_expect_eq(ops, probe, "%s", patterns[i]);
-        cr_expect_eq(ops, find(QR_LISTENER_MAIN, method, patterns[i], &status) == NULL);
+        qr_api_allow(BOTH, qr_text_of(pattern), allow);
+        cr_expect_not_null(strstr(allow, row->method), "%s: %s", pattern, allow);
+        bool probe = (row->flags & QR__ROUTE_OPS) != 0, both = (row->flags & QR__ROUTE_BOTH) != 0;
+        bool ops = find(QR_LISTENER_OPS, row->method, pattern, &status) != NULL;
+        bool main = find(QR_LISTENER_MAIN, row->method, pattern, &status) != NULL;
+        cr_expect(ops == (probe || both) && main == (!probe || both), "%s", pattern);
+        cr_expect(qr_api_is_open(row) || has_label(pattern));
+        cr_expect(!probe || !has_label(pattern), "probes have no label of their own");
+        for (size_t a = 0; row->aliases != NULL && row->aliases[a] != NULL; a++)
+            cr_expect(find(BOTH, row->method, row->aliases[a], &status) == row);
     }
+    cr_expect(!has_label("/docs") && has_label("/embed"));
+    qr_api_allow(BOTH, qr_text_of("/"), allow);
+    cr_expect_str_eq(allow, "POST, GET");
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
         cr_expect_null(find(BOTH, "POST", none[i], &status));
         cr_expect_eq(status, QR_NO_ROUTE);
@@ -96,11 +103,18 @@ Test(api, content_types) {
 }
 
 Test(api, health_follows_the_server) {
-    api_expect(&f, "/health", NULL, 200, "");
+    static const char *const healths[] = {"/health", "/ping", "/"};
+    for (size_t i = 0; i < sizeof healths / sizeof healths[0]; i++) {
+        f.ready = true;
+        api_expect(&f, healths[i], NULL, 200, "");
+        f.ready = false;
+        api_expect(&f, healths[i], NULL, 503,
+                   "{\"error\":\"unhealthy\",\"error_type\":\"Unhealthy\"}");
+    }
+    f.ready = true;
     api_expect(&f, "/v2/health/live", NULL, 200, "{\"live\":true}");
     api_expect(&f, "/v2/health/ready", NULL, 200, "{\"ready\":true}");
     f.ready = false;
-    api_expect(&f, "/health", NULL, 503, "{\"error\":\"unhealthy\",\"error_type\":\"Unhealthy\"}");
     api_expect(&f, "/v2/health/live", NULL, 200, "{\"live\":true}");
     api_expect(&f, "/v2/health/ready", NULL, 503, "{\"ready\":false}");
 }

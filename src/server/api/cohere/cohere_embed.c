@@ -203,7 +203,8 @@ static void encode_v2(const qr_api *api, qr_exchange *x) {
     {                                                                                              \
         .method = "POST", .pattern = (pattern_), .aliases = (aliases_),                            \
         .summary = "Vectors of texts, for Cohere's clients", .reply = REPLY,                       \
-        .flags = QR__ROUTE_MODEL, .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING), .accepts = QR__JSON,    \
+        .example = "{\"texts\":[\"how tall is mount everest\"]}", .flags = QR__ROUTE_MODEL,        \
+        .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING), .accepts = QR__JSON,                              \
         .request_bytes = sizeof(cohere_embed_request), .fields = fields,                           \
         .fields_len = QR__LENGTH(fields), .decode = decode, .encode = (encode_),                   \
         .fail = qr__fail_cohere                                                                    \

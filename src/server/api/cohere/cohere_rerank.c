@@ -129,10 +129,9 @@ static const char *const aliases[] = {
     .method = "POST", .pattern = "/v1/rerank", .aliases = aliases,                                 \
     .summary =                                                                                     \
         "Documents in the order in which they fit a query, for Cohere's and Jina's clients",       \
-    .reply = QR__S_OBJECT(QR__S_MEMBER(                                                            \
-        "results",                                                                                 \
-        QR__S_LIST(QR__S_OBJECT(QR__S_MEMBER("index", QR__S_WHOLE) "," QR__S_MEMBER(               \
-            "relevance_score", QR__S_FLOAT) "," QR__S_MEMBER("document", QR__S_ANY_OBJECT))))),    \
+    .reply = QR__S_EITHER(QR__S_RERANKED, QR__S_LIST(QR__S_ANY_OBJECT)),                           \
+    .example = "{\"query\":\"how tall is mount everest\",\"documents\":[\"It is 8,849 metres "     \
+               "tall.\",\"The river is long.\"]}",                                                 \
     .flags = QR__ROUTE_MODEL, .kinds = QR_KIND_BIT(QR_KIND_RERANKER), .accepts = QR__JSON,         \
     .request_bytes = sizeof(cohere_request), .fields = fields, .fields_len = QR__LENGTH(fields),   \
     .decode = decode, .encode = encode, .fail = qr__fail_cohere

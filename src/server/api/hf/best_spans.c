@@ -171,6 +171,8 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/spans",
+        .example = "{\"question\":\"How tall is Mount Everest?\",\"passages\":[\"The river is "
+                   "long.\",\"Mount Everest is 8,849 metres tall.\"]}",
         .summary = "The words of many passages that answer a question best",
         .reply = QR__S_OBJECT(QR__S_MEMBER("answers", QR__S_LIST(QR__S_SPAN)) "," QR__S_MEMBER(
             "no_answer", QR__S_FLOAT)),

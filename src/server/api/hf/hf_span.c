@@ -112,8 +112,11 @@ static void encode(const qr_api *api, qr_exchange *x) {
 
 #define ROW(fields_, decode_)                                                                      \
     .method = "POST", .pattern = "/span", .summary = "The passage's words that answer a question", \
-    .reply = QR__S_EITHER(QR__S_SPAN, QR__S_LIST("{}")), .flags = QR__ROUTE_MODEL,                 \
-    .kinds = QR_KIND_BIT(QR_KIND_SPAN), .accepts = QR__JSON,                                       \
+    .reply =                                                                                       \
+        QR__S_EITHER(QR__S_SPAN, QR__S_LIST(QR__S_EITHER(QR__S_SPAN, QR__S_LIST(QR__S_SPAN)))),    \
+    .example = "{\"question\":\"How tall is Mount Everest?\",\"context\":\"Mount Everest is "      \
+               "8,849 metres tall. It lies in the Himalayas.\"}",                                  \
+    .flags = QR__ROUTE_MODEL, .kinds = QR_KIND_BIT(QR_KIND_SPAN), .accepts = QR__JSON,             \
     .request_bytes = sizeof(span_request), .fields = (fields_), .fields_len = QR__LENGTH(fields_), \
     .decode = (decode_), .encode = encode, .fail = qr__fail_tei
 

@@ -62,18 +62,25 @@ static void encode(const qr_api *api, qr_exchange *x) {
                   x->tokens);
 }
 
+#define EMBEDDING                                                                                  \
+    QR__S_SHAPE("\"object\",\"index\",\"embedding\"",                                              \
+                QR__S_MEMBER("object", QR__S_CONST("embedding")),                                  \
+                QR__S_MEMBER("index", QR__S_COUNT),                                                \
+                QR__S_MEMBER("embedding", QR__S_EITHER(QR__S_LIST(QR__S_FLOAT), QR__S_TEXT)))
+#define EMBEDDINGS                                                                                 \
+    QR__S_SHAPE("\"object\",\"data\",\"model\",\"usage\"",                                         \
+                QR__S_MEMBER("object", QR__S_CONST("list")),                                       \
+                QR__S_MEMBER("data", QR__S_LIST(EMBEDDING)), QR__S_MEMBER("model", QR__S_TEXT),    \
+                QR__S_MEMBER("usage", QR__S_USAGE))
+
 static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/v1/embeddings",
         .aliases = (const char *const[]){"/embeddings", NULL},
         .summary = "Vectors of texts, for OpenAI's clients",
-        .reply = QR__S_OBJECT(QR__S_MEMBER("object", QR__S_TEXT) "," QR__S_MEMBER(
-            "data",
-            QR__S_LIST(
-                QR__S_ANY_OBJECT)) "," QR__S_MEMBER("model",
-                                                    QR__S_TEXT) "," QR__S_MEMBER("usage",
-                                                                                 QR__S_ANY_OBJECT)),
+        .reply = EMBEDDINGS,
+        .example = "{\"input\":[\"how tall is mount everest\"],\"model\":\"any\"}",
         .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
         .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING),
         .accepts = QR__JSON,

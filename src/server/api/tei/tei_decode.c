@@ -91,6 +91,7 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/decode",
+        .example = "{\"ids\":[5,6]}",
         .summary = "Texts of token ids",
         .reply = QR__S_LIST(QR__S_TEXT),
         .flags = QR__ROUTE_MODEL,

@@ -127,12 +127,54 @@ static void encode(const qr_api *api, qr_exchange *x) {
     qr_buf_literal(out, "]}");
 }
 
+#define TEXT(name)  QR__S_MEMBER(name, QR__S_TEXT)
+#define COUNT(name) QR__S_MEMBER(name, QR__S_COUNT)
+#define FLOAT(name) QR__S_MEMBER(name, QR__S_FLOAT)
+#define EMPTY(name) QR__S_MEMBER(name, QR__S_NULL)
+#define LABELS                                                                                     \
+    QR__S_SHAPE("\"id2label\",\"label2id\"", QR__S_MEMBER("id2label", QR__S_MAP(QR__S_TEXT)),      \
+                QR__S_MEMBER("label2id", QR__S_MAP(QR__S_COUNT)))
+#define MODEL_TYPE                                                                                 \
+    QR__S_OBJECT(                                                                                  \
+        QR__S_JOIN(QR__S_MEMBER("embedding", QR__S_SHAPE("\"pooling\"", TEXT("pooling"))),         \
+                   QR__S_MEMBER("span", QR__S_ANY_OBJECT), QR__S_MEMBER("classifier", LABELS),     \
+                   QR__S_MEMBER("reranker", LABELS)))
+#define PLAN                                                                                       \
+    QR__S_SHAPE("\"precision\",\"isa\",\"reason\",\"weight_bytes\",\"load_ms\"",                   \
+                QR__S_JOIN(TEXT("precision"), TEXT("isa"), TEXT("reason"), TEXT("rates")),         \
+                COUNT("fallbacks"), COUNT("weight_bytes"), QR__S_MEMBER("from_cache", QR__S_FLAG), \
+                FLOAT("load_ms"), FLOAT("pack_ms"), FLOAT("gate_ms"))
+#define COST                                                                                       \
+    QR__S_SHAPE("\"fixed_ns\",\"token_ns\",\"square_ns\"", FLOAT("fixed_ns"), FLOAT("token_ns"),   \
+                FLOAT("square_ns"))
+#define COSTS                                                                                      \
+    QR__S_SHAPE("\"worker\",\"team\",\"correction\"", QR__S_MEMBER("worker", COST),                \
+                QR__S_MEMBER("team", COST), FLOAT("correction"))
+#define MODEL                                                                                      \
+    QR__S_SHAPE("\"name\",\"model_type\",\"max_input_length\",\"plan\",\"cost\"",                  \
+                QR__S_JOIN(TEXT("name"), TEXT("architecture"), COUNT("layers"), COUNT("hidden")),  \
+                COUNT("parameters"), COUNT("max_input_length"),                                    \
+                QR__S_MEMBER("model_type", MODEL_TYPE), QR__S_MEMBER("plan", PLAN),                \
+                QR__S_MEMBER("cost", COSTS))
+/* What describes the first model is not there while none is loaded. */
+#define INFO                                                                                       \
+    QR__S_SHAPE("\"max_concurrent_requests\",\"max_batch_tokens\",\"max_client_batch_size\","      \
+                "\"auto_truncate\",\"version\",\"models\"",                                        \
+                QR__S_JOIN(TEXT("model_id"), EMPTY("model_sha"), TEXT("model_dtype"),              \
+                           TEXT("served_model_name"), COUNT("max_input_length")),                  \
+                QR__S_MEMBER("model_type", MODEL_TYPE),                                            \
+                QR__S_JOIN(COUNT("max_concurrent_requests"), COUNT("max_batch_tokens"),            \
+                           COUNT("tokenization_workers"), COUNT("max_client_batch_size")),         \
+                EMPTY("max_batch_requests"), QR__S_MEMBER("auto_truncate", QR__S_FLAG),            \
+                TEXT("version"), QR__S_JOIN(EMPTY("sha"), EMPTY("docker_label")),                  \
+                QR__S_MEMBER("models", QR__S_LIST(MODEL)))
+
 static const qr_route rows[] = {
     {
         .method = "GET",
         .pattern = "/info",
         .summary = "Models, their plans, and limits",
-        .reply = QR__S_ANY_OBJECT,
+        .reply = INFO,
         .encode = encode,
         .fail = qr__fail_tei,
     },

@@ -24,12 +24,15 @@ typedef struct rerank_request {
 #define ONE_OR_TWO "a list of one or two texts"
 #define PAIR       QR__S_ROW(QR__S_TEXT, "2")
 #define SCORES                                                                                     \
-    QR__S_LIST(                                                                                    \
-        QR__S_OBJECT(QR__S_MEMBER("score", QR__S_FLOAT) "," QR__S_MEMBER("label", QR__S_TEXT)))
+    QR__S_LIST(QR__S_SHAPE("\"score\",\"label\"", QR__S_MEMBER("score", QR__S_FLOAT),              \
+                           QR__S_MEMBER("label", QR__S_TEXT)))
+#define RANKED                                                                                     \
+    QR__S_SHAPE("\"index\",\"score\"", QR__S_MEMBER("index", QR__S_COUNT),                         \
+                QR__S_MEMBER("score", QR__S_FLOAT), QR__S_MEMBER("text", QR__S_TEXT))
 
 static const qr__field predict_fields[] = {
     QR__OTHER("inputs", "a text, " ONE_OR_TWO ", or a list of such lists",
-              QR__S_EITHER(QR__S_TEXT, QR__S_EITHER(PAIR, QR__S_LIST(PAIR)))),
+              QR__S_EITHER(QR__S_SOME_TEXT, QR__S_EITHER(PAIR, QR__S_SOME_LIST(PAIR)))),
     QR__FLAG("raw_scores", predict_request, raw_scores, false),
     QR__CUT_FIELDS(predict_request, cut),
     QR__MODEL_FIELD,
@@ -37,7 +40,7 @@ static const qr__field predict_fields[] = {
 
 static const qr__field rerank_fields[] = {
     QR__TEXT("query", rerank_request, query, true),
-    QR__OTHER("texts", "a list of texts", QR__S_LIST(QR__S_TEXT)),
+    QR__OTHER("texts", "a list of texts", QR__S_SOME_LIST(QR__S_TEXT)),
     QR__FLAG("raw_scores", rerank_request, raw_scores, false),
     QR__FLAG("return_text", rerank_request, return_text, false),
     QR__CUT_FIELDS(rerank_request, cut),
@@ -201,8 +204,9 @@ static const qr_route *by_shape(const qr_exchange *x, const qr__value *body) {
 #define RERANK_ROW                                                                                 \
     .method = "POST", .pattern = "/rerank",                                                        \
     .summary = "Texts in the order in which they fit a query",                                     \
-    .reply = QR__S_LIST(QR__S_OBJECT(QR__S_MEMBER("index", QR__S_WHOLE) "," QR__S_MEMBER(          \
-        "score", QR__S_FLOAT) "," QR__S_MEMBER("text", QR__S_TEXT))),                              \
+    .reply = QR__S_EITHER(QR__S_LIST(RANKED), QR__S_RERANKED),                                     \
+    .example = "{\"query\":\"how tall is mount everest\",\"texts\":[\"It is 8,849 metres tall.\"," \
+               "\"The river is long.\"]}",                                                         \
     .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE, .kinds = QR_KIND_BIT(QR_KIND_RERANKER),          \
     .accepts = QR__JSON, .request_bytes = sizeof(rerank_request), .fields = rerank_fields,         \
     .fields_len = QR__LENGTH(rerank_fields), .decode = decode_rerank, .encode = encode_rerank,     \
@@ -213,7 +217,7 @@ static const qr_route rerank_row = {RERANK_ROW};
 #define PREDICT_ROW                                                                                \
     .method = "POST", .pattern = "/predict", .summary = "Labels of texts or pairs of texts",       \
     .reply = QR__S_EITHER(SCORES, QR__S_LIST(SCORES)),                                             \
-    .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,                                                  \
+    .example = "{\"inputs\":\"what a great film\"}", .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE, \
     .kinds = QR_KIND_BIT(QR_KIND_CLASSIFIER) | QR_KIND_BIT(QR_KIND_RERANKER), .accepts = QR__JSON, \
     .request_bytes = sizeof(predict_request), .fields = predict_fields,                            \
     .fields_len = QR__LENGTH(predict_fields), .decode = decode_predict, .encode = encode_predict,  \

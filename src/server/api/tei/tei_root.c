@@ -35,6 +35,7 @@ static const qr_route rows[] = {
         .aliases = aliases,
         .summary = "What the first model's own route answers",
         .reply = "{}",
+        .example = "{\"inputs\":\"how tall is mount everest\"}",
         .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
         .accepts = QR__JSON,
         .fail = qr__fail_tei,

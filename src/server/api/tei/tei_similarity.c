@@ -79,6 +79,8 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/similarity",
+        .example = "{\"inputs\":{\"source_sentence\":\"cheap hotels\",\"sentences\":[\"low-cost "
+                   "hotels\",\"bread\"]}}",
         .summary = "How close sentences are to one",
         .reply = QR__S_LIST(QR__S_FLOAT),
         .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,

@@ -113,12 +113,19 @@ static void encode(const qr_api *api, qr_exchange *x) {
     qr_buf_byte(out, ']');
 }
 
+#define TOKEN                                                                                      \
+    QR__S_SHAPE("\"id\",\"text\",\"special\",\"start\",\"stop\"", QR__S_MEMBER("id", QR__S_COUNT), \
+                QR__S_MEMBER("text", QR__S_TEXT), QR__S_MEMBER("special", QR__S_FLAG),             \
+                QR__S_MEMBER("start", QR__S_OR_NULL(QR__S_COUNT)),                                 \
+                QR__S_MEMBER("stop", QR__S_OR_NULL(QR__S_COUNT)))
+
 static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/tokenize",
         .summary = "Token ids, pieces and places of texts",
-        .reply = QR__S_LIST(QR__S_LIST(QR__S_ANY_OBJECT)),
+        .reply = QR__S_LIST(QR__S_LIST(TOKEN)),
+        .example = "{\"inputs\":\"how tall is mount everest\"}",
         .flags = QR__ROUTE_MODEL,
         .kinds = QR_ANY_KIND,
         .accepts = QR__JSON,

@@ -141,6 +141,7 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/vertex",
+        .example = "{\"instances\":[{\"inputs\":\"how tall is mount everest\"}]}",
         .summary = "Several requests in one, for Google's Vertex AI",
         .reply = QR__S_OBJECT(QR__S_MEMBER("predictions", QR__S_LIST("{}"))),
         .flags = QR__ROUTE_MODEL,

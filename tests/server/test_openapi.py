@@ -1,0 +1,243 @@
+"""/openapi.json and /docs at a whole server. That answers are what the document says is asked in test_openapi_cases.py."""
+import base64
+import hashlib
+import json
+import re
+import shutil
+
+import pytest
+from program import free_port
+from serving import ask
+
+BROWSER = shutil.which("chromium")
+
+
+@pytest.fixture(scope="module")
+def every_kind(start_server, tiny):
+    """A model of each kind, so that every route has one that answers."""
+    return start_server(models=[tiny(name) for name in ("embedder", "reader", "sentiment", "reranker")])
+
+
+@pytest.fixture(scope="module")
+def keyed(start_server, embedder, tmp_path_factory):
+    keys = tmp_path_factory.mktemp("keys") / "keys"
+    keys.write_text("open-sesame\n")
+    return start_server("--api-key-file", keys, models=[embedder])
+
+
+def document(server, port=None):
+    answer = ask(server, "/openapi.json", port=port)
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    return answer.json()
+
+
+def operations(doc):
+    return [(method, path, operation) for path, methods in doc["paths"].items() for method, operation in methods.items()]
+
+
+# ---- The document --------------------------------------------------------------------------------
+
+
+def test_it_is_valid_openapi(every_kind, keyed):
+    validator = pytest.importorskip("openapi_spec_validator")
+    for server in (every_kind, keyed):
+        doc = document(server)
+        validator.validate(doc, cls=validator.OpenAPIV31SpecValidator)
+        doc["paths"]["/embed"]["post"]["parameters"] = [{"name": "x"}]
+        with pytest.raises(Exception, match="'in' is a required property|\"in\" is a required property"):
+            validator.validate(doc, cls=validator.OpenAPIV31SpecValidator)
+
+
+def test_teis_clients_find_it_too(server):
+    assert ask(server, "/api-doc/openapi.json").json() == document(server)
+
+
+def without_id(answer):
+    """Cohere's answers are numbered."""
+    body = answer.json()
+    return {key: value for key, value in body.items() if key != "id"} if isinstance(body, dict) else body
+
+
+def test_every_example_gets_an_answer(every_kind):
+    """What the page offers to send is a request that works; and each alias is what it stands for."""
+    seen = 0
+    for method, path, operation in operations(document(every_kind)):
+        if method != "post" or "{" in path or path == "/embed_sparse":  # which no request gets a vector from
+            continue
+        example = operation["requestBody"]["content"]["application/json"].get("example")
+        assert example is not None, path
+        first = ask(every_kind, path, example)
+        assert first.status == 200, (path, first.body)
+        for alias in operation.get("x-aliases", []):
+            again = ask(every_kind, alias, example)
+            assert (again.status, without_id(again)) == (first.status, without_id(first)), alias
+        seen += 1
+    assert seen >= 6
+
+
+def test_every_route_that_takes_no_body_answers(every_kind):
+    for method, path, operation in operations(document(every_kind)):
+        if method == "get" and "{" not in path:
+            for name in (path, *operation.get("x-aliases", [])):
+                answer = ask(every_kind, name)
+                assert answer.status == 200, name
+                content = operation["responses"]["200"].get("content", {})
+                assert answer.headers.get("content-type", "").split(";")[0] in (list(content) or [""]), name
+
+
+def test_keys_are_told_of_where_they_are_asked_for(server, keyed):
+    assert "securitySchemes" not in document(server)["components"]
+    assert not any("security" in operation for _, _, operation in operations(document(server)))
+    doc = document(keyed)
+    assert doc["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    for method, path, operation in operations(doc):
+        status = ask(keyed, path, {} if method == "post" else None).status
+        assert (status == 401) == ("security" in operation) == ("401" in operation["responses"]), path
+
+
+def test_each_listener_has_a_document_of_its_own(start_server, embedder):
+    port = free_port()
+    server = start_server("--ops-port", port, models=[embedder])
+    main, ops = document(server), document(server, port)
+    assert {"/embed", "/docs", "/openapi.json", "/"} <= set(main["paths"]) and "/metrics" not in main["paths"]
+    assert {"/metrics", "/health", "/docs", "/openapi.json"} <= set(ops["paths"]) and "/embed" not in ops["paths"]
+    for doc, where in ((main, None), (ops, port)):
+        for method, path, _ in operations(doc):
+            if method == "get":
+                assert ask(server, path, port=where).status == 200, path
+
+
+# ---- GET / and the page ---------------------------------------------------------------------------
+
+
+def hash_of(page, element):
+    content = re.search(rf"<{element}>(.*?)</{element}>", page, re.S)[1]
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+@pytest.mark.parametrize("accept", ["text/html,application/xhtml+xml,*/*;q=0.8", "text/html"])
+def test_browsers_get_the_page_at_the_root(server, accept):
+    answer = ask(server, "/", headers=[("Accept", accept)])
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["vary"] == "Accept"
+    assert answer.body == ask(server, "/docs").body
+
+
+@pytest.mark.parametrize("headers", [[], [("Accept", "*/*")], [("Accept", "application/json")], [("Accept", "text/plain")]])
+def test_all_others_get_health_there(server, headers):
+    answer = ask(server, "/", headers=headers)
+    assert (answer.status, answer.body, answer.headers["vary"]) == (200, b"", "Accept")
+    assert "content-type" not in answer.headers
+
+
+def test_the_page_may_run_itself_and_nothing_else(keyed):
+    answer = ask(keyed, "/docs")
+    assert answer.status == 200, "the page needs no key"
+    page = answer.body.decode()
+    policy = dict(rule.split(" ", 1) for rule in answer.headers["content-security-policy"].split("; "))
+    assert policy == {
+        "default-src": "'none'", "connect-src": "'self'", "img-src": "data:", "base-uri": "'none'",
+        "form-action": "'none'", "frame-ancestors": "'none'",
+        "script-src": f"'{hash_of(page, 'script')}'", "style-src": f"'{hash_of(page, 'style')}'",
+    }  # fmt: skip
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert "://" not in page and not re.search(r"\b(src|srcset|style|on\w+)=", page.split("<script>")[0])
+    assert len(page) < 60_000
+
+
+def test_without_scripts_it_says_where_to_look(server):
+    page = ask(server, "/docs").body.decode().split("<script>")[0]
+    assert 'href="openapi.json"' in page and "without scripts" in page
+
+
+# ---- The page in a browser ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    if BROWSER is None:
+        pytest.skip("there is no chromium")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+def is_fault(message):
+    """Refusals that a test asks for show in the console too."""
+    return message.type in ("error", "warning") and "Failed to load resource" not in message.text
+
+
+@pytest.fixture
+def open_page(browser):
+    """Pages that may not ask anybody else, nor write to the console what no test expects."""
+    contexts, faults = [], []
+
+    def open_at(server, path, **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: faults.append(message.text) if is_fault(message) else None)
+        page.on("pageerror", lambda fault: faults.append(str(fault)))
+        page.on("request", lambda request: faults.append(request.url) if not request.url.startswith((server.url, "data:")) else None)
+        page.goto(server.url + path)
+        page.wait_for_selector("details.route")
+        return page
+
+    yield open_at
+    for context in contexts:
+        context.close()
+    assert not faults
+
+
+def try_route(page, name):
+    page.click(f"#{name} > summary")
+    page.click(f"#{name} button.send")
+    page.wait_for_selector(f"#{name} .answer .status:is(.good, .bad)")
+    return page.inner_text(f"#{name} .answer .status")
+
+
+def test_each_route_can_be_tried(every_kind, open_page):
+    page = open_page(every_kind, "/")
+    for method, path, operation in operations(document(every_kind)):
+        if "{" not in path:
+            status = try_route(page, operation["operationId"])
+            assert status.startswith("200"), (method, path, status)
+    assert "EMBEDDER" in page.inner_text("#get_info .answer").upper()
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_fits_and_can_be_read(every_kind, open_page, width, theme):
+    page = open_page(every_kind, "/docs#post_v1_embeddings", viewport={"width": width, "height": 900}, color_scheme=theme)
+    assert page.get_attribute("#post_v1_embeddings", "open") is not None, "the address names a route"
+    page.click("#post_v1_embeddings button.send")
+    page.wait_for_selector("#post_v1_embeddings .status.good")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    back = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", back))) > 384) == (theme == "light")
+
+
+def test_the_key_is_kept_in_memory_alone(keyed, open_page):
+    page = open_page(keyed, "/docs")
+    assert try_route(page, "post_embed").startswith("401")
+    page.fill("#bar input", "open-sesame")
+    page.click("#post_embed button.send")
+    page.wait_for_selector("#post_embed .status.good")
+    kept = page.evaluate("[localStorage.length, sessionStorage.length, document.cookie, location.href]")
+    assert kept == [0, 0, "", keyed.url + "/docs"]
+    page.reload()
+    assert page.input_value("#bar input") == ""
+
+
+def test_an_answer_is_never_markup(every_kind, open_page):
+    page = open_page(every_kind, "/docs")
+    page.click("#post_tokenize > summary")
+    hostile = "</pre><img src=x onerror=alert(1)><script>document.title='gone'</script>"
+    page.fill("#post_tokenize textarea", json.dumps({"inputs": hostile}))
+    page.click("#post_tokenize button.send")
+    page.wait_for_selector("#post_tokenize .status.good")
+    assert page.locator("#post_tokenize .answer img").count() == 0
+    assert page.title() == "querent: routes"
