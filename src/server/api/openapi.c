@@ -1,5 +1,4 @@
-/* server/api/openapi.c: GET /openapi.json, made of the rows at each request: some tens of
- * kilobytes, without anything of the request in them.
+/* server/api/openapi.c: GET /openapi.json, made of the rows when the api is created.
  *
  * A row is one operation, under its first pattern. Its aliases are a note (x-aliases): as paths of
  * their own they would be as many methods in a generated client, all for one thing. */
@@ -159,7 +158,7 @@ void qr__openapi_write(unsigned listeners, bool keyed, qr_buf *out) {
 }
 
 static void encode(const qr_api *api, qr_exchange *x) {
-    qr__openapi_write(x->listeners, api->options.keyed, &x->out);
+    qr_buf_text(&x->out, qr_buf_contents(&api->documents[x->listeners]));
 }
 
 static const qr_route rows[] = {

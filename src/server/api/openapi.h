@@ -1,6 +1,6 @@
 /* server/api/openapi.h: the table of routes as an OpenAPI 3.1 document.
  *
- *     qr__openapi_write(x->listeners, api->options.keyed, &x->out);      // all of it
+ *     qr__openapi_write(QR_LISTENER_MAIN, options->keyed, &document);
  *
  * openapi.c has the document and its paths, openapi_body.c what a request holds, openapi_replies.c
  * what answers it. Nothing is said twice: fields, bounds and defaults are read off the rows,

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "server/api/call.h"
+#include "server/api/openapi.h"
 
 static const qr__routes *const all[] = {
     &qr__tei_embed_routes,     &qr__tei_labels_routes,    &qr__tei_similarity_routes,
@@ -165,10 +166,22 @@ qr_status qr_api_create(const qr_api_options *options, qr_api **out) {
         return QR_NO_MEMORY;
     *api = (qr_api){.options = *options, .created_ns = qr_clock_wall_ns()};
     qr__value_seed();
-    return QR_OK;
+    bool failed = false;
+    for (unsigned listeners = 0; listeners < QR__LENGTH(api->documents); listeners++) {
+        qr_buf_init(&api->documents[listeners], QR_LIMIT_RESPONSE_BYTES);
+        qr__openapi_write(listeners, options->keyed, &api->documents[listeners]);
+        failed = failed || qr_buf_failed(&api->documents[listeners]);
+    }
+    if (!failed)
+        return QR_OK;
+    qr_api_destroy(api);
+    *out = NULL;
+    return QR_NO_MEMORY;
 }
 
 void qr_api_destroy(qr_api *api) {
+    for (size_t i = 0; api != NULL && i < QR__LENGTH(api->documents); i++)
+        qr_buf_deinit(&api->documents[i]);
     free(api);
 }
 
