@@ -103,7 +103,7 @@ def test_each_listener_has_a_document_of_its_own(start_server, embedder):
     assert {"/metrics", "/health", "/docs", "/openapi.json"} <= set(ops["paths"]) and "/embed" not in ops["paths"]
     for doc, where in ((main, None), (ops, port)):
         for method, path, _ in operations(doc):
-            if method == "get":
+            if method == "get" and "{" not in path:
                 assert ask(server, path, port=where).status == 200, path
 
 
