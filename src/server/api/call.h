@@ -20,7 +20,7 @@
 
 struct qr_api {
     qr_api_options options;
-    uint64_t created_ns; /* since 1970 */
+    uint64_t created_ns;                                        /* since 1970 */
     qr_buf documents[(QR_LISTENER_MAIN | QR_LISTENER_OPS) + 1]; /* /openapi.json, by listeners */
 };
 
