@@ -49,6 +49,7 @@ const qr__fault_shape *qr__fault_shape_of(const qr_route *row) {
 #define BODY   1u /* of routes that take a body */
 #define MODEL  2u /* of routes that a model answers */
 #define KEY    4u /* of routes that ask for an API key */
+#define NAMED  8u /* of routes whose path or body names a model */
 
 /* By code. What a path or a method alone is refused for belongs to no route. */
 static const struct {
@@ -56,14 +57,16 @@ static const struct {
     unsigned when;
 } faults[] = {
     {QR_BAD_HEADER, ALWAYS}, {QR_BAD_JSON, BODY},   {QR_EMPTY_INPUT, MODEL}, {QR_UNAUTHORIZED, KEY},
-    {QR_NO_MODEL, MODEL},    {QR_TOO_LARGE, BODY},  {QR_BAD_TYPE, BODY},     {QR_BAD_REQUEST, BODY},
+    {QR_NO_MODEL, NAMED},    {QR_TOO_LARGE, BODY},  {QR_BAD_TYPE, BODY},     {QR_BAD_REQUEST, BODY},
     {QR_TOO_LONG, MODEL},    {QR_TOO_MANY, MODEL},  {QR_WRONG_KIND, MODEL},  {QR_OVERLOADED, MODEL},
     {QR_IMPOSSIBLE, MODEL},  {QR_INTERNAL, ALWAYS}, {QR_NOT_READY, ALWAYS},  {QR_DRAINING, ALWAYS},
     {QR_NO_MEMORY, ALWAYS},  {QR_LATE, MODEL},
 };
 
 static unsigned traits_of(const qr_route *row, bool keyed) {
-    return (row->accepts != NULL ? BODY : 0) | (qr_api_needs_model(row) ? MODEL : 0) |
+    bool model = qr_api_needs_model(row);
+    return (row->accepts != NULL ? BODY : 0) | (model ? MODEL : 0) |
+           (model || strstr(row->pattern, "{model}") != NULL ? NAMED : 0) |
            (keyed && !qr_api_is_open(row) ? KEY : 0);
 }
 
