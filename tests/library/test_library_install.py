@@ -42,7 +42,7 @@ def test_man_pages_know_every_option(installed):
         pytest.skip("scdoc is not installed")
     page = (installed.prefix / "share/man/man1/querent.1").read_text()
     for command in ("serve", "embed", "span", "tokenize", "inspect", "bench engine", "bench http", "simulate"):
-        options = re.findall(r"^  (--[a-z-]+)", run(BINARY, *command.split(), "--help"), re.M)
+        options = re.findall(r"^  (--[a-z0-9-]+)", run(BINARY, *command.split(), "--help"), re.M)
         section = page.partition(f'querent {command}\n')[2].partition(".SS")[0].replace("\\-", "-")
         assert options and all(f"\\fB{option}\\fR" in section for option in options), command
     assert "qr_lib_embed" in (installed.prefix / "share/man/man3/querent.h.3").read_text()
