@@ -15,6 +15,8 @@
 #define QR_LIMIT_POSITIONS            8192u
 #define QR_LIMIT_LABELS               4096u
 #define QR_LIMIT_DENSES               8u /* Dense modules behind the pooling */
+#define QR_LIMIT_PROMPTS              256u
+#define QR_LIMIT_PROMPT_BYTES         65536u
 #define QR_LIMIT_MODELS               16u
 #define QR_LIMIT_SAVED_PLANS          32u /* files in --cache-dir: every model, of two versions */
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "pipeline/probes.h"
+#include "pipeline/prompts.h"
 
 struct qr_pipeline {
     qr_tokenizer *tokenizer;
@@ -12,6 +13,8 @@ struct qr_pipeline {
     qr_kind kind;
     size_t max_tokens;
     qr__samples samples;
+    qr__prompts prompts;
+    const qr_prompt *default_prompt; /* one of them, or NULL */
 };
 
 const char *qr_kind_name(qr_kind kind) {
@@ -95,6 +98,43 @@ static qr_status create_engine(const qr_model *model, const char *dir,
     return status;
 }
 
+/* "query, passage" */
+static void list_names(const qr__prompts *prompts, qr_buf *out) {
+    for (size_t i = 0; i < prompts->len; i++) {
+        qr_buf_append(out, ", ", i == 0 ? 0 : 2);
+        qr_buf_text(out, prompts->items[i].name);
+    }
+}
+
+static qr_status take_default(const char *dir, const char *name, qr_pipeline *pipeline,
+                              qr_error *error) {
+    if (name == NULL || name[0] == '\0')
+        return QR_OK;
+    pipeline->default_prompt = qr_pipeline_prompt(pipeline, qr_text_of(name));
+    if (pipeline->default_prompt != NULL)
+        return QR_OK;
+    qr_buf names;
+    qr_buf_init(&names, QR_LIMIT_PROMPT_BYTES);
+    list_names(&pipeline->prompts, &names);
+    qr_error_set(error, QR_BAD_OPTION, "%s: the model has no prompt `%.100s` (it has: %.*s)", dir,
+                 name, names.len == 0 ? 4 : (int)names.len, names.len == 0 ? "none" : names.data);
+    qr_buf_deinit(&names);
+    return QR_BAD_OPTION;
+}
+
+/* Counted only for a model that leaves them out: for the others their skip is 0. */
+static qr_status load_prompts(const char *dir, const qr_model_info *model, const char *name,
+                              qr_pipeline *pipeline, qr_error *error) {
+    qr_status status = qr__prompts_load(dir, &pipeline->prompts, error);
+    if (status == QR_OK && model->leaves_out_prompt) {
+        status = qr__prompts_count(&pipeline->prompts, pipeline->tokenizer, pipeline->max_tokens);
+        if (status != QR_OK)
+            qr_error_set(error, status, "%s: the prompts could not be tokenized: %s", dir,
+                         qr_status_sentence(status));
+    }
+    return status == QR_OK ? take_default(dir, name, pipeline, error) : status;
+}
+
 static qr_status load(const char *dir, const qr_pipeline_options *options, qr_pipeline *pipeline,
                       qr_error *error) {
     qr_status status = qr_tokenizer_load(dir, &pipeline->tokenizer, error);
@@ -108,6 +148,9 @@ static qr_status load(const char *dir, const qr_pipeline_options *options, qr_pi
     if (status == QR_OK) {
         pipeline->kind = kind_of(qr_model_get_info(model));
         pipeline->max_tokens = max_tokens_of(qr_model_get_info(model), tokenizer);
+        status = load_prompts(dir, qr_model_get_info(model), options->prompt, pipeline, error);
+    }
+    if (status == QR_OK) {
         status = create_engine(model, dir, options, pipeline, error);
     }
     qr_model_close(model);
@@ -149,6 +192,7 @@ void qr_pipeline_destroy(qr_pipeline *pipeline) {
         return;
     qr_engine_destroy(pipeline->engine);
     qr_tokenizer_destroy(pipeline->tokenizer);
+    qr__prompts_deinit(&pipeline->prompts);
     free(pipeline->name);
     free(pipeline->dir);
     free(pipeline->samples.vectors);
@@ -183,6 +227,22 @@ const qr_engine *qr_pipeline_engine(const qr_pipeline *pipeline) {
 
 size_t qr_pipeline_max_tokens(const qr_pipeline *pipeline) {
     return pipeline->max_tokens;
+}
+
+const qr_prompt *qr_pipeline_prompts(const qr_pipeline *pipeline, size_t *len) {
+    *len = pipeline->prompts.len;
+    return pipeline->prompts.items;
+}
+
+const qr_prompt *qr_pipeline_prompt(const qr_pipeline *pipeline, qr_text name) {
+    for (size_t i = 0; i < pipeline->prompts.len; i++)
+        if (qr_text_equal(pipeline->prompts.items[i].name, name))
+            return &pipeline->prompts.items[i];
+    return NULL;
+}
+
+const qr_prompt *qr_pipeline_default_prompt(const qr_pipeline *pipeline) {
+    return pipeline->default_prompt;
 }
 
 qr_output qr_pipeline_output(const qr_pipeline *pipeline) {

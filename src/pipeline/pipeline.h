@@ -16,6 +16,7 @@
 #define QR_PIPELINE_H
 
 #include "engine/engine.h"
+#include "pipeline/span.h"
 #include "tokenizer/tokenizer.h"
 
 /** What a model is for, by its head. */
@@ -38,11 +39,12 @@ typedef struct qr_pipeline_options {
     int threads;           /* for packing; 0: all cores */
     const char *cache_dir; /* as qr_engine_options has it */
     bool samples;          /* embedding models: compute vectors of sample texts */
+    const char *prompt;    /* a prompt's name, for qr_pipeline_default_prompt; NULL or "": none */
 } qr_pipeline_options;
 
 /** Loads tokenizer and engine from `dir` and checks them against each other (vocabulary sizes).
- * QR_BAD_MODEL names file, place and hint; QR_BAD_OPTION: a device or precision that cannot be had;
- * QR_IO, QR_NO_MEMORY. *out: returns owned. */
+ * QR_BAD_MODEL names file, place and hint; QR_BAD_OPTION: a device, precision or prompt that cannot
+ * be had; QR_IO, QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr_pipeline_load(const char *dir, const qr_pipeline_options *options,
                                        qr_pipeline **out, qr_error *error);
 
@@ -69,6 +71,27 @@ const qr_engine *qr_pipeline_engine(const qr_pipeline *pipeline);
 /** The longest input in tokens, specials included: max_seq_length of sentence_bert_config.json,
  * else model_max_length of the tokenizer's files, else P; never more than P. */
 size_t qr_pipeline_max_tokens(const qr_pipeline *pipeline);
+
+/** A prompt: what is put in front of a text, as it is, before it is tokenized. */
+typedef struct qr_prompt {
+    qr_text name, text; /* "query", "Represent this sentence: " */
+    size_t skip;        /* tokens of a text with it that pooling leaves out; 0: none, as most models
+                           have it */
+} qr_prompt;
+
+/** The model's prompts (config_sentence_transformers.json), *len of them, in the file's order. */
+const qr_prompt *qr_pipeline_prompts(const qr_pipeline *pipeline, size_t *len);
+
+/** NULL: no prompt of that name. */
+const qr_prompt *qr_pipeline_prompt(const qr_pipeline *pipeline, qr_text name);
+
+/** The one that the options named, for texts that come without one; NULL: none. The model's own
+ * default_prompt_name is not looked at, as text-embeddings-inference does not. */
+const qr_prompt *qr_pipeline_default_prompt(const qr_pipeline *pipeline);
+
+/** What a batch's skip is for an encoding of prompt and text together, which was truncated at its
+ * left or its right: fewer than its tokens. `prompt` NULL: 0. */
+size_t qr_prompt_skip(const qr_prompt *prompt, const qr_encoding *encoding, bool truncate_left);
 
 /** What to ask qr_context_forward for. */
 qr_output qr_pipeline_output(const qr_pipeline *pipeline);

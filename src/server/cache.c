@@ -106,6 +106,7 @@ static entry *entry_create(const qr_job *job, uint64_t model, uint64_t hash, siz
                  .floats = floats,
                  .bytes = bytes + MALLOC_OVERHEAD,
                  .job = {.tokens = job->tokens,
+                         .skip = job->skip,
                          .result = (const float *)(const void *)at,
                          .ids = (const int32_t *)(const void *)(at + result),
                          .types = types == 0 ? NULL : (const uint8_t *)(at + result + ids)}};

@@ -11,7 +11,7 @@ static uint64_t hash_of(uint64_t seed, const qr_job *job, uint64_t model) {
     uint64_t hash = mix(seed, model);
     for (size_t i = 0; i < job->tokens; i++)
         hash = mix(hash, (uint32_t)job->ids[i]);
-    return mix(hash, job->tokens);
+    return mix(mix(hash, job->tokens), job->skip);
 }
 
 qr__key qr__key_of(uint64_t seed, const qr_ticket *ticket, uint64_t model) {
@@ -32,6 +32,7 @@ static bool same_types(const uint8_t *a, const uint8_t *b, size_t tokens) {
 }
 
 bool qr__same_sequence(const qr_job *a, const qr_job *b) {
-    return a->tokens == b->tokens && memcmp(a->ids, b->ids, a->tokens * sizeof *a->ids) == 0 &&
+    return a->tokens == b->tokens && a->skip == b->skip &&
+           memcmp(a->ids, b->ids, a->tokens * sizeof *a->ids) == 0 &&
            same_types(a->types, b->types, a->tokens);
 }

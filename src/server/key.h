@@ -28,7 +28,7 @@ typedef struct qr__key {
  * hashes equal. */
 qr__key qr__key_of(uint64_t seed, const qr_ticket *ticket, uint64_t model);
 
-/** Whether both jobs are of the same ids and segments. */
+/** Whether both jobs are of the same ids and segments, and leave out the same of them. */
 bool qr__same_sequence(const qr_job *a, const qr_job *b);
 
 #endif

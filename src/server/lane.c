@@ -33,7 +33,8 @@ void qr__lane_deinit(qr__lane *lane) {
 static qr_status assemble(qr__lane *lane, const qr_job *const *jobs, size_t len) {
     qr_ragged_clear(&lane->ragged);
     for (size_t i = 0; i < len; i++)
-        if (!qr_ragged_add(&lane->ragged, jobs[i]->ids, jobs[i]->types, jobs[i]->tokens))
+        if (!qr_ragged_add_skipping(&lane->ragged, jobs[i]->ids, jobs[i]->types, jobs[i]->tokens,
+                                    jobs[i]->skip))
             return QR_TOO_LONG;
     return QR_OK;
 }

@@ -62,6 +62,7 @@ static item *item_create(qr_serving *serving, qr_served *model, const qr_job *jo
                  .job = {.ids = own_ids,
                          .types = job->types == NULL ? NULL : types,
                          .tokens = job->tokens,
+                         .skip = job->skip,
                          .room = room,
                          .result = sent},
                  .floats = floats,

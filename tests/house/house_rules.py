@@ -85,7 +85,7 @@ DOORS = {
 
 # Third-party headers and the files that may include them.
 OWNERS = {
-    "jansson.h": r"src/(tokenizer|engine/model|server/api)/[^/]*json[^/]*\.[ch]|src/cli/[^/]*\.c|tests/unit/.*",
+    "jansson.h": r"src/(tokenizer|engine/model|pipeline|server/api)/[^/]*json[^/]*\.[ch]|src/cli/[^/]*\.c|tests/unit/.*",
     "microhttpd.h": r"src/server/http/[^/]*\.[ch]",
     "uv.h": r"src/server/loop\.[ch]",
     "xxhash.h": r"src/engine/saved/[^/]*\.c",

@@ -16,6 +16,7 @@ typedef struct qr_job {
     const int32_t *ids;
     const uint8_t *types; /* NULL: all 0 */
     size_t tokens;
+    size_t skip;         /* leading tokens that pooling leaves out, as qr_batch has it */
     float *room;         /* for the result; the queue's run() writes it, and nobody else */
     const float *result; /* the room once it is written, and const from then on; NULL: not run */
 

@@ -93,6 +93,22 @@ Test(cache, segments_count) {
 }
 
 /* Whoever finds two texts of one hash must not get the other's answer. */
+/* Equal ids of which pooling looks at others are another vector. */
+Test(cache, what_is_left_out_counts) {
+    question kept, asked;
+    open_cache(1u << 20);
+    make(&kept, 10, 5);
+    kept.job.skip = 2;
+    run_and_add(&kept, 7, 1.5f);
+    for (size_t skip = 0; skip < 4; skip++) {
+        make(&asked, 10, 5);
+        asked.job.skip = skip;
+        cr_expect_eq(found(&asked.ticket, 7), skip == 2, "%zu", skip);
+        cr_expect_eq(qr__same_sequence(&asked.job, &kept.job), skip == 2, "%zu", skip);
+    }
+    qr__cache_destroy(cache);
+}
+
 Test(cache, equal_hashes_are_not_equal_questions) {
     question kept, other;
     const size_t floats = FLOATS;
