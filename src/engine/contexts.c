@@ -51,7 +51,8 @@ static qr_status check_sequence(const qr_model_info *info, const qr_batch *batch
 static qr_status check_batch(const qr_context *c, const qr_batch *batch, qr_output wanted) {
     const qr_model_info *info = &c->packed->bert->info;
     if ((wanted == QR_OUTPUT_SPAN && info->head != QR_HEAD_SPAN) ||
-        (wanted == QR_OUTPUT_LABELS && info->head != QR_HEAD_LABELS))
+        (wanted == QR_OUTPUT_LABELS && info->head != QR_HEAD_LABELS) ||
+        (wanted == QR_OUTPUT_TOKEN_LABELS && info->head != QR_HEAD_TOKENS))
         return QR_BAD_REQUEST;
     if (batch->sequences == 0 || batch->starts[0] != 0)
         return QR_BAD_REQUEST;

@@ -76,7 +76,8 @@ typedef enum qr_output {
     QR_OUTPUT_POOLED, /* [B][info.embedding] pooled as the model says, behind its Dense modules, not
                          normalised */
     QR_OUTPUT_SPAN,   /* [T][2] start and end logits; head SPAN only */
-    QR_OUTPUT_LABELS  /* [B][K] logits; head LABELS only */
+    QR_OUTPUT_LABELS, /* [B][K] logits; head LABELS only */
+    QR_OUTPUT_TOKEN_LABELS /* [T][K] logits; head TOKENS only */
 } qr_output;
 
 /** Runs the model. *out borrows the context's memory until its next call. Allocates nothing.

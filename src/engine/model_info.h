@@ -6,8 +6,8 @@
  *     qr_model_close(model);
  *
  * Letters, here and everywhere: B sequences and T tokens in a batch, S tokens in a sequence, L
- * layers, C hidden size, H heads, D head size, F feed-forward size, V vocabulary, P positions, K
- * labels.
+ * layers, C hidden size, E size of the word embeddings, H heads, D head size, F feed-forward size,
+ * V vocabulary, P positions, K labels.
  */
 #ifndef QR_ENGINE_MODEL_INFO_H
 #define QR_ENGINE_MODEL_INFO_H
@@ -62,7 +62,8 @@ typedef struct qr_dense {
     qr_residual residual;
 } qr_dense;
 
-typedef enum qr_head { QR_HEAD_NONE, QR_HEAD_SPAN, QR_HEAD_LABELS } qr_head;
+/** What stands behind the encoder: nothing, two numbers a token, K a text, or K a token. */
+typedef enum qr_head { QR_HEAD_NONE, QR_HEAD_SPAN, QR_HEAD_LABELS, QR_HEAD_TOKENS } qr_head;
 
 /** "auto", "f32", "bf16", "int8". */
 const char *qr_precision_name(qr_precision precision);
@@ -75,6 +76,7 @@ typedef struct qr_model_info {
     char architecture[64]; /* as in config.json: "BertModel" */
     char dtype[8];         /* stored weights: "f32", "f16", "bf16" */
     size_t layers, hidden, heads, feed_forward, vocab, positions, types;
+    size_t word_size; /* E: of the word embeddings; C but in some ELECTRAs */
     qr_activation activation;
     float layer_norm_eps;
     qr_head head;

@@ -19,6 +19,8 @@ static qr_lib_kind kind_of(qr_kind kind) {
         return QR_LIB_KIND_CLASSIFIER;
     case QR_KIND_RERANKER:
         return QR_LIB_KIND_RERANKER;
+    case QR_KIND_TOKENS:
+        return QR_LIB_KIND_TOKENS;
     case QR_KIND_EMBEDDING:
         break;
     }

@@ -27,6 +27,8 @@ const char *qr_kind_name(qr_kind kind) {
         return "classifier";
     case QR_KIND_RERANKER:
         return "reranker";
+    case QR_KIND_TOKENS:
+        return "tokens";
     }
     return "unknown";
 }
@@ -35,6 +37,8 @@ const char *qr_kind_name(qr_kind kind) {
 static qr_kind kind_of(const qr_model_info *model) {
     if (model->head == QR_HEAD_SPAN)
         return QR_KIND_SPAN;
+    if (model->head == QR_HEAD_TOKENS)
+        return QR_KIND_TOKENS;
     if (model->head == QR_HEAD_LABELS)
         return model->labels == 1 ? QR_KIND_RERANKER : QR_KIND_CLASSIFIER;
     return QR_KIND_EMBEDDING;
@@ -252,6 +256,8 @@ qr_output qr_pipeline_output(const qr_pipeline *pipeline) {
     case QR_KIND_CLASSIFIER:
     case QR_KIND_RERANKER:
         return QR_OUTPUT_LABELS;
+    case QR_KIND_TOKENS:
+        return QR_OUTPUT_TOKEN_LABELS;
     case QR_KIND_EMBEDDING:
         break;
     }
@@ -265,6 +271,8 @@ size_t qr_pipeline_output_floats(const qr_pipeline *pipeline, size_t tokens) {
         return 2 * tokens;
     case QR_OUTPUT_LABELS:
         return model->labels;
+    case QR_OUTPUT_TOKEN_LABELS:
+        return model->labels * tokens;
     case QR_OUTPUT_HIDDEN:
         return model->hidden * tokens;
     case QR_OUTPUT_POOLED:

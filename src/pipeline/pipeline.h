@@ -24,10 +24,11 @@ typedef enum qr_kind {
     QR_KIND_EMBEDDING,
     QR_KIND_SPAN,
     QR_KIND_CLASSIFIER, /* two labels or more */
-    QR_KIND_RERANKER    /* one label */
+    QR_KIND_RERANKER,   /* one label */
+    QR_KIND_TOKENS      /* labels of tokens */
 } qr_kind;
 
-/** "embedding", "span", "classifier" or "reranker". */
+/** "embedding", "span", "classifier", "reranker" or "tokens". */
 const char *qr_kind_name(qr_kind kind);
 
 typedef struct qr_pipeline qr_pipeline;
@@ -113,7 +114,5 @@ size_t qr_embed_finish(const float *vector, size_t width, size_t dimensions, boo
 
 /** Softmax (K > 1) or sigmoid (K = 1) over logits [K] into `out` [K]; in double inside. */
 void qr_labels_finish(const float *logits, size_t labels, float *out);
-
-#include "pipeline/span.h"
 
 #endif

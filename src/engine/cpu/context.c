@@ -35,7 +35,8 @@ static void grow(size_t *most, const qr__matrix *matrix, size_t rows) {
 static operand_bytes measure(const qr__weights *w, size_t T, size_t B) {
     operand_bytes most = {0};
     for (size_t i = 0; i < QR__WHOLE_LEN; i++)
-        grow(&most.columns, w->whole[i], i == QR__SPAN ? T : B);
+        grow(&most.columns, w->whole[i],
+             i == QR__PROJECTION || i == QR__SPAN || i == QR__CLASSIFIER ? T : B);
     for (size_t l = 0; l < w->base.bert->info.layers; l++) {
         const qr__layer *layer = &w->layers[l];
         for (size_t s = 0; s < w->shards; s++) {
@@ -68,6 +69,7 @@ static size_t cut_all(qr__context *c, size_t T, size_t B) {
     c->hidden = cut(&k, T * C, sizeof(float));
     c->middle = cut(&k, T * C, sizeof(float));
     c->first = cut(&k, B * C, sizeof(float));
+    c->words = cut(&k, info->word_size == C ? 0 : T * info->word_size, sizeof(float));
     c->wide = cut(&k, T * qr_max(3 * C, info->feed_forward), sizeof(float));
     c->mixed = cut(&k, T * C, sizeof(float));
     c->operand = cut(&k, 1, bytes.columns);
@@ -78,6 +80,8 @@ static size_t cut_all(qr__context *c, size_t T, size_t B) {
     }
     size_t vector = widest_vector(info);
     size_t result = info->head == QR_HEAD_SPAN ? 2 * T : 0;
+    if (info->head == QR_HEAD_TOKENS)
+        result = T * info->labels;
     result = qr_max(result, B * qr_max(vector, info->labels));
     c->result = cut(&k, result, sizeof(float));
     for (size_t i = 0; i < 2; i++)

@@ -21,6 +21,7 @@ typedef struct qr__context {
     float *hidden;              /* [T][C] x at the ends of layers */
     float *middle;              /* [T][C] x between attention and feed-forward */
     float *first;               /* [B][C] rows of `hidden` that hold the sequences' first tokens */
+    float *words;               /* [T][E] embeddings that are still to be projected */
     float *wide;                /* [T][max(3C, F)] queries, keys, values; then inner activations */
     float *mixed;               /* [T][C] attention's output */
     float *partial[QR__SHARDS]; /* [T][C] what each shard adds to x */

@@ -15,24 +15,28 @@
 #include "engine/cpu/forward.h"
 
 #include "engine/cpu/pass.h"
+#include "engine/cpu/pooling.h"
 
 #define LATE_TOKENS 64u /* a layer of as many takes some 10 times as long as a wake-up */
 
-/* x = LayerNorm(word + position + segment), all rows: the leader is still alone. */
+/* x = LayerNorm(word + position + segment), projected where that is of another size; all rows: the
+ * leader is still alone. */
 static void embed(qr__pass *p) {
     const qr_bert *bert = p->weights->base.bert;
     const qr_batch *batch = p->context->batch;
     const qr__word_embeddings *words = p->weights->words;
-    size_t C = p->C, word_bytes = C * (words->f16 ? sizeof(uint16_t) : sizeof(float));
-    float *x = p->context->hidden;
+    size_t E = bert->info.word_size,
+           word_bytes = E * (words->f16 ? sizeof(uint16_t) : sizeof(float));
+    bool projects = E != p->C;
+    float *x = projects ? p->context->words : p->context->hidden;
     for (size_t t = 0, b = 0; t < p->rows; t++) {
         while (batch->starts[b + 1] <= t)
             b++;
         const char *word = (const char *)words->rows + (size_t)batch->ids[t] * word_bytes;
-        const float *position = bert->position + (t - batch->starts[b]) * C, *type = NULL;
+        const float *position = bert->position + (t - batch->starts[b]) * E, *type = NULL;
         if (bert->info.types > 0)
-            type = bert->type + (batch->types == NULL ? 0 : batch->types[t]) * C;
-        p->weights->kernels.embed(x + t * C, word, words->f16, position, type, C);
+            type = bert->type + (batch->types == NULL ? 0 : batch->types[t]) * E;
+        p->weights->kernels.embed(x + t * E, word, words->f16, position, type, E);
     }
     p->weights->kernels.layer_norm(&(qr__layer_norm){.y = x,
                                                      .x = x,
@@ -40,7 +44,9 @@ static void embed(qr__pass *p) {
                                                      .beta = bert->embedding_norm.beta,
                                                      .eps = bert->info.layer_norm_eps,
                                                      .rows = p->rows,
-                                                     .C = C});
+                                                     .C = E});
+    if (projects)
+        qr__whole_multiply(p->context, QR__PROJECTION, x, p->rows, p->context->hidden);
 }
 
 /* y = LayerNorm(x + what the shards add to it), this member's rows. */

@@ -1,5 +1,5 @@
 /* engine/cpu/head.c: from hidden states to what was asked for: pooled vectors, span logits,
- * label logits. Always f32, by the leader. */
+ * logits of labels, of texts or of tokens. Always f32, by the leader. */
 #include "engine/cpu/forward.h"
 #include "engine/cpu/pooling.h"
 
@@ -19,10 +19,17 @@ static const float *labels(qr__context *c, const float *hidden) {
     size_t B = c->batch->sequences, C = w->base.bert->info.hidden;
     float *inner = c->partial[0]; /* the encoder is done with it */
     qr__whole_multiply(c, QR__POOLER, first_rows(c, hidden), B, inner);
-    if (w->base.bert->pooler_activation == QR_POOLER_TANH)
+    switch (w->base.bert->pooler_activation) {
+    case QR_POOLER_TANH:
         w->kernels.tanh(inner, B * C);
-    else
+        break;
+    case QR_POOLER_RELU:
         w->kernels.relu(inner, B * C);
+        break;
+    case QR_POOLER_GELU:
+        w->kernels.gelu(inner, B * C);
+        break;
+    }
     qr__whole_multiply(c, QR__CLASSIFIER, inner, B, c->result);
     return c->result;
 }
@@ -38,6 +45,9 @@ const float *qr__head(qr__context *context, const float *hidden, qr_output wante
         return context->result;
     case QR_OUTPUT_LABELS:
         return labels(context, hidden);
+    case QR_OUTPUT_TOKEN_LABELS:
+        qr__whole_multiply(context, QR__CLASSIFIER, hidden, context->tokens, context->result);
+        return context->result;
     }
     return hidden;
 }

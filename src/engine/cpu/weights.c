@@ -162,6 +162,8 @@ static qr_status pack_layers(const packer *k, qr__weights *w) {
 /* What w->whole[i] is made of; its sizes are 0 where the model has none. */
 static const qr_bert_linear *whole_of(const qr_bert *bert, size_t i) {
     switch (i) {
+    case QR__PROJECTION:
+        return &bert->projection;
     case QR__SPAN:
         return &bert->span;
     case QR__POOLER:
@@ -239,7 +241,8 @@ static qr_status take_words(const qr__cpu *cpu, const qr_bert *bert, const qr__w
 
 static size_t count_bytes(const qr__weights *w) {
     const qr_model_info *info = &w->base.bert->info;
-    size_t bytes = w->words->bytes + (info->positions + info->types) * info->hidden * sizeof(float);
+    size_t bytes =
+        w->words->bytes + (info->positions + info->types) * info->word_size * sizeof(float);
     for (size_t i = 0; i < QR__WHOLE_LEN; i++)
         bytes += qr__matrix_bytes(w->whole[i]);
     for (size_t l = 0; l < info->layers; l++)

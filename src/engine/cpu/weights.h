@@ -55,6 +55,7 @@ typedef struct qr__shard {
 
 /** Matrices outside the layers: whole, and f32 in every plan. A model has some of them. */
 enum {
+    QR__PROJECTION, /* of the word embeddings to the hidden size */
     QR__SPAN,
     QR__POOLER,
     QR__CLASSIFIER,

@@ -14,14 +14,14 @@ static bool is_half(const qr_model_info *info, bool may_round) {
 }
 
 static size_t half_bytes(const qr_model_info *info) {
-    return info->vocab * info->hidden * sizeof(uint16_t);
+    return info->vocab * info->word_size * sizeof(uint16_t);
 }
 
 /* The bert's own rows, or memory for halves in *rows: 2 MB pages, because 4 KB ones take longer to
  * be made than the table to be written. */
 static qr_status create(const qr_bert *bert, bool half, qr__word_embeddings **out, uint16_t **rows,
                         qr_error *error) {
-    const size_t count = bert->info.vocab * bert->info.hidden;
+    const size_t count = bert->info.vocab * bert->info.word_size;
     qr__word_embeddings *words = calloc(1, sizeof *words);
     qr_status status = words == NULL ? QR_NO_MEMORY : QR_OK;
     if (status == QR_OK) {
@@ -52,7 +52,7 @@ qr_status qr__word_embeddings_pack(const qr_bert *bert, qr__isa isa, bool may_ro
     if (status == QR_OK && rows != NULL) {
         qr__kernels kernels;
         qr__kernels_choose(isa, QR_PRECISION_F32, &kernels);
-        kernels.halve(rows, bert->word, bert->info.vocab * bert->info.hidden);
+        kernels.halve(rows, bert->word, bert->info.vocab * bert->info.word_size);
     }
     return status;
 }

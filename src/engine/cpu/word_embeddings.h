@@ -1,4 +1,4 @@
-/* engine/cpu/word_embeddings.h: the table of word embeddings, [V][C]: the one that is read by row.
+/* engine/cpu/word_embeddings.h: the table of word embeddings, [V][E]: the one that is read by row.
  *
  *     qr__word_embeddings *words;
  *     status = qr__word_embeddings_pack(bert, isa, true, &words, &error);

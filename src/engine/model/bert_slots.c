@@ -9,7 +9,7 @@
 typedef enum size_letter { SIZE_C, SIZE_F } size_letter;
 
 static const struct {
-    const char *names[2]; /* by qr__family, after "...layer.N." */
+    const char *names[2]; /* BERT's and ELECTRA's, DistilBERT's; after "...layer.N." */
     size_t offset;        /* of the qr_bert_linear in qr_bert_layer */
     size_letter out, in;
 } layer_linears[] = {
@@ -33,9 +33,9 @@ static const struct {
 };
 
 static const char *const layer_prefixes[2] = {"encoder.layer", "transformer.layer"};
-static const char *const name_prefixes[2] = {"bert.", "distilbert."};
+static const char *const name_prefixes[QR__FAMILIES] = {"bert.", "distilbert.", "electra."};
 
-#define SLOTS_BEFORE_LAYERS 5 /* three embeddings, one norm */
+#define SLOTS_BEFORE_LAYERS 7 /* three embeddings, one norm, one projection */
 #define SLOTS_A_LAYER       16
 #define SLOTS_OF_HEADS      4
 #define SLOTS_A_DENSE       3
@@ -72,14 +72,16 @@ static void add_norm(slot_table *table, const char *prefix, const char *name, si
 
 static void add_embeddings(slot_table *table, const char *prefix, qr_bert *bert) {
     const qr_model_info *info = &bert->info;
-    add(table, prefix, "embeddings.word_embeddings", ".weight", NULL, info->vocab, info->hidden,
-        &bert->word);
-    add(table, prefix, "embeddings.position_embeddings", ".weight", NULL, info->positions,
-        info->hidden, &bert->position);
+    const size_t E = info->word_size;
+    add(table, prefix, "embeddings.word_embeddings", ".weight", NULL, info->vocab, E, &bert->word);
+    add(table, prefix, "embeddings.position_embeddings", ".weight", NULL, info->positions, E,
+        &bert->position);
     if (info->types > 0)
-        add(table, prefix, "embeddings.token_type_embeddings", ".weight", NULL, info->types,
-            info->hidden, &bert->type);
-    add_norm(table, prefix, "embeddings.LayerNorm", info->hidden, &bert->embedding_norm);
+        add(table, prefix, "embeddings.token_type_embeddings", ".weight", NULL, info->types, E,
+            &bert->type);
+    add_norm(table, prefix, "embeddings.LayerNorm", E, &bert->embedding_norm);
+    if (E != info->hidden)
+        add_linear(table, prefix, "embeddings_project", info->hidden, E, &bert->projection);
 }
 
 static void add_layer(slot_table *table, const char *prefix, qr__family family, size_t number,
@@ -87,28 +89,36 @@ static void add_layer(slot_table *table, const char *prefix, qr__family family, 
     const size_t sizes[] = {[SIZE_C] = bert->info.hidden, [SIZE_F] = bert->info.feed_forward};
     char *layer = (char *)&bert->layers[number];
     char before[64];
-    snprintf(before, sizeof before, "%s%s.%zu.", prefix, layer_prefixes[family], number);
+    snprintf(before, sizeof before, "%s%s.%zu.", prefix,
+             layer_prefixes[family == QR__FAMILY_DISTILBERT], number);
     for (size_t i = 0; i < sizeof layer_linears / sizeof layer_linears[0]; i++)
-        add_linear(table, before, layer_linears[i].names[family], sizes[layer_linears[i].out],
-                   sizes[layer_linears[i].in],
+        add_linear(table, before, layer_linears[i].names[family == QR__FAMILY_DISTILBERT],
+                   sizes[layer_linears[i].out], sizes[layer_linears[i].in],
                    (qr_bert_linear *)(void *)(layer + layer_linears[i].offset));
     for (size_t i = 0; i < sizeof layer_norms / sizeof layer_norms[0]; i++)
-        add_norm(table, before, layer_norms[i].names[family], bert->info.hidden,
-                 (qr_bert_norm *)(void *)(layer + layer_norms[i].offset));
+        add_norm(table, before, layer_norms[i].names[family == QR__FAMILY_DISTILBERT],
+                 bert->info.hidden, (qr_bert_norm *)(void *)(layer + layer_norms[i].offset));
 }
 
 /* Heads stand outside the encoder's prefix, but BERT's pooler stands in it. */
 static void add_head(slot_table *table, const char *prefix, qr__family family, qr_bert *bert) {
+    static const struct {
+        const char *pooler, *classifier;
+        qr_pooler_activation activation;
+    } names[QR__FAMILIES] = {{"pooler.dense", "classifier", QR_POOLER_TANH},
+                             {"pre_classifier", "classifier", QR_POOLER_RELU},
+                             {"classifier.dense", "classifier.out_proj", QR_POOLER_GELU}};
     const qr_model_info *info = &bert->info;
     if (info->head == QR_HEAD_SPAN)
         add_linear(table, "", "qa_outputs", 2, info->hidden, &bert->span);
+    if (info->head == QR_HEAD_TOKENS)
+        add_linear(table, "", "classifier", info->labels, info->hidden, &bert->classifier);
     if (info->head != QR_HEAD_LABELS)
         return;
-    bool plain = family == QR__FAMILY_BERT;
-    bert->pooler_activation = plain ? QR_POOLER_TANH : QR_POOLER_RELU;
-    add_linear(table, plain ? prefix : "", plain ? "pooler.dense" : "pre_classifier", info->hidden,
+    bert->pooler_activation = names[family].activation;
+    add_linear(table, family == QR__FAMILY_BERT ? prefix : "", names[family].pooler, info->hidden,
                info->hidden, &bert->pooler);
-    add_linear(table, "", "classifier", info->labels, info->hidden, &bert->classifier);
+    add_linear(table, "", names[family].classifier, info->labels, info->hidden, &bert->classifier);
 }
 
 /* Dense modules have files of their own. */

@@ -22,11 +22,25 @@ static const struct {
     {"BertForPreTraining", QR__FAMILY_BERT, QR_HEAD_NONE},
     {"BertForQuestionAnswering", QR__FAMILY_BERT, QR_HEAD_SPAN},
     {"BertForSequenceClassification", QR__FAMILY_BERT, QR_HEAD_LABELS},
+    {"BertForTokenClassification", QR__FAMILY_BERT, QR_HEAD_TOKENS},
     {"DistilBertModel", QR__FAMILY_DISTILBERT, QR_HEAD_NONE},
     {"DistilBertForMaskedLM", QR__FAMILY_DISTILBERT, QR_HEAD_NONE},
     {"DistilBertForQuestionAnswering", QR__FAMILY_DISTILBERT, QR_HEAD_SPAN},
     {"DistilBertForSequenceClassification", QR__FAMILY_DISTILBERT, QR_HEAD_LABELS},
+    {"DistilBertForTokenClassification", QR__FAMILY_DISTILBERT, QR_HEAD_TOKENS},
+    {"ElectraModel", QR__FAMILY_ELECTRA, QR_HEAD_NONE},
+    {"ElectraForMaskedLM", QR__FAMILY_ELECTRA, QR_HEAD_NONE},
+    {"ElectraForPreTraining", QR__FAMILY_ELECTRA, QR_HEAD_NONE},
+    {"ElectraForQuestionAnswering", QR__FAMILY_ELECTRA, QR_HEAD_SPAN},
+    {"ElectraForSequenceClassification", QR__FAMILY_ELECTRA, QR_HEAD_LABELS},
+    {"ElectraForTokenClassification", QR__FAMILY_ELECTRA, QR_HEAD_TOKENS},
 };
+
+/* By qr__family: `model_type`, and what AutoModel makes of a file without `architectures`. */
+static const struct {
+    const char *type, *bare;
+} families[QR__FAMILIES] = {
+    {"bert", "BertModel"}, {"distilbert", "DistilBertModel"}, {"electra", "ElectraModel"}};
 
 static const struct {
     const char *name;
@@ -40,7 +54,7 @@ static const struct {
 
 /* The families' names for the same sizes; each row is one member of qr_model_info. */
 typedef struct size_row {
-    const char *names[2]; /* by qr__family; NULL: not a key of that family */
+    const char *names[2]; /* BERT's and ELECTRA's, DistilBERT's; NULL: not a key of that family */
     size_t offset, max;
     size_t fallback; /* 0: the key is required */
 } size_row;
@@ -67,15 +81,15 @@ static qr_status read_family(const qr__model_json *file, qr__family *family, qr_
         return status;
     if (type == NULL)
         return qr_error_set(error, QR_BAD_MODEL,
-                            "%s: `model_type` is missing (expected bert or distilbert)",
+                            "%s: `model_type` is missing (expected bert, distilbert or electra)",
                             file->path);
-    if (strcmp(type, "bert") != 0 && strcmp(type, "distilbert") != 0)
-        return qr_error_set(
-            error, QR_BAD_MODEL,
-            "%s: `model_type` is `%.100s`, which is not supported (bert and distilbert are)",
-            file->path, type);
-    *family = strcmp(type, "bert") == 0 ? QR__FAMILY_BERT : QR__FAMILY_DISTILBERT;
-    return QR_OK;
+    for (*family = 0; *family < QR__FAMILIES; (*family)++)
+        if (strcmp(type, families[*family].type) == 0)
+            return QR_OK;
+    return qr_error_set(
+        error, QR_BAD_MODEL,
+        "%s: `model_type` is `%.100s`, which is not supported (bert, distilbert and electra are)",
+        file->path, type);
 }
 
 static qr_status read_architecture(const qr__model_json *file, qr__family family,
@@ -83,7 +97,7 @@ static qr_status read_architecture(const qr__model_json *file, qr__family family
     const json_t *list = json_object_get(file->root, "architectures");
     const char *name = json_string_value(json_array_get(list, 0));
     if (list == NULL || json_is_null(list)) /* as AutoModel does: the family's bare encoder */
-        name = family == QR__FAMILY_BERT ? "BertModel" : "DistilBertModel";
+        name = families[family].bare;
     if (name == NULL)
         return qr_error_set(error, QR_BAD_MODEL, "%s: `architectures` is not a list of names",
                             file->path);
@@ -96,8 +110,9 @@ static qr_status read_architecture(const qr__model_json *file, qr__family family
     }
     return qr_error_set(
         error, QR_BAD_MODEL,
-        "%s: architecture `%.100s` is not supported for this `model_type` (Bert and DistilBert: "
-        "Model, ForMaskedLM, ForQuestionAnswering, ForSequenceClassification)",
+        "%s: architecture `%.100s` is not supported for this `model_type` (Bert, DistilBert and "
+        "Electra: Model, ForMaskedLM, ForQuestionAnswering, ForSequenceClassification, "
+        "ForTokenClassification; Bert and Electra: ForPreTraining)",
         file->path, name);
 }
 
@@ -106,7 +121,7 @@ static qr_status read_sizes(const qr__model_json *file, qr__family family, qr_mo
                             qr_error *error) {
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         const size_row *row = &sizes[i];
-        const char *key = row->names[family];
+        const char *key = row->names[family == QR__FAMILY_DISTILBERT];
         if (key == NULL)
             continue;
         size_t value = 0;
@@ -120,14 +135,20 @@ static qr_status read_sizes(const qr__model_json *file, qr__family family, qr_mo
         return qr_error_set(
             error, QR_BAD_MODEL,
             "%s: `%s` %zu is not a multiple of `%s` %zu (the head size must be whole)", file->path,
-            sizes[1].names[family], info->hidden, sizes[2].names[family], info->heads);
+            sizes[1].names[family == QR__FAMILY_DISTILBERT], info->hidden,
+            sizes[2].names[family == QR__FAMILY_DISTILBERT], info->heads);
+    const size_t small = 128; /* transformers' default */
+    info->word_size = info->hidden;
+    if (family == QR__FAMILY_ELECTRA)
+        return qr__json_size(file, "embedding_size", 1, QR_LIMIT_HIDDEN, &small, &info->word_size,
+                             error);
     return QR_OK;
 }
 
-/* Both families default to gelu when the key is missing, as transformers does. */
+/* All families default to gelu when the key is missing, as transformers does. */
 static qr_status read_activation(const qr__model_json *file, qr__family family, qr_model_info *info,
                                  qr_error *error) {
-    const char *key = family == QR__FAMILY_BERT ? "hidden_act" : "activation";
+    const char *key = family == QR__FAMILY_DISTILBERT ? "activation" : "hidden_act";
     const char *name;
     qr_status status = qr__json_text(file, key, "gelu", &name, error);
     if (status != QR_OK)
@@ -146,9 +167,9 @@ static qr_status read_activation(const qr__model_json *file, qr__family family, 
 
 static qr_status read_norm_and_positions(const qr__model_json *file, qr__family family,
                                          qr_model_info *info, qr_error *error) {
-    info->layer_norm_eps = 1e-12f; /* both families' default; DistilBERT has no key for it */
+    info->layer_norm_eps = 1e-12f; /* all families' default; DistilBERT has no key for it */
     const json_t *eps = json_object_get(file->root, "layer_norm_eps");
-    if (family == QR__FAMILY_BERT && eps != NULL) {
+    if (family != QR__FAMILY_DISTILBERT && eps != NULL) {
         double value = json_number_value(eps);
         if (!json_is_number(eps) || !(value >= 1e-30 && value <= 0.1))
             return qr_error_set(error, QR_BAD_MODEL,
@@ -201,7 +222,7 @@ static qr_status read_label_names(const qr__model_json *file, const json_t *name
 static qr_status read_labels(const qr__model_json *file, qr_model_info *info, qr_error *error) {
     const size_t two = 2; /* transformers' default */
     const json_t *names = json_object_get(file->root, "id2label");
-    if (info->head != QR_HEAD_LABELS)
+    if (info->head != QR_HEAD_LABELS && info->head != QR_HEAD_TOKENS)
         return QR_OK;
     if (names == NULL || json_is_null(names)) {
         names = NULL;

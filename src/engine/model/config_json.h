@@ -4,7 +4,12 @@
 
 #include "engine/model_info.h"
 
-typedef enum qr__family { QR__FAMILY_BERT, QR__FAMILY_DISTILBERT } qr__family;
+typedef enum qr__family {
+    QR__FAMILY_BERT,
+    QR__FAMILY_DISTILBERT,
+    QR__FAMILY_ELECTRA, /* as BERT, but for the embeddings' size and the heads */
+    QR__FAMILIES
+} qr__family;
 
 /** Reads config.json: family, architecture, sizes, activation, head, labels. `info` comes zeroed;
  * label names are its own (qr__model_info_deinit), also after a failure. */

@@ -8,15 +8,16 @@
  *     qr_bert_release(bert, &bert->layers[0].query.weight);   // packed: the pages go back
  *     qr_bert_destroy(bert);
  *
- * Reads Hugging Face directories of the BERT family (bert, distilbert): config.json,
+ * Reads Hugging Face directories of the BERT family (bert, distilbert, electra): config.json,
  * model.safetensors and sentence-transformers' files. The weights are copied while they are
  * read: a later change of the files is not seen. DistilBERT differs only in names, in having no
- * segment embeddings and in its head's activation.
+ * segment embeddings and in its head's activation; ELECTRA in names, in its head's activation,
+ * and in word embeddings of another size than the hidden states, with a matrix between them.
  *
- * Shapes: V words, P positions, C hidden, F feed-forward, K labels, L layers, H heads; linear
- * weights are [N][K] as nn.Linear holds them (out, in). Numbers are finite; every size is within
- * base/limits.h; H divides C. Threads: const after load, but for the release function, which
- * needs the only user.
+ * Shapes: V words, P positions, C hidden, E word embeddings, F feed-forward, K labels, L layers,
+ * H heads; linear weights are [N][K] as nn.Linear holds them (out, in). Numbers are finite; every
+ * size is within base/limits.h; H divides C. Threads: const after load, but for the release
+ * function, which needs the only user.
  */
 #ifndef QR_ENGINE_MODEL_H
 #define QR_ENGINE_MODEL_H
@@ -50,21 +51,26 @@ typedef struct qr_bert_dense {
 } qr_bert_dense;
 
 /** What stands between the dense layer of a classification head and its classifier. */
-typedef enum qr_pooler_activation { QR_POOLER_TANH, QR_POOLER_RELU } qr_pooler_activation;
+typedef enum qr_pooler_activation {
+    QR_POOLER_TANH,
+    QR_POOLER_RELU,
+    QR_POOLER_GELU
+} qr_pooler_activation;
 
 typedef struct qr_bert {
     qr_model_info info;
-    const float *word;     /* [V][C] */
-    const float *position; /* [P][C] */
+    const float *word;     /* [V][E] */
+    const float *position; /* [P][E] */
     const float *
-        type; /* [types][C]; NULL for DistilBERT: info.types is 0 and a batch's types are ignored */
-    qr_bert_norm embedding_norm;
-    qr_bert_layer *layers; /* [L] */
+        type; /* [types][E]; NULL for DistilBERT: info.types is 0 and a batch's types are ignored */
+    qr_bert_norm embedding_norm; /* [E] */
+    qr_bert_linear projection;   /* [C][E]; its sizes are 0 where E is C */
+    qr_bert_layer *layers;       /* [L] */
 
     qr_bert_linear span;   /* [2][C]: rows start, end; head SPAN only */
     qr_bert_linear pooler; /* [C][C] on the hidden state of [CLS]; head LABELS only */
     qr_pooler_activation pooler_activation;
-    qr_bert_linear classifier; /* [K][C]; head LABELS only */
+    qr_bert_linear classifier; /* [K][C]; heads LABELS and TOKENS */
 
     qr_bert_dense dense[QR_LIMIT_DENSES]; /* behind the pooling; info.denses of them */
 

@@ -6,9 +6,9 @@
 #include <stdio.h>
 
 size_t qr__gate_floats(const qr__gate_probes *probes) {
-    return probes->head == QR_HEAD_SPAN
-               ? (size_t)probes->batch->starts[probes->batch->sequences] * 2
-               : probes->batch->sequences * probes->width;
+    return qr__gate_width(probes) * (qr__gate_by_token(probes)
+                                         ? probes->batch->starts[probes->batch->sequences]
+                                         : probes->batch->sequences);
 }
 
 static double mean_square(const float *a, const float *b, size_t count) {
@@ -120,6 +120,11 @@ static double probability(const float *logits, size_t labels, size_t k) {
     return 1 / sum;
 }
 
+typedef struct label_sums {
+    size_t rows, same; /* with the same best label */
+    double worst;      /* difference of a probability */
+} label_sums;
+
 static size_t best_label(const float *logits, size_t labels) {
     size_t best = 0;
     for (size_t k = 1; k < labels; k++)
@@ -129,22 +134,33 @@ static size_t best_label(const float *logits, size_t labels) {
 
 /* The same label is what users see; the probability bound catches a model whose labels happen
  * to stay while its scores drift. */
+static void judge_rows(const qr__gate_probes *probes, const float *expected, const float *actual,
+                       size_t begin, size_t end, label_sums *sums) {
+    size_t labels = probes->width;
+    for (size_t row = begin; row < end; row++) {
+        const float *e = expected + row * labels;
+        const float *a = actual + row * labels;
+        sums->same += best_label(e, labels) == best_label(a, labels);
+        sums->rows++;
+        for (size_t k = 0; k < labels; k++)
+            sums->worst =
+                fmax(sums->worst, fabs(probability(e, labels, k) - probability(a, labels, k)));
+    }
+}
+
+/* A row a text, or a row a token: then less [CLS] and [SEP], whose labels nobody sees. */
 static void judge_labels(const qr__gate_probes *probes, const float *expected, const float *actual,
                          qr__gate_verdict *out) {
+    const uint32_t *starts = probes->batch->starts;
     size_t texts = probes->batch->sequences;
-    size_t labels = probes->width;
-    size_t same = 0;
-    out->worst = 0;
-    for (size_t b = 0; b < texts; b++) {
-        const float *e = expected + b * labels;
-        const float *a = actual + b * labels;
-        same += best_label(e, labels) == best_label(a, labels);
-        for (size_t k = 0; k < labels; k++)
-            out->worst =
-                fmax(out->worst, fabs(probability(e, labels, k) - probability(a, labels, k)));
-    }
-    out->mean = texts == 0 ? 1 : (double)same / (double)texts;
-    out->distance = mean_square(expected, actual, texts * labels);
+    label_sums sums = {0};
+    if (!qr__gate_by_token(probes))
+        judge_rows(probes, expected, actual, 0, texts, &sums);
+    for (size_t b = 0; qr__gate_by_token(probes) && b < texts; b++)
+        judge_rows(probes, expected, actual, starts[b] + 1, starts[b + 1] - 1, &sums);
+    out->worst = sums.worst;
+    out->mean = sums.rows == 0 ? 1 : (double)sums.same / (double)sums.rows;
+    out->distance = mean_square(expected, actual, qr__gate_floats(probes));
     out->passed = out->mean >= QR__GATE_SAME_LABEL && out->worst <= QR__GATE_PROBABILITY;
     snprintf(out->reason, sizeof out->reason, "same label on %.1f %%, probabilities within %.4f",
              100 * out->mean, out->worst);
@@ -169,6 +185,7 @@ qr__gate_verdict qr__gate_judge(const qr__gate_probes *probes, const float *expe
         judge_spans(probes, expected, actual, &out);
         break;
     case QR_HEAD_LABELS:
+    case QR_HEAD_TOKENS:
         judge_labels(probes, expected, actual, &out);
         break;
     }

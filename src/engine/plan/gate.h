@@ -9,6 +9,7 @@
  *     embeddings   mean cosine >= 0.9985 and worst >= 0.997
  *     spans        mean token-overlap F1 of the best answers >= 0.98 (SQuAD's F1, over tokens)
  *     labels       the same label on >= 98 % of the texts, and every probability within 0.02
+ *     tokens       the same, of all tokens but [CLS] and [SEP]
  */
 #ifndef QR_ENGINE_PLAN_GATE_H
 #define QR_ENGINE_PLAN_GATE_H
@@ -25,14 +26,25 @@
 
 /** The probe texts and what the model gives for them: head NONE: vectors [B][width]; SPAN: logits
  * [T][2], where the batch's types are 1 from the context on and each sequence ends with [SEP];
- * LABELS: logits [B][K]. */
+ * LABELS: logits [B][K]; TOKENS: logits [T][K], where each sequence begins with [CLS] and ends with
+ * [SEP]. */
 typedef struct qr__gate_probes {
     const qr_batch *batch;
     qr_head head;
-    size_t width; /* of a vector, or K; spans: unused */
+    size_t width; /* of a vector, or K; spans: unused, they have 2 */
 } qr__gate_probes;
 
-/** Floats of one output: B*width or T*2. */
+/** Whether there is a row of floats a token, not a sequence. */
+static inline bool qr__gate_by_token(const qr__gate_probes *probes) {
+    return probes->head == QR_HEAD_SPAN || probes->head == QR_HEAD_TOKENS;
+}
+
+/** Floats of a row. */
+static inline size_t qr__gate_width(const qr__gate_probes *probes) {
+    return probes->head == QR_HEAD_SPAN ? 2 : probes->width;
+}
+
+/** Floats of one output: rows of qr__gate_width, B or T. */
 size_t qr__gate_floats(const qr__gate_probes *probes);
 
 typedef struct qr__gate_verdict {

@@ -47,10 +47,12 @@ static bool take_piece(qr__probe_run *run, size_t *begin, size_t *end) {
 static qr_status run_piece(qr__probe_run *run, qr_context *context, size_t begin, size_t end) {
     static const qr_output outputs[] = {[QR_HEAD_NONE] = QR_OUTPUT_POOLED,
                                         [QR_HEAD_SPAN] = QR_OUTPUT_SPAN,
-                                        [QR_HEAD_LABELS] = QR_OUTPUT_LABELS};
+                                        [QR_HEAD_LABELS] = QR_OUTPUT_LABELS,
+                                        [QR_HEAD_TOKENS] = QR_OUTPUT_TOKEN_LABELS};
     const qr_batch *all = run->probes.batch;
     size_t first = all->starts[begin], tokens = all->starts[end] - first;
-    bool span = run->probes.head == QR_HEAD_SPAN;
+    bool by_token = qr__gate_by_token(&run->probes);
+    size_t width = qr__gate_width(&run->probes);
     uint32_t starts[PIECE_TOKENS + 1];
     for (size_t i = 0; i <= end - begin; i++)
         starts[i] = all->starts[begin + i] - all->starts[begin];
@@ -61,8 +63,8 @@ static qr_status run_piece(qr__probe_run *run, qr_context *context, size_t begin
     const float *out;
     qr_status status = qr_context_forward(context, &piece, outputs[run->probes.head], &out);
     if (status == QR_OK)
-        memcpy(run->outputs + (span ? 2 * first : begin * run->probes.width), out,
-               (span ? 2 * tokens : (end - begin) * run->probes.width) * sizeof *out);
+        memcpy(run->outputs + (by_token ? first : begin) * width, out,
+               (by_token ? tokens : end - begin) * width * sizeof *out);
     return status;
 }
 

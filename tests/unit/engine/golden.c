@@ -8,6 +8,8 @@
 
 #define TINY                                                                                       \
     .layers = 1, .hidden = 24, .heads = 3, .feed_forward = 40, .vocab = 300, .positions = 40
+#define SMALL                                                                                      \
+    .layers = 2, .hidden = 48, .heads = 4, .feed_forward = 96, .vocab = 300, .positions = 40
 #define ALL "lasttoken+max+weightedmean+cls+mean_sqrt_len_tokens+mean"
 
 const struct golden_model golden_models[] = {
@@ -130,6 +132,23 @@ const struct golden_model golden_models[] = {
      NULL},
     {"dense-cls",
      {TINY, .pooling = "cls", .dense = "16:Identity", .dtype = "f16", .seed = 32},
+     NULL},
+    {"electra-small", {SMALL, .electra = true, .embedding = 20, .seed = 33}, NULL},
+    {"electra-wide",
+     {SMALL, .electra = true, .embedding = 96, .activation = "gelu_new", .dtype = "f16",
+      .seed = 34},
+     NULL},
+    {"electra-same", {SMALL, .electra = true, .seed = 35}, NULL},
+    {"electra-labels",
+     {SMALL, .electra = true, .embedding = 20, .head = "labels", .labels = 3, .seed = 36},
+     NULL},
+    {"electra-span", {SMALL, .electra = true, .embedding = 20, .head = "span", .seed = 37}, NULL},
+    {"electra-tokens",
+     {SMALL, .electra = true, .embedding = 20, .head = "tokens", .labels = 5, .seed = 38},
+     NULL},
+    {"bert-tokens", {SMALL, .head = "tokens", .labels = 9, .seed = 39}, NULL},
+    {"distilbert-tokens",
+     {SMALL, .distilbert = true, .head = "tokens", .labels = 1, .seed = 40},
      NULL},
     {"squad-3l", {0}, "models/squad-3l"},
     {"squad-3l-hidden", {0}, "models/squad-3l"},

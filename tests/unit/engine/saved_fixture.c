@@ -46,13 +46,15 @@ void saved_file_write(const char *dir, const char *data, size_t len) {
 static void ask(const qr_engine *engine, struct saved_answer *out) {
     static const qr_output of_head[] = {[QR_HEAD_NONE] = QR_OUTPUT_POOLED,
                                         [QR_HEAD_SPAN] = QR_OUTPUT_SPAN,
-                                        [QR_HEAD_LABELS] = QR_OUTPUT_LABELS};
+                                        [QR_HEAD_LABELS] = QR_OUTPUT_LABELS,
+                                        [QR_HEAD_TOKENS] = QR_OUTPUT_TOKEN_LABELS};
     const qr_model_info *info = qr_engine_model(engine);
     struct forward_batch texts;
     forward_draw(&texts, info, (size_t[]){3, 1, 2, 3, 0}, 5);
     const size_t floats[] = {[QR_HEAD_NONE] = texts.batch.sequences * info->embedding,
                              [QR_HEAD_SPAN] = 9 * 2,
-                             [QR_HEAD_LABELS] = texts.batch.sequences * info->labels};
+                             [QR_HEAD_LABELS] = texts.batch.sequences * info->labels,
+                             [QR_HEAD_TOKENS] = 9 * info->labels};
     qr_context *context = forward_context(engine, NULL);
     const float *made;
     cr_assert_eq(qr_context_forward(context, &texts.batch, QR_OUTPUT_HIDDEN, &made), QR_OK);

@@ -179,3 +179,26 @@ Test(gate_labels, one_logit_is_a_sigmoid) {
     cr_assert(judge_labels(1, 2, (float[]){0, 4}, (float[]){.07f, 4.1f}).passed);
     cr_assert_not(judge_labels(1, 2, (float[]){0, 4}, (float[]){.09f, 4}).passed);
 }
+
+/* Rows of [CLS] and [SEP] may say anything: nobody sees them. */
+Test(gate_tokens, all_tokens_but_the_special_ones) {
+    const uint32_t starts[] = {0, 4, 7};
+    const qr_batch batch = {NULL, NULL, starts, 2, NULL};
+    const qr__gate_probes probes = {&batch, QR_HEAD_TOKENS, 2};
+    const float expected[14] = {0};
+    for (size_t row = 0; row < 7; row++) {
+        float actual[14] = {0};
+        actual[2 * row + 1] = 5;
+        bool special = row == 0 || row == 3 || row == 4 || row == 6;
+        qr__gate_verdict verdict = qr__gate_judge(&probes, expected, actual);
+        cr_assert_eq(verdict.passed, special, "row %zu", row);
+        cr_assert(fabs(verdict.mean - (special ? 1 : 2.0 / 3)) < 1e-9, "row %zu", row);
+    }
+    float near[14] = {0};
+    near[2] = .07f; /* a sigmoid of .07: .5 + .0175 */
+    cr_assert(qr__gate_judge(&probes, expected, near).passed);
+    near[2] = .09f;
+    cr_assert(!qr__gate_judge(&probes, expected, near).passed);
+    near[6] = NAN; /* even where nobody looks */
+    cr_assert(!qr__gate_judge(&probes, expected, near).passed);
+}

@@ -379,3 +379,22 @@ Test(model_load, models_of_the_repository) {
     cr_assert_eq(bert->info.max_seq_length, 256);
     qr_bert_destroy(bert);
 }
+
+/* ELECTRA's embeddings have a size of their own, by default transformers'. */
+Test(model_load, electra_has_two_sizes) {
+    const size_t hidden = options.hidden;
+    options.electra = true;
+    options.embedding = 20;
+    options.head = "tokens";
+    options.labels = 3;
+    make_model(dir, &options);
+    qr_bert *bert = load_good(dir);
+    cr_assert_eq(bert->info.head, QR_HEAD_TOKENS);
+    cr_assert_eq(bert->info.word_size, 20);
+    cr_assert_eq(bert->projection.in, 20);
+    cr_assert_eq(bert->projection.out, hidden);
+    cr_assert(bert->pooler.weight == NULL && bert->classifier.out == 3);
+    qr_bert_destroy(bert);
+    patch_file(dir, "config.json", "\"embedding_size\"", "\"other_size\"");
+    load_refused(dir, (const char *const[3]){"word_embeddings.weight", "128"});
+}

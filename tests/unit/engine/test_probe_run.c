@@ -23,19 +23,21 @@ static const size_t lengths[] = {9, 128, 5, 150, 1, 1, 1, 30, 7, 60, 40, 28, 3, 
 /* What the first `sequences` texts give as one batch. */
 static size_t whole(const qr_engine *engine, const qr_batch *texts, size_t sequences,
                     const float **out, qr_context **context) {
-    static const qr_output of_head[] = {QR_OUTPUT_POOLED, QR_OUTPUT_SPAN, QR_OUTPUT_LABELS};
+    static const qr_output of_head[] = {QR_OUTPUT_POOLED, QR_OUTPUT_SPAN, QR_OUTPUT_LABELS,
+                                        QR_OUTPUT_TOKEN_LABELS};
     const qr_model_info *info = qr_engine_model(engine);
     qr_batch first = *texts;
     first.sequences = sequences;
     *context = forward_context(engine, NULL);
     cr_assert_eq(qr_context_forward(*context, &first, of_head[info->head], out), QR_OK);
-    return info->head == QR_HEAD_SPAN ? 2 * texts->starts[sequences]
-                                      : sequences * (info->head == QR_HEAD_LABELS ? 3 : 64);
+    if (info->head == QR_HEAD_SPAN || info->head == QR_HEAD_TOKENS)
+        return (info->head == QR_HEAD_SPAN ? 2 : 3) * texts->starts[sequences];
+    return sequences * (info->head == QR_HEAD_LABELS ? 3 : 64);
 }
 
 static void compare(const qr_engine *engine, qr_packed *packed, const qr_batch *texts) {
     const qr_model_info *info = qr_engine_model(engine);
-    const qr__gate_probes probes = {texts, info->head, info->head == QR_HEAD_LABELS ? 3 : 64};
+    const qr__gate_probes probes = {texts, info->head, info->labels > 0 ? 3 : 64};
     for (int threads = 1; threads <= 5; threads++) {
         qr__probe_run *run = NULL;
         cr_assert_eq(qr__probe_run_create(&probes, threads, &run, NULL), QR_OK);
@@ -56,8 +58,8 @@ static void compare(const qr_engine *engine, qr_packed *packed, const qr_batch *
 }
 
 Test(probe_run, pieces_give_what_the_whole_gives) {
-    static const char *const heads[] = {NULL, "span", "labels"};
-    for (size_t h = 0; h < 3; h++) {
+    static const char *const heads[] = {NULL, "span", "labels", "tokens"};
+    for (size_t h = 0; h < 4; h++) {
         const struct model_options options = {.layers = 2,
                                               .hidden = 64,
                                               .heads = 2,
@@ -65,7 +67,7 @@ Test(probe_run, pieces_give_what_the_whole_gives) {
                                               .vocab = 200,
                                               .positions = 160,
                                               .head = heads[h],
-                                              .labels = h == 2 ? 3 : 0,
+                                              .labels = h >= 2 ? 3 : 0,
                                               .seed = 5};
         tear_down();
         set_up();

@@ -79,12 +79,16 @@ static void calibrated_starts(qr_engine_options options) {
 Test(saved, gives_the_same_bits) {
     static const qr_precision precisions[] = {QR_PRECISION_AUTO, QR_PRECISION_BF16,
                                               QR_PRECISION_INT8};
-    struct model_options models[] = {small, small, small, small, small, small};
+    struct model_options models[] = {small, small, small, small, small, small, small, small};
     models[1].head = "span";
     models[2].head = "labels", models[2].labels = 3;
     models[3].pooling = "cls", models[3].dtype = "f16";
     models[4].distilbert = true, models[4].heads = 1;
     models[5].pooling = "cls+mean", models[5].dense = "40:Tanh:residual,40:GELU:nobias:residual";
+    models[6].electra = true, models[6].embedding = 20, models[6].head = "labels";
+    models[6].labels = 3;
+    models[7].electra = true, models[7].embedding = 160, models[7].head = "tokens";
+    models[7].labels = 5;
     for (const char *const *isa = forward_isas(); *isa != NULL; isa++) {
         char device[40];
         snprintf(device, sizeof device, "cpu:%s", *isa);

@@ -20,6 +20,7 @@ struct state {
     double *weights;   /* [T] of one softmax */
     double *vector;    /* [2][widest] of one sequence, before and behind a Dense module */
     size_t widest;
+    double *words; /* [T][E] before they are projected */
 };
 
 /* y[rows][out] = x[rows][in] * W^T + b */
@@ -63,10 +64,11 @@ static double activate(qr_activation activation, double x) {
     return x > 0 ? x : 0;
 }
 
-/* hidden = LayerNorm(word + position + type) */
+/* hidden = LayerNorm(word + position + type), projected where E is not C */
 static void embed(struct state *s) {
     const qr_bert *bert = s->bert;
-    size_t width = bert->info.hidden;
+    size_t width = bert->info.word_size;
+    double *x = width == bert->info.hidden ? s->hidden : s->words;
     for (size_t b = 0; b < s->batch->sequences; b++) {
         for (size_t t = s->batch->starts[b]; t < s->batch->starts[b + 1]; t++) {
             size_t word = (size_t)s->batch->ids[t];
@@ -77,11 +79,13 @@ static void embed(struct state *s) {
                     (double)bert->word[word * width + c] + bert->position[position * width + c];
                 if (bert->type != NULL)
                     sum += bert->type[type * width + c];
-                s->hidden[t * width + c] = sum;
+                x[t * width + c] = sum;
             }
         }
     }
-    layer_norm(&bert->embedding_norm, bert->info.layer_norm_eps, s->tokens, width, s->hidden);
+    layer_norm(&bert->embedding_norm, bert->info.layer_norm_eps, s->tokens, width, x);
+    if (x != s->hidden)
+        linear(&bert->projection, x, s->tokens, s->hidden);
 }
 
 /* attended[t] of one head = sum over u of softmax_u(query[t] . key[u] / sqrt(D)) * value[u], within
@@ -238,8 +242,9 @@ static void classify(const struct state *s, float *out) {
         double *pooled = s->projected;
         linear(&bert->pooler, s->hidden + s->batch->starts[b] * width, 1, pooled);
         for (size_t c = 0; c < width; c++)
-            pooled[c] = bert->pooler_activation == QR_POOLER_TANH ? tanh(pooled[c])
-                                                                  : activate(QR_RELU, pooled[c]);
+            pooled[c] = bert->pooler_activation == QR_POOLER_TANH   ? tanh(pooled[c])
+                        : bert->pooler_activation == QR_POOLER_RELU ? activate(QR_RELU, pooled[c])
+                                                                    : activate(QR_GELU, pooled[c]);
         linear(&bert->classifier, pooled, 1, s->inner);
         for (size_t k = 0; k < bert->info.labels; k++)
             out[b * bert->info.labels + k] = (float)s->inner[k];
@@ -263,6 +268,11 @@ static void write_output(const struct state *s, qr_output wanted, float *out) {
     case QR_OUTPUT_LABELS:
         classify(s, out);
         break;
+    case QR_OUTPUT_TOKEN_LABELS:
+        linear(&s->bert->classifier, s->hidden, s->tokens, s->inner);
+        for (size_t i = 0; i < s->tokens * s->bert->info.labels; i++)
+            out[i] = (float)s->inner[i];
+        break;
     }
 }
 
@@ -270,7 +280,8 @@ static qr_status check(const qr_bert *bert, const qr_batch *batch, qr_output wan
                        qr_error *error) {
     const qr_model_info *info = &bert->info;
     if ((wanted == QR_OUTPUT_SPAN && info->head != QR_HEAD_SPAN) ||
-        (wanted == QR_OUTPUT_LABELS && info->head != QR_HEAD_LABELS))
+        (wanted == QR_OUTPUT_LABELS && info->head != QR_HEAD_LABELS) ||
+        (wanted == QR_OUTPUT_TOKEN_LABELS && info->head != QR_HEAD_TOKENS))
         return qr_error_set(error, QR_BAD_REQUEST, "the model has no head for this output");
     for (size_t b = 0; b < batch->sequences; b++) {
         size_t begin = batch->starts[b];
@@ -299,6 +310,8 @@ size_t qr__ref_output_floats(const qr_bert *bert, const qr_batch *batch, qr_outp
         return batch->sequences * bert->info.embedding;
     case QR_OUTPUT_SPAN:
         return tokens * 2;
+    case QR_OUTPUT_TOKEN_LABELS:
+        return tokens * bert->info.labels;
     case QR_OUTPUT_LABELS:
         break;
     }
@@ -312,11 +325,12 @@ qr_status qr__ref_forward(const qr_bert *bert, const qr_batch *batch, qr_output 
         return status;
     size_t T = batch->starts[batch->sequences];
     size_t C = bert->info.hidden;
-    size_t inner = T * qr_max(bert->info.feed_forward, 2) + bert->info.labels;
+    size_t inner = T * qr_max(qr_max(bert->info.feed_forward, 2), bert->info.labels);
     size_t widest = bert->info.poolings * C;
     for (size_t i = 0; i < bert->info.denses; i++)
         widest = qr_max(widest, bert->info.dense[i].out);
-    double *memory = calloc(6 * T * C + inner + T + 2 * widest, sizeof *memory);
+    double *memory =
+        calloc(6 * T * C + inner + T + 2 * widest + T * bert->info.word_size, sizeof *memory);
     if (memory == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "no memory for %zu tokens", T);
     struct state s = {.bert = bert, .batch = batch, .tokens = T, .hidden = memory};
@@ -329,6 +343,7 @@ qr_status qr__ref_forward(const qr_bert *bert, const qr_batch *batch, qr_output 
     s.weights = s.inner + inner;
     s.vector = s.weights + T;
     s.widest = widest;
+    s.words = s.vector + 2 * widest;
     embed(&s);
     for (size_t i = 0; i < bert->info.layers; i++)
         forward_layer(&s, &bert->layers[i]);

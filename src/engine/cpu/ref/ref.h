@@ -14,7 +14,7 @@
 #include "engine/engine.h"
 #include "engine/model/model.h"
 
-/** Floats of an output for this batch: T*C, B*embedding, T*2 or B*K. */
+/** Floats of an output for this batch: T*C, B*embedding, T*2, B*K or T*K. */
 size_t qr__ref_output_floats(const qr_bert *bert, const qr_batch *batch, qr_output wanted);
 
 /** `out` holds qr__ref_output_floats(); shapes as qr_output says. The bert's weights must not have
