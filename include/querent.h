@@ -140,7 +140,7 @@ typedef enum qr_lib_kind {
     QR_LIB_KIND_SPAN = 1,       /* qr_lib_span() */
     QR_LIB_KIND_CLASSIFIER = 2, /* qr_lib_predict() */
     QR_LIB_KIND_RERANKER = 3,   /* one label: qr_lib_rerank(), qr_lib_predict() */
-    QR_LIB_KIND_TOKENS = 4      /* labels of tokens, which the server answers with, and no call here */
+    QR_LIB_KIND_TOKENS = 4 /* labels of tokens, which the server answers with, and no call here */
 } qr_lib_kind;
 
 /** What a model is and how it runs. Texts live as long as the model. */

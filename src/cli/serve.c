@@ -19,6 +19,7 @@ static int print_help(void) {
                          "flags win over the environment, the environment over the file.\n\n");
     qr_config_help(&out);
     qr_buf_literal(&out, "  --help                             print this and exit\n");
+    qr_config_models_help(&out);
     bool written = qr__cli_write(&out);
     qr_buf_deinit(&out);
     return written ? QR_EXIT_OK : QR_EXIT_FAULT;
@@ -35,7 +36,7 @@ int qr_cli_serve(int argc, char **argv) {
         fprintf(stderr, "querent serve: %s\nTry `querent serve --help`.\n", error.message);
         return QR_EXIT_USAGE;
     }
-    if (qr_config_list(config, QR_OPTION_MODEL, &models) == 0) {
+    if (qr_config_list(config, QR_OPTION_MODEL, &models) == 0 && qr_config_models(config) == 0) {
         fprintf(stderr, "querent serve: --model [NAME=]DIR is missing\n"
                         "Try `querent serve --help`.\n");
         qr_config_destroy(config);

@@ -144,6 +144,10 @@ static bool uses_host(const qr_config *config) {
 /* Rules between options. */
 static qr_status check_together(const qr_config *config, qr_error *error) {
     const char *host = qr_config_text(config, QR_OPTION_HOST);
+    if (config->models_len > 0 && qr_config_given(config, QR_OPTION_MODEL))
+        return qr_error_set(error, QR_BAD_OPTION, "%s and %s: both name models; keep one",
+                            qr_config_source(config, QR_OPTION_MODEL),
+                            qr_config_model_source(config, 0));
     if (host == NULL)
         return qr_error_set(error, QR_BAD_OPTION, "%s: must not be empty",
                             qr_config_source(config, QR_OPTION_HOST));

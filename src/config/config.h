@@ -18,6 +18,7 @@
 #define QR_CONFIG_H
 
 #include "base/base.h"
+#include "config/model_keys.h"
 #include "config/options.h"
 
 typedef enum qr_option {
@@ -26,6 +27,22 @@ typedef enum qr_option {
 #undef QR_X
         QR_OPTION_COUNT
 } qr_option;
+
+/** A key of a model in the YAML file's list `models`. */
+typedef enum qr_model_key {
+#define QR_X(id, ...) QR_MODEL_KEY_##id,
+    QR_MODEL_KEY_LIST(QR_X)
+#undef QR_X
+        QR_MODEL_KEY_COUNT
+} qr_model_key;
+
+/** A scalar option's value, in the member of its type. */
+typedef union qr_option_value {
+    size_t number;    /* NUMBER, THREADS, MODE */
+    bool flag;        /* FLAG */
+    size_t choice;    /* CHOICE */
+    const char *text; /* TEXT, DEVICE; borrowed */
+} qr_option_value;
 
 typedef struct qr_config qr_config;
 
@@ -66,15 +83,22 @@ bool qr_config_given(const qr_config *config, qr_option option);
 /** Appends the help text of all options, from the table. */
 void qr_config_help(qr_buf *out);
 
-/* Single options, for commands that share some with `querent serve`. */
+/** The same of the keys of a model in the YAML file's list `models`. */
+void qr_config_models_help(qr_buf *out);
 
-/** A scalar option's value, in the member of its type. */
-typedef union qr_option_value {
-    size_t number;    /* NUMBER, THREADS, MODE */
-    bool flag;        /* FLAG */
-    size_t choice;    /* CHOICE */
-    const char *text; /* TEXT, DEVICE; borrowed */
-} qr_option_value;
+/* The YAML file's list `models`, which excludes the option `model`. */
+
+/** How many models it has; 0: there is none. At most QR_LIMIT_MODELS. */
+size_t qr_config_models(const qr_config *config);
+
+/** What it says of the model at `index` by that key, in the member of the key's type; NULL: it says
+ * nothing. Of each model it says PATH. */
+const qr_option_value *qr_config_model(const qr_config *config, size_t index, qr_model_key key);
+
+/** Where the model stands: "querent.yaml:3: models[0]". */
+const char *qr_config_model_source(const qr_config *config, size_t index);
+
+/* Single options, for commands that share some with `querent serve`. */
 
 /** The option's name, without dashes. */
 const char *qr_option_name(qr_option option);

@@ -2,7 +2,7 @@
  * docs/CONFIG.md. */
 #include <stdio.h>
 
-#include "config/option.h"
+#include "config/model_list.h"
 
 #define HELP_COLUMN 36
 
@@ -31,4 +31,17 @@ void qr_option_help(qr_option option, const char *fallback, int column, qr_buf *
 void qr_config_help(qr_buf *out) {
     for (qr_option option = 0; option < QR_OPTION_COUNT; option++)
         qr_option_help(option, NULL, HELP_COLUMN, out);
+}
+
+void qr_config_models_help(qr_buf *out) {
+    qr_buf_literal(out, "\nKeys of a model in the YAML file's list `" QR__MODELS_KEY "`:\n");
+    for (qr_model_key key = 0; key < QR_MODEL_KEY_COUNT; key++) {
+        const qr__option_row *row = &qr__model_key_rows[key];
+        char left[QR__OPTION_NAME_BYTES];
+        snprintf(left, sizeof left, "  %s: %s", row->name, row->values);
+        qr_buf_printf(out, "%-*s %s", HELP_COLUMN, left, row->help);
+        if (row->type == QR_OPTION_TYPE_NUMBER)
+            qr_buf_printf(out, " [%zu..%zu]", row->min, row->max);
+        qr_buf_byte(out, '\n');
+    }
 }

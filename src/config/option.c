@@ -55,15 +55,14 @@ static size_t edit_distance(qr_text a, qr_text b) {
     return row[b.len];
 }
 
-/* The known name nearest to a mistyped one, or NULL when none is near. */
-static const char *nearest_name(qr_text name) {
+const char *qr__option_nearest(const qr__option_row *rows, size_t len, qr_text name) {
     const char *nearest = NULL;
     size_t best = qr_max(2, name.len / 3) + 1; /* farther than this is no typing error */
-    for (qr_option option = 0; option < QR_OPTION_COUNT; option++) {
-        size_t distance = edit_distance(name, qr_text_of(qr__option_rows[option].name));
+    for (size_t i = 0; i < len; i++) {
+        size_t distance = edit_distance(name, qr_text_of(rows[i].name));
         if (distance < best) {
             best = distance;
-            nearest = qr__option_rows[option].name;
+            nearest = rows[i].name;
         }
     }
     return nearest;
@@ -75,7 +74,7 @@ qr_status qr__option_unknown(const char *place, const char *dashes, qr_text name
         if (qr_text_is(name, qr__option_renames[i].old))
             return qr_error_set(error, QR_BAD_OPTION, "%s%s%.*s: is now %s%s", place, dashes, shown,
                                 name.data, dashes, qr_option_name(qr__option_renames[i].now));
-    const char *nearest = nearest_name(name);
+    const char *nearest = qr__option_nearest(qr__option_rows, QR_OPTION_COUNT, name);
     if (nearest == NULL)
         return qr_error_set(error, QR_BAD_OPTION, "%s%s%.*s: unknown option", place, dashes, shown,
                             name.data);

@@ -46,9 +46,18 @@ typedef struct qr__option_setting {
     bool given;         /* by any source */
 } qr__option_setting;
 
+/** What the file says of one model. */
+typedef struct qr__model_setting {
+    qr_option_value values[QR_MODEL_KEY_COUNT]; /* texts lie in the config's arena */
+    bool given[QR_MODEL_KEY_COUNT];
+    const char *source; /* in the arena */
+} qr__model_setting;
+
 struct qr_config {
     qr_arena arena;
     qr__option_setting settings[QR_OPTION_COUNT];
+    qr__model_setting models[QR_LIMIT_MODELS];
+    size_t models_len;
 };
 
 /** Where a value stands, for messages and for qr_config_source. */
@@ -60,6 +69,8 @@ typedef struct qr__origin {
 
 #define QR__OPTION_NAME_BYTES 64
 
+#define QR__OPTION_MUST_BYTES 128
+
 /** The option called `name`, or QR_OPTION_COUNT. */
 qr_option qr__option_find(qr_text name);
 
@@ -70,6 +81,14 @@ void qr__option_variable(const char *name, char out[QR__OPTION_NAME_BYTES]);
  * or what the option is called now. `place` begins the message ("querent.yaml:3: ", or "");
  * `dashes` stands before each name ("--" for flags, or ""). Returns QR_BAD_OPTION. */
 qr_status qr__option_unknown(const char *place, const char *dashes, qr_text name, qr_error *error);
+
+/** The name of these rows that is nearest to a mistyped one; NULL: none is near. */
+const char *qr__option_nearest(const qr__option_row *rows, size_t len, qr_text name);
+
+/** Reads a scalar as its row has it. A TEXT or DEVICE is only checked: its member of *out is the
+ * caller's to set. False: `must` says what it must be. */
+QR_MUST_USE bool qr__option_read(const qr__option_row *row, qr_text text, qr_option_value *out,
+                                 char must[QR__OPTION_MUST_BYTES]);
 
 /** Gives an option its value; a list gets all of `items`, the others take the one item. Replaces
  * what an earlier layer had set. QR_BAD_OPTION names option, origin, value and what it must

@@ -9,13 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config/option.h"
+#include "config/model_list.h"
 
-/* What libcyaml fills; NULL where the file does not name the option. */
+/* What libcyaml fills; NULL where the file does not name the key. */
+typedef struct model_values {
+    char *text[QR_MODEL_KEY_COUNT];
+} model_values;
+
 typedef struct file_values {
     char *text[QR_OPTION_COUNT];
     char **items[QR_OPTION_COUNT];
     unsigned counts[QR_OPTION_COUNT];
+    model_values *models;
+    unsigned models_len;
 } file_values;
 
 /* What libcyaml said: its first message, and the innermost place of the backtrace behind it. */
@@ -24,11 +30,15 @@ typedef struct complaint {
     bool warned; /* the one warning there is: documents behind the first are ignored */
     char field[QR__OPTION_NAME_BYTES];
     unsigned line;
+    unsigned entry; /* of the innermost list, counted from 1 */
+    bool in_models;
 } complaint;
 
 typedef struct file_schema {
     cyaml_schema_value_t item; /* of a list */
-    /* In the rows' order, without `config`, then an empty key. */
+    cyaml_schema_field_t model_fields[QR_MODEL_KEY_COUNT + 1];
+    cyaml_schema_value_t model;
+    /* In the rows' order, with `models` for `config`, then an empty key. */
     cyaml_schema_field_t fields[QR_OPTION_COUNT + 1];
     cyaml_schema_value_t top;
 } file_schema;
@@ -49,10 +59,34 @@ static void hear(cyaml_log_t level, void *context, const char *format, va_list a
     }
     if (heard->line == 0 && (place = strstr(line, "(line: ")) != NULL)
         heard->line = (unsigned)strtoul(place + 7, NULL, 10);
+    if (heard->entry == 0 && (place = strstr(line, "sequence entry '")) != NULL)
+        heard->entry = (unsigned)strtoul(place + sizeof "sequence entry '" - 1, NULL, 10);
+    heard->in_models |= strstr(line, "mapping field '" QR__MODELS_KEY "'") != NULL;
     if (heard->field[0] == '\0' && (place = strstr(line, "mapping field '")) != NULL) {
         place += sizeof "mapping field '" - 1;
         snprintf(heard->field, sizeof heard->field, "%.*s", (int)strcspn(place, "'"), place);
     }
+}
+
+/* A list of mappings of the rows of model_keys.h. */
+static cyaml_schema_field_t models_field(file_schema *schema, const cyaml_schema_value_t *text) {
+    for (qr_model_key key = 0; key < QR_MODEL_KEY_COUNT; key++)
+        schema->model_fields[key] = (cyaml_schema_field_t){
+            .key = qr__model_key_rows[key].name,
+            .data_offset = (uint32_t)(offsetof(model_values, text) + key * sizeof(char *)),
+            .value = *text};
+    schema->model = (cyaml_schema_value_t){.type = CYAML_MAPPING,
+                                           .flags = CYAML_FLAG_DEFAULT,
+                                           .data_size = sizeof(model_values),
+                                           .mapping = {schema->model_fields}};
+    return (cyaml_schema_field_t){.key = QR__MODELS_KEY,
+                                  .data_offset = offsetof(file_values, models),
+                                  .count_offset = offsetof(file_values, models_len),
+                                  .count_size = sizeof(unsigned),
+                                  .value = {.type = CYAML_SEQUENCE,
+                                            .flags = text->flags,
+                                            .data_size = sizeof(model_values),
+                                            .sequence = {&schema->model, 0, CYAML_UNLIMITED}}};
 }
 
 /* `as_text`: lists that the file gives as one string. */
@@ -65,8 +99,10 @@ static void schema_init(file_schema *schema, const bool as_text[QR_OPTION_COUNT]
     schema->item.flags = CYAML_FLAG_POINTER;
     cyaml_schema_field_t *field = schema->fields;
     for (qr_option option = 0; option < QR_OPTION_COUNT; option++) {
-        if (option == QR_OPTION_CONFIG)
+        if (option == QR_OPTION_CONFIG) {
+            *field++ = models_field(schema, &text);
             continue;
+        }
         *field = (cyaml_schema_field_t){
             .key = qr_option_name(option),
             .data_offset = (uint32_t)(offsetof(file_values, text) + option * sizeof(char *)),
@@ -119,6 +155,8 @@ static qr_status explain(const char *path, qr_text text, const complaint *heard,
         return qr_error_set(error, QR_NO_MEMORY, "%s: no memory to read it", path);
     bool unknown = strncmp(heard->message, unexpected, sizeof unexpected - 1) == 0;
     const char *key = unknown ? heard->message + sizeof unexpected - 1 : heard->field;
+    if (unknown && heard->in_models)
+        return qr__model_key_unknown(heard->entry - 1, key, path, text, error);
     size_t line = unknown ? find_line(text, key) : heard->line;
     if (line > 0)
         snprintf(place, sizeof place, "%s:%zu: ", path, line);
@@ -128,10 +166,25 @@ static qr_status explain(const char *path, qr_text text, const complaint *heard,
         return qr_error_set(error, QR_BAD_OPTION, "%s%s: a file cannot name another", place, key);
     if (unknown)
         return qr__option_unknown(place, "", qr_text_of(key), error);
-    return qr_error_set(error, QR_BAD_OPTION,
-                        "%s%s%s%s (the file must be one flat YAML mapping of option names)", place,
-                        key, key[0] == '\0' ? "" : ": ",
-                        heard->message[0] == '\0' ? cyaml_strerror(fault) : heard->message);
+    return qr_error_set(
+        error, QR_BAD_OPTION, "%s%s%s%s (%s)", place, key, key[0] == '\0' ? "" : ": ",
+        heard->message[0] == '\0' ? cyaml_strerror(fault) : heard->message,
+        heard->in_models ? QR__MODELS_KEY " must be a list of flat mappings"
+                         : "the file must be one flat YAML mapping of option names");
+}
+
+static qr_status store_models(qr_config *config, const file_values *values, const char *path,
+                              qr_text text, qr_error *error) {
+    qr_status status = QR_OK;
+    size_t line = find_line(text, QR__MODELS_KEY);
+    /* Of an empty list libcyaml tells as little as of none. */
+    if (values->models == NULL ? line > 0 : values->models_len > QR_LIMIT_MODELS)
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "%s:%zu: " QR__MODELS_KEY ": must be a list of 1..%u models", path,
+                            line, QR_LIMIT_MODELS);
+    for (size_t i = 0; status == QR_OK && values->models != NULL && i < values->models_len; i++)
+        status = qr__model_add(config, i, values->models[i].text, path, text, error);
+    return status;
 }
 
 /* Hands the file's values to their options. */
@@ -183,6 +236,8 @@ static qr_status read_once(qr_config *config, const char *path, qr_text text,
     } else if (fault == CYAML_OK) {
         if (values != NULL) /* an empty file is an empty mapping */
             status = store(config, values, as_text, path, text, error);
+        if (values != NULL && status == QR_OK)
+            status = store_models(config, values, path, text, error);
     } else if (option < QR_OPTION_COUNT && qr__option_rows[option].type == QR_OPTION_TYPE_LIST &&
                !as_text[option] && strstr(heard.message, "got event: SCALAR") != NULL) {
         as_text[option] = true;

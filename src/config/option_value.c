@@ -96,18 +96,15 @@ static bool is_device(qr_text value) {
            qr_text_is(value, "cuda");
 }
 
-/* A scalar option's value. A TEXT or DEVICE is only checked: its member of *out is the caller's to
- * set. */
-static qr_status parse(qr_option option, qr_text text, qr__origin origin, qr_option_value *out,
-                       qr_error *error) {
-    const qr__option_row *row = &qr__option_rows[option];
-    char must[128] = "";
+bool qr__option_read(const qr__option_row *row, qr_text text, qr_option_value *out,
+                     char must[QR__OPTION_MUST_BYTES]) {
     uint64_t number = 0;
+    must[0] = '\0';
     switch (row->type) {
     case QR_OPTION_TYPE_NUMBER:
     case QR_OPTION_TYPE_THREADS:
         if (!qr_text_to_u64(text, row->max, &number) || number < row->min)
-            snprintf(must, sizeof must, "a whole number in %zu..%zu", row->min, row->max);
+            snprintf(must, QR__OPTION_MUST_BYTES, "a whole number in %zu..%zu", row->min, row->max);
         /* The one place where "0: one a core" becomes a number. */
         if (row->type == QR_OPTION_TYPE_THREADS && number == 0)
             number = (uint64_t)qr_cores_available();
@@ -115,25 +112,36 @@ static qr_status parse(qr_option option, qr_text text, qr__origin origin, qr_opt
         break;
     case QR_OPTION_TYPE_FLAG:
         if (!parse_flag(text, &out->flag))
-            snprintf(must, sizeof must, "true or false");
+            snprintf(must, QR__OPTION_MUST_BYTES, "true or false");
         break;
     case QR_OPTION_TYPE_MODE:
         if (!parse_mode(text, &out->number))
-            snprintf(must, sizeof must, "permissions in octal, such as 0660");
+            snprintf(must, QR__OPTION_MUST_BYTES, "permissions in octal, such as 0660");
         break;
     case QR_OPTION_TYPE_CHOICE:
         if (!parse_choice(row->values, text, &out->choice))
-            snprintf(must, sizeof must, "one of %s", row->values);
+            snprintf(must, QR__OPTION_MUST_BYTES, "one of %s", row->values);
         break;
     case QR_OPTION_TYPE_DEVICE:
         if (!is_device(text))
-            snprintf(must, sizeof must, "one of %s", row->values);
+            snprintf(must, QR__OPTION_MUST_BYTES, "one of %s", row->values);
         break;
     case QR_OPTION_TYPE_TEXT:
+        if (row->max > 0 && (text.len < row->min || text.len > row->max))
+            snprintf(must, QR__OPTION_MUST_BYTES, "a text of %zu..%zu bytes", row->min, row->max);
+        break;
     case QR_OPTION_TYPE_LIST:
         break;
     }
-    return must[0] == '\0' ? QR_OK : refuse(option, text, origin, must, error);
+    return must[0] == '\0';
+}
+
+static qr_status parse(qr_option option, qr_text text, qr__origin origin, qr_option_value *out,
+                       qr_error *error) {
+    char must[QR__OPTION_MUST_BYTES];
+    return qr__option_read(&qr__option_rows[option], text, out, must)
+               ? QR_OK
+               : refuse(option, text, origin, must, error);
 }
 
 qr_status qr_option_parse(qr_option option, const char *text, qr_option_value *out,

@@ -8,7 +8,7 @@
  *   THREADS  bounds of the number     what help calls it; 0 becomes one a core
  *   FLAG     -                        -
  *   MODE     -                        what help calls it; permissions in octal, as chmod takes them
- *   TEXT     -                        what help calls it ("FILE")
+ *   TEXT     of its bytes; 0: any     what help calls it ("FILE")
  *   CHOICE   -                        the choices: "a|b|c"; an enum of the user has their order
  *   DEVICE   -                        what help calls it
  *   LIST     bounds of the count      what help calls an item; the default is the empty list

@@ -112,6 +112,12 @@ typedef struct qr_model qr_model;
  * the reason and a hint. *out: returns owned. */
 QR_MUST_USE qr_status qr_model_open(const char *dir, qr_model **out, qr_error *error);
 
+/** The same, but an embedding model pools as `pooling` says (a qr_pooling_name), whatever its files
+ * say; NULL or "": as they say. QR_BAD_OPTION: there is no such pooling, the model has a head, or
+ * its Dense module takes vectors of another length. */
+QR_MUST_USE qr_status qr_model_open_pooled(const char *dir, const char *pooling, qr_model **out,
+                                           qr_error *error);
+
 /** NULL is allowed. What was made of it stays. */
 void qr_model_close(qr_model *model);
 

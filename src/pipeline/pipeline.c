@@ -53,6 +53,18 @@ static size_t max_tokens_of(const qr_model_info *model, const qr_tokenizer_info 
     return asked == 0 ? model->positions : qr_min(asked, model->positions);
 }
 
+/* An operator may ask for less, never for more than the model was made for. */
+static qr_status lower_max_tokens(const char *dir, size_t asked, size_t *max_tokens,
+                                  qr_error *error) {
+    if (asked > *max_tokens)
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "%s: max-tokens %zu: its longest input has %zu tokens", dir, asked,
+                            *max_tokens);
+    if (asked > 0)
+        *max_tokens = asked;
+    return QR_OK;
+}
+
 /* The last component of a path, without the slashes behind it; "models" for "/models//". */
 static char *last_component(const char *dir) {
     char *resolved = realpath(dir, NULL);
@@ -146,17 +158,18 @@ static qr_status load(const char *dir, const qr_pipeline_options *options, qr_pi
         return status;
     const qr_tokenizer_info *tokenizer = qr_tokenizer_get_info(pipeline->tokenizer);
     qr_model *model = NULL;
-    status = qr_model_open(dir, &model, error);
+    status = qr_model_open_pooled(dir, options->pooling, &model, error);
     if (status == QR_OK)
         status = check_vocabulary(dir, tokenizer, qr_model_get_info(model), error);
     if (status == QR_OK) {
         pipeline->kind = kind_of(qr_model_get_info(model));
         pipeline->max_tokens = max_tokens_of(qr_model_get_info(model), tokenizer);
         status = load_prompts(dir, qr_model_get_info(model), options->prompt, pipeline, error);
+        if (status == QR_OK)
+            status = lower_max_tokens(dir, options->max_tokens, &pipeline->max_tokens, error);
     }
-    if (status == QR_OK) {
+    if (status == QR_OK)
         status = create_engine(model, dir, options, pipeline, error);
-    }
     qr_model_close(model);
     return status;
 }

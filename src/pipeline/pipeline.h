@@ -39,8 +39,10 @@ typedef struct qr_pipeline_options {
     const char *device;    /* as qr_engine_options has it; NULL: "auto" */
     int threads;           /* for packing; 0: all cores */
     const char *cache_dir; /* as qr_engine_options has it */
-    bool samples;          /* embedding models: compute vectors of sample texts */
     const char *prompt;    /* a prompt's name, for qr_pipeline_default_prompt; NULL or "": none */
+    const char *pooling;   /* as qr_model_open_pooled has it */
+    size_t max_tokens;     /* longest input, at most the model's own; 0: that */
+    bool samples;          /* embedding models: compute vectors of sample texts */
 } qr_pipeline_options;
 
 /** Loads tokenizer and engine from `dir` and checks them against each other (vocabulary sizes).

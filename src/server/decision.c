@@ -38,22 +38,51 @@ static uint64_t most_ns(const qr__rules *rules, const qr_http_value *envoy) {
     return ns < rules->max_budget_ns ? ns : rules->max_budget_ns;
 }
 
-static void set_deadline(uint64_t budget_ns, uint64_t most, uint64_t spent, qr_exchange *x) {
-    uint64_t ns = budget_ns < most ? budget_ns : most;
-    x->deadline_ns = x->received_ns + (ns > spent ? ns - spent : 0);
+static void set_deadline(uint64_t budget_ns, qr_exchange *x) {
+    const qr_budget *b = &x->budget;
+    uint64_t ns = budget_ns < b->most_ns ? budget_ns : b->most_ns;
+    x->deadline_ns = x->received_ns + (ns > b->spent_ns ? ns - b->spent_ns : 0);
+}
+
+static uint64_t budget_of(const qr_exchange *x, const qr_served *model) {
+    return model->budget_ns != 0 ? model->budget_ns : x->budget.fallback_ns;
+}
+
+/* Of a request that brings none, before it is known which model it is for: the longest that it can
+ * turn out to have. */
+static uint64_t longest_ns(const qr_exchange *x) {
+    uint64_t longest = 0;
+    if (x->serving == NULL || qr_serving_len(x->serving) == 0)
+        return x->budget.fallback_ns;
+    if (x->path_model.data != NULL) {
+        const qr_served *model = qr_serving_named(x->serving, x->path_model);
+        return model == NULL ? x->budget.fallback_ns : budget_of(x, model);
+    }
+    for (size_t i = 0; i < qr_serving_len(x->serving); i++)
+        longest = qr_max(longest, budget_of(x, qr_serving_at(x->serving, i)));
+    return longest;
+}
+
+void qr__decide_budget(qr_exchange *x, const qr_served *model) {
+    if (!x->budget.brought)
+        set_deadline(budget_of(x, model), x);
 }
 
 /* A budget that cannot be read refuses the request alone: its framing is as good as any. */
 static qr_status read_budget(const qr__rules *rules, const qr_http_facts *facts, qr_exchange *x) {
     const qr_http_value *budget = &facts->budget;
-    uint64_t ns = rules->default_budget_ns;
+    uint64_t ns = 0;
     const char *why = NULL;
     if (budget->count > 1)
         why = "it comes more than once";
     else if (budget->count == 1)
         why = qr__budget_parse(budget->text, &ns);
     if (why == NULL) {
-        set_deadline(ns, most_ns(rules, &facts->envoy), spent_ns(rules, facts, x), x);
+        x->budget = (qr_budget){.brought = budget->count == 1,
+                                .fallback_ns = rules->default_budget_ns,
+                                .most_ns = most_ns(rules, &facts->envoy),
+                                .spent_ns = spent_ns(rules, facts, x)};
+        set_deadline(budget->count == 1 ? ns : longest_ns(x), x);
         return QR_OK;
     }
     x->fault =

@@ -33,4 +33,8 @@ typedef struct qr__rules {
 qr_status qr__decide(const qr__rules *rules, qr_text path, const qr_http_facts *facts,
                      qr_exchange *x);
 
+/** Sets the deadline again, now that the body has said that the request is for this model: one that
+ * brings no budget has the model's own, or the server's where it has none. */
+void qr__decide_budget(qr_exchange *x, const qr_served *model);
+
 #endif

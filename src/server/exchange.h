@@ -63,14 +63,23 @@ typedef struct qr_note {
 
 #define QR_NOTES_MAX 4
 
+/** From what a deadline is made; the model that is asked may have a budget of its own. */
+typedef struct qr_budget {
+    bool brought;         /* the request names its own */
+    uint64_t fallback_ns; /* the server's, for those that do not */
+    uint64_t most_ns;
+    uint64_t spent_ns; /* before the request came here */
+} qr_budget;
+
 typedef struct qr_exchange {
     /* Const from the head on. */
     const struct qr_route *route; /* NULL: none met */
     unsigned listeners;           /* whose routes it may ask for: QR_LISTENER_MAIN, _OPS */
     qr_serving *serving;          /* the generation that answers, pinned; NULL while models load */
     uint64_t received_ns;         /* the first line of its head was there */
-    uint64_t deadline_ns;         /* the loop lowers it once, before the submit, for timeout_ns */
-    bool stale_start;             /* a proxy's X-Request-Start that is too old to be believed */
+    qr_budget budget;
+    uint64_t deadline_ns; /* the loop's: of the head, until the body has said more of it */
+    bool stale_start;     /* a proxy's X-Request-Start that is too old to be believed */
     char path_bytes[QR_LIMIT_MODEL_NAME];
     qr_text path_model; /* the model that the path names, in path_bytes; data is NULL: none */
     size_t json_bytes;  /* of a body that goes on with binary tensors; 0: all of it is JSON */

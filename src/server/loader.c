@@ -2,6 +2,7 @@
 #include "server/loader.h"
 
 #include <semaphore.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define WARM_ROUNDS     12
@@ -12,7 +13,8 @@
 static qr_status split_model(const char *source, const char *given, qr__model_spec *out,
                              qr_error *error) {
     size_t len = strcspn(given, "=/");
-    *out = (qr__model_spec){.source = source, .dir = given};
+    out->source = source;
+    out->dir = given;
     if (given[len] != '=')
         return QR_OK;
     if (len == 0 || len >= sizeof out->name || given[len + 1] == '\0')
@@ -24,15 +26,47 @@ static qr_status split_model(const char *source, const char *given, qr__model_sp
     return QR_OK;
 }
 
+static const char *text_of(const qr_option_value *value, const char *otherwise) {
+    return value == NULL ? otherwise : value->text;
+}
+
+static void read_entry(const qr_config *config, size_t index, qr__model_spec *out) {
+    const qr_option_value *keys[QR_MODEL_KEY_COUNT];
+    for (qr_model_key key = 0; key < QR_MODEL_KEY_COUNT; key++)
+        keys[key] = qr_config_model(config, index, key);
+    out->source = qr_config_model_source(config, index);
+    out->dir = keys[QR_MODEL_KEY_PATH]->text;
+    snprintf(out->name, sizeof out->name, "%s", text_of(keys[QR_MODEL_KEY_NAME], ""));
+    out->device = text_of(keys[QR_MODEL_KEY_DEVICE], out->device);
+    out->pooling = text_of(keys[QR_MODEL_KEY_POOLING], NULL);
+    out->prompt = text_of(keys[QR_MODEL_KEY_PROMPT], NULL);
+    if (keys[QR_MODEL_KEY_PRECISION] != NULL)
+        out->precision = (qr_precision)keys[QR_MODEL_KEY_PRECISION]->choice;
+    if (keys[QR_MODEL_KEY_MAX_TOKENS] != NULL)
+        out->max_tokens = keys[QR_MODEL_KEY_MAX_TOKENS]->number;
+    if (keys[QR_MODEL_KEY_BUDGET_MS] != NULL)
+        out->budget_ns = keys[QR_MODEL_KEY_BUDGET_MS]->number * QR_NS_PER_MS;
+}
+
 qr_status qr__loader_specs(const qr_config *config, qr__model_spec *specs, size_t *len,
                            qr_error *error) {
     const char *const *given;
-    *len = qr_config_list(config, QR_OPTION_MODEL, &given);
+    size_t given_len = qr_config_list(config, QR_OPTION_MODEL, &given);
+    size_t entries = qr_config_models(config);
+    *len = entries > 0 ? entries : given_len;
     if (*len == 0)
         return qr_error_set(error, QR_BAD_OPTION, "no model: say --model [NAME=]DIR");
     qr_status status = QR_OK;
-    for (size_t i = 0; status == QR_OK && i < *len; i++)
-        status = split_model(qr_config_source(config, QR_OPTION_MODEL), given[i], &specs[i], error);
+    for (size_t i = 0; status == QR_OK && i < *len; i++) {
+        specs[i] = (qr__model_spec){.precision =
+                                        (qr_precision)qr_config_choice(config, QR_OPTION_PRECISION),
+                                    .device = qr_config_text(config, QR_OPTION_DEVICE)};
+        if (entries > 0)
+            read_entry(config, i, &specs[i]);
+        else
+            status =
+                split_model(qr_config_source(config, QR_OPTION_MODEL), given[i], &specs[i], error);
+    }
     return status;
 }
 
@@ -51,13 +85,15 @@ static void log_model(const qr_pipeline *pipeline, uint64_t took_ns) {
 
 static qr_status read_model(const qr_config *config, const qr__model_spec *spec, int threads,
                             qr_pipeline **out, qr_error *error) {
-    const qr_pipeline_options options = {
-        .name = spec->name[0] == '\0' ? NULL : spec->name,
-        .precision = (qr_precision)qr_config_choice(config, QR_OPTION_PRECISION),
-        .device = qr_config_text(config, QR_OPTION_DEVICE),
-        .threads = threads,
-        .cache_dir = qr_config_text(config, QR_OPTION_CACHE_DIR),
-        .samples = qr_config_flag(config, QR_OPTION_INT8_VECTORS)};
+    const qr_pipeline_options options = {.name = spec->name[0] == '\0' ? NULL : spec->name,
+                                         .precision = spec->precision,
+                                         .device = spec->device,
+                                         .threads = threads,
+                                         .cache_dir = qr_config_text(config, QR_OPTION_CACHE_DIR),
+                                         .prompt = spec->prompt,
+                                         .pooling = spec->pooling,
+                                         .max_tokens = spec->max_tokens,
+                                         .samples = qr_config_flag(config, QR_OPTION_INT8_VECTORS)};
     uint64_t begun = qr_clock_ns();
     qr_status status = qr_pipeline_load(spec->dir, &options, out, error);
     if (status == QR_OK)
@@ -159,6 +195,7 @@ qr_status qr__loader_load(const qr__loader_options *options, const qr__model_spe
         .schedule = options->schedule,
         .metrics = options->metrics,
         .checked = options->checked,
+        .budget_ns = spec->budget_ns,
     };
     qr_pipeline *pipeline;
     *out = NULL;

@@ -139,25 +139,31 @@ static void on_decode_task(qr_task *task) {
     give_back(x->flow, x);
 }
 
-/* The body asks for less time than the head: the shorter budget is the request's. */
-static void hurry(qr__flow *flow, qr_exchange *x) {
-    uint64_t deadline_ns = x->received_ns + x->timeout_ns;
-    if (x->timeout_ns == 0 || deadline_ns >= x->deadline_ns)
+/* The body has said which model it is for, and that may have a budget of its own; and it may ask
+ * for less time than that: the shorter budget is the request's. */
+static void keep_deadline_of_body(qr__flow *flow, qr_exchange *x) {
+    uint64_t before_ns = x->deadline_ns;
+    if (x->model == NULL || x->deadline.place == 0)
+        return;
+    qr__decide_budget(x, x->model);
+    if (x->timeout_ns != 0)
+        x->deadline_ns = qr_min(x->deadline_ns, x->received_ns + x->timeout_ns);
+    if (x->deadline_ns == before_ns)
         return;
     qr__deadlines_remove(flow->deadlines, &x->deadline);
-    x->deadline_ns = x->ticket.deadline_ns = x->deadline.at_ns = deadline_ns;
+    x->ticket.deadline_ns = x->deadline.at_ns = x->deadline_ns;
     qr__deadlines_add(flow->deadlines, &x->deadline);
 }
 
 /* The hand-over to the schedule: from the submit on a worker may have the exchange, or have given
  * it back already. */
 void qr__exchange_decoded(qr__flow *flow, qr_exchange *x) {
+    keep_deadline_of_body(flow, x);
     if (x->status != QR_OK || x->ticket.jobs_len == 0 || x->encoded) {
         qr__exchange_answer(flow, x);
         return;
     }
     size_t slot = x->model->slot, body_bytes = x->body.len;
-    hurry(flow, x);
     if (qr__exchange_share(flow, x)) {
         qr_metrics_offered(flow->options.metrics, slot, body_bytes, 0);
         return;

@@ -13,7 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/CONFIG.md"
 BINARY = Path(os.environ.get("QUERENT", ROOT / "build/querent"))
 BEGIN, END = "<!-- options: begin -->\n", "<!-- options: end -->"
+MODELS_BEGIN, MODELS_END = "<!-- models: begin -->\n", "<!-- models: end -->"
 LINE = re.compile(r"^  --([a-z0-9-]+)(?: (\S+))? +(.*?)(?: \[(.*)\])?$")
+
+MODEL_LINE = re.compile(r"^  ([a-z-]+): (\S+) +(.*?)(?: \[(.*)\])?$")
 
 
 def read_help():
@@ -27,6 +30,22 @@ def parse_help(text):
     return [(one[1], one[2] or "", one[3], one[4] or "") for one in found if one[1] != "help"]
 
 
+def parse_models(text):
+    """[(key, values, help, bounds)] of each key of a model."""
+    found = [MODEL_LINE.match(line) for line in text.splitlines()]
+    keys = [(one[1], one[2], one[3], one[4] or "") for one in found if one]
+    assert keys, "--help has no keys of models"
+    return keys
+
+
+def render_models(keys):
+    lines = ["| key | value | meaning |", "|---|---|---|"]
+    for name, values, meaning, bounds in keys:
+        value = " ".join(part for part in (f"`{values}`", bounds) if part).replace("|", "\\|")
+        lines.append(f"| `{name}` | {value} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
 def render(options):
     lines = ["| flag and YAML key | variable | value | meaning |", "|---|---|---|---|"]
     for name, values, meaning, bounds in options:
@@ -36,15 +55,20 @@ def render(options):
     return "\n".join(lines) + "\n"
 
 
-def replace(page, table):
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
+def replace(page, table, begin=BEGIN, end=END):
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
     assert after, "docs/CONFIG.md has lost its marks"
-    return before + BEGIN + table + END + after
+    return before + begin + table + end + after
+
+
+def make_page(page, text):
+    page = replace(page, render(parse_help(text)))
+    return replace(page, render_models(parse_models(text)), MODELS_BEGIN, MODELS_END)
 
 
 def main():
-    fresh = replace(PAGE.read_text(encoding="utf-8"), render(parse_help(read_help())))
+    fresh = make_page(PAGE.read_text(encoding="utf-8"), read_help())
     if "--write" in sys.argv:
         PAGE.write_text(fresh, encoding="utf-8")
     elif fresh != PAGE.read_text(encoding="utf-8"):

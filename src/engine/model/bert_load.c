@@ -10,6 +10,7 @@
 #include "engine/model/bert_slots.h"
 #include "engine/model/bert_store.h"
 #include "engine/model/config_json.h"
+#include "engine/model/modules_json.h"
 #include "engine/model/weights_file.h"
 
 struct qr_model {
@@ -81,7 +82,34 @@ static qr_status open_weights(const char *dir, qr_model *model, qr_error *error)
     return status;
 }
 
-qr_status qr_model_open(const char *dir, qr_model **out, qr_error *error) {
+static qr_status refuse_pooling(const char *dir, const char *pooling, const char *why,
+                                qr_error *error) {
+    return qr_error_set(error, QR_BAD_OPTION, "%s: pooling %.100s: %s", dir, pooling, why);
+}
+
+static qr_status set_pooling(const char *dir, const char *pooling, qr_model_info *info,
+                             qr_error *error) {
+    if (pooling == NULL || pooling[0] == '\0')
+        return QR_OK;
+    if (info->head != QR_HEAD_NONE)
+        return refuse_pooling(dir, pooling, "this is no embedding model, it has a head", error);
+    if (info->denses > 0 && info->dense[0].in != info->hidden)
+        return refuse_pooling(dir, pooling, "the model's Dense module takes other vectors", error);
+    for (qr_pooling mode = 0; mode < QR_POOLINGS; mode++)
+        if (strcmp(pooling, qr_pooling_name(mode)) == 0) {
+            info->pooling[0] = mode;
+            info->poolings = 1;
+            info->embedding = qr__sentence_width(info);
+            return QR_OK;
+        }
+    return refuse_pooling(dir, pooling,
+                          "there is none of that name (cls, max, mean, mean_sqrt_len_tokens, "
+                          "weightedmean and lasttoken are)",
+                          error);
+}
+
+qr_status qr_model_open_pooled(const char *dir, const char *pooling, qr_model **out,
+                               qr_error *error) {
     *out = NULL;
     qr_model *model = calloc(1, sizeof *model);
     if (model == NULL)
@@ -92,6 +120,8 @@ qr_status qr_model_open(const char *dir, qr_model **out, qr_error *error) {
     if (status == QR_OK)
         status = qr__sentence_read(dir, &model->info, error);
     if (status == QR_OK)
+        status = set_pooling(dir, pooling, &model->info, error);
+    if (status == QR_OK)
         status = open_weights(dir, model, error);
     if (status == QR_OK)
         status = check_weights(model, error);
@@ -101,6 +131,10 @@ qr_status qr_model_open(const char *dir, qr_model **out, qr_error *error) {
     }
     *out = model;
     return QR_OK;
+}
+
+qr_status qr_model_open(const char *dir, qr_model **out, qr_error *error) {
+    return qr_model_open_pooled(dir, NULL, out, error);
 }
 
 const qr_model_info *qr_model_get_info(const qr_model *model) {

@@ -106,11 +106,42 @@ Test(config_yaml, random_bytes) {
 }
 
 Test(config_yaml, random_pieces_of_yaml) {
-    static const char *const pieces[] = {
-        "port", "model", "host",   ": ",    "\n",           "- ",   "[",      "]",
-        "{",    "}",     "\"",     "'",     "8080",         "a",    ",",      "#",
-        "&x",   "*x",    "!!int ", "---\n", "? ",           "|\n",  ">",      "  ",
-        "~",    "%",     "\\x00",  "\t",    "allow-remote", "true", "x: y\n", "port: 1\n"};
+    static const char *const pieces[] = {"port",
+                                         "model",
+                                         "host",
+                                         ": ",
+                                         "\n",
+                                         "- ",
+                                         "[",
+                                         "]",
+                                         "{",
+                                         "}",
+                                         "\"",
+                                         "'",
+                                         "8080",
+                                         "a",
+                                         ",",
+                                         "#",
+                                         "&x",
+                                         "*x",
+                                         "!!int ",
+                                         "---\n",
+                                         "? ",
+                                         "|\n",
+                                         ">",
+                                         "  ",
+                                         "~",
+                                         "%",
+                                         "\\x00",
+                                         "\t",
+                                         "allow-remote",
+                                         "true",
+                                         "x: y\n",
+                                         "port: 1\n",
+                                         "models:\n",
+                                         "- path: a\n",
+                                         "  - ",
+                                         "name: "};
     uint64_t state = 0x9E3779B97F4A7C15;
     size_t taken = 0;
     for (int round = 0; round < 6000; round++) {
@@ -124,19 +155,28 @@ Test(config_yaml, random_pieces_of_yaml) {
     cr_expect_gt(taken, 50, "too few were valid (%zu) for the test to reach the good path", taken);
 }
 
+static void mutate(const char *base, uint64_t state) {
+    size_t taken = 0, len = strlen(base);
+    for (int round = 0; round < 4000; round++) {
+        char data[512];
+        cr_assert(len <= sizeof data);
+        memcpy(data, base, len);
+        for (size_t n = 1 + next_random(&state) % 3; n > 0; n--)
+            data[next_random(&state) % len] = (char)next_random(&state);
+        feed(data, len - next_random(&state) % 2 * (next_random(&state) % len), &taken);
+    }
+    cr_expect_gt(taken, 50);
+}
+
 Test(config_yaml, mutated_files) {
     static const char base[] = "# a good file\nmodel:\n  - minilm=/models/minilm\n  - "
                                "/models/squad\nport: 9090\nallow-remote: false\n"
                                "precision: int8\nhost: 127.0.0.1\n";
-    uint64_t state = 0xD1B54A32D192ED03;
-    size_t taken = 0;
-    for (int round = 0; round < 4000; round++) {
-        char data[sizeof base - 1];
-        memcpy(data, base, sizeof data);
-        for (size_t n = 1 + next_random(&state) % 3; n > 0; n--)
-            data[next_random(&state) % sizeof data] = (char)next_random(&state);
-        feed(data, sizeof data - next_random(&state) % 2 * (next_random(&state) % sizeof data),
-             &taken);
-    }
-    cr_expect_gt(taken, 50);
+    mutate(base, 0xD1B54A32D192ED03);
+}
+
+Test(config_yaml, mutated_lists_of_models) {
+    mutate("port: 9090\nmodels:\n  - name: minilm\n    path: /models/minilm\n    budget-ms: 50\n"
+           "  # the other\n  - path: /models/squad\n    precision: int8\n    max-tokens: 64\n",
+           0xA0761D6478BD642F);
 }

@@ -183,3 +183,24 @@ Test(model_sentence, longest_input) {
         load_refused(dir, (const char *const[3]){"sentence_bert_config.json"});
     }
 }
+
+/* Whatever the files say. */
+Test(model_sentence, pooling_as_the_operator_says) {
+    static const struct {
+        const char *asked;
+        qr_pooling pooling;
+    } cases[] = {{NULL, QR_POOLING_MEAN},
+                 {"", QR_POOLING_MEAN},
+                 {"mean", QR_POOLING_MEAN},
+                 {"lasttoken", QR_POOLING_LAST},
+                 {"cls", QR_POOLING_CLS}};
+    qr_model *model;
+    qr_error error = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cr_assert_eq(qr_model_open_pooled(dir, cases[i].asked, &model, &error), QR_OK);
+        cr_assert_eq(qr_model_get_info(model)->pooling[0], cases[i].pooling);
+        qr_model_close(model);
+    }
+    cr_assert_eq(qr_model_open_pooled(dir, "max pooling", &model, &error), QR_BAD_OPTION);
+    cr_assert(strstr(error.message, "(cls, max, mean, ") != NULL, "%s", error.message);
+}

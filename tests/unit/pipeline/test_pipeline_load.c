@@ -182,3 +182,35 @@ Test(probes, no_text_calibrates_and_judges) {
             cr_assert(strcmp(gate->pairs[i].passage, calibration->pairs[j].passage) != 0);
         }
 }
+
+static qr_status load_with(const qr_pipeline_options *options, qr_pipeline **out, qr_error *error) {
+    return qr_pipeline_load(SQUAD, options, out, error);
+}
+
+Test(pipeline, the_longest_input_can_be_lowered_but_not_raised) {
+    qr_pipeline *pipeline;
+    qr_error error = {0};
+    qr_pipeline_options options = {.precision = QR_PRECISION_F32, .threads = 1};
+    cr_assert_eq(load_with(&options, &pipeline, &error), QR_OK, "%s", error.message);
+    size_t own = qr_pipeline_max_tokens(pipeline);
+    qr_pipeline_destroy(pipeline);
+    options.max_tokens = own;
+    cr_assert_eq(load_with(&options, &pipeline, &error), QR_OK, "%s", error.message);
+    qr_pipeline_destroy(pipeline);
+    options.max_tokens = 17;
+    cr_assert_eq(load_with(&options, &pipeline, &error), QR_OK, "%s", error.message);
+    cr_assert_eq(qr_pipeline_max_tokens(pipeline), 17);
+    qr_pipeline_destroy(pipeline);
+    options.max_tokens = own + 1;
+    cr_assert_eq(load_with(&options, &pipeline, &error), QR_BAD_OPTION);
+    cr_assert(strstr(error.message, "its longest input has") != NULL, "%s", error.message);
+}
+
+Test(pipeline, a_model_with_a_head_pools_nothing) {
+    qr_pipeline *pipeline;
+    qr_error error = {0};
+    const qr_pipeline_options options = {
+        .precision = QR_PRECISION_F32, .threads = 1, .pooling = "cls"};
+    cr_assert_eq(load_with(&options, &pipeline, &error), QR_BAD_OPTION);
+    cr_assert(strstr(error.message, "it has a head") != NULL, "%s", error.message);
+}

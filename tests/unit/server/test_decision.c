@@ -256,6 +256,49 @@ Test(decision, whose_budget) {
     }
 }
 
+/* A model's own budget stands in for the server's, in all that was known of that: not for one that
+ * the request brings, under Envoy's bound and --max-budget-ms, less what was spent. And it can be
+ * undone, when the body names another model. */
+Test(decision, the_budget_of_a_model) {
+    static const struct {
+        const char *budget, *envoy, *start;
+        unsigned model_ms, left_ms;
+    } cases[] = {
+        {NULL, NULL, NULL, 50, 50},
+        {NULL, NULL, NULL, 5000, 1000},
+        {NULL, NULL, NULL, 0, 5},
+        {"30", NULL, NULL, 50, 30},
+        {NULL, "20", NULL, 50, 20},
+        {NULL, NULL, "t=1999999999.960", 50, 10},
+        {NULL, NULL, "t=1999999999.940", 50, 0},
+    };
+    const qr__rules rules = {.listener = BOTH,
+                             .default_budget_ns = DEFAULT_NS,
+                             .max_budget_ns = QR_NS_PER_S,
+                             .wall_ns = wall};
+    const qr_served without = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const qr_served model = {.budget_ns = cases[i].model_ms * QR_NS_PER_MS};
+        const qr_http_facts facts = {
+            .method = qr_text_of("POST"),
+            .content_type = {qr_text_of(JSON), 1},
+            .budget = {qr_text_of(cases[i].budget), cases[i].budget != NULL},
+            .envoy = {qr_text_of(cases[i].envoy), cases[i].envoy != NULL},
+            .start = {qr_text_of(cases[i].start), cases[i].start != NULL},
+            .local = true};
+        qr_exchange *x = qr_exchange_create(100);
+        x->received_ns = 1000;
+        qr_serving_pin(x->serving = serving);
+        cr_assert_eq(qr__decide(&rules, qr_text_of("/embed"), &facts, x), QR_OK);
+        uint64_t before = x->deadline_ns;
+        qr__decide_budget(x, &model);
+        cr_assert_eq(x->deadline_ns, 1000 + cases[i].left_ms * QR_NS_PER_MS, "case %zu", i);
+        qr__decide_budget(x, &without);
+        cr_assert_eq(x->deadline_ns, before, "case %zu", i);
+        qr_exchange_destroy(x);
+    }
+}
+
 static bool holds(const char *network, const char *address) {
     qr__network of, at;
     cr_assert(qr__network_parse(network, &of), "%s", network);

@@ -216,7 +216,7 @@ static const qr_route rerank_row = {RERANK_ROW};
 
 #define PREDICT_ROW                                                                                \
     .method = "POST", .pattern = "/predict", .summary = "Labels of texts or pairs of texts",       \
-    .reply = QR__S_EITHER(SCORES, QR__S_SOME_LIST(SCORES)),                                             \
+    .reply = QR__S_EITHER(SCORES, QR__S_SOME_LIST(SCORES)),                                        \
     .example = "{\"inputs\":\"what a great film\"}", .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE, \
     .kinds = QR_KIND_BIT(QR_KIND_CLASSIFIER) | QR_KIND_BIT(QR_KIND_RERANKER), .accepts = QR__JSON, \
     .request_bytes = sizeof(predict_request), .fields = predict_fields,                            \

@@ -12,10 +12,8 @@ static const qr_route *row_at_path(const char *path) {
 
 const qr_route *qr__first_model_row(const qr_exchange *x, const qr__value *body) {
     static const char *const paths[] = {
-        [QR_KIND_EMBEDDING] = "/embed",
-        [QR_KIND_SPAN] = "/span",
-        [QR_KIND_CLASSIFIER] = "/predict",
-        [QR_KIND_RERANKER] = "/rerank",
+        [QR_KIND_EMBEDDING] = "/embed",    [QR_KIND_SPAN] = "/span",
+        [QR_KIND_CLASSIFIER] = "/predict", [QR_KIND_RERANKER] = "/rerank",
         [QR_KIND_TOKENS] = "/predict", /* which says that the model is not of its kind */
     };
     qr_kind kind = qr_serving_kind(x->serving);
