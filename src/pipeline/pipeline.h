@@ -5,9 +5,9 @@
  *
  * Each job has three steps; the engine's is the middle one:
  *
- *     text   --qr_tokenizer_encode, qr_span_encode-->                   tokens
+ *     text   --qr_tokenizer_encode, qr_span_encode, qr_tokens_encode-->         tokens
  *     tokens --qr_context_forward-->                                    floats
- *     floats --qr_embed_finish, qr_span_decode, qr_labels_finish-->     result
+ *     floats --qr_embed_finish, qr_span_decode, qr_labels_finish, qr_tokens_decode-->   result
  *
  * A server queues between the steps and batches the middle one over many requests; tools take the
  * three in a row. Threads: a pipeline is const after load and shared.
@@ -17,6 +17,7 @@
 
 #include "engine/engine.h"
 #include "pipeline/span.h"
+#include "pipeline/tokens.h"
 #include "tokenizer/tokenizer.h"
 
 /** What a model is for, by its head. */

@@ -33,26 +33,31 @@ static void clean_up(qr_buf *out, size_t from) {
     }
 }
 
+void qr_tokenizer_decode_token(const qr_tokenizer *tokenizer, qr_text token, bool first,
+                               qr_buf *out) {
+    qr_text prefix = {tokenizer->decoder_prefix, tokenizer->decoder_prefix_len};
+    size_t from = out->len;
+    bool joins = tokenizer->decoder_joins && !first && token.len >= prefix.len &&
+                 memcmp(token.data, prefix.data, prefix.len) == 0;
+    if (joins)
+        token = (qr_text){token.data + prefix.len, token.len - prefix.len};
+    else if (!first)
+        qr_buf_byte(out, ' ');
+    qr_buf_text(out, token);
+    if (!qr_buf_failed(out) && tokenizer->decoder_joins && tokenizer->decoder_cleans)
+        clean_up(out, from);
+}
+
 void qr_tokenizer_decode(const qr_tokenizer *tokenizer, const int32_t *ids, size_t len,
                          bool skip_special, qr_buf *out) {
-    qr_text prefix = {tokenizer->decoder_prefix, tokenizer->decoder_prefix_len};
     bool first = true;
     for (size_t i = 0; i < len; i++) {
         qr_text text = qr__vocab_text(&tokenizer->vocab, ids[i]);
         if (text.len == 0 || (skip_special && tokenizer->vocab.tokens[ids[i]].special))
             continue;
-        size_t from = out->len;
-        bool joins = tokenizer->decoder_joins && !first && text.len >= prefix.len &&
-                     memcmp(text.data, prefix.data, prefix.len) == 0;
-        if (joins)
-            text = (qr_text){text.data + prefix.len, text.len - prefix.len};
-        else if (!first)
-            qr_buf_byte(out, ' ');
-        qr_buf_text(out, text);
+        qr_tokenizer_decode_token(tokenizer, text, first, out);
         if (qr_buf_failed(out))
             return;
-        if (tokenizer->decoder_joins && tokenizer->decoder_cleans)
-            clean_up(out, from);
         first = false;
     }
 }

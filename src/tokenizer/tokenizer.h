@@ -102,6 +102,13 @@ QR_MUST_USE qr_status qr_tokenizer_encode_windows(const qr_tokenizer *tokenizer,
                                                   qr_text context, size_t max_tokens, size_t stride,
                                                   qr_windows *out);
 
+/** Encodes one text as windows of `max_tokens` that share `stride` tokens, specials in each, at
+ * most `most` of them: with 1 the text is truncated. They hold it as their context. QR_TOO_LONG: no
+ * room for more than `stride` tokens, or above QR_LIMIT_WINDOWS. */
+QR_MUST_USE qr_status qr_tokenizer_encode_parts(const qr_tokenizer *tokenizer, qr_text text,
+                                                size_t max_tokens, size_t stride, size_t most,
+                                                qr_windows *out);
+
 /** Frees all windows and zeroes the struct; NULL is allowed. */
 void qr_windows_deinit(qr_windows *windows);
 
@@ -109,6 +116,10 @@ void qr_windows_deinit(qr_windows *windows);
  * joins, spaces before punctuation go. Unknown ids are skipped. */
 void qr_tokenizer_decode(const qr_tokenizer *tokenizer, const int32_t *ids, size_t len,
                          bool skip_special, qr_buf *out);
+
+/** Appends one token's text as that decoder does, behind others unless it is the `first`. */
+void qr_tokenizer_decode_token(const qr_tokenizer *tokenizer, qr_text token, bool first,
+                               qr_buf *out);
 
 /** Appends `text` in lower case by Unicode's full mappings and with the final sigma, as Python's
  * str.lower(). */

@@ -18,9 +18,9 @@ static qr_status grow(qr_windows *windows) {
     return QR_OK;
 }
 
-/* One window: the template with tokens [from, to) of the context. */
-static qr_status add_window(const qr__template *layout, qr_windows *windows, size_t from,
-                            size_t to) {
+/* One window: the template with tokens [from, to) of the context, which stands at `cut`. */
+static qr_status add_window(const qr__template *layout, int32_t cut, qr_windows *windows,
+                            size_t from, size_t to) {
     qr_status status = grow(windows);
     if (status != QR_OK)
         return status;
@@ -30,13 +30,27 @@ static qr_status add_window(const qr__template *layout, qr_windows *windows, siz
     for (size_t i = 0; i < layout->len && status == QR_OK; i++) {
         int32_t what = layout->pieces[i].what;
         size_t at = out->len;
-        if (what == QR__PIECE_FIRST)
-            status = qr__encoding_copy(out, &windows->question, 0, windows->question.len);
-        else if (what == QR__PIECE_SECOND)
+        if (what == cut)
             status = qr__encoding_copy(out, &windows->context, from, to);
+        else if (what == QR__PIECE_FIRST)
+            status = qr__encoding_copy(out, &windows->question, 0, windows->question.len);
         else if ((status = qr__encoding_fit(out, 1)) == QR_OK)
             qr__encoding_push(out, what, 0, 0, QR_NO_WORD);
         qr__encoding_mark(out, at, layout->pieces[i].type, what >= 0);
+    }
+    return status;
+}
+
+/* Windows of `room` tokens of the context each, sharing `stride` of them. */
+static qr_status cut_windows(const qr__template *layout, int32_t cut, size_t room, size_t stride,
+                             size_t most, qr_windows *out) {
+    const size_t len = out->context.len;
+    qr_status status = QR_OK;
+    for (size_t from = 0; status == QR_OK; from += room - stride) {
+        size_t to = qr_min(len, from + room);
+        status = add_window(layout, cut, out, from, to);
+        if (to == len || out->len == most)
+            break;
     }
     return status;
 }
@@ -55,17 +69,10 @@ static qr_status encode_windows(const qr_tokenizer *tokenizer, qr_text question,
         return status;
     size_t len = out->context.len;
     if (out->question.len + len <= room)
-        return add_window(layout, out, 0, len);
+        return add_window(layout, QR__PIECE_SECOND, out, 0, len);
     if (out->question.len >= room || room - out->question.len <= stride)
         return QR_TOO_LONG; /* a window must move on by one token at least */
-    room -= out->question.len;
-    for (size_t from = 0; status == QR_OK; from += room - stride) {
-        size_t to = qr_min(len, from + room);
-        status = add_window(layout, out, from, to);
-        if (to == len)
-            break;
-    }
-    return status;
+    return cut_windows(layout, QR__PIECE_SECOND, room - out->question.len, stride, SIZE_MAX, out);
 }
 
 qr_status qr_tokenizer_encode_windows(const qr_tokenizer *tokenizer, qr_text question,
@@ -74,6 +81,22 @@ qr_status qr_tokenizer_encode_windows(const qr_tokenizer *tokenizer, qr_text que
     out->len = 0;
     out->question.len = out->context.len = 0;
     qr_status status = encode_windows(tokenizer, question, context, max_tokens, stride, out);
+    if (status != QR_OK)
+        out->len = 0;
+    return status;
+}
+
+qr_status qr_tokenizer_encode_parts(const qr_tokenizer *tokenizer, qr_text text, size_t max_tokens,
+                                    size_t stride, size_t most, qr_windows *out) {
+    const qr__template *layout = &tokenizer->single;
+    out->len = 0;
+    out->question.len = out->context.len = 0;
+    if (max_tokens < layout->specials || max_tokens - layout->specials <= stride)
+        return QR_TOO_LONG;
+    size_t room = max_tokens - layout->specials;
+    qr_status status = qr__encode_text(tokenizer, text, most == 1 ? room : SIZE_MAX, &out->context);
+    if (status == QR_OK)
+        status = cut_windows(layout, QR__PIECE_FIRST, room, stride, most, out);
     if (status != QR_OK)
         out->len = 0;
     return status;
