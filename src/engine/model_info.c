@@ -24,6 +24,14 @@ const char *qr_model_pooling_text(const qr_model_info *model, char out[QR_POOLIN
     return out;
 }
 
+qr_scores qr_model_scores(const qr_model_info *model) {
+    if (model->problem == QR_PROBLEM_REGRESSION)
+        return QR_SCORES_NONE;
+    if (model->problem == QR_PROBLEM_MULTI_LABEL || model->labels == 1)
+        return QR_SCORES_SIGMOID;
+    return QR_SCORES_SOFTMAX;
+}
+
 double qr_model_operations(const qr_model_info *model, const uint32_t *starts, size_t sequences) {
     double C = (double)model->hidden, F = (double)model->feed_forward, T = starts[sequences],
            squares = 0;

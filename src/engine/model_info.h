@@ -13,6 +13,7 @@
 #define QR_ENGINE_MODEL_INFO_H
 
 #include "base/base.h"
+#include "engine/pooling_info.h"
 
 typedef enum qr_precision {
     QR_PRECISION_AUTO,
@@ -28,48 +29,27 @@ typedef enum qr_activation {
     QR_RELU
 } qr_activation; /* erf; tanh; max(x, 0) */
 
-/** How a sequence's hidden states become one vector: of [CLS] or the last token, the greatest of
- * each channel, or their sum by n, by sqrt(n), or weighted by position from 1. */
-typedef enum qr_pooling {
-    QR_POOLING_CLS,
-    QR_POOLING_MAX,
-    QR_POOLING_MEAN,
-    QR_POOLING_MEAN_SQRT_LEN,
-    QR_POOLING_WEIGHTED_MEAN,
-    QR_POOLING_LAST
-} qr_pooling;
-#define QR_POOLINGS (QR_POOLING_LAST + 1u)
-
-/** What stands behind a Dense module's matrix. */
-typedef enum qr_dense_activation {
-    QR_DENSE_IDENTITY,
-    QR_DENSE_TANH,
-    QR_DENSE_RELU,
-    QR_DENSE_GELU, /* erf */
-    QR_DENSE_SIGMOID
-} qr_dense_activation;
-
-/** What a Dense module adds to its result: nothing, its input, or a matrix's product with it. */
-typedef enum qr_residual { QR_RESIDUAL_NONE, QR_RESIDUAL_INPUT, QR_RESIDUAL_MATRIX } qr_residual;
-
-/** A module of sentence-transformers behind the pooling:
- * y[out] = activation(x[in] * W + b) + residual. */
-typedef struct qr_dense {
-    char folder[256]; /* of the model's directory, where its model.safetensors lies */
-    size_t in, out;
-    bool bias;
-    qr_dense_activation activation;
-    qr_residual residual;
-} qr_dense;
-
 /** What stands behind the encoder: nothing, two numbers a token, K a text, or K a token. */
 typedef enum qr_head { QR_HEAD_NONE, QR_HEAD_SPAN, QR_HEAD_LABELS, QR_HEAD_TOKENS } qr_head;
 
 /** "auto", "f32", "bf16", "int8". */
 const char *qr_precision_name(qr_precision precision);
 
-/** As sentence-transformers' newer files call it: "mean", "lasttoken". */
-const char *qr_pooling_name(qr_pooling pooling);
+/** What a classifier's labels are to each other: `problem_type`. */
+typedef enum qr_problem {
+    QR_PROBLEM_UNSTATED,
+    QR_PROBLEM_REGRESSION,   /* numbers, not probabilities */
+    QR_PROBLEM_SINGLE_LABEL, /* one of them */
+    QR_PROBLEM_MULTI_LABEL   /* any of them */
+} qr_problem;
+
+/** How logits of labels become scores. */
+typedef enum qr_scores {
+    QR_SCORES_DEFAULT, /* as the model says: qr_model_scores */
+    QR_SCORES_SOFTMAX,
+    QR_SCORES_SIGMOID, /* of each */
+    QR_SCORES_NONE     /* the logits */
+} qr_scores;
 
 /** What the model's files say. */
 typedef struct qr_model_info {
@@ -80,8 +60,11 @@ typedef struct qr_model_info {
     qr_activation activation;
     float layer_norm_eps;
     qr_head head;
-    size_t labels;                   /* K; 0 without a classification head */
-    char **label_names;              /* [K], owned by the model */
+    size_t labels;      /* K; 0 without a classification head */
+    char **label_names; /* [K], owned by the model */
+    qr_problem problem;
+    qr_scores
+        cross_encoder; /* the function that a cross-encoder names, SIGMOID or NONE; DEFAULT: none */
     qr_pooling pooling[QR_POOLINGS]; /* their vectors stand one behind the other */
     size_t poolings;
     bool
@@ -93,6 +76,11 @@ typedef struct qr_model_info {
     size_t max_seq_length; /* of sentence_bert_config.json; 0 when absent */
     size_t parameters;
 } qr_model_info;
+
+/** What transformers makes of a classifier's logits, never DEFAULT: none for a regression, a
+ * sigmoid for labels that exclude nothing or a single one, else softmax. A cross-encoder's own
+ * function (cross_encoder) is not looked at. */
+qr_scores qr_model_scores(const qr_model_info *model);
 
 #define QR_POOLING_TEXT_BYTES 64
 

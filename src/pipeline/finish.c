@@ -28,11 +28,13 @@ size_t qr_embed_finish(const float *vector, size_t width, size_t dimensions, boo
     return len;
 }
 
-void qr_labels_finish(const float *logits, size_t labels, float *out) {
-    if (labels == 1) {
-        out[0] = (float)(1.0 / (1.0 + exp(-(double)logits[0])));
-        return;
-    }
+static void sigmoid(const float *logits, size_t labels, float *out) {
+    for (size_t i = 0; i < labels; i++)
+        out[i] = (float)(1.0 / (1.0 + exp(-(double)logits[i])));
+}
+
+/* Less the true maximum: nothing overflows. */
+static void softmax(const float *logits, size_t labels, float *out) {
     double max = -HUGE_VAL, sum = 0;
     for (size_t i = 0; i < labels; i++)
         max = fmax(max, (double)logits[i]);
@@ -40,4 +42,26 @@ void qr_labels_finish(const float *logits, size_t labels, float *out) {
         sum += exp((double)logits[i] - max);
     for (size_t i = 0; i < labels; i++)
         out[i] = (float)(exp((double)logits[i] - max) / sum);
+}
+
+void qr_labels_finish(const float *logits, size_t labels, float *out) {
+    if (labels == 1)
+        sigmoid(logits, labels, out);
+    else
+        softmax(logits, labels, out);
+}
+
+void qr_labels_score(const qr_model_info *model, const float *logits, qr_scores how, float *out) {
+    switch (how == QR_SCORES_DEFAULT ? qr_model_scores(model) : how) {
+    case QR_SCORES_SOFTMAX:
+        softmax(logits, model->labels, out);
+        break;
+    case QR_SCORES_SIGMOID:
+        sigmoid(logits, model->labels, out);
+        break;
+    case QR_SCORES_NONE:
+    case QR_SCORES_DEFAULT:
+        memcpy(out, logits, model->labels * sizeof *out);
+        break;
+    }
 }

@@ -115,6 +115,10 @@ size_t qr_pipeline_samples(const qr_pipeline *pipeline, const float **vectors);
 size_t qr_embed_finish(const float *vector, size_t width, size_t dimensions, bool normalize,
                        float *out);
 
+/** A classifier's logits [K] as scores, into `out` [K]; in double inside. DEFAULT: as transformers
+ * has it for this model (qr_model_scores). */
+void qr_labels_score(const qr_model_info *model, const float *logits, qr_scores how, float *out);
+
 /** Softmax (K > 1) or sigmoid (K = 1) over logits [K] into `out` [K]; in double inside. */
 void qr_labels_finish(const float *logits, size_t labels, float *out);
 

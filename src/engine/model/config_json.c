@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "engine/model/model_json.h"
+#include "engine/model/modules_json.h"
 
 /* The architectures that load; those of pre-training lose their head and serve as encoders. */
 static const struct {
@@ -240,6 +241,62 @@ static qr_status read_labels(const qr__model_json *file, qr_model_info *info, qr
     return read_label_names(file, names, info, error);
 }
 
+static qr_status read_problem(const qr__model_json *file, qr_model_info *info, qr_error *error) {
+    static const char *const names[] = {[QR_PROBLEM_REGRESSION] = "regression",
+                                        [QR_PROBLEM_SINGLE_LABEL] = "single_label_classification",
+                                        [QR_PROBLEM_MULTI_LABEL] = "multi_label_classification"};
+    const char *name;
+    qr_status status = qr__json_text(file, "problem_type", NULL, &name, error);
+    if (status != QR_OK || name == NULL)
+        return status;
+    for (size_t i = QR_PROBLEM_REGRESSION; i <= QR_PROBLEM_MULTI_LABEL; i++)
+        if (strcmp(name, names[i]) == 0) {
+            info->problem = (qr_problem)i;
+            return QR_OK;
+        }
+    return qr_error_set(error, QR_BAD_MODEL,
+                        "%s: `problem_type` is `%.100s`, which is not supported (regression, "
+                        "single_label_classification and multi_label_classification are)",
+                        file->path, name);
+}
+
+/* sentence-transformers' cross-encoders say here what their scores are; before version 4 under
+ * another key. */
+static qr_status read_cross_encoder(const qr__model_json *file, qr_model_info *info,
+                                    qr_error *error) {
+    static const char old_key[] = "sbert_ce_default_activation_function";
+    const json_t *about = json_object_get(file->root, "sentence_transformers");
+    const json_t *name = json_object_get(about, "activation_fn");
+    const char *key = "sentence_transformers.activation_fn";
+    if (name == NULL || json_is_null(name)) {
+        name = json_object_get(file->root, old_key);
+        key = old_key;
+    }
+    if (name == NULL || json_is_null(name))
+        return QR_OK;
+    const char *class = json_is_string(name) ? json_string_value(name) : "(not a text)";
+    const char *last = qr__last_component(class);
+    bool of_torch = strncmp(class, "torch.nn.", 9) == 0;
+    if (of_torch && strcmp(last, "Sigmoid") == 0)
+        info->cross_encoder = QR_SCORES_SIGMOID;
+    else if (of_torch && strcmp(last, "Identity") == 0)
+        info->cross_encoder = QR_SCORES_NONE;
+    else
+        return qr_error_set(error, QR_BAD_MODEL,
+                            "%s: `%s` is `%.100s`, which is not supported (torch.nn's Identity and "
+                            "Sigmoid are)",
+                            file->path, key, class);
+    return QR_OK;
+}
+
+/* Of a text's labels; those of tokens are always one of many. */
+static qr_status read_scores(const qr__model_json *file, qr_model_info *info, qr_error *error) {
+    if (info->head != QR_HEAD_LABELS)
+        return QR_OK;
+    qr_status status = read_problem(file, info, error);
+    return status == QR_OK ? read_cross_encoder(file, info, error) : status;
+}
+
 qr_status qr__config_read(const char *dir, qr_model_info *info, qr__family *family,
                           qr_error *error) {
     qr__model_json file;
@@ -264,6 +321,8 @@ qr_status qr__config_read(const char *dir, qr_model_info *info, qr__family *fami
         status = read_norm_and_positions(&file, *family, info, error);
     if (status == QR_OK)
         status = read_labels(&file, info, error);
+    if (status == QR_OK)
+        status = read_scores(&file, info, error);
     qr__json_deinit(&file);
     return status;
 }

@@ -110,10 +110,11 @@ static void judge_spans(const qr__gate_probes *probes, const float *expected, co
              out->worst);
 }
 
-/* Probability of label k: softmax, or the sigmoid of a single logit. */
-static double probability(const float *logits, size_t labels, size_t k) {
-    if (labels == 1)
-        return 1 / (1 + exp(-(double)logits[0]));
+/* Probability of label k: softmax, or the sigmoid of one that excludes no other. */
+static double probability(const qr__gate_probes *probes, const float *logits, size_t k) {
+    const size_t labels = probes->width;
+    if (probes->each || labels == 1)
+        return 1 / (1 + exp(-(double)logits[k]));
     double sum = 0;
     for (size_t i = 0; i < labels; i++)
         sum += exp((double)logits[i] - logits[k]);
@@ -144,7 +145,7 @@ static void judge_rows(const qr__gate_probes *probes, const float *expected, con
         sums->rows++;
         for (size_t k = 0; k < labels; k++)
             sums->worst =
-                fmax(sums->worst, fabs(probability(e, labels, k) - probability(a, labels, k)));
+                fmax(sums->worst, fabs(probability(probes, e, k) - probability(probes, a, k)));
     }
 }
 

@@ -32,6 +32,7 @@ typedef struct qr__gate_probes {
     const qr_batch *batch;
     qr_head head;
     size_t width; /* of a vector, or K; spans: unused, they have 2 */
+    bool each;    /* labels have a sigmoid each, not a softmax together */
 } qr__gate_probes;
 
 /** Whether there is a row of floats a token, not a sequence. */

@@ -150,7 +150,8 @@ static qr_status choose(bench *b, uint8_t *fallback, qr_trial_result *out, qr_er
     const qr_trial *trial = b->trial;
     const qr_model_info *info = &trial->bert->info;
     const qr__search search = {
-        .probes = {trial->probes, info->head, info->labels > 0 ? info->labels : info->embedding},
+        .probes = {trial->probes, info->head, info->labels > 0 ? info->labels : info->embedding,
+                   info->head == QR_HEAD_LABELS && qr_model_scores(info) != QR_SCORES_SOFTMAX},
         .layers = info->layers,
         .order = trial->device->order,
         .rates = trial->device->rates.name,

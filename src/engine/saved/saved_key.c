@@ -31,7 +31,7 @@ static void add_info(qr__saved_hash *hash, const qr_model_info *info) {
     const uint64_t numbers[] = {
         info->layers,    info->hidden,     info->heads,  info->feed_forward, info->vocab,
         info->positions, info->types,      info->labels, info->activation,   info->head,
-        info->poolings,  info->parameters, info->denses, info->word_size};
+        info->poolings,  info->parameters, info->denses, info->word_size,    info->problem};
     add_text(hash, info->architecture); /* stands for the family too */
     add_text(hash, info->dtype);
     add(hash, numbers, sizeof numbers);

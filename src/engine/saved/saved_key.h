@@ -6,7 +6,7 @@
 #include "engine/saved/saved_hash.h"
 
 /** Raised with every change of what a file holds or how. */
-#define QR__SAVED_VERSION 3u
+#define QR__SAVED_VERSION 4u
 
 /** Reads model and program. QR_IO: one of them cannot be read; QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr__saved_key(const qr_saved_options *options, qr__saved_digest *out,

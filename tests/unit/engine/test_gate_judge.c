@@ -21,7 +21,7 @@ static qr__gate_verdict judge_cosines(const double *cosines, size_t count) {
         at_cosine(cosines[i], actual + 2 * i);
     }
     qr_batch batch = {NULL, NULL, starts, count, NULL};
-    qr__gate_probes probes = {&batch, QR_HEAD_NONE, 2};
+    qr__gate_probes probes = {&batch, QR_HEAD_NONE, 2, false};
     return qr__gate_judge(&probes, expected, actual);
 }
 
@@ -56,7 +56,7 @@ Test(gate_vectors, distance_falls_with_every_improvement) {
 Test(gate_vectors, zero_and_non_finite_never_pass) {
     const uint32_t starts[] = {0, 1};
     qr_batch batch = {NULL, NULL, starts, 1, NULL};
-    qr__gate_probes probes = {&batch, QR_HEAD_NONE, 2};
+    qr__gate_probes probes = {&batch, QR_HEAD_NONE, 2, false};
     const float good[] = {1, 2};
     const float zero[] = {0, 0};
     cr_assert_not(qr__gate_judge(&probes, good, zero).passed);
@@ -94,7 +94,7 @@ static void init_spans(struct spans *s, size_t texts) {
         put_answer(s->actual, b, 10, 19);
     }
     s->batch = (qr_batch){NULL, s->types, s->starts, texts, NULL};
-    s->probes = (qr__gate_probes){&s->batch, QR_HEAD_SPAN, 0};
+    s->probes = (qr__gate_probes){&s->batch, QR_HEAD_SPAN, 0, false};
 }
 
 Test(gate_spans, overlap_is_counted_in_tokens) {
@@ -131,13 +131,15 @@ Test(gate_spans, question_separator_and_long_answers_do_not_count) {
     cr_assert_eq(qr__gate_judge(&s.probes, s.expected, s.actual).mean, 1);
 }
 
+static bool each; /* labels have a sigmoid each */
+
 static qr__gate_verdict judge_labels(size_t labels, size_t texts, const float *expected,
                                      const float *actual) {
     static uint32_t starts[101];
     for (size_t i = 0; i < texts; i++)
         starts[i + 1] = (uint32_t)i + 1;
     qr_batch batch = {NULL, NULL, starts, texts, NULL};
-    qr__gate_probes probes = {&batch, QR_HEAD_LABELS, labels};
+    qr__gate_probes probes = {&batch, QR_HEAD_LABELS, labels, each};
     return qr__gate_judge(&probes, expected, actual);
 }
 
@@ -184,7 +186,7 @@ Test(gate_labels, one_logit_is_a_sigmoid) {
 Test(gate_tokens, all_tokens_but_the_special_ones) {
     const uint32_t starts[] = {0, 4, 7};
     const qr_batch batch = {NULL, NULL, starts, 2, NULL};
-    const qr__gate_probes probes = {&batch, QR_HEAD_TOKENS, 2};
+    const qr__gate_probes probes = {&batch, QR_HEAD_TOKENS, 2, false};
     const float expected[14] = {0};
     for (size_t row = 0; row < 7; row++) {
         float actual[14] = {0};
@@ -201,4 +203,14 @@ Test(gate_tokens, all_tokens_but_the_special_ones) {
     cr_assert(!qr__gate_judge(&probes, expected, near).passed);
     near[6] = NAN; /* even where nobody looks */
     cr_assert(!qr__gate_judge(&probes, expected, near).passed);
+}
+
+/* Two labels that both apply: a softmax would see no change. */
+Test(gate_labels, labels_that_exclude_nothing_are_judged_each) {
+    const float expected[] = {0, 0}, actual[] = {.3f, .3f};
+    cr_assert(judge_labels(2, 1, expected, actual).passed);
+    each = true;
+    cr_assert(!judge_labels(2, 1, expected, actual).passed);
+    cr_assert(judge_labels(2, 1, expected, (float[]){.07f, -.07f}).passed);
+    each = false;
 }

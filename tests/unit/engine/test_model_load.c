@@ -398,3 +398,55 @@ Test(model_load, electra_has_two_sizes) {
     patch_file(dir, "config.json", "\"embedding_size\"", "\"other_size\"");
     load_refused(dir, (const char *const[3]){"word_embeddings.weight", "128"});
 }
+
+/* What is done with logits of labels is read for models of a text's labels only. */
+Test(model_load, how_labels_become_scores) {
+    static const struct {
+        const char *member;
+        qr_problem problem;
+        qr_scores cross_encoder;
+        const char *refused; /* NULL: it is not */
+    } rows[] = {
+        {"\"problem_type\":null", QR_PROBLEM_UNSTATED, QR_SCORES_DEFAULT, NULL},
+        {"\"problem_type\":\"regression\"", QR_PROBLEM_REGRESSION, QR_SCORES_DEFAULT, NULL},
+        {"\"problem_type\":\"single_label_classification\"", QR_PROBLEM_SINGLE_LABEL,
+         QR_SCORES_DEFAULT, NULL},
+        {"\"problem_type\":\"multi_label_classification\"", QR_PROBLEM_MULTI_LABEL,
+         QR_SCORES_DEFAULT, NULL},
+        {"\"problem_type\":\"other\"", QR_PROBLEM_UNSTATED, QR_SCORES_DEFAULT, "`other`"},
+        {"\"problem_type\":7", QR_PROBLEM_UNSTATED, QR_SCORES_DEFAULT, "`problem_type`"},
+        {"\"sentence_transformers\":{\"version\":\"5\"}", QR_PROBLEM_UNSTATED, QR_SCORES_DEFAULT,
+         NULL},
+        {"\"sentence_transformers\":{\"activation_fn\":\"torch.nn.modules.activation.Sigmoid\"}",
+         QR_PROBLEM_UNSTATED, QR_SCORES_SIGMOID, NULL},
+        {"\"sbert_ce_default_activation_function\":\"torch.nn.modules.linear.Identity\"",
+         QR_PROBLEM_UNSTATED, QR_SCORES_NONE, NULL},
+        {"\"sbert_ce_default_activation_function\":\"torch.nn.modules.linear.Identity\","
+         "\"sentence_transformers\":{\"activation_fn\":\"torch.nn.Sigmoid\"}",
+         QR_PROBLEM_UNSTATED, QR_SCORES_SIGMOID, NULL},
+        {"\"sentence_transformers\":{\"activation_fn\":\"torch.nn.modules.activation.Tanh\"}",
+         QR_PROBLEM_UNSTATED, QR_SCORES_DEFAULT, "activation.Tanh"},
+        {"\"sbert_ce_default_activation_function\":\"mine.Sigmoid\"", QR_PROBLEM_UNSTATED,
+         QR_SCORES_DEFAULT, "mine.Sigmoid"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char with[300];
+        options.head = "labels";
+        options.labels = 2;
+        make_model(dir, &options);
+        snprintf(with, sizeof with, "{%s,\"arch", rows[i].member);
+        patch_file(dir, "config.json", "{\"arch", with);
+        if (rows[i].refused != NULL) {
+            load_refused(dir, (const char *const[3]){"config.json", rows[i].refused});
+            continue;
+        }
+        qr_bert *bert = load_good(dir);
+        cr_assert_eq(bert->info.problem, rows[i].problem, "row %zu", i);
+        cr_assert_eq(bert->info.cross_encoder, rows[i].cross_encoder, "row %zu", i);
+        qr_bert_destroy(bert);
+    }
+    options.head = "span"; /* where nothing of it means anything */
+    make_model(dir, &options);
+    patch_file(dir, "config.json", "{\"arch", "{\"problem_type\":\"other\",\"arch");
+    qr_bert_destroy(load_good(dir));
+}

@@ -37,7 +37,7 @@ static size_t whole(const qr_engine *engine, const qr_batch *texts, size_t seque
 
 static void compare(const qr_engine *engine, qr_packed *packed, const qr_batch *texts) {
     const qr_model_info *info = qr_engine_model(engine);
-    const qr__gate_probes probes = {texts, info->head, info->labels > 0 ? 3 : 64};
+    const qr__gate_probes probes = {texts, info->head, info->labels > 0 ? 3 : 64, false};
     for (int threads = 1; threads <= 5; threads++) {
         qr__probe_run *run = NULL;
         cr_assert_eq(qr__probe_run_create(&probes, threads, &run, NULL), QR_OK);

@@ -80,3 +80,39 @@ Test(labels_finish, sigmoid_of_one) {
     cr_assert_eq(out[2], 0);
     cr_assert_eq(out[3], 1);
 }
+
+Test(labels_score, by_the_kind_of_problem) {
+    static const struct {
+        qr_problem problem;
+        size_t labels;
+        qr_scores expected;
+    } rows[] = {
+        {QR_PROBLEM_UNSTATED, 1, QR_SCORES_SIGMOID},
+        {QR_PROBLEM_UNSTATED, 3, QR_SCORES_SOFTMAX},
+        {QR_PROBLEM_SINGLE_LABEL, 3, QR_SCORES_SOFTMAX},
+        {QR_PROBLEM_SINGLE_LABEL, 1, QR_SCORES_SIGMOID},
+        {QR_PROBLEM_MULTI_LABEL, 3, QR_SCORES_SIGMOID},
+        {QR_PROBLEM_REGRESSION, 1, QR_SCORES_NONE},
+        {QR_PROBLEM_REGRESSION, 3, QR_SCORES_NONE},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const qr_model_info model = {.labels = rows[i].labels, .problem = rows[i].problem};
+        cr_assert_eq(qr_model_scores(&model), rows[i].expected, "row %zu", i);
+    }
+}
+
+/* (2, 0, -2): softmax, a sigmoid each, or as they are. */
+Test(labels_score, in_every_way) {
+    static const float logits[] = {2, 0, -2};
+    static const float expected[][3] = {[QR_SCORES_DEFAULT] = {.880797f, .5f, .119203f},
+                                        [QR_SCORES_SOFTMAX] = {.866814f, .117310f, .015876f},
+                                        [QR_SCORES_SIGMOID] = {.880797f, .5f, .119203f},
+                                        [QR_SCORES_NONE] = {2, 0, -2}};
+    const qr_model_info model = {.labels = 3, .problem = QR_PROBLEM_MULTI_LABEL};
+    for (qr_scores how = QR_SCORES_DEFAULT; how <= QR_SCORES_NONE; how++) {
+        float out[3];
+        qr_labels_score(&model, logits, how, out);
+        for (size_t k = 0; k < 3; k++)
+            cr_assert_float_eq(out[k], expected[how][k], 1e-6f);
+    }
+}
