@@ -83,12 +83,14 @@ static void log_model(const qr_pipeline *pipeline, uint64_t took_ns) {
            plan->from_cache ? " from the cache" : "");
 }
 
-static qr_status read_model(const qr_config *config, const qr__model_spec *spec, int threads,
+static qr_status read_model(const qr__loader_options *from, const qr__model_spec *spec,
                             qr_pipeline **out, qr_error *error) {
-    const qr_pipeline_options options = {.name = spec->name[0] == '\0' ? NULL : spec->name,
+    const qr_config *config = from->config;
+    const char *name = from->name != NULL ? from->name : spec->name;
+    const qr_pipeline_options options = {.name = name[0] == '\0' ? NULL : name,
                                          .precision = spec->precision,
                                          .device = spec->device,
-                                         .threads = threads,
+                                         .threads = from->threads,
                                          .cache_dir = qr_config_text(config, QR_OPTION_CACHE_DIR),
                                          .prompt = spec->prompt,
                                          .pooling = spec->pooling,
@@ -199,7 +201,7 @@ qr_status qr__loader_load(const qr__loader_options *options, const qr__model_spe
     };
     qr_pipeline *pipeline;
     *out = NULL;
-    qr_status status = read_model(options->config, spec, options->threads, &pipeline, error);
+    qr_status status = read_model(options, spec, &pipeline, error);
     if (status != QR_OK)
         return status;
     status = qr__served_create(&served, pipeline, out, error);

@@ -31,7 +31,8 @@ typedef struct qr__loader_options {
     int threads;   /* that pack its weights */
     qr_pool *pool; /* in which the workers wait */
     qr_metrics *metrics;
-    bool checked; /* as qr__served_options has it */
+    bool checked;     /* as qr__served_options has it */
+    const char *name; /* of the model whatever its spec says; NULL: as that says */
 } qr__loader_options;
 
 /** The models that the options name, 1 to QR_LIMIT_MODELS; `specs` has room for so many.

@@ -5,23 +5,13 @@
  * but listens only when the models are ready. drain.c has the end. */
 #include "server/server.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "server/memory_room.h"
 #include "server/server_internal.h"
-
-/* A generation in the making, in a thread of its own. */
-struct qr__loading {
-    qr__server *server;
-    pthread_t thread;
-    qr_watch *done;
-    qr_serving *serving; /* what came of it, with this pin */
-    qr_status status;
-    qr_error error;
-};
 
 static bool is_ready(void *state) {
     const qr__server *s = state;
@@ -48,63 +38,33 @@ static void give_up(qr__server *s, const qr_error *error) {
 
 /* Loading */
 
-/* Two models of one name cannot both be meant. */
-static qr_status check_name(const qr__server *s, const qr_serving_entry *entries, size_t len,
-                            qr_error *error) {
-    for (size_t i = 0; i + 1 < len; i++)
-        if (strcmp(entries[i].name, entries[len - 1].name) == 0)
-            return qr_error_set(error, QR_BAD_OPTION, "%s %s: two models are named %s; say NAME=%s",
-                                s->specs[len - 1].source, s->specs[len - 1].dir, entries[i].name,
-                                s->specs[len - 1].dir);
-    return QR_OK;
-}
-
-static qr_status load_all(const qr__server *s, qr_serving **out, qr_error *error) {
-    const qr__loader_options options = {.config = s->config,
-                                        .api = s->api,
-                                        .schedule = s->schedule,
-                                        .workers = s->workers,
-                                        .threads =
-                                            (int)qr_config_number(s->config, QR_OPTION_THREADS),
-                                        .pool = s->pool,
-                                        .metrics = s->metrics,
-                                        .checked = s->verify != NULL};
-    qr_serving_entry entries[QR_LIMIT_MODELS];
+/* The first time everybody waits for it; later it packs on one thread, beside requests. */
+static qr_status load(void *state, size_t index, const char *name, const qr_served *before,
+                      qr_served **out, qr_error *error) {
+    const qr__server *s = state;
+    const qr__model_spec *spec = &s->specs[index];
+    const qr__loader_options options = {
+        .config = s->config,
+        .api = s->api,
+        .schedule = s->schedule,
+        .workers = s->workers,
+        .threads = name == NULL ? (int)qr_config_number(s->config, QR_OPTION_THREADS) : 1,
+        .pool = s->pool,
+        .metrics = s->metrics,
+        .checked = s->verify != NULL,
+        .name = name};
+    qr__memory_room room;
     qr_status status = QR_OK;
-    size_t len = 0;
-    while (status == QR_OK && len < s->specs_len) {
-        qr_served *model;
-        status = qr__loader_load(&options, &s->specs[len], &model, error);
-        if (status == QR_OK) {
-            entries[len++] = (qr_serving_entry){qr_pipeline_name(model->pipeline),
-                                                qr_pipeline_kind(model->pipeline), model};
-            status = check_name(s, entries, len, error);
-        }
+    if (name != NULL && qr__memory_room_read("", &room)) {
+        uint64_t packed =
+            before == NULL ? 0 : qr_engine_plan(qr_pipeline_engine(before->pipeline))->weight_bytes;
+        status = qr__memory_room_check(&room, name, qr__memory_room_need(spec->dir, packed), error);
     }
-    if (status == QR_OK)
-        status = qr_serving_create(entries, len, out);
-    for (size_t i = 0; i < len; i++)
-        qr__served_unpin(entries[i].model); /* the generation has its own pins */
-    return status;
+    return status == QR_OK ? qr__loader_load(&options, spec, out, error) : status;
 }
 
-static void *load(void *state) {
-    qr__loading *loading = state;
-    loading->status = load_all(loading->server, &loading->serving, &loading->error);
-    qr_watch_wake(loading->done);
-    return NULL;
-}
-
-/* Waits for the loader and returns its generation; NULL: *error says why there is none. */
-static qr_serving *end_loading(qr__server *s, qr_error *error) {
-    qr__loading *loading = s->loading;
-    pthread_join(loading->thread, NULL);
-    qr_serving *serving = loading->status == QR_OK ? loading->serving : NULL;
-    *error = loading->error;
-    qr_watch_close(loading->done);
-    free(loading);
-    s->loading = NULL;
-    return serving;
+static void serve(void *state, qr_serving *serving) {
+    qr__flow_serve(((qr__server *)state)->flow, serving);
 }
 
 static void announce(const qr__server *s, const qr_http *http, const char *what) {
@@ -123,15 +83,13 @@ static void announce(const qr__server *s, const qr_http *http, const char *what)
         return; /* a closed stderr must not stop the server */
 }
 
-static void on_loaded(void *state) {
-    qr__server *s = ((qr__loading *)state)->server;
+static void on_started(void *state, qr_status status, const qr_error *fault) {
+    qr__server *s = state;
     qr_error error;
-    qr_serving *serving = end_loading(s, &error);
-    if (serving == NULL) {
-        give_up(s, &error);
+    if (status != QR_OK) {
+        give_up(s, fault);
         return;
     }
-    qr__flow_serve(s->flow, serving);
     if (qr__loop_lag_start(s->loop, s->metrics, &s->lag) != QR_OK) {
         qr_error_set(&error, QR_NO_MEMORY, "cannot measure the event loop");
         give_up(s, &error);
@@ -150,22 +108,32 @@ static void on_loaded(void *state) {
         announce(s, s->mains[i], "listening");
 }
 
+/* SIGHUP: whatever cannot be read leaves what was read before. */
+static void on_reload_signal(void *state) {
+    qr__server *s = state;
+    qr_error error;
+    if (atomic_load(&s->phase) != QR__SERVING) {
+        qr_log(QR_LOG_WARN, "told to reload while it %s: nothing is done",
+               atomic_load(&s->phase) == QR__LOADING ? "loads" : "ends");
+        return;
+    }
+    qr_log(QR_LOG_INFO, "told to reload: API keys, then models");
+    if (qr__access_reload(&s->access, &error) != QR_OK)
+        qr_log(QR_LOG_ERROR, "the old API keys stay: %s", error.message);
+    qr__admin_reload(s->admin);
+}
+
 static qr_status begin_loading(qr__server *s, qr_error *error) {
-    qr__loading *loading = calloc(1, sizeof *loading);
-    if (loading != NULL)
-        loading->done = qr_watch_wakeup(s->loop, on_loaded, loading);
-    if (loading == NULL || loading->done == NULL) {
-        free(loading);
+    const qr__admin_options options = {.loop = s->loop,
+                                       .metrics = s->metrics,
+                                       .models = s->specs_len,
+                                       .load = load,
+                                       .serve = serve,
+                                       .state = s};
+    if (qr_watch_signal(s->loop, SIGHUP, on_reload_signal, s) == NULL ||
+        qr__admin_create(&options, &s->admin) != QR_OK)
         return qr_error_set(error, QR_NO_MEMORY, "no memory for a loader");
-    }
-    loading->server = s;
-    int failed = pthread_create(&loading->thread, NULL, load, loading);
-    if (failed != 0) {
-        qr_watch_close(loading->done);
-        free(loading);
-        return qr_error_set(error, QR_IO, "cannot start a thread: %s", strerror(failed));
-    }
-    s->loading = loading;
+    qr__admin_start(s->admin, on_started, s);
     return QR_OK;
 }
 
@@ -373,9 +341,7 @@ static qr_status start(qr__server *s, qr_error *error) {
 
 /* In the order of start(), backwards; but workers end before what they hold is freed. */
 static void close_all(qr__server *s) {
-    qr_error error;
-    if (s->loading != NULL)
-        qr_serving_unpin(end_loading(s, &error));
+    qr__admin_destroy(s->admin); /* waits for a load under way */
     for (size_t i = 0; i < s->mains_len; i++)
         qr_http_close(s->mains[i]);
     qr_http_close(s->ops);

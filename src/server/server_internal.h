@@ -2,7 +2,8 @@
  *
  *     server.c        check, start, load, serve, close
  *     drain.c         signals, and how the process comes to rest
- *     loader.c        models, in a thread of their own
+ *     admin.c         models: loaded, loaded again, taken out
+ *     loader.c        one model, in a thread of its own
  *     loop_lag.c      how late the loop is
  *     descriptors.c   how many files may be open
  *
@@ -14,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "config/config.h"
+#include "server/admin.h"
 #include "server/flow.h"
 #include "server/loader.h"
 #include "server/loop_lag.h"
@@ -28,8 +30,6 @@ typedef enum qr__server_phase {
     QR__DRAINING, /* not ready any more, but still accepting */
     QR__QUIESCED  /* answering what was admitted */
 } qr__server_phase;
-
-typedef struct qr__loading qr__loading;
 
 typedef struct qr__server {
     const qr_config *config;
@@ -56,7 +56,7 @@ typedef struct qr__server {
     qr_http *ops; /* NULL without --ops-port */
     qr__loop_lag *lag;
 
-    qr__loading *loading; /* server.c's; NULL when nothing is being loaded */
+    qr__admin *admin;
     qr_watch *drain_timer;
     uint64_t drain_end_ns;
 } qr__server;

@@ -146,6 +146,10 @@ static qr__model_slot *model_of(qr_metrics *metrics, size_t slot) {
     return &metrics->models[qr_min(slot, QR__MODEL_SLOTS)];
 }
 
+void qr_metrics_reloaded(qr_metrics *metrics, size_t slot, qr_reload outcome) {
+    add(&model_of(metrics, slot)->reloads[outcome], 1);
+}
+
 void qr_metrics_batch(qr_metrics *metrics, size_t slot, size_t items, size_t tokens,
                       uint64_t compute_ns) {
     qr__model_slot *model = model_of(metrics, slot);

@@ -96,6 +96,29 @@ static void render_model_counter(const qr_metrics *metrics, const char *name, co
     }
 }
 
+static void render_reloads(const qr_metrics *metrics, qr_buf *labels, qr_buf *out) {
+    static const char *const outcomes[] = {
+        [QR_RELOAD_OK] = "ok", [QR_RELOAD_FAILED] = "failed", [QR_RELOAD_REFUSED] = "refused"};
+    qr__metric_head(out, "querent_reloads_total", "counter",
+                    "Models loaded again while the server ran.");
+    size_t named = atomic_load_explicit(&metrics->models_len, memory_order_acquire);
+    for (size_t m = 0; m <= QR__MODEL_SLOTS; m++) {
+        for (unsigned o = 0; o < QR_RELOADS; o++) {
+            uint64_t count = load(&metrics->models[m].reloads[o]);
+            if (count == 0 && m >= named)
+                continue;
+            qr_buf_reset(labels);
+            qr__metric_label(labels, "model", qr__metrics_model_name(metrics, m));
+            qr__metric_label(labels, "outcome", outcomes[o]);
+            qr_buf_literal(out, "querent_reloads_total{");
+            qr_buf_text(out, text_of(labels));
+            qr_buf_literal(out, "} ");
+            qr__metric_amount(out, count, false);
+            qr_buf_byte(out, '\n');
+        }
+    }
+}
+
 static void render_models(const qr_metrics *metrics, const qr_metrics_now *now, qr_buf *labels,
                           qr_buf *out) {
     static const char info[] = "querent_model_info";
@@ -109,6 +132,7 @@ static void render_models(const qr_metrics *metrics, const qr_metrics_now *now, 
                          "Time in forward passes, by model.", 3, true, labels, out);
     render_model_counter(metrics, "querent_offered_compute_seconds_total",
                          "What requests were to cost one worker, by model.", 4, true, labels, out);
+    render_reloads(metrics, labels, out);
     qr__metric_head(out, info, "gauge", "1 for each model, with what it is and how it runs.");
     for (size_t m = 0; m < now->models_len; m++) {
         const qr_model_labels *model = &now->models[m];

@@ -106,6 +106,13 @@ typedef enum qr_verify_outcome {
 /** Counts one outcome; a mismatch is also a check. */
 void qr_metrics_verified(qr_metrics *metrics, qr_verify_outcome outcome);
 
+/** What became of an order to load a model while the server runs. */
+typedef enum qr_reload { QR_RELOAD_OK, QR_RELOAD_FAILED, QR_RELOAD_REFUSED } qr_reload;
+#define QR_RELOADS (QR_RELOAD_REFUSED + 1u)
+
+/** Counts one, of the model of this slot. */
+void qr_metrics_reloaded(qr_metrics *metrics, size_t slot, qr_reload outcome);
+
 /** A model that is being served: labels of querent_model_info. All borrowed. */
 typedef struct qr_model_labels {
     const char *name, *kind, *precision, *isa;

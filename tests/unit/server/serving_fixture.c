@@ -14,15 +14,19 @@ static int32_t ids[INPUTS][TINY_POSITIONS];
 static size_t ids_len[INPUTS];
 static char dirs[SEEDS][64];
 
-static qr_pipeline *load(size_t seed) {
-    char name[16];
+static qr_pipeline *load_as(const char *name, size_t seed) {
     qr_pipeline *model;
     qr_error error = {0};
-    snprintf(name, sizeof name, "seed-%zu", seed);
     const qr_pipeline_options options = {.name = name, .precision = QR_PRECISION_F32, .threads = 1};
     cr_assert_eq(qr_pipeline_load(dirs[seed], &options, &model, &error), QR_OK, "%s",
                  error.message);
     return model;
+}
+
+static qr_pipeline *load(size_t seed) {
+    char name[16];
+    snprintf(name, sizeof name, "seed-%zu", seed);
+    return load_as(name, seed);
 }
 
 static void tokenize(const qr_pipeline *model, size_t input) {
@@ -79,13 +83,21 @@ qr_serving *fixture_serving(size_t seed, int workers, qr_schedule *schedule, qr_
     return tiny_serving(&model, 1, &options);
 }
 
-qr_served *fixture_served(size_t seed, const qr__served_options *options) {
+static qr_served *serve(qr_pipeline *pipeline, const qr__served_options *options) {
     static const qr__served_options plain = {.workers = 1, .batch_tokens = 64};
     qr_served *model;
     qr_error error = {0};
-    cr_assert_eq(qr__served_create(options == NULL ? &plain : options, load(seed), &model, &error),
+    cr_assert_eq(qr__served_create(options == NULL ? &plain : options, pipeline, &model, &error),
                  QR_OK, "%s", error.message);
     return model;
+}
+
+qr_served *fixture_served_as(const char *name, size_t seed) {
+    return serve(load_as(name, seed), NULL);
+}
+
+qr_served *fixture_served(size_t seed, const qr__served_options *options) {
+    return serve(load(seed), options);
 }
 
 size_t fixture_seed_of(const char *model_name) {

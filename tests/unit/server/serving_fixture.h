@@ -29,6 +29,9 @@ qr_serving *fixture_serving(size_t seed, int workers, qr_schedule *schedule, qr_
 /** The seed's model, for who puts generations together; `options` NULL: for one worker. */
 qr_served *fixture_served(size_t seed, const qr__served_options *options);
 
+/** The same for one worker, under another name than its seed's. */
+qr_served *fixture_served_as(const char *name, size_t seed);
+
 /** Which seed a generation, or a model by its name, has. */
 size_t fixture_seed_of(const char *model_name);
 

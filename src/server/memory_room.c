@@ -1,0 +1,105 @@
+/* server/memory_room.c: numbers of /proc/meminfo and of control groups. */
+#include "server/memory_room.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define FILE_BYTES (64u << 10)
+
+/* The number that stands first in the file behind `key` ("": at its beginning). False: there is
+ * none, as where memory.max says "max". */
+static bool read_number(const char *path, const char *key, uint64_t *out) {
+    char *data;
+    size_t len;
+    if (qr_file_read(path, FILE_BYTES, &data, &len, NULL) != QR_OK)
+        return false;
+    char *text = realloc(data, len + 1);
+    if (text == NULL) {
+        free(data);
+        return false;
+    }
+    text[len] = '\0';
+    const char *at = strstr(text, key);
+    bool found = at != NULL;
+    if (found) {
+        at += strlen(key);
+        at += strspn(at, " ");
+        found = qr_text_to_u64((qr_text){at, strspn(at, "0123456789")}, UINT64_MAX, out);
+    }
+    free(text);
+    return found;
+}
+
+static void take_least(uint64_t bytes, const char *limit, qr__memory_room *room) {
+    if (room->limit != NULL && room->free_bytes <= bytes)
+        return;
+    room->free_bytes = bytes;
+    room->limit = limit;
+}
+
+/* A group's limit holds for all below it. */
+static void look_at_group(const char *root, const char *group, qr__memory_room *room) {
+    char path[QR_PATH_BYTES];
+    uint64_t max, current;
+    snprintf(path, sizeof path, "%s/sys/fs/cgroup%s/memory.max", root, group);
+    if (!read_number(path, "", &max))
+        return;
+    snprintf(path, sizeof path, "%s/sys/fs/cgroup%s/memory.current", root, group);
+    if (read_number(path, "", &current))
+        take_least(max > current ? max - current : 0, "memory.max of its cgroup", room);
+}
+
+static void look_at_groups(const char *root, qr__memory_room *room) {
+    char path[QR_PATH_BYTES], group[QR_PATH_BYTES] = "";
+    char *data;
+    size_t len;
+    snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+    if (qr_file_read(path, FILE_BYTES, &data, &len, NULL) != QR_OK)
+        return;
+    for (size_t at = 0; at < len;) {
+        const char *end = memchr(data + at, '\n', len - at);
+        size_t line = end == NULL ? len - at : (size_t)(end - data) - at;
+        if (line > 3 && memcmp(data + at, "0::", 3) == 0)
+            snprintf(group, sizeof group, "%.*s", (int)(line - 3), data + at + 3);
+        at += line + 1;
+    }
+    free(data);
+    for (char *slash; (slash = strrchr(group, '/')) != NULL;) {
+        look_at_group(root, slash[1] == '\0' ? "" : group, room);
+        *slash = '\0';
+    }
+    look_at_group(root, "", room);
+}
+
+bool qr__memory_room_read(const char *root, qr__memory_room *out) {
+    char path[QR_PATH_BYTES];
+    uint64_t kib;
+    *out = (qr__memory_room){0};
+    snprintf(path, sizeof path, "%s/proc/meminfo", root);
+    if (read_number(path, "\nMemAvailable:", &kib))
+        take_least(kib > UINT64_MAX / 1024 ? UINT64_MAX : kib * 1024, "the system's memory", out);
+    look_at_groups(root, out);
+    return out->limit != NULL;
+}
+
+qr_status qr__memory_room_check(const qr__memory_room *room, const char *name, uint64_t need_bytes,
+                                qr_error *error) {
+    if (need_bytes <= room->free_bytes)
+        return QR_OK;
+    return qr_error_set(error, QR_NO_MEMORY,
+                        "model %s: a second copy may need %.0f MB beside the first, and %s leaves "
+                        "%.0f MB; unload it first",
+                        name, (double)need_bytes / 1e6, room->limit,
+                        (double)room->free_bytes / 1e6);
+}
+
+uint64_t qr__memory_room_need(const char *dir, uint64_t packed_bytes) {
+    char path[QR_PATH_BYTES];
+    struct stat file;
+    uint64_t bytes = packed_bytes;
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    if (stat(path, &file) == 0 && file.st_size > 0 && (uint64_t)file.st_size > bytes)
+        bytes = (uint64_t)file.st_size;
+    return bytes > UINT64_MAX / 2 ? UINT64_MAX : bytes + bytes / 4;
+}
