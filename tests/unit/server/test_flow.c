@@ -77,6 +77,57 @@ Test(flow, late_in_the_queue, .timeout = 120) {
     flow_close(&house);
 }
 
+/* An inference with a timeout in its body, in microseconds, and `padding` bytes of another field;
+ * its head has the longest budget that there is. */
+static void send_inference(int fd, unsigned timeout_us, int padding) {
+    qr_buf request, body;
+    qr_buf_init(&body, 1u << 20);
+    qr_buf_init(&request, 1u << 20);
+    qr_buf_printf(
+        &body,
+        "{\"parameters\":{\"timeout\":%u},\"other\":\"%*s\",\"inputs\":[{\"name\":\"text\","
+        "\"datatype\":\"BYTES\",\"shape\":[1],\"data\":[\"w5\"]}]}",
+        timeout_us, padding, "");
+    qr_buf_printf(&request,
+                  "POST /v2/models/seed-0/infer HTTP/1.1\r\nHost: h\r\n"
+                  "X-Request-Budget-Ms: 600000\r\nContent-Length: %zu\r\n\r\n",
+                  body.len);
+    qr_buf_text(&request, qr_buf_contents(&body));
+    for (size_t sent = 0; sent < request.len;) {
+        ssize_t bytes = send(fd, request.data + sent, request.len - sent, 0);
+        cr_assert_gt(bytes, 0);
+        sent += (size_t)bytes;
+    }
+    qr_buf_deinit(&body);
+    qr_buf_deinit(&request);
+}
+
+/* The only worker is held: who had only the head's budget would wait longer than the test may. */
+Test(flow, a_timeout_in_the_body_is_the_budget, .timeout = 120) {
+    flow_hold hold;
+    flow_open(&house, 1);
+    int fd = client_connect(&house), code = 0;
+    flow_hold_worker(&house, &hold);
+    for (unsigned us = 30000; code != 504;
+         us *= 2) { /* till the machine was quick enough to queue it */
+        send_inference(fd, us, 0);
+        code = client_receive(fd, NULL);
+        cr_assert(code == 504 || code == 429, "%d", code);
+    }
+    flow_wait_at_work(&house, 0); /* taken back */
+    send_inference(fd, 1, LONG_BODY);
+    flow_wait_at_work(&house, 1);
+    flow_let_go(&hold);
+    code = client_receive(fd, NULL); /* decoded, and too late by then */
+    cr_assert(code == 504 || code == 429, "%d", code);
+    for (int padding = 0; padding <= LONG_BODY; padding += LONG_BODY) {
+        send_inference(fd, 300000000, padding);
+        cr_assert_eq(client_receive(fd, NULL), 200);
+    }
+    close(fd);
+    flow_close(&house);
+}
+
 Test(flow, a_client_that_leaves, .timeout = 120) {
     flow_hold hold;
     flow_open(&house, 1);

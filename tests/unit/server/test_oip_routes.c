@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/oip_fixture.h"
+#include "server/api_fixture_oip.h"
 #include "server/tiny_models.h"
 
 static api_fixture f;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "server/api/oip/oip_tensor.h"
-#include "server/oip_fixture.h"
+#include "server/api_fixture_oip.h"
 #include "server/tiny_models.h"
 
 #define EMBED OIP_INFER("embedding")
@@ -170,6 +170,8 @@ static const struct fault {
     {TEXT("\"shape\":[1],\"data\":[\"w5\"]"), "x", 1,
      "the request body must be the JSON and its binary tensors, and end with them"},
     {IDS("\"shape\":[1,1]," SIZE("4")), "\5\0\0\0", 4,
+     "`input_ids.binary_data_size` must be what a tensor of this shape takes"},
+    {IDS("\"shape\":[1,1]," SIZE("12")), "\5\0\0\0\0\0\0\0\0\0\0\0", 12,
      "`input_ids.binary_data_size` must be what a tensor of this shape takes"},
     {IDS("\"shape\":[1,1]," SIZE("8")), "\5\0\0\0\1\0\0\0", 8,
      "`input_ids.data[0]` must be a token id from 0 to 199"},

@@ -74,7 +74,7 @@ static qr_status take_binary(qr__call *call, const qr__value *size, size_t *at,
                              qr__oip_tensor *out) {
     const qr_place place = {.parent = out->name, .field = "binary_data_size"};
     const qr_buf *body = &call->exchange->body;
-    size_t bytes, needed;
+    size_t bytes, needed = 0;
     if (!qr__value_number(size, 0, body->len - *at, &bytes))
         return qr__call_must_within(call, &place,
                                     "the number of bytes that it has behind the body's JSON", 0,

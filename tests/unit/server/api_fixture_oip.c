@@ -1,4 +1,4 @@
-#include "server/oip_fixture.h"
+#include "server/api_fixture_oip.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

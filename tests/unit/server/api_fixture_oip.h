@@ -1,6 +1,6 @@
 /* tests: requests of the Open Inference Protocol with what stands behind their JSON. */
-#ifndef QR_TESTS_SERVER_OIP_FIXTURE_H
-#define QR_TESTS_SERVER_OIP_FIXTURE_H
+#ifndef QR_TESTS_SERVER_API_FIXTURE_OIP_H
+#define QR_TESTS_SERVER_API_FIXTURE_OIP_H
 
 #include "server/api_fixture.h"
 
