@@ -330,3 +330,12 @@ def test_json_answers_are_flat(server):
     output, = answer.json()["outputs"]
     assert output["shape"] == [2, HIDDEN] and len(output["data"]) == 2 * HIDDEN
     assert np.array_equal(np.array(output["data"], dtype=np.float32).reshape(2, HIDDEN), vectors_of(server, ["a", "b"]))
+
+
+@pytest.mark.real
+def test_real_models(real_server):
+    with triton.InferenceServerClient(f"127.0.0.1:{real_server.port}") as client:
+        got = client.infer("minilm", [tensor("text", TEXTS)]).as_numpy("embedding")
+        assert np.array_equal(got, vectors_of(real_server, TEXTS))
+        result = client.infer("squad-3l", [tensor("question", [QUESTION]), tensor("context", CONTEXTS)])
+        assert texts_of(result.as_numpy("answer")) == ["Ada Byron", "Ada Byron"]
