@@ -25,7 +25,7 @@
  *     single ones: 12 of the server, 4 of the cache, 5 of the process                  21
  *                                                                                    1901
  */
-#define QR__REQUEST_SLOTS 44
+#define QR__REQUEST_SLOTS 42
 #define QR__STAGE_SLOTS   24 /* six models with all stages */
 #define QR__MODEL_SLOTS   32 /* names of models; one more counts the rest */
 
