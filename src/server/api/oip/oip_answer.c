@@ -215,7 +215,7 @@ static void put_tensors(const answer *a) {
     while (!qr_buf_failed(&x->out) && x->out.len % ALIGNMENT != 0)
         qr_buf_byte(&x->out, ' ');
     qr_note *note = &x->notes[x->notes_len++];
-    note->name = LENGTH_FIELD;
+    *note = (qr_note){.name = LENGTH_FIELD};
     snprintf(note->value, sizeof note->value, "%zu", x->out.len);
     x->content_type = "application/octet-stream";
     size_t bytes = a->width * sizeof(float); /* a row is finished in the room for a whole one */
