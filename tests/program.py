@@ -53,6 +53,8 @@ TINY = {
     "reader": {**SHAPE, **WORDS, "head": "span", "seed": 3},
     "sentiment": {**SHAPE, "head": "labels", "label_names": ["negative", "neutral", "positive"], "pooler": True},
     "reranker": {**SHAPE, "head": "labels", "labels": 1, "pooler": True, "seed": 2},
+    "tagger": {**SHAPE, **WORDS, "head": "tokens", "seed": 5,
+               "label_names": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]},
     # Many layers: a text costs a core milliseconds, so that a request of two thousand takes it a
     # minute or more.
     "slow": {"layers": 24, "hidden": 128, "heads": 4, "feed_forward": 512, "positions": 256},

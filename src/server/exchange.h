@@ -96,6 +96,7 @@ typedef struct qr_exchange {
     size_t characters, tokens;      /* of all inputs; of inputs that are ids, their number */
     uint64_t timeout_ns;            /* a budget in the body, from received_ns on; 0: none */
     qr_ticket ticket;               /* its jobs; none: nothing to run, encode at once */
+    bool hidden; /* its jobs give the hidden states of all tokens; nobody shares these */
     qr_status status;
     qr_fault fault; /* what the answer says beside the status */
     int http_code;

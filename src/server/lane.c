@@ -44,13 +44,17 @@ static qr_status forward(qr__lane *lane, const float **out) {
                               qr_pipeline_output(lane->pipeline), out);
 }
 
-qr_status qr__lane_run(qr__lane *lane, const qr_job *const *jobs, size_t len) {
+qr_status qr__lane_run(qr__lane *lane, const qr_job *const *jobs, size_t len, bool hidden) {
+    size_t C = qr_engine_model(qr_pipeline_engine(lane->pipeline))->hidden;
     const float *out;
     qr_status status = assemble(lane, jobs, len);
     if (status == QR_OK)
-        status = forward(lane, &out);
+        status =
+            hidden ? qr_context_forward(lane->context, &lane->ragged.batch, QR_OUTPUT_HIDDEN, &out)
+                   : forward(lane, &out);
     for (size_t i = 0; status == QR_OK && i < len; i++) {
-        size_t floats = qr_pipeline_output_floats(lane->pipeline, jobs[i]->tokens);
+        size_t floats = hidden ? C * jobs[i]->tokens
+                               : qr_pipeline_output_floats(lane->pipeline, jobs[i]->tokens);
         memcpy(jobs[i]->room, out, floats * sizeof *out);
         out += floats;
     }

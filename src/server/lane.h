@@ -32,8 +32,10 @@ void qr__lane_deinit(qr__lane *lane);
  * pages are touched and caches filled. */
 QR_MUST_USE qr_status qr__lane_warm(qr__lane *lane, qr_error *error);
 
-/** Runs the jobs as one batch. Statuses as qr_context_forward. */
-QR_MUST_USE qr_status qr__lane_run(qr__lane *lane, const qr_job *const *jobs, size_t len);
+/** Runs the jobs as one batch: each one's room gets what the pipeline's output is, or, when
+ * `hidden`, the hidden states of its tokens. Statuses as qr_context_forward. */
+QR_MUST_USE qr_status qr__lane_run(qr__lane *lane, const qr_job *const *jobs, size_t len,
+                                   bool hidden);
 
 /** What batches cost, from the fastest passes of three lengths in so many rounds: on one thread
  * without help when the lane is one without a pool, else with the help of all who are parked there.

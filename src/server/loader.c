@@ -117,7 +117,7 @@ static const warm_request warm_requests[] = {
     [QR_KIND_CLASSIFIER] = {"/predict", "\"inputs\":\"a text to wake the model\""},
     [QR_KIND_RERANKER] = {"/rerank",
                           "\"query\":\"what wakes it\",\"texts\":[\"a text\",\"another text\"]"},
-    [QR_KIND_TOKENS] = {NULL, NULL}, /* no route answers for them */
+    [QR_KIND_TOKENS] = {"/token_classification", "\"inputs\":\"a text to wake the model\""},
 };
 
 static void on_warm(qr_ticket *ticket) {
@@ -147,8 +147,6 @@ static qr_status warm_once(const qr__loader_options *options, qr_exchange *x, se
 static qr_status warm_model(const qr__loader_options *options, const qr_pipeline *model,
                             qr_serving *serving, qr_error *error) {
     const warm_request *warm = &warm_requests[qr_pipeline_kind(model)];
-    if (warm->path == NULL)
-        return QR_OK;
     qr_exchange *x = qr_exchange_create(WARM_BODY_BYTES);
     qr_status status = QR_NO_MEMORY;
     sem_t done;

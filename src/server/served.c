@@ -21,12 +21,10 @@ typedef struct model {
 
 static atomic_uint_least64_t models_made;
 
-/* The schedule's call: a batch of this queue's jobs, on this worker's lane. */
-static qr_status run_batch(qr_queue *queue, int worker, const qr_job *const *jobs, size_t len) {
-    model *m = QR_OWNER(QR_OWNER(queue, qr_served, queue), model, served);
+static qr_status run(model *m, int worker, const qr_job *const *jobs, size_t len, bool hidden) {
     qr_metrics *metrics = m->options.metrics;
     uint64_t begun = qr_clock_ns();
-    qr_status status = qr__lane_run(&m->lanes[worker], jobs, len);
+    qr_status status = qr__lane_run(&m->lanes[worker], jobs, len, hidden);
     if (status == QR_OK && metrics != NULL) {
         size_t tokens = 0;
         for (size_t i = 0; i < len; i++)
@@ -37,6 +35,17 @@ static qr_status run_batch(qr_queue *queue, int worker, const qr_job *const *job
         qr_log(QR_LOG_ERROR, "model %s: the engine refused a sequence of %zu tokens: %s",
                qr_pipeline_name(m->pipeline), jobs[0]->tokens, qr_status_name(status));
     return status;
+}
+
+/* The schedule's calls: a batch of this queue's jobs, on this worker's lane. */
+static qr_status run_batch(qr_queue *queue, int worker, const qr_job *const *jobs, size_t len) {
+    return run(QR_OWNER(QR_OWNER(queue, qr_served, queue), model, served), worker, jobs, len,
+               false);
+}
+
+static qr_status run_hidden(qr_queue *queue, int worker, const qr_job *const *jobs, size_t len) {
+    return run(QR_OWNER(QR_OWNER(queue, qr_served, hidden_queue), model, served), worker, jobs, len,
+               true);
 }
 
 /* OpenBLAS, which the reference target uses at f32, sums in an order that depends on the batch:
@@ -122,6 +131,9 @@ qr_status qr__served_create(const qr__served_options *options, qr_pipeline *pipe
     qr_queue_init(&m->served.queue, run_batch, &cost, options->batch_tokens,
                   qr_pipeline_max_tokens(pipeline));
     m->served.queue.team_cost = &m->served.team_cost;
+    qr_queue_init(&m->served.hidden_queue, run_hidden, &cost, options->batch_tokens,
+                  qr_pipeline_max_tokens(pipeline));
+    m->served.hidden_queue.team_cost = &m->served.team_cost;
     *out = &m->served;
     return QR_OK;
 }
@@ -167,5 +179,5 @@ bool qr__served_checks(const qr_served *served) {
 
 qr_status qr__served_check(qr_served *served, const qr_job *job) {
     const qr_job *const jobs[] = {job};
-    return qr__lane_run(&QR_OWNER(served, model, served)->check_lane, jobs, 1);
+    return qr__lane_run(&QR_OWNER(served, model, served)->check_lane, jobs, 1, false);
 }

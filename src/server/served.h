@@ -24,11 +24,12 @@
 /** One model, as its users see it. */
 typedef struct qr_served {
     const qr_pipeline *pipeline;
-    qr_queue queue;     /* what tickets for this model name; `queue.cost` is one worker's */
-    qr_cost team_cost;  /* of batches with which all workers help */
-    size_t slot;        /* of its name in the metrics */
-    uint64_t number;    /* of this model, once loaded; no other has ever had it */
-    uint64_t budget_ns; /* of requests that bring none; 0: the server's */
+    qr_queue queue;        /* what tickets for this model name; `queue.cost` is one worker's */
+    qr_queue hidden_queue; /* the same for tickets that want the hidden states of all tokens */
+    qr_cost team_cost;     /* of batches with which all workers help */
+    size_t slot;           /* of its name in the metrics */
+    uint64_t number;       /* of this model, once loaded; no other has ever had it */
+    uint64_t budget_ns;    /* of requests that bring none; 0: the server's */
 } qr_served;
 
 typedef struct qr__served_options {

@@ -48,7 +48,7 @@ static bool find(qr__flow *flow, qr_exchange *x) {
 }
 
 bool qr__exchange_share(qr__flow *flow, qr_exchange *x) {
-    if (flow->joins == NULL)
+    if (flow->joins == NULL || x->hidden)
         return false;
     x->key = qr__key_of(flow->key_seed, &x->ticket, x->model->number);
     if (x->key.len == 0)

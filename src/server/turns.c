@@ -123,7 +123,7 @@ static void on_finished(qr_ticket *ticket) {
     x->status = ticket->status;
     if (x->status != QR_GONE && x->status != QR_LATE) /* else the loop words it, if anyone waits */
         encode_on_worker(x->flow, x);
-    if (verify != NULL && x->status == QR_OK)
+    if (verify != NULL && x->status == QR_OK && !x->hidden)
         offer(verify, x);
     if (x->ticket.status == QR_OK)
         qr__exchange_keep(x->flow, x);

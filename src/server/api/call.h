@@ -33,22 +33,26 @@ typedef struct qr__decoded {
 
 #define QR__MODEL_FIELD QR__TEXT("model", qr__decoded, model, false)
 
-/** How inputs are cut to the model's maximum. */
+/** How inputs are prepared: what stands in front of them, and how they are cut to the model's
+ * maximum. */
 typedef struct qr__cut {
-    bool truncate;    /* else a longer input is refused */
-    size_t direction; /* QR__CUT_RIGHT or QR__CUT_LEFT; the place in QR__CUT_FIELDS' choices */
+    bool truncate;       /* else a longer input is refused */
+    size_t direction;    /* QR__CUT_RIGHT or QR__CUT_LEFT; the place in QR__CUT_FIELDS' choices */
+    qr_text prompt_name; /* data is NULL without one */
+    const qr_prompt *prompt; /* that one; NULL: the model's default */
 } qr__cut;
 
 enum { QR__CUT_RIGHT, QR__CUT_LEFT };
 
-#define QR__CUT_IS_LEFT(cut) ((cut)->direction % 2 == 1)
+#define QR__CUT_IS_LEFT(cut) ((cut)->direction % 2 == QR__CUT_LEFT)
 
 /* text-embeddings-inference takes both spellings. */
 #define QR__CUT_FIELDS(type, member)                                                               \
     QR__FLAG("truncate", type, member.truncate, true),                                             \
         QR__CHOICE("truncation_direction", type, member.direction, "right|left|Right|Left",        \
-                   "\"left\" or \"right\""),                                                       \
-        QR__NULL("prompt_name", "null: no model here has prompts")
+                   "\"left\" or \"right\"")
+
+#define QR__PROMPT_FIELD(type, member) QR__TEXT("prompt_name", type, member.prompt_name, false)
 
 /** One decode in progress. */
 typedef struct qr__call {
@@ -58,6 +62,7 @@ typedef struct qr__call {
     qr__decoded *request;  /* what the route's row decodes into; its fields are read */
     qr_encoding scratch;   /* for the tokenizer; its memory is reused from input to input */
     qr_windows windows;    /* as scratch, of span requests */
+    bool hidden;           /* jobs are for the hidden states of all tokens */
     size_t jobs_room;      /* jobs that there is memory for, where they are made as they come */
 } qr__call;
 
@@ -88,6 +93,15 @@ typedef enum qr__unknown_model { QR__UNKNOWN_REFUSED, QR__UNKNOWN_SERVED } qr__u
  * UNKNOWN_SERVED a name in the body that no model has is only logged. */
 QR_MUST_USE qr_status qr__call_model(qr__call *call, qr__unknown_model unknown);
 
+/** Finds the prompt that `prompt_name` names; it stands in the member `parameters` of the body, or in
+ * the body when it has none. The call has its model. BAD_REQUEST. */
+QR_MUST_USE qr_status qr__call_prompt(qr__call *call, qr__cut *cut);
+
+/** A text with its prompt in front of it, in the arena; the text itself when there is none. *prompt:
+ * which one, or NULL. NO_MEMORY. */
+QR_MUST_USE qr_status qr__call_prompted(qr__call *call, qr_text text, const qr__cut *cut,
+                                        qr_text *out, const qr_prompt **prompt);
+
 /** Checks the number of inputs, and notes it in the request. EMPTY_INPUT, TOO_MANY. */
 QR_MUST_USE qr_status qr__call_count(qr__call *call, size_t inputs);
 
@@ -101,7 +115,8 @@ QR_MUST_USE qr_status qr__call_more_jobs(qr__call *call, size_t more);
 QR_MUST_USE qr_status qr__call_text(qr__call *call, qr_text text, const qr_text *pair,
                                     const qr__cut *cut);
 
-/** Appends a job for tokens that are already in the arena. NO_MEMORY. */
+/** Appends a job for tokens that are already in the arena. NO_MEMORY; TOO_MANY: with the hidden
+ * states of all of them the answer would be too long. */
 QR_MUST_USE qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const uint8_t *types,
                                       size_t tokens);
 

@@ -38,15 +38,55 @@ qr_status qr__call_more_jobs(qr__call *call, size_t more) {
     return QR_OK;
 }
 
+/* Floats of a request whose answer holds the hidden states of all tokens: as JSON they are three
+ * times as many bytes. */
+#define HIDDEN_FLOATS_MAX (QR_LIMIT_RESPONSE_BYTES / 16)
+
+static size_t output_floats(const qr__call *call, size_t tokens) {
+    const qr_pipeline *model = call->exchange->model->pipeline;
+    return call->hidden ? tokens * qr_engine_model(qr_pipeline_engine(model))->hidden
+                        : qr_pipeline_output_floats(model, tokens);
+}
+
 qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const uint8_t *types, size_t tokens) {
     qr_exchange *x = call->exchange;
-    size_t floats = qr_pipeline_output_floats(x->model->pipeline, tokens);
-    float *room = qr_arena_array(&x->arena, floats, sizeof *room);
+    if (call->hidden && output_floats(call, x->tokens + tokens) > HIDDEN_FLOATS_MAX)
+        return QR_TOO_MANY;
+    float *room = qr_arena_array(&x->arena, output_floats(call, tokens), sizeof *room);
     if (room == NULL)
         return QR_NO_MEMORY;
     x->ticket.jobs[x->ticket.jobs_len++] =
         (qr_job){.ids = ids, .types = types, .tokens = tokens, .room = room};
     x->tokens += tokens;
+    return QR_OK;
+}
+
+qr_status qr__call_prompt(qr__call *call, qr__cut *cut) {
+    const char *parent = qr__value_get(call->body, "parameters") == NULL ? NULL : "parameters";
+    const qr_place place = {.parent = parent, .field = "prompt_name"};
+    if (cut->prompt_name.data == NULL)
+        return QR_OK;
+    cut->prompt = qr_pipeline_prompt(call->exchange->model->pipeline, cut->prompt_name);
+    return cut->prompt != NULL
+               ? QR_OK
+               : qr__call_must(call, &place, "one of the model's prompts, which /info lists");
+}
+
+qr_status qr__call_prompted(qr__call *call, qr_text text, const qr__cut *cut, qr_text *out,
+                            const qr_prompt **prompt) {
+    const qr_prompt *found = cut->prompt;
+    if (found == NULL)
+        found = qr_pipeline_default_prompt(call->exchange->model->pipeline);
+    *prompt = found;
+    *out = text;
+    if (found == NULL || found->text.len == 0)
+        return QR_OK;
+    char *whole = qr_arena_alloc(&call->exchange->arena, found->text.len + text.len + 1);
+    if (whole == NULL)
+        return QR_NO_MEMORY;
+    memcpy(whole, found->text.data, found->text.len);
+    memcpy(whole + found->text.len, text.data, text.len);
+    *out = (qr_text){whole, found->text.len + text.len};
     return QR_OK;
 }
 
@@ -71,11 +111,16 @@ qr_status qr__call_text(qr__call *call, qr_text text, const qr_text *pair, const
     const qr_encode_options options = {.special = true,
                                        .truncate_left = QR__CUT_IS_LEFT(cut),
                                        .max_tokens = cut->truncate ? longest : 0};
+    const qr_prompt *prompt = NULL;
+    qr_status status = QR_OK;
     if (text.len == 0 && (pair == NULL || pair->len == 0))
         return QR_EMPTY_INPUT;
+    if (pair == NULL && qr_pipeline_kind(model) == QR_KIND_EMBEDDING)
+        status = qr__call_prompted(call, text, cut, &text, &prompt);
+    if (status != QR_OK)
+        return status;
     x->characters += count_characters(text) + (pair == NULL ? 0 : count_characters(*pair));
-    qr_status status =
-        qr_tokenizer_encode(qr_pipeline_tokenizer(model), text, pair, &options, encoding);
+    status = qr_tokenizer_encode(qr_pipeline_tokenizer(model), text, pair, &options, encoding);
     if (status != QR_OK)
         return status;
     if (encoding->len > longest)
@@ -89,7 +134,11 @@ qr_status qr__call_text(qr__call *call, qr_text text, const qr_text *pair, const
     memcpy(ids, encoding->ids, encoding->len * sizeof *ids);
     if (types != NULL)
         memcpy(types, encoding->types, encoding->len);
-    return qr__call_tokens(call, ids, types, encoding->len);
+    status = qr__call_tokens(call, ids, types, encoding->len);
+    if (status == QR_OK)
+        x->ticket.jobs[x->ticket.jobs_len - 1].skip =
+            qr_prompt_skip(prompt, encoding, QR__CUT_IS_LEFT(cut));
+    return status;
 }
 
 /* Cuts ids[0..len) to `longest`, in place, as the tokenizer would have cut the text that they stand

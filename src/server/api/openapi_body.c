@@ -109,9 +109,6 @@ static void put_field(const qr__field *field, qr_buf *out) {
     case QR__FIELD_CHOICE:
         put_choices(field, out);
         break;
-    case QR__FIELD_NULL:
-        qr_buf_literal(out, "\"type\":\"null\"");
-        break;
     case QR__FIELD_OBJECT:
         put_object(field, out);
         break;
@@ -119,7 +116,7 @@ static void put_field(const qr__field *field, qr_buf *out) {
         put_other(field, out);
         return; /* its schema has the closing brace */
     }
-    if (field->kind == QR__FIELD_NULL || field->kind == QR__FIELD_OBJECT) {
+    if (field->kind == QR__FIELD_OBJECT) {
         put_key("description", out);
         qr_json_text(out, qr_text_of(field->must));
     }

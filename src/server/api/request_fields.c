@@ -34,8 +34,6 @@ static bool set_value(const qr__field *field, const qr__value *value, void *to) 
         return ((qr_text *)to)->data != NULL;
     case QR__FIELD_CHOICE:
         return find_choice(qr__value_text(value), field->choices, to);
-    case QR__FIELD_NULL:
-        return false;
     case QR__FIELD_OBJECT:
         return qr__value_kind_of(value) == QR__VALUE_OBJECT;
     case QR__FIELD_OTHER:

@@ -28,7 +28,6 @@ typedef enum qr__field_kind {
     QR__FIELD_NUMBER, /* a whole number from `least` to `most` -> size_t */
     QR__FIELD_TEXT,   /* -> qr_text, borrowed from the body */
     QR__FIELD_CHOICE, /* one of `choices` -> size_t, its place among them */
-    QR__FIELD_NULL,   /* null alone: known, but there is nothing to choose from here */
     QR__FIELD_OBJECT, /* its `members` may stand in an object of that name, or beside it */
     QR__FIELD_OTHER   /* a shape that the decoder reads itself */
 } qr__field_kind;
@@ -68,8 +67,6 @@ typedef struct qr__field {
         .name = (name_), .kind = QR__FIELD_CHOICE, .at = offsetof(type, member),                   \
         .choices = (choices_), .must = (must_)                                                     \
     }
-#define QR__NULL(name_, must_)                                                                     \
-    { .name = (name_), .kind = QR__FIELD_NULL, .must = (must_) }
 #define QR__OBJECT(name_, members_, must_)                                                         \
     {                                                                                              \
         .name = (name_), .kind = QR__FIELD_OBJECT, .must = (must_), .members = (members_),         \

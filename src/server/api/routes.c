@@ -11,9 +11,9 @@ static const qr__routes *const all[] = {
     &qr__tei_tokenize_routes,  &qr__tei_decode_routes,    &qr__tei_vertex_routes,
     &qr__tei_root_routes,      &qr__tei_info_routes,      &qr__openai_embeddings_routes,
     &qr__openai_models_routes, &qr__cohere_rerank_routes, &qr__cohere_embed_routes,
-    &qr__hf_span_routes,       &qr__best_spans_routes,    &qr__oip_infer_routes,
-    &qr__oip_models_routes,    &qr__openapi_routes,       &qr__docs_routes,
-    &qr__health_routes,
+    &qr__hf_span_routes,       &qr__best_spans_routes,    &qr__hf_tokens_routes,
+    &qr__oip_infer_routes,     &qr__oip_models_routes,    &qr__openapi_routes,
+    &qr__docs_routes,          &qr__health_routes,
 };
 
 const qr_route *qr__route_at(size_t index) {
@@ -199,12 +199,13 @@ qr_status qr_api_decode(const qr_api *api, qr_exchange *x) {
     x->handler = x->route;
     x->ticket.jobs_len = 0;
     x->notes_len = 0;
+    x->hidden = false;
     x->characters = x->tokens = 0;
     x->status = qr__call_run(api, x);
     if (x->status != QR_OK)
         x->ticket.jobs_len = 0; /* half-made jobs must not run */
     if (x->model != NULL)
-        x->ticket.queue = &x->model->queue;
+        x->ticket.queue = x->hidden ? &x->model->hidden_queue : &x->model->queue;
     x->ticket.received_ns = x->received_ns;
     x->ticket.deadline_ns = x->deadline_ns;
     x->stages.tokenize_ns = qr_clock_ns() - begun;

@@ -31,6 +31,7 @@ extern const qr__routes qr__openai_models_routes;
 extern const qr__routes qr__cohere_rerank_routes;
 extern const qr__routes qr__cohere_embed_routes;
 extern const qr__routes qr__hf_span_routes;
+extern const qr__routes qr__hf_tokens_routes;
 extern const qr__routes qr__best_spans_routes;
 extern const qr__routes qr__oip_infer_routes;
 extern const qr__routes qr__oip_models_routes;

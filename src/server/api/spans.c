@@ -23,10 +23,12 @@ static bool keep_window(qr_arena *arena, const qr_encoding *from, qr_encoding *t
            to->end != NULL && to->word != NULL;
 }
 
-static qr_status make_jobs(qr__call *call, qr__span_item *item) {
+qr_status qr__span_keep(qr__call *call, qr__span_item *item) {
     qr_exchange *x = call->exchange;
     const qr_windows *made = &call->windows;
     qr_windows *kept = &item->windows;
+    if (x->ticket.jobs_len + made->len > QR_LIMIT_WINDOWS)
+        return QR_TOO_LONG;
     kept->items = qr_arena_array(&x->arena, made->len, sizeof *kept->items);
     qr_status status = qr__call_more_jobs(call, made->len);
     if (kept->items == NULL || status != QR_OK)
@@ -67,9 +69,7 @@ qr_status qr__span_add(qr__call *call, qr_text question, qr_text context,
         return QR_NO_MEMORY;
     qr_status status =
         qr_span_encode(x->model->pipeline, question, item->context, options, &call->windows);
-    if (status == QR_OK && x->ticket.jobs_len + call->windows.len > QR_LIMIT_WINDOWS)
-        status = QR_TOO_LONG;
-    return status == QR_OK ? make_jobs(call, item) : status;
+    return status == QR_OK ? qr__span_keep(call, item) : status;
 }
 
 const float **qr__span_logits(qr_exchange *x, const qr__span_item *item) {

@@ -34,7 +34,7 @@ typedef struct qr__span_parameters {
         QR__FLAG("align_to_words", type, p.options.align_to_words, true),                          \
         QR__FLAG("byte_offsets", type, p.bytes, false)
 
-/** A question and a passage. */
+/** A text in windows: a passage beside its question, or a text alone. */
 typedef struct qr__span_item {
     qr_text context;    /* in the arena */
     qr_windows windows; /* in the arena: a job each */
@@ -48,6 +48,9 @@ QR_MUST_USE qr_status qr__span_check(qr__call *call, const qr_span_options *opti
 /** Appends the jobs of one passage. EMPTY_INPUT, TOO_LONG, NO_MEMORY. */
 QR_MUST_USE qr_status qr__span_add(qr__call *call, qr_text question, qr_text context,
                                    const qr_span_options *options, qr__span_item *item);
+
+/** Keeps the windows that call->windows holds, and appends a job for each. TOO_LONG, NO_MEMORY. */
+QR_MUST_USE qr_status qr__span_keep(qr__call *call, qr__span_item *item);
 
 /** The logits of the item's windows, or NULL: no memory, which exchange->status says. */
 const float **qr__span_logits(qr_exchange *exchange, const qr__span_item *item);

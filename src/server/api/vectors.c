@@ -28,26 +28,35 @@ qr_status qr__vectors_check(qr__call *call, const qr__vector_form *form) {
     return QR_OK;
 }
 
-/* The ranges of each dimension over the model's sample texts, whose vectors are cut and normalised
- * as the request's are: step 0 becomes 1, as sentence-transformers has it. */
-static bool find_ranges(qr__vectors *v, qr_arena *arena) {
+bool qr__vector_ranges(const qr_pipeline *model, size_t dimensions, bool normalize, qr_arena *arena,
+                       float **least, float **greatest) {
     const float *samples;
-    size_t n = v->dimensions, whole = length_of(v->exchange);
-    size_t len = qr_pipeline_samples(v->exchange->model->pipeline, &samples);
-    float *least = qr_arena_array(arena, n, sizeof *least);
-    float *step = qr_arena_array(arena, n, sizeof *step);
+    size_t whole = qr_engine_model(qr_pipeline_engine(model))->embedding;
+    size_t len = qr_pipeline_samples(model, &samples);
+    float *low = qr_arena_array(arena, dimensions, sizeof *low);
+    float *high = qr_arena_array(arena, dimensions, sizeof *high);
     float *sample = qr_arena_array(arena, whole, sizeof *sample);
-    if (least == NULL || step == NULL || sample == NULL)
+    if (low == NULL || high == NULL || sample == NULL)
         return false;
     for (size_t s = 0; s < len; s++) {
-        qr_embed_finish(samples + s * whole, whole, n, v->form->normalize, sample);
-        for (size_t i = 0; i < n; i++) {
-            least[i] = s == 0 || sample[i] < least[i] ? sample[i] : least[i];
-            step[i] =
-                s == 0 || sample[i] > step[i] ? sample[i] : step[i]; /* the greatest, so far */
+        qr_embed_finish(samples + s * whole, whole, dimensions, normalize, sample);
+        for (size_t i = 0; i < dimensions; i++) {
+            low[i] = s == 0 || sample[i] < low[i] ? sample[i] : low[i];
+            high[i] = s == 0 || sample[i] > high[i] ? sample[i] : high[i];
         }
     }
-    for (size_t i = 0; i < n; i++) {
+    *least = low;
+    *greatest = high;
+    return true;
+}
+
+/* Step 0 becomes 1, as sentence-transformers has it. */
+static bool find_steps(qr__vectors *v, qr_arena *arena) {
+    float *least, *step; /* at first the greatest */
+    if (!qr__vector_ranges(v->exchange->model->pipeline, v->dimensions, v->form->normalize, arena,
+                           &least, &step))
+        return false;
+    for (size_t i = 0; i < v->dimensions; i++) {
         step[i] = (step[i] - least[i]) / 255;
         if (!(step[i] > 0))
             step[i] = 1;
@@ -65,7 +74,7 @@ bool qr__vectors_init(qr__vectors *v, qr_exchange *x, const qr__vector_form *for
                        .dimensions = form->dimensions == 0 ? whole : form->dimensions};
     v->floats = qr_arena_array(&x->arena, whole, sizeof *v->floats);
     v->bytes = qr_arena_alloc(&x->arena, qr__vector_bytes(form->type, v->dimensions));
-    if (v->floats == NULL || v->bytes == NULL || (needs_ranges(form) && !find_ranges(v, &x->arena)))
+    if (v->floats == NULL || v->bytes == NULL || (needs_ranges(form) && !find_steps(v, &x->arena)))
         x->status = QR_NO_MEMORY;
     return x->status == QR_OK;
 }

@@ -80,6 +80,11 @@ void qr__vectors_put(qr__vectors *vectors, size_t index, qr__vectors_as as, qr_b
  * X-Embedding-Shape ("2,384") and X-Embedding-Dtype. */
 void qr__vectors_answer(qr__vectors *vectors, qr_exchange *exchange);
 
+/** The least and the greatest value [dimensions] of each dimension over the model's sample texts,
+ * whose vectors are cut and normalised as asked. The model has samples. False: no memory. */
+QR_MUST_USE bool qr__vector_ranges(const qr_pipeline *model, size_t dimensions, bool normalize,
+                                   qr_arena *arena, float **least, float **greatest);
+
 /** How many bytes a vector takes. */
 size_t qr__vector_bytes(qr__vector_type type, size_t dimensions);
 

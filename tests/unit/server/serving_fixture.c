@@ -50,7 +50,7 @@ void fixture_expect(void) {
             tokenize(model, i);
             const qr_job job = {.ids = ids[i], .tokens = ids_len[i], .room = expected[seed][i]};
             const qr_job *const jobs[] = {&job};
-            cr_assert_eq(qr__lane_run(&lane, jobs, 1), QR_OK);
+            cr_assert_eq(qr__lane_run(&lane, jobs, 1, false), QR_OK);
         }
         qr__lane_deinit(&lane);
         qr_pipeline_destroy(model);

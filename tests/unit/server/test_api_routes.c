@@ -335,7 +335,7 @@ Test(api, embed_faults) {
         {"{\"inputs\":\"a\",\"truncate\":\"yes\"}", 422, BAD("`truncate` must be true or false")},
         {"{\"inputs\":\"a\",\"normalize\":1}", 422, BAD("`normalize` must be true or false")},
         {"{\"inputs\":\"a\",\"prompt_name\":\"query\"}", 422,
-         BAD("`prompt_name` must be null: no model here has prompts")},
+         BAD("`prompt_name` must be one of the model's prompts, which /info lists")},
         {"{\"inputs\":\"a\",\"truncation_direction\":\"up\"}", 422,
          BAD("`truncation_direction` must be \\\"left\\\" or \\\"right\\\"")},
         {"{\"inputs\":\"a\",\"model\":\"squad-3l\"}", 424, WRONG_KIND},

@@ -13,11 +13,13 @@ typedef struct hf_labels_request {
     qr__decoded head;
     qr__cut cut;
     size_t top_k;    /* 0: all */
-    size_t function; /* in the order of FUNCTIONS */
+    size_t function; /* a qr_scores, in the order of FUNCTIONS */
 } hf_labels_request;
 
-#define FUNCTIONS "|sigmoid|softmax|none"
-enum { FUNCTION_OF_MODEL, FUNCTION_SIGMOID, FUNCTION_SOFTMAX, FUNCTION_NONE };
+#define FUNCTIONS "default|softmax|sigmoid|none"
+_Static_assert(QR_SCORES_DEFAULT == 0 && QR_SCORES_SOFTMAX == 1 && QR_SCORES_SIGMOID == 2 &&
+                   QR_SCORES_NONE == 3,
+               "FUNCTIONS has their order");
 
 #define PAIR                                                                                       \
     QR__S_OBJECT(QR__S_MEMBER("text", QR__S_TEXT) "," QR__S_MEMBER("text_pair", QR__S_TEXT))
@@ -64,27 +66,6 @@ static qr_status decode(qr__call *call) {
     return status;
 }
 
-static void score(const hf_labels_request *request, const float *logits, size_t len, float *out) {
-    switch (request->function) {
-    case FUNCTION_NONE:
-        memcpy(out, logits, len * sizeof *out);
-        return;
-    case FUNCTION_SIGMOID:
-        for (size_t k = 0; k < len; k++)
-            qr_labels_finish(&logits[k], 1, &out[k]);
-        return;
-    case FUNCTION_SOFTMAX:
-        if (len == 1)
-            out[0] = 1;
-        else
-            qr_labels_finish(logits, len, out);
-        return;
-    default:
-        qr_labels_finish(logits, len, out);
-        return;
-    }
-}
-
 static void encode(const qr_api *api, qr_exchange *x) {
     (void)api;
     const hf_labels_request *request = x->decoded;
@@ -98,7 +79,7 @@ static void encode(const qr_api *api, qr_exchange *x) {
         return;
     }
     for (size_t i = 0; i < x->ticket.jobs_len; i++) {
-        score(request, x->ticket.jobs[i].result, labels, scores);
+        qr_labels_score(about, x->ticket.jobs[i].result, (qr_scores)request->function, scores);
         for (size_t k = 0; k < labels; k++)
             ranked[k] = (qr__ranked){scores[k], (uint32_t)k};
         qr__rank(ranked, labels, QR__TIES_RISE);

@@ -1,6 +1,6 @@
 /* server/api/tei/tei_info.c: GET /info: text-embeddings-inference's fields for the first model,
  * then all models with their plans and costs. */
-#include "server/api/call.h"
+#include "server/api/vectors.h"
 
 static void put_key_text(qr_buf *out, const char *key, const char *text) {
     qr_buf_printf(out, "\"%s\":", key);
@@ -69,7 +69,43 @@ static void put_costs(qr_buf *out, const qr_served *served) {
     qr_buf_printf(out, "\"correction\":%.3f}", qr_queue_correction(&served->queue));
 }
 
-static void put_model(qr_buf *out, const qr_served *served) {
+static void put_prompts(qr_buf *out, const qr_pipeline *model) {
+    size_t len;
+    const qr_prompt *prompts = qr_pipeline_prompts(model, &len),
+                    *default_prompt = qr_pipeline_default_prompt(model);
+    qr_buf_literal(out, "\"prompts\":[");
+    for (size_t i = 0; i < len; i++) {
+        if (i > 0)
+            qr_buf_byte(out, ',');
+        qr_json_text(out, prompts[i].name);
+    }
+    qr_buf_literal(out, "],\"default_prompt\":");
+    if (default_prompt == NULL)
+        qr_buf_literal(out, "null");
+    else
+        qr_json_text(out, default_prompt->name);
+    qr_buf_byte(out, ',');
+}
+
+/* What an int8 number of a whole, normalised vector stands for. */
+static void put_ranges(qr_exchange *x, const qr_pipeline *model) {
+    float *least, *greatest;
+    size_t len = qr_engine_model(qr_pipeline_engine(model))->embedding;
+    if (qr_pipeline_samples(model, NULL) == 0)
+        return;
+    if (!qr__vector_ranges(model, len, true, &x->arena, &least, &greatest)) {
+        x->status = QR_NO_MEMORY;
+        return;
+    }
+    qr_buf_literal(&x->out, "\"int8_ranges\":{\"min\":");
+    qr_json_floats(&x->out, least, len);
+    qr_buf_literal(&x->out, ",\"max\":");
+    qr_json_floats(&x->out, greatest, len);
+    qr_buf_literal(&x->out, "},");
+}
+
+static void put_model(qr_exchange *x, const qr_served *served) {
+    qr_buf *out = &x->out;
     const qr_pipeline *model = served->pipeline;
     const qr_engine *engine = qr_pipeline_engine(model);
     const qr_model_info *about = qr_engine_model(engine);
@@ -82,6 +118,11 @@ static void put_model(qr_buf *out, const qr_served *served) {
     put_key_number(out, "hidden", about->hidden);
     put_key_number(out, "parameters", about->parameters);
     put_key_number(out, "max_input_length", qr_pipeline_max_tokens(model));
+    if (qr_pipeline_kind(model) == QR_KIND_EMBEDDING) {
+        put_key_number(out, "dimensions", about->embedding);
+        put_prompts(out, model);
+        put_ranges(x, model);
+    }
     qr_buf_literal(out, "\"plan\":{");
     put_key_text(out, "precision", qr_precision_name(plan->precision));
     put_key_text(out, "isa", plan->target);
@@ -122,7 +163,7 @@ static void encode(const qr_api *api, qr_exchange *x) {
     for (size_t i = 0; i < models; i++) {
         if (i > 0)
             qr_buf_byte(out, ',');
-        put_model(out, qr_serving_at(x->serving, i));
+        put_model(x, qr_serving_at(x->serving, i));
     }
     qr_buf_literal(out, "]}");
 }
@@ -138,7 +179,7 @@ static void encode(const qr_api *api, qr_exchange *x) {
     QR__S_OBJECT(                                                                                  \
         QR__S_JOIN(QR__S_MEMBER("embedding", QR__S_SHAPE("\"pooling\"", TEXT("pooling"))),         \
                    QR__S_MEMBER("span", QR__S_ANY_OBJECT), QR__S_MEMBER("classifier", LABELS),     \
-                   QR__S_MEMBER("reranker", LABELS)))
+                   QR__S_MEMBER("reranker", LABELS), QR__S_MEMBER("tokens", LABELS)))
 #define PLAN                                                                                       \
     QR__S_SHAPE("\"precision\",\"isa\",\"reason\",\"weight_bytes\",\"load_ms\"",                   \
                 QR__S_JOIN(TEXT("precision"), TEXT("isa"), TEXT("reason"), TEXT("rates")),         \
@@ -154,6 +195,9 @@ static void encode(const qr_api *api, qr_exchange *x) {
     QR__S_SHAPE("\"name\",\"model_type\",\"max_input_length\",\"plan\",\"cost\"",                  \
                 QR__S_JOIN(TEXT("name"), TEXT("architecture"), COUNT("layers"), COUNT("hidden")),  \
                 COUNT("parameters"), COUNT("max_input_length"),                                    \
+                QR__S_JOIN(COUNT("dimensions"), QR__S_MEMBER("prompts", QR__S_LIST(QR__S_TEXT)),   \
+                           QR__S_MEMBER("default_prompt", QR__S_OR_NULL(QR__S_TEXT)),              \
+                           QR__S_MEMBER("int8_ranges", QR__S_ANY_OBJECT)),                         \
                 QR__S_MEMBER("model_type", MODEL_TYPE), QR__S_MEMBER("plan", PLAN),                \
                 QR__S_MEMBER("cost", COSTS))
 /* What describes the first model is not there while none is loaded. */

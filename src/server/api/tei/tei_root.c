@@ -12,9 +12,11 @@ static const qr_route *row_at_path(const char *path) {
 
 const qr_route *qr__first_model_row(const qr_exchange *x, const qr__value *body) {
     static const char *const paths[] = {
-        [QR_KIND_EMBEDDING] = "/embed",    [QR_KIND_SPAN] = "/span",
-        [QR_KIND_CLASSIFIER] = "/predict", [QR_KIND_RERANKER] = "/rerank",
-        [QR_KIND_TOKENS] = "/predict", /* which says that the model is not of its kind */
+        [QR_KIND_EMBEDDING] = "/embed",
+        [QR_KIND_SPAN] = "/span",
+        [QR_KIND_CLASSIFIER] = "/predict",
+        [QR_KIND_RERANKER] = "/rerank",
+        [QR_KIND_TOKENS] = "/token_classification",
     };
     qr_kind kind = qr_serving_kind(x->serving);
     const qr__value *inputs =

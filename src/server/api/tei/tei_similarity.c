@@ -20,6 +20,7 @@ static const qr__field inputs[] = {
 
 static const qr__field parameters[] = {
     QR__CUT_FIELDS(similarity_request, cut),
+    QR__PROMPT_FIELD(similarity_request, cut),
 };
 
 static const qr__field fields[] = {
@@ -29,7 +30,7 @@ static const qr__field fields[] = {
 };
 
 static qr_status decode(qr__call *call) {
-    const similarity_request *request = (const similarity_request *)call->request;
+    similarity_request *request = (similarity_request *)call->request;
     const qr__value *object = qr__value_get(call->body, "inputs");
     const qr_place place = {.parent = object == NULL ? NULL : "inputs", .field = "sentences"};
     const qr__value *sentences = qr__value_get(object == NULL ? call->body : object, "sentences");
@@ -39,6 +40,8 @@ static qr_status decode(qr__call *call) {
     if (len == 0)
         return QR_EMPTY_INPUT;
     qr_status status = qr__call_model(call, QR__UNKNOWN_REFUSED);
+    if (status == QR_OK)
+        status = qr__call_prompt(call, &request->cut);
     if (status == QR_OK)
         status = qr__call_jobs(call, len + 1);
     if (status == QR_OK)

@@ -21,6 +21,7 @@ typedef struct tokenized {
 
 typedef struct tokenize_request {
     qr__decoded head;
+    qr__cut cut;  /* its prompt alone */
     bool special; /* with [CLS] and [SEP] */
     tokenized *items;
 } tokenize_request;
@@ -28,7 +29,7 @@ typedef struct tokenize_request {
 static const qr__field fields[] = {
     QR__OTHER("inputs", "a text or a list of texts", QR__S_TEXTS),
     QR__FLAG("add_special_tokens", tokenize_request, special, true),
-    QR__NULL("prompt_name", "null: no model here has prompts"),
+    QR__PROMPT_FIELD(tokenize_request, cut),
     QR__MODEL_FIELD,
 };
 
@@ -37,8 +38,11 @@ static qr_status one_text(qr__call *call, qr_text text, tokenized *item) {
     qr_arena *arena = &call->exchange->arena;
     qr_encoding *encoding = &call->scratch;
     const qr_encode_options options = {.special = request->special};
-    qr_status status = qr_tokenizer_encode(qr_pipeline_tokenizer(call->exchange->model->pipeline),
-                                           text, NULL, &options, encoding);
+    const qr_prompt *prompt;
+    qr_status status = qr__call_prompted(call, text, &request->cut, &text, &prompt);
+    if (status == QR_OK)
+        status = qr_tokenizer_encode(qr_pipeline_tokenizer(call->exchange->model->pipeline), text,
+                                     NULL, &options, encoding);
     if (status != QR_OK)
         return status;
     *item = (tokenized){qr_arena_text(arena, text),
@@ -60,7 +64,9 @@ static qr_status decode(qr__call *call) {
         return qr__call_must(call, &place, fields[0].must);
     qr_status status = qr__call_model(call, QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
-        status = qr__call_jobs(call, list ? qr__value_len(inputs) : 1);
+        status = qr__call_prompt(call, &request->cut);
+    if (status == QR_OK)
+        status = qr__call_count(call, list ? qr__value_len(inputs) : 1);
     if (status != QR_OK)
         return status;
     size_t len = request->head.inputs_len;
