@@ -10,6 +10,12 @@
     QR__S_SHAPE("\"message\",\"type\",\"param\",\"code\"", TEXT_MEMBER("message"),                 \
                 TEXT_MEMBER("type"), QR__S_MEMBER("param", QR__S_OR_NULL(QR__S_TEXT)),             \
                 TEXT_MEMBER("code"))
+#define TEI_RERANK                                                                                 \
+    QR__S_SHAPE("\"error\",\"error_type\",\"message\",\"detail\"", TEXT_MEMBER("error"),           \
+                TEXT_MEMBER("error_type"), TEXT_MEMBER("message"), TEXT_MEMBER("detail"))
+#define COHERE                                                                                     \
+    QR__S_SHAPE("\"message\",\"detail\",\"error\"", TEXT_MEMBER("message"), TEXT_MEMBER("detail"), \
+                QR__S_MEMBER("error", OPENAI_INNER))
 
 /* A new dialect's fail function gets its row here. */
 static const qr__fault_shape shapes[] = {
@@ -20,12 +26,7 @@ static const qr__fault_shape shapes[] = {
      QR__S_SHAPE("\"message\",\"code\",\"type\",\"error\"", TEXT_MEMBER("message"),
                  QR__S_MEMBER("code", QR__S_WHOLE), TEXT_MEMBER("type"),
                  QR__S_MEMBER("error", OPENAI_INNER))},
-    {qr__fail_rerank, "RerankError",
-     QR__S_EITHER(QR__S_SHAPE("\"error\",\"error_type\",\"message\",\"detail\"",
-                              TEXT_MEMBER("error"), TEXT_MEMBER("error_type"),
-                              TEXT_MEMBER("message"), TEXT_MEMBER("detail")),
-                  QR__S_SHAPE("\"message\",\"detail\",\"error\"", TEXT_MEMBER("message"),
-                              TEXT_MEMBER("detail"), QR__S_MEMBER("error", OPENAI_INNER)))},
+    {qr__fail_rerank, "RerankError", QR__S_EITHER(TEI_RERANK, COHERE)},
     {qr__fail_cohere, "RerankError", NULL},
     {qr__fail_oip, "OipError", QR__S_SHAPE("\"error\"", TEXT_MEMBER("error"))},
     {qr__fail_ready, "NotReady",

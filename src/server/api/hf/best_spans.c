@@ -167,6 +167,15 @@ static void encode(const qr_api *api, qr_exchange *x) {
         put_answers(x, &s);
 }
 
+#define ANSWER                                                                                     \
+    QR__S_SHAPE("\"passage\",\"score\",\"start\",\"end\",\"answer\"",                              \
+                QR__S_MEMBER("passage", QR__S_COUNT), QR__S_MEMBER("score", QR__S_FLOAT),          \
+                QR__S_MEMBER("start", QR__S_COUNT), QR__S_MEMBER("end", QR__S_COUNT),              \
+                QR__S_MEMBER("answer", QR__S_TEXT))
+#define REPLY                                                                                      \
+    QR__S_SHAPE("\"answers\",\"no_answer\"", QR__S_MEMBER("answers", QR__S_LIST(ANSWER)),          \
+                QR__S_MEMBER("no_answer", QR__S_FLOAT))
+
 static const qr_route rows[] = {
     {
         .method = "POST",
@@ -174,8 +183,7 @@ static const qr_route rows[] = {
         .example = "{\"question\":\"How tall is Mount Everest?\",\"passages\":[\"The river is "
                    "long.\",\"Mount Everest is 8,849 metres tall.\"]}",
         .summary = "The words of many passages that answer a question best",
-        .reply = QR__S_OBJECT(QR__S_MEMBER("answers", QR__S_LIST(QR__S_SPAN)) "," QR__S_MEMBER(
-            "no_answer", QR__S_FLOAT)),
+        .reply = REPLY,
         .flags = QR__ROUTE_MODEL,
         .kinds = QR_KIND_BIT(QR_KIND_SPAN),
         .accepts = QR__JSON,

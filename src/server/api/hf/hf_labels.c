@@ -23,7 +23,8 @@ _Static_assert(QR_SCORES_DEFAULT == 0 && QR_SCORES_SOFTMAX == 1 && QR_SCORES_SIG
 
 #define PAIR                                                                                       \
     QR__S_OBJECT(QR__S_MEMBER("text", QR__S_TEXT) "," QR__S_MEMBER("text_pair", QR__S_TEXT))
-#define ONE QR__S_EITHER(QR__S_TEXT, PAIR)
+#define ONE    QR__S_EITHER(QR__S_TEXT, PAIR)
+#define INPUTS QR__S_EITHER(ONE, QR__S_LIST(ONE))
 
 static const qr__field parameters[] = {
     QR__NUMBER("top_k", hf_labels_request, top_k, 0, 1, UINT32_MAX),
@@ -33,8 +34,7 @@ static const qr__field parameters[] = {
 };
 
 static const qr__field fields[] = {
-    QR__OTHER("inputs", "a text, an object with `text`, or a list of these",
-              QR__S_EITHER(ONE, QR__S_LIST(ONE))),
+    QR__OTHER("inputs", "a text, an object with `text`, or a list of these", INPUTS),
     QR__OBJECT("parameters", parameters, "an object"),
     QR__MODEL_FIELD,
 };

@@ -110,10 +110,11 @@ static void encode(const qr_api *api, qr_exchange *x) {
         qr_buf_byte(&x->out, ']');
 }
 
+#define SPANS QR__S_EITHER(QR__S_SPAN, QR__S_LIST(QR__S_SPAN))
+#define REPLY QR__S_EITHER(QR__S_SPAN, QR__S_LIST(SPANS))
 #define ROW(fields_, decode_)                                                                      \
     .method = "POST", .pattern = "/span", .summary = "The passage's words that answer a question", \
-    .reply =                                                                                       \
-        QR__S_EITHER(QR__S_SPAN, QR__S_LIST(QR__S_EITHER(QR__S_SPAN, QR__S_LIST(QR__S_SPAN)))),    \
+    .reply = REPLY,                                                                                \
     .example = "{\"question\":\"How tall is Mount Everest?\",\"context\":\"Mount Everest is "      \
                "8,849 metres tall. It lies in the Himalayas.\"}",                                  \
     .flags = QR__ROUTE_MODEL, .kinds = QR_KIND_BIT(QR_KIND_SPAN), .accepts = QR__JSON,             \

@@ -21,21 +21,23 @@ static const qr__field parameters[] = {
     QR__CUT_FIELDS(qr__oip_request, cut),
 };
 
-/* Members. `shape` is spelt out: cppcheck loses its way in a QR__S_LIST within another one. */
-#define S_NAME       QR__S_MEMBER("name", QR__S_TEXT)
-#define S_DATATYPE   QR__S_MEMBER("datatype", QR__S_TEXT)
-#define S_SHAPE      "\"shape\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}"
-#define S_PARAMETERS QR__S_MEMBER("parameters", QR__S_ANY_OBJECT)
-#define S_DATA       "\"data\":{\"type\":\"array\"}"
-#define S_TENSOR     QR__S_OBJECT(S_NAME "," S_DATATYPE "," S_SHAPE "," S_PARAMETERS "," S_DATA)
-
-#define S_MODEL      QR__S_MEMBER("model_name", QR__S_TEXT)
-#define S_VERSION    QR__S_MEMBER("model_version", QR__S_TEXT)
-#define S_ID         QR__S_MEMBER("id", QR__S_TEXT)
-#define S_OUTPUTS    QR__S_MEMBER("outputs", QR__S_LIST(S_TENSOR))
+#define S_SHAPE QR__S_LIST(QR__S_COUNT)
+#define S_DATA  "{\"type\":\"array\"}"
+#define S_TENSOR                                                                                   \
+    QR__S_SHAPE("\"name\",\"datatype\",\"shape\"", QR__S_MEMBER("name", QR__S_TEXT),               \
+                QR__S_MEMBER("datatype", QR__S_TEXT), QR__S_MEMBER("shape", S_SHAPE),              \
+                QR__S_MEMBER("parameters", QR__S_ANY_OBJECT), QR__S_MEMBER("data", S_DATA))
+#define S_TENSORS QR__S_SOME_LIST(S_TENSOR)
+#define S_WISH                                                                                     \
+    QR__S_SHAPE("\"name\"", QR__S_MEMBER("name", QR__S_TEXT),                                      \
+                QR__S_MEMBER("parameters", QR__S_ANY_OBJECT))
+#define S_REPLY                                                                                    \
+    QR__S_SHAPE("\"model_name\",\"outputs\"", QR__S_MEMBER("model_name", QR__S_TEXT),              \
+                QR__S_MEMBER("model_version", QR__S_TEXT), QR__S_MEMBER("id", QR__S_TEXT),         \
+                QR__S_MEMBER("outputs", S_TENSORS))
 
 static const qr__field fields[] = {
-    QR__OTHER("inputs", "a list of tensors", QR__S_LIST(S_TENSOR)),
+    QR__OTHER("inputs", "a list of tensors", S_TENSORS),
     {.name = "outputs",
      .kind = QR__FIELD_OTHER,
      .must = "a list of outputs",
@@ -152,7 +154,9 @@ static const qr_route rows[] = {
         .pattern = "/v2/models/{model}/infer",
         .aliases = infer_aliases,
         .summary = "What a model makes of tensors, in the Open Inference Protocol",
-        .reply = QR__S_OBJECT(S_MODEL "," S_VERSION "," S_ID "," S_OUTPUTS),
+        .reply = S_REPLY,
+        .example = "{\"inputs\":[{\"name\":\"text\",\"datatype\":\"BYTES\",\"shape\":[1],\"data\":"
+                   "[\"how tall is mount everest\"]}]}",
         .flags = QR__ROUTE_MODEL | QR__ROUTE_ANY,
         .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING) | QR_KIND_BIT(QR_KIND_SPAN) |
                  QR_KIND_BIT(QR_KIND_CLASSIFIER) | QR_KIND_BIT(QR_KIND_RERANKER),

@@ -129,21 +129,26 @@ static const char *const metadata_aliases[] = {"/v2/models/{model}/versions/1", 
 static const char *const ready_aliases[] = {"/v2/models/{model}/versions/1/ready", NULL};
 static const char *const config_aliases[] = {"/v2/models/{model}/versions/1/config", NULL};
 
-#define S_NAME       QR__S_MEMBER("name", QR__S_TEXT)
-#define S_VERSION    QR__S_MEMBER("version", QR__S_TEXT)
-#define S_EXTENSIONS QR__S_MEMBER("extensions", QR__S_LIST(QR__S_TEXT))
-#define S_VERSIONS   QR__S_MEMBER("versions", QR__S_LIST(QR__S_TEXT))
-#define S_PLATFORM   QR__S_MEMBER("platform", QR__S_TEXT)
-#define S_READY      QR__S_MEMBER("ready", QR__S_FLAG)
-#define S_INPUTS     QR__S_MEMBER("inputs", QR__S_LIST(QR__S_ANY_OBJECT))
-#define S_OUTPUTS    QR__S_MEMBER("outputs", QR__S_LIST(QR__S_ANY_OBJECT))
+#define S_TENSORS QR__S_LIST(QR__S_ANY_OBJECT)
+#define S_SERVER                                                                                   \
+    QR__S_SHAPE("\"name\",\"version\",\"extensions\"", QR__S_MEMBER("name", QR__S_TEXT),           \
+                QR__S_MEMBER("version", QR__S_TEXT),                                               \
+                QR__S_MEMBER("extensions", QR__S_LIST(QR__S_TEXT)))
+#define S_MODEL                                                                                    \
+    QR__S_SHAPE("\"name\",\"platform\",\"inputs\",\"outputs\"", QR__S_MEMBER("name", QR__S_TEXT),  \
+                QR__S_MEMBER("versions", QR__S_LIST(QR__S_TEXT)),                                  \
+                QR__S_MEMBER("platform", QR__S_TEXT), QR__S_MEMBER("inputs", S_TENSORS),           \
+                QR__S_MEMBER("outputs", S_TENSORS))
+#define S_READY                                                                                    \
+    QR__S_SHAPE("\"name\",\"ready\"", QR__S_MEMBER("name", QR__S_TEXT),                            \
+                QR__S_MEMBER("ready", QR__S_FLAG))
 
 static const qr_route rows[] = {
     {
         .method = "GET",
         .pattern = "/v2",
         .summary = "The server's name, version and extensions, in the Open Inference Protocol",
-        .reply = QR__S_OBJECT(S_NAME "," S_VERSION "," S_EXTENSIONS),
+        .reply = S_SERVER,
         .encode = encode_server,
         .fail = qr__fail_oip,
     },
@@ -152,7 +157,7 @@ static const qr_route rows[] = {
         .pattern = "/v2/models/{model}",
         .aliases = metadata_aliases,
         .summary = "A model's tensors",
-        .reply = QR__S_OBJECT(S_NAME "," S_VERSIONS "," S_PLATFORM "," S_INPUTS "," S_OUTPUTS),
+        .reply = S_MODEL,
         .kinds = QR_ANY_KIND,
         .decode = find_described,
         .encode = encode_metadata,
@@ -163,7 +168,7 @@ static const qr_route rows[] = {
         .pattern = "/v2/models/{model}/ready",
         .aliases = ready_aliases,
         .summary = "200 when the model answers",
-        .reply = QR__S_OBJECT(S_NAME "," S_READY),
+        .reply = S_READY,
         .kinds = QR_ANY_KIND,
         .decode = find_ready,
         .encode = encode_ready,

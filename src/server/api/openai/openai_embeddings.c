@@ -80,6 +80,7 @@ static const qr_route rows[] = {
         .aliases = (const char *const[]){"/embeddings", NULL},
         .summary = "Vectors of texts, for OpenAI's clients",
         .reply = EMBEDDINGS,
+        .reply_type = "application/octet-stream",
         .example = "{\"input\":[\"how tall is mount everest\"],\"model\":\"any\"}",
         .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
         .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING),

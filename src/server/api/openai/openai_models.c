@@ -34,9 +34,12 @@ static void encode_model(const qr_api *api, qr_exchange *x) {
 }
 
 #define MODEL                                                                                      \
-    QR__S_OBJECT(                                                                                  \
-        QR__S_MEMBER("id", QR__S_TEXT) "," QR__S_MEMBER("object", QR__S_TEXT) "," QR__S_MEMBER(    \
-            "created", QR__S_WHOLE) "," QR__S_MEMBER("owned_by", QR__S_TEXT))
+    QR__S_SHAPE("\"id\",\"object\",\"created\",\"owned_by\"", QR__S_MEMBER("id", QR__S_TEXT),      \
+                QR__S_MEMBER("object", QR__S_CONST("model")),                                      \
+                QR__S_MEMBER("created", QR__S_COUNT), QR__S_MEMBER("owned_by", QR__S_TEXT))
+#define MODELS                                                                                     \
+    QR__S_SHAPE("\"object\",\"data\"", QR__S_MEMBER("object", QR__S_CONST("list")),                \
+                QR__S_MEMBER("data", QR__S_LIST(MODEL)))
 
 static const char *const list_aliases[] = {"/models", "/v3/models", NULL};
 static const char *const model_aliases[] = {"/models/{model}", "/v3/models/{model}", NULL};
@@ -47,8 +50,7 @@ static const qr_route rows[] = {
         .pattern = "/v1/models",
         .aliases = list_aliases,
         .summary = "The models that are loaded, for OpenAI's clients",
-        .reply = QR__S_OBJECT(
-            QR__S_MEMBER("object", QR__S_TEXT) "," QR__S_MEMBER("data", QR__S_LIST(MODEL))),
+        .reply = MODELS,
         .flags = QR__ROUTE_MODEL,
         .kinds = QR_ANY_KIND,
         .encode = encode_list,

@@ -122,6 +122,7 @@ static const qr_route rows[] = {
         .pattern = "/embed",
         .summary = "Vectors of texts",
         .reply = QR__S_VECTORS,
+        .reply_type = "application/octet-stream",
         .example = "{\"inputs\":\"how tall is mount everest\"}",
         .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE,
         .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING),
