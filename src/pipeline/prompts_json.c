@@ -16,7 +16,8 @@ static bool copy_text(const char *data, size_t len, qr_text *out) {
         return false;
     memcpy(copy, data, len);
     copy[len] = '\0';
-    *out = (qr_text){copy, len};
+    out->data = copy;
+    out->len = len;
     return true;
 }
 

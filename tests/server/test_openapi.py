@@ -16,7 +16,7 @@ NEVER_GOOD = {"/embed_sparse"}  # no model here can answer it
 @pytest.fixture(scope="module")
 def every_kind(start_server, tiny):
     """A model of each kind, so that every route has one that answers."""
-    return start_server(models=[tiny(name) for name in ("embedder", "reader", "sentiment", "reranker")])
+    return start_server(models=[tiny(name) for name in ("embedder", "reader", "sentiment", "reranker", "tagger")])
 
 
 @pytest.fixture(scope="module")

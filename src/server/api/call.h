@@ -93,12 +93,12 @@ typedef enum qr__unknown_model { QR__UNKNOWN_REFUSED, QR__UNKNOWN_SERVED } qr__u
  * UNKNOWN_SERVED a name in the body that no model has is only logged. */
 QR_MUST_USE qr_status qr__call_model(qr__call *call, qr__unknown_model unknown);
 
-/** Finds the prompt that `prompt_name` names; it stands in the member `parameters` of the body, or in
- * the body when it has none. The call has its model. BAD_REQUEST. */
+/** Finds the prompt that `prompt_name` names; it stands in the member `parameters` of the body, or
+ * in the body when it has none. The call has its model. BAD_REQUEST. */
 QR_MUST_USE qr_status qr__call_prompt(qr__call *call, qr__cut *cut);
 
-/** A text with its prompt in front of it, in the arena; the text itself when there is none. *prompt:
- * which one, or NULL. NO_MEMORY. */
+/** A text with its prompt in front of it, in the arena; the text itself when there is none.
+ * *prompt: which one, or NULL. NO_MEMORY. */
 QR_MUST_USE qr_status qr__call_prompted(qr__call *call, qr_text text, const qr__cut *cut,
                                         qr_text *out, const qr_prompt **prompt);
 

@@ -41,7 +41,7 @@ static const qr__field fields[] = {
     {.name = "outputs",
      .kind = QR__FIELD_OTHER,
      .must = "a list of outputs",
-     .schema = QR__S_LIST(QR__S_OBJECT(S_NAME "," S_PARAMETERS))},
+     .schema = QR__S_LIST(S_WISH)},
     QR__OBJECT("parameters", parameters, "an object"),
     {.name = "id", .kind = QR__FIELD_TEXT, .at = offsetof(qr__oip_request, id), .must = ID_MUST},
 };

@@ -90,8 +90,8 @@ static qr_status decode_predict(qr__call *call) {
     return status;
 }
 
-/* As text-embeddings-inference has it, softmax of several and the sigmoid of one, but for labels that
- * exclude nothing. */
+/* As text-embeddings-inference has it, softmax of several and the sigmoid of one, but for labels
+ * that exclude nothing. */
 static qr_scores score_function(const qr_model_info *about) {
     if (about->problem == QR_PROBLEM_MULTI_LABEL || about->labels == 1)
         return QR_SCORES_SIGMOID;
