@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (  # noqa: E402
 from program import HANG  # noqa: E402
 from serving import ask  # noqa: E402
 
-MODELS = ["embedder", "reader", "sentiment", "reranker"]  # of each kind, so that every route has one that answers
+MODELS = ["embedder", "reader", "sentiment", "reranker", "tagger"]  # of each kind, so that every route has one that answers
 CASES = int(os.environ.get("QUERENT_CASES", "2000"))
 BUDGET = "X-Request-Budget-Ms"
 CONFORMANCE = [status_code_conformance, content_type_conformance, response_headers_conformance, response_schema_conformance]
