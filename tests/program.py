@@ -52,6 +52,8 @@ TINY = {
     "embedder": {**SHAPE, **WORDS, "max_seq_length": MAX_TOKENS, "pooling": "mean"},
     "reader": {**SHAPE, **WORDS, "head": "span", "seed": 3},
     "sentiment": {**SHAPE, "head": "labels", "label_names": ["negative", "neutral", "positive"], "pooler": True},
+    "topics": {**SHAPE, "head": "labels", "label_names": ["sport", "money", "art"], "pooler": True, "seed": 7,
+               "problem_type": "multi_label_classification"},
     "reranker": {**SHAPE, "head": "labels", "labels": 1, "pooler": True, "seed": 2},
     "tagger": {**SHAPE, **WORDS, "head": "tokens", "seed": 5,
                "label_names": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]},

@@ -2,6 +2,7 @@
 #include "library/library_internal.h"
 
 typedef struct job {
+    const qr_model_info *about;
     size_t labels;
     bool raw;
     float *scores; /* [count][labels], the caller's */
@@ -21,7 +22,7 @@ static void take(void *state, size_t index, const float *floats, size_t tokens) 
     if (j->raw)
         memcpy(scores, floats, j->labels * sizeof *scores);
     else
-        qr_labels_finish(floats, j->labels, scores);
+        qr_labels_finish(j->about, floats, scores);
 }
 
 static qr_lib_status add(qr__batches *run, const pairs *all, size_t i, int long_text,
@@ -39,9 +40,8 @@ static qr_lib_status add(qr__batches *run, const pairs *all, size_t i, int long_
 static qr_lib_status score(qr_lib_model *model, const pairs *all,
                            const qr_lib_score_options *options, float *scores,
                            qr_lib_error *error) {
-    job j = {.labels = qr_engine_model(qr_pipeline_engine(model->pipeline))->labels,
-             .raw = options->raw == 1,
-             .scores = scores};
+    const qr_model_info *about = qr_engine_model(qr_pipeline_engine(model->pipeline));
+    job j = {.about = about, .labels = about->labels, .raw = options->raw == 1, .scores = scores};
     qr__seat *seat;
     qr__batches run;
     qr_lib_status status = qr__seat_take(model, &seat, error);

@@ -44,11 +44,11 @@ static void softmax(const float *logits, size_t labels, float *out) {
         out[i] = (float)(exp((double)logits[i] - max) / sum);
 }
 
-void qr_labels_finish(const float *logits, size_t labels, float *out) {
-    if (labels == 1)
-        sigmoid(logits, labels, out);
+void qr_labels_finish(const qr_model_info *model, const float *logits, float *out) {
+    if (model->labels == 1 || model->problem == QR_PROBLEM_MULTI_LABEL)
+        sigmoid(logits, model->labels, out);
     else
-        softmax(logits, labels, out);
+        softmax(logits, model->labels, out);
 }
 
 void qr_labels_score(const qr_model_info *model, const float *logits, qr_scores how, float *out) {

@@ -119,7 +119,8 @@ size_t qr_embed_finish(const float *vector, size_t width, size_t dimensions, boo
  * has it for this model (qr_model_scores). */
 void qr_labels_score(const qr_model_info *model, const float *logits, qr_scores how, float *out);
 
-/** Softmax (K > 1) or sigmoid (K = 1) over logits [K] into `out` [K]; in double inside. */
-void qr_labels_finish(const float *logits, size_t labels, float *out);
+/** The same as text-embeddings-inference has it: softmax of several labels, the sigmoid of one; but
+ * of labels that exclude nothing the sigmoid of each, which it gets wrong. */
+void qr_labels_finish(const qr_model_info *model, const float *logits, float *out);
 
 #endif

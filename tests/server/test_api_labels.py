@@ -122,3 +122,13 @@ def test_info_lists_labels(labels_server):
     assert info["model_type"] == {"classifier": {"id2label": {"0": "negative", "1": "neutral", "2": "positive"},
                                                  "label2id": {"negative": 0, "neutral": 1, "positive": 2}}}
     assert list(info["models"][1]["model_type"]) == ["reranker"]
+
+
+def test_labels_that_exclude_nothing_are_judged_one_by_one(start_server, tiny):
+    """Where text-embeddings-inference has a softmax, which is wrong."""
+    topics = start_server(models=[tiny("topics")])
+    raw = {item["label"]: item["score"] for item in predict(topics, "fresh bread", raw_scores=True)}
+    for fields in ({}, {"parameters": {}}):
+        scores = predict(topics, "fresh bread", **fields)
+        for item in scores[0] if fields else scores:
+            assert item["score"] == pytest.approx(1 / (1 + math.exp(-raw[item["label"]])), abs=1e-6)

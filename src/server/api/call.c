@@ -153,10 +153,12 @@ qr__ranked *qr__rank_scores(qr_exchange *x, bool raw, qr__ties ties) {
         x->status = QR_NO_MEMORY;
         return NULL;
     }
+    const qr_model_info *about = qr_engine_model(qr_pipeline_engine(x->model->pipeline));
+    QR_ASSERT(about->labels == 1);
     for (size_t i = 0; i < count; i++) {
         float score = x->ticket.jobs[i].result[0];
         if (!raw)
-            qr_labels_finish(x->ticket.jobs[i].result, 1, &score);
+            qr_labels_finish(about, x->ticket.jobs[i].result, &score);
         ranked[i] = (qr__ranked){score, (uint32_t)i};
     }
     qr__rank(ranked, count, ties);

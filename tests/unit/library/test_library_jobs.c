@@ -95,7 +95,7 @@ Test(library_jobs, rankings_are_predictions_of_pairs) {
     cr_assert(memcmp(ranked, predicted, sizeof ranked) == 0);
     for (size_t i = 0; i < TEXTS; i++) {
         float finished;
-        qr_labels_finish(&raw[i], 1, &finished);
+        qr_labels_finish(&(qr_model_info){.labels = 1}, &raw[i], &finished);
         cr_assert(finished == ranked[i] && ranked[i] > 0 && ranked[i] < 1);
     }
     free_texts(texts);

@@ -56,7 +56,7 @@ Test(embed_finish, tiny_and_huge_vectors_do_not_overflow) {
 Test(labels_finish, softmax_of_two_and_more) {
     const float logits[] = {0, 0.69314718f, -50};
     float out[3];
-    qr_labels_finish(logits, 3, out);
+    qr_labels_finish(&(qr_model_info){.labels = 3}, logits, out);
     cr_assert_float_eq(out[0], 1.0f / 3, 1e-6f);
     cr_assert_float_eq(out[1], 2.0f / 3, 1e-6f);
     cr_assert_float_eq(out[2], 0, 1e-6f);
@@ -65,7 +65,7 @@ Test(labels_finish, softmax_of_two_and_more) {
 Test(labels_finish, softmax_of_extremes_is_finite) {
     const float logits[] = {1000, -1000, 999};
     float out[3];
-    qr_labels_finish(logits, 3, out);
+    qr_labels_finish(&(qr_model_info){.labels = 3}, logits, out);
     cr_assert_float_eq(out[0] + out[1] + out[2], 1, 1e-6f);
     cr_assert_float_eq(out[0] / out[2], 2.7182817f, 1e-4f);
 }
@@ -74,11 +74,21 @@ Test(labels_finish, sigmoid_of_one) {
     static const float logits[] = {0, 2, -1000, 1000};
     float out[4];
     for (int i = 0; i < 4; i++)
-        qr_labels_finish(&logits[i], 1, &out[i]);
+        qr_labels_finish(&(qr_model_info){.labels = 1}, &logits[i], &out[i]);
     cr_assert_eq(out[0], 0.5f);
     cr_assert_float_eq(out[1], 0.88079708f, 1e-7f);
     cr_assert_eq(out[2], 0);
     cr_assert_eq(out[3], 1);
+}
+
+Test(labels_finish, labels_that_exclude_nothing_are_judged_one_by_one) {
+    const float logits[] = {0, 2, -1000};
+    const qr_model_info model = {.labels = 3, .problem = QR_PROBLEM_MULTI_LABEL};
+    float out[3];
+    qr_labels_finish(&model, logits, out);
+    cr_assert_eq(out[0], 0.5f);
+    cr_assert_float_eq(out[1], 0.88079708f, 1e-7f);
+    cr_assert_eq(out[2], 0);
 }
 
 Test(labels_score, by_the_kind_of_problem) {

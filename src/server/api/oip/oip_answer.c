@@ -41,7 +41,7 @@ static void finish_row(const answer *a, qr__oip_content content, size_t row, flo
     else if (a->request->raw_scores)
         memcpy(to, result(a, row), a->width * sizeof *to);
     else
-        qr_labels_finish(result(a, row), a->width, to);
+        qr_labels_finish(qr_engine_model(qr_pipeline_engine(a->model)), result(a, row), to);
 }
 
 static qr_text text_of(const answer *a, qr__oip_content content, size_t row) {

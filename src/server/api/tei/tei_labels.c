@@ -90,20 +90,12 @@ static qr_status decode_predict(qr__call *call) {
     return status;
 }
 
-/* As text-embeddings-inference has it, softmax of several and the sigmoid of one, but for labels
- * that exclude nothing. */
-static qr_scores score_function(const qr_model_info *about) {
-    if (about->problem == QR_PROBLEM_MULTI_LABEL || about->labels == 1)
-        return QR_SCORES_SIGMOID;
-    return QR_SCORES_SOFTMAX;
-}
-
 static void put_prediction(qr_exchange *x, const float *logits, float *scores, qr__ranked *ranked) {
     const qr_model_info *about = qr_engine_model(qr_pipeline_engine(x->model->pipeline));
     bool raw = ((const predict_request *)x->decoded)->raw_scores;
     qr_buf *out = &x->out;
     if (!raw)
-        qr_labels_score(about, logits, score_function(about), scores);
+        qr_labels_finish(about, logits, scores);
     for (size_t k = 0; k < about->labels; k++)
         ranked[k] = (qr__ranked){raw ? logits[k] : scores[k], (uint32_t)k};
     qr__rank(ranked, about->labels, QR__TIES_FALL);
