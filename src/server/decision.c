@@ -52,7 +52,7 @@ static uint64_t budget_of(const qr_exchange *x, const qr_served *model) {
  * turn out to have. */
 static uint64_t longest_ns(const qr_exchange *x) {
     uint64_t longest = 0;
-    if (x->serving == NULL || qr_serving_len(x->serving) == 0)
+    if (x->serving == NULL || qr_serving_len(x->serving) == 0 || qr_api_is_admin(x->route))
         return x->budget.fallback_ns;
     if (x->path_model.data != NULL) {
         const qr_served *model = qr_serving_named(x->serving, x->path_model);
@@ -79,7 +79,8 @@ static qr_status read_budget(const qr__rules *rules, const qr_http_facts *facts,
         why = qr__budget_parse(budget->text, &ns);
     if (why == NULL) {
         x->budget = (qr_budget){.brought = budget->count == 1,
-                                .fallback_ns = rules->default_budget_ns,
+                                .fallback_ns = qr_api_is_admin(x->route) ? rules->max_budget_ns
+                                                                         : rules->default_budget_ns,
                                 .most_ns = most_ns(rules, &facts->envoy),
                                 .spent_ns = spent_ns(rules, facts, x)};
         set_deadline(budget->count == 1 ? ns : longest_ns(x), x);
@@ -144,8 +145,10 @@ static qr_status find_route(const qr__rules *rules, qr_text path, const qr_http_
     qr_status status;
     x->listeners = rules->listener;
     x->route = qr_api_route(rules->listener, facts->method, path, &model, &status);
-    bool open = rules->access == NULL || (x->route != NULL && qr_api_is_open(x->route));
-    if (!open && !qr__access_admits(rules->access, &facts->authorization))
+    bool is_admin = x->route != NULL && qr_api_is_admin(x->route);
+    const qr__access *access = is_admin ? rules->admin : rules->access;
+    bool open = access == NULL || (x->route != NULL && qr_api_is_open(x->route));
+    if (!open && !qr__access_admits(access, &facts->authorization))
         return QR_UNAUTHORIZED;
     if (status == QR_OK && model.data != NULL &&
         !qr_api_decode_name(model, x->path_bytes, sizeof x->path_bytes, &x->path_model))

@@ -24,6 +24,7 @@ typedef struct qr__rules {
     size_t proxies_len;
     uint64_t (*wall_ns)(void); /* since 1970 */
     const qr__access *access;  /* borrowed; NULL: open to all */
+    const qr__access *admin;   /* the same of routes that load and unload models */
 } qr__rules;
 
 /** Sets the exchange's route, deadline and status (and its fault), and returns the status. The

@@ -15,7 +15,8 @@
  *     FREE       -        none      no      no         in the pool
  *     RECEIVING  loop     set       no      no         the head is decided, the body on its way
  *     LOOP       loop     set       any     no         the loop decodes, submits, or answers
- *     DECODING   worker   set       yes     no         a body too long for the loop
+ *     DECODING   worker   set       yes     no         a body too long for the loop, or a command
+ *                                                      that is carried out
  *     RUNNING    worker   set       yes     no         in the schedule: waiting, run, encoded
  *     JOINED     loop     set       yes     no         waits for another one's results: joins.h
  *     either of  worker   set       no      yes        late: its 504 is being sent meanwhile
@@ -53,6 +54,9 @@ typedef enum qr_sharing {
     QR_SHARING_HIT,  /* from the cache */
     QR_SHARING_JOIN  /* of another request that was under way */
 } qr_sharing;
+
+/** What is to be done with a configured model; api/ says so, the flow has it done. */
+typedef enum qr_command { QR_COMMAND_NONE, QR_COMMAND_LOAD, QR_COMMAND_UNLOAD } qr_command;
 
 /** A field of the answer's head that api/ writes. */
 typedef struct qr_note {
@@ -92,6 +96,7 @@ typedef struct qr_exchange {
     qr_arena arena;                 /* for all that the work needs beyond */
     const struct qr_route *handler; /* whose decode and encode are used; api/ writes */
     qr_served *model;               /* which model answers; NULL for answers that need none */
+    qr_command command;             /* to path_model; then there are no jobs */
     void *decoded;                  /* api/'s own, in the arena */
     size_t characters, tokens;      /* of all inputs; of inputs that are ids, their number */
     uint64_t timeout_ns;            /* a budget in the body, from received_ns on; 0: none */

@@ -98,8 +98,11 @@ static void on_request(void *state, qr_http_request *request) {
     if (qr_api_needs_model(x->route)) {
         qr__exchange_admit(flow, x);
     } else {
-        qr_api_decode(flow->options.api, x);
-        qr__exchange_decoded(flow, x);
+        qr_status status = qr_api_decode(flow->options.api, x);
+        if (status == QR_OK && x->command != QR_COMMAND_NONE)
+            qr__exchange_command(flow, x);
+        else
+            qr__exchange_decoded(flow, x);
     }
 }
 
@@ -192,7 +195,8 @@ void qr__flow_connect(qr__flow *flow, unsigned listener_bits, qr_http_options *o
                                   .proxies = flow->options.proxies,
                                   .proxies_len = flow->options.proxies_len,
                                   .wall_ns = qr_clock_wall_ns,
-                                  .access = flow->options.access}};
+                                  .access = flow->options.access,
+                                  .admin = flow->options.admin}};
     options->state = l;
     options->on_head = on_head;
     options->on_request = on_request;

@@ -42,7 +42,12 @@ typedef struct qr__flow_options {
     const qr__network *proxies; /* whose X-Request-Start is believed */
     size_t proxies_len;
     const qr__access *access; /* who may ask; NULL: everybody */
-    uint64_t slow_ns;         /* requests that take longer get a line in the log */
+    const qr__access *admin;  /* who may load and unload models; NULL: who can reach the routes */
+    /** Begins what exchange->command says, on the loop; qr__flow_commanded ends it, later. Anything
+     * but OK: it was not begun. NULL: nothing can be commanded. */
+    qr_status (*command)(void *state, qr_exchange *exchange);
+    void *command_state;
+    uint64_t slow_ns; /* requests that take longer get a line in the log */
 } qr__flow_options;
 
 /** QR_NO_MEMORY. *out: returns owned. */
@@ -51,6 +56,9 @@ QR_MUST_USE qr_status qr__flow_create(const qr__flow_options *options, qr__flow 
 /** Frees the flow and its exchanges; listeners are closed and workers ended before. NULL is
  * allowed. */
 void qr__flow_destroy(qr__flow *flow);
+
+/** A command was carried out, or not: the exchange that gave it is answered. */
+void qr__flow_commanded(qr__flow *flow, qr_exchange *exchange, qr_status status);
 
 /** Sets the callbacks of a listener that serves these routes (QR_LISTENER_MAIN, QR_LISTENER_OPS, or
  * both in one). */

@@ -63,6 +63,9 @@ void qr__exchange_answer(qr__flow *flow, qr_exchange *exchange);
  * worth it. */
 void qr__exchange_admit(qr__flow *flow, qr_exchange *exchange);
 
+/** The body is a command: it is carried out, and answered then. */
+void qr__exchange_command(qr__flow *flow, qr_exchange *exchange);
+
 /** The body has become jobs, or an answer. */
 void qr__exchange_decoded(qr__flow *flow, qr_exchange *exchange);
 

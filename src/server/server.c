@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "server/memory_room.h"
 #include "server/server_internal.h"
 
 static bool is_ready(void *state) {
@@ -34,37 +33,6 @@ static void give_up(qr__server *s, const qr_error *error) {
     s->exit_code = 1;
     if (s->loop != NULL)
         qr_loop_stop(s->loop);
-}
-
-/* Loading */
-
-/* The first time everybody waits for it; later it packs on one thread, beside requests. */
-static qr_status load(void *state, size_t index, const char *name, const qr_served *before,
-                      qr_served **out, qr_error *error) {
-    const qr__server *s = state;
-    const qr__model_spec *spec = &s->specs[index];
-    const qr__loader_options options = {
-        .config = s->config,
-        .api = s->api,
-        .schedule = s->schedule,
-        .workers = s->workers,
-        .threads = name == NULL ? (int)qr_config_number(s->config, QR_OPTION_THREADS) : 1,
-        .pool = s->pool,
-        .metrics = s->metrics,
-        .checked = s->verify != NULL,
-        .name = name};
-    qr__memory_room room;
-    qr_status status = QR_OK;
-    if (name != NULL && qr__memory_room_read("", &room)) {
-        uint64_t packed =
-            before == NULL ? 0 : qr_engine_plan(qr_pipeline_engine(before->pipeline))->weight_bytes;
-        status = qr__memory_room_check(&room, name, qr__memory_room_need(spec->dir, packed), error);
-    }
-    return status == QR_OK ? qr__loader_load(&options, spec, out, error) : status;
-}
-
-static void serve(void *state, qr_serving *serving) {
-    qr__flow_serve(((qr__server *)state)->flow, serving);
 }
 
 static void announce(const qr__server *s, const qr_http *http, const char *what) {
@@ -108,33 +76,8 @@ static void on_started(void *state, qr_status status, const qr_error *fault) {
         announce(s, s->mains[i], "listening");
 }
 
-/* SIGHUP: whatever cannot be read leaves what was read before. */
-static void on_reload_signal(void *state) {
-    qr__server *s = state;
-    qr_error error;
-    if (atomic_load(&s->phase) != QR__SERVING) {
-        qr_log(QR_LOG_WARN, "told to reload while it %s: nothing is done",
-               atomic_load(&s->phase) == QR__LOADING ? "loads" : "ends");
-        return;
-    }
-    qr_log(QR_LOG_INFO, "told to reload: API keys, then models");
-    if (qr__access_reload(&s->access, &error) != QR_OK)
-        qr_log(QR_LOG_ERROR, "the old API keys stay: %s", error.message);
-    qr__admin_reload(s->admin);
-}
-
 static qr_status begin_loading(qr__server *s, qr_error *error) {
-    const qr__admin_options options = {.loop = s->loop,
-                                       .metrics = s->metrics,
-                                       .models = s->specs_len,
-                                       .load = load,
-                                       .serve = serve,
-                                       .state = s};
-    if (qr_watch_signal(s->loop, SIGHUP, on_reload_signal, s) == NULL ||
-        qr__admin_create(&options, &s->admin) != QR_OK)
-        return qr_error_set(error, QR_NO_MEMORY, "no memory for a loader");
-    qr__admin_start(s->admin, on_started, s);
-    return QR_OK;
+    return qr__models_start(s, on_started, error);
 }
 
 /* Start */
@@ -157,6 +100,12 @@ static qr_status check_options(qr__server *s, qr_error *error) {
         return qr_error_set(error, QR_BAD_OPTION,
                             "%s %zu: is the main port; give it one of its own",
                             qr_config_source(config, QR_OPTION_OPS_PORT), ops);
+    if (qr_config_flag(config, QR_OPTION_ADMIN) && ops == 0 &&
+        qr_config_text(config, QR_OPTION_ADMIN_KEY_FILE) == NULL)
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "%s: needs --ops-port, or --admin-key-file to be served on the main "
+                            "listener",
+                            qr_config_source(config, QR_OPTION_ADMIN));
     qr_status status = qr__loader_specs(config, s->specs, &s->specs_len, error);
     if (status == QR_OK)
         status = qr__descriptors_reserve(config, error);
@@ -177,8 +126,12 @@ static qr_status read_proxies(qr__server *s, qr_error *error) {
 static qr_status make_access(qr__server *s, qr_error *error) {
     const char *const *origins;
     size_t len = qr_config_list(s->config, QR_OPTION_CORS_ALLOW_ORIGIN, &origins);
-    return qr__access_init(&s->access, qr_config_text(s->config, QR_OPTION_API_KEY_FILE), origins,
-                           len, error);
+    qr_status status = qr__access_init(
+        &s->access, qr_config_text(s->config, QR_OPTION_API_KEY_FILE), origins, len, error);
+    return status == QR_OK ? qr__access_init(&s->admin_access,
+                                             qr_config_text(s->config, QR_OPTION_ADMIN_KEY_FILE),
+                                             NULL, 0, error)
+                           : status;
 }
 
 static qr_status make_metrics(qr__server *s, qr_error *error) {
@@ -198,7 +151,10 @@ static qr_status make_api(qr__server *s, qr_error *error) {
         .batch_tokens = qr_config_number(s->config, QR_OPTION_BATCH_TOKENS),
         .workers = (size_t)s->workers,
         .keyed = s->access.keys != NULL,
-        .hooks = {.ready = is_ready, .metrics = render_metrics, .state = s},
+        .hooks = {.ready = is_ready,
+                  .metrics = render_metrics,
+                  .models = qr__models_index,
+                  .state = s},
     };
     qr_status status = qr_api_create(&options, &s->api);
     return status == QR_OK ? QR_OK
@@ -280,6 +236,9 @@ static qr_status start_loop(qr__server *s, qr_error *error) {
         .proxies = s->proxies,
         .proxies_len = s->proxies_len,
         .access = &s->access,
+        .admin = &s->admin_access,
+        .command = qr__models_command,
+        .command_state = s,
         .slow_ns = qr_config_number(config, QR_OPTION_SLOW_MS) * QR_NS_PER_MS,
     };
     if (status == QR_OK)
@@ -320,12 +279,15 @@ static qr_status open_listeners(qr__server *s, qr_error *error) {
                                    .group = qr_config_text(config, QR_OPTION_UDS_GROUP)};
     qr_http_options own = {.host = host, .port = ops, .max_connections = QR__OPS_CONNECTIONS};
     qr_status status = QR_OK;
+    unsigned admin = qr_config_flag(config, QR_OPTION_ADMIN) ? QR_LISTENER_ADMIN : 0;
+    if (qr_config_text(config, QR_OPTION_ADMIN_KEY_FILE) != NULL)
+        bits |= admin;
     if (qr__server_has_port(config))
         status = open_main(s, bits, tcp, error);
     if (status == QR_OK && local.path != NULL)
         status = open_main(s, bits, local, error);
     if (status == QR_OK && ops != 0)
-        status = open_listener(s, QR_LISTENER_OPS, &own, &s->ops, error);
+        status = open_listener(s, QR_LISTENER_OPS | admin, &own, &s->ops, error);
     return status == QR_OK && ops != 0 ? qr_http_listen(s->ops, error) : status;
 }
 
@@ -356,6 +318,7 @@ static void close_all(qr__server *s) {
     qr_api_destroy(s->api);
     qr_metrics_destroy(s->metrics);
     qr__access_deinit(&s->access);
+    qr__access_deinit(&s->admin_access);
 }
 
 int qr_server_run(const qr_config *config) {

@@ -2,6 +2,7 @@
  *
  *     server.c        check, start, load, serve, close
  *     drain.c         signals, and how the process comes to rest
+ *     reload.c        who has models loaded
  *     admin.c         models: loaded, loaded again, taken out
  *     loader.c        one model, in a thread of its own
  *     loop_lag.c      how late the loop is
@@ -42,7 +43,7 @@ typedef struct qr__server {
     size_t proxies_len;
     qr__model_spec specs[QR_LIMIT_MODELS];
     size_t specs_len;
-    qr__access access;
+    qr__access access, admin_access;
     qr_metrics *metrics;
     qr_api *api;
     qr__verify *verify; /* NULL without --verify-ppm */
@@ -60,6 +61,18 @@ typedef struct qr__server {
     qr_watch *drain_timer;
     uint64_t drain_end_ns;
 } qr__server;
+
+/* reload.c */
+
+/** Begins to load the models that are configured; `done` gets the server when they are served, or
+ * cannot be. From then on SIGHUP loads them again. QR_NO_MEMORY. */
+QR_MUST_USE qr_status qr__models_start(qr__server *server, qr__admin_done done, qr_error *error);
+
+/** Has the exchange's command carried out, as qr__flow_options has it. */
+qr_status qr__models_command(void *server, qr_exchange *exchange);
+
+/** Appends the models and their states, as qr_api_hooks has it. */
+void qr__models_index(void *server, bool ready_only, qr_buf *out);
 
 /* drain.c */
 

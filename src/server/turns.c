@@ -229,6 +229,27 @@ void qr__exchange_admit(qr__flow *flow, qr_exchange *x) {
     }
 }
 
+void qr__exchange_command(qr__flow *flow, qr_exchange *x) {
+    const qr__flow_options *options = &flow->options;
+    qr_status status = x->serving == NULL || options->command == NULL
+                           ? QR_NOT_READY
+                           : options->command(options->command_state, x);
+    if (status != QR_OK) {
+        answer_status(flow, x, status);
+        return;
+    }
+    x->deadline.at_ns = x->deadline_ns;
+    qr__deadlines_add(flow->deadlines, &x->deadline);
+    qr__exchange_turn(x, QR_EXCHANGE_DECODING);
+    QR_ASSERT(qr_exchange_is_legal(x));
+}
+
+void qr__flow_commanded(qr__flow *flow, qr_exchange *x, qr_status status) {
+    x->status = status;
+    came_back(flow, x);
+    qr__flow_pump(flow);
+}
+
 qr_exchange *qr__flow_returned(qr__flow *flow) {
     qr_exchange *last = atomic_exchange_explicit(&flow->returned, NULL, memory_order_acquire),
                 *first = NULL;

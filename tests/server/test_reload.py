@@ -34,15 +34,22 @@ class Client:
         self.thread.start()
 
     def run(self):
-        with self.server.connect() as connection:
-            rest = b""
-            while self.count < REQUESTS or not self.over.is_set():
-                connection.sendall(self.request)
-                answer, rest = read_answer(connection, rest)
-                if answer is None or answer.status != 200 or answer.body != self.expected:
-                    self.faults.append(answer and (answer.status, answer.body))
-                    return
-                self.count += 1
+        while not self.faults and self.wants_more():
+            with self.server.connect() as connection:  # a connection has a thousand requests, and says which is the last
+                while not self.faults and self.wants_more() and self.ask(connection):
+                    pass
+
+    def wants_more(self):
+        return self.count < REQUESTS or not self.over.is_set()
+
+    def ask(self, connection):
+        connection.sendall(self.request)
+        answer, _ = read_answer(connection)
+        if answer is None or answer.status != 200 or answer.body != self.expected:
+            self.faults.append(answer and (answer.status, answer.body))
+            return False
+        self.count += 1
+        return answer.headers.get("connection") != "close"
 
     def end(self):
         self.over.set()

@@ -24,6 +24,7 @@ typedef struct qr_route qr_route;
 typedef struct qr_api_hooks {
     bool (*ready)(void *state);                /* loaded, warm, not draining; NULL: always */
     void (*metrics)(void *state, qr_buf *out); /* Prometheus text; NULL: none */
+    void (*models)(void *state, bool ready_only, qr_buf *out); /* Triton's index; NULL: none */
     void *state;
 } qr_api_hooks;
 
@@ -44,11 +45,12 @@ void qr_api_destroy(qr_api *api);
 /* Routes */
 
 /** Where a route is found: with --ops-port health and metrics have a listener of their own. */
-#define QR_LISTENER_MAIN 1u
-#define QR_LISTENER_OPS  2u
+#define QR_LISTENER_MAIN  1u
+#define QR_LISTENER_OPS   2u
+#define QR_LISTENER_ADMIN 4u /* with one of these: also what loads and unloads models */
 
-#define QR_ROUTES_MAX    96
-#define QR_ALLOW_BYTES   32
+#define QR_ROUTES_MAX     96
+#define QR_ALLOW_BYTES    32
 
 /** The route on these listeners, or NULL with NO_ROUTE or BAD_METHOD. *model: the model's name as
  * it stands in the path (still percent-encoded, borrowed from it); data is NULL without one. */
@@ -67,6 +69,9 @@ bool qr_api_accepts(const qr_route *route, qr_text content_type);
 
 /** Whether the route is served without an API key. */
 bool qr_api_is_open(const qr_route *route);
+
+/** Whether it asks for an admin key, and has as long as any request. */
+bool qr_api_is_admin(const qr_route *route);
 
 /** Whether its requests are answered by a model. */
 bool qr_api_needs_model(const qr_route *route);

@@ -20,8 +20,9 @@
 
 struct qr_api {
     qr_api_options options;
-    uint64_t created_ns;                                        /* since 1970 */
-    qr_buf documents[(QR_LISTENER_MAIN | QR_LISTENER_OPS) + 1]; /* /openapi.json, by listeners */
+    uint64_t created_ns; /* since 1970 */
+    /* /openapi.json, by listeners */
+    qr_buf documents[(QR_LISTENER_MAIN | QR_LISTENER_OPS | QR_LISTENER_ADMIN) + 1];
 };
 
 /** The head of every dialect's request. */

@@ -89,6 +89,7 @@ typedef struct qr__field {
 #define QR__ROUTE_COMPUTE 4u  /* answers have text-embeddings-inference's x-compute-* fields */
 #define QR__ROUTE_OPEN    8u  /* asks for no API key */
 #define QR__ROUTE_ANY     16u /* takes a body of any content type, or of none */
+#define QR__ROUTE_ADMIN   64u /* on listeners with QR_LISTENER_ADMIN alone */
 #define QR__ROUTE_BOTH    32u /* on both listeners, whether there is one for ops or not */
 
 struct qr_route {

@@ -12,7 +12,7 @@ static const qr__routes *const all[] = {
     &qr__tei_root_routes,      &qr__tei_info_routes,      &qr__openai_embeddings_routes,
     &qr__openai_models_routes, &qr__cohere_rerank_routes, &qr__cohere_embed_routes,
     &qr__hf_span_routes,       &qr__best_spans_routes,    &qr__hf_tokens_routes,
-    &qr__oip_infer_routes,     &qr__oip_models_routes,    &qr__openapi_routes,
+    &qr__oip_infer_routes,     &qr__oip_models_routes, &qr__oip_repository_routes,    &qr__openapi_routes,
     &qr__docs_routes,          &qr__health_routes,
 };
 
@@ -26,6 +26,8 @@ const qr_route *qr__route_at(size_t index) {
 }
 
 bool qr__route_is_on(const qr_route *row, unsigned listeners) {
+    if ((row->flags & QR__ROUTE_ADMIN) != 0)
+        return (listeners & QR_LISTENER_ADMIN) != 0;
     if ((row->flags & QR__ROUTE_BOTH) != 0)
         return listeners != 0;
     return (listeners & ((row->flags & QR__ROUTE_OPS) != 0 ? QR_LISTENER_OPS : QR_LISTENER_MAIN)) !=
@@ -133,6 +135,10 @@ bool qr_api_accepts(const qr_route *route, qr_text type) {
 
 bool qr_api_is_open(const qr_route *route) {
     return (route->flags & (QR__ROUTE_OPEN | QR__ROUTE_OPS)) != 0;
+}
+
+bool qr_api_is_admin(const qr_route *route) {
+    return (route->flags & QR__ROUTE_ADMIN) != 0;
 }
 
 bool qr_api_needs_model(const qr_route *route) {

@@ -35,6 +35,7 @@ extern const qr__routes qr__hf_tokens_routes;
 extern const qr__routes qr__best_spans_routes;
 extern const qr__routes qr__oip_infer_routes;
 extern const qr__routes qr__oip_models_routes;
+extern const qr__routes qr__oip_repository_routes;
 extern const qr__routes qr__health_routes;
 extern const qr__routes qr__openapi_routes;
 extern const qr__routes qr__docs_routes;

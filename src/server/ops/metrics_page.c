@@ -105,7 +105,7 @@ static void render_reloads(const qr_metrics *metrics, qr_buf *labels, qr_buf *ou
     for (size_t m = 0; m <= QR__MODEL_SLOTS; m++) {
         for (unsigned o = 0; o < QR_RELOADS; o++) {
             uint64_t count = load(&metrics->models[m].reloads[o]);
-            if (count == 0 && m >= named)
+            if (count == 0 && (o != QR_RELOAD_OK || m >= named)) /* few series while all is well */
                 continue;
             qr_buf_reset(labels);
             qr__metric_label(labels, "model", qr__metrics_model_name(metrics, m));

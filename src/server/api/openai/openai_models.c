@@ -26,7 +26,9 @@ static void encode_list(const qr_api *api, qr_exchange *x) {
 static qr_status find_model(qr__call *call) {
     qr_exchange *x = call->exchange;
     x->model = qr_serving_named(x->serving, x->path_model);
-    return x->model == NULL ? QR_NO_MODEL : QR_OK;
+    if (x->model != NULL)
+        return QR_OK;
+    return qr_serving_named_is_out(x->serving, x->path_model) ? QR_MODEL_OUT : QR_NO_MODEL;
 }
 
 static void encode_model(const qr_api *api, qr_exchange *x) {

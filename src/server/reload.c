@@ -1,0 +1,81 @@
+/* server/reload.c: who has models loaded, and how: the start, SIGHUP, /v2/repository. */
+#include <signal.h>
+
+#include "server/memory_room.h"
+#include "server/server_internal.h"
+
+/* The first time everybody waits for it; later it packs on one thread, beside requests. */
+static qr_status load(void *state, size_t index, const char *name, const qr_served *before,
+                      qr_served **out, qr_error *error) {
+    const qr__server *s = state;
+    const qr__model_spec *spec = &s->specs[index];
+    const qr__loader_options options = {
+        .config = s->config,
+        .api = s->api,
+        .schedule = s->schedule,
+        .workers = s->workers,
+        .threads = name == NULL ? (int)qr_config_number(s->config, QR_OPTION_THREADS) : 1,
+        .pool = s->pool,
+        .metrics = s->metrics,
+        .checked = s->verify != NULL,
+        .name = name};
+    qr__memory_room room;
+    qr_status status = QR_OK;
+    if (name != NULL && qr__memory_room_read("", &room)) {
+        uint64_t packed =
+            before == NULL ? 0 : qr_engine_plan(qr_pipeline_engine(before->pipeline))->weight_bytes;
+        status = qr__memory_room_check(&room, name, qr__memory_room_need(spec->dir, packed), error);
+    }
+    return status == QR_OK ? qr__loader_load(&options, spec, out, error) : status;
+}
+
+static void serve(void *state, qr_serving *serving) {
+    qr__flow_serve(((qr__server *)state)->flow, serving);
+}
+
+/* Commands of /v2/repository. The log says more of a fault than its client may know. */
+static void on_commanded(void *owner, qr_status status, const qr_error *error) {
+    qr_exchange *x = owner;
+    (void)error;
+    qr__flow_commanded(x->flow, x, status);
+}
+
+qr_status qr__models_command(void *state, qr_exchange *x) {
+    qr__admin *admin = ((qr__server *)state)->admin;
+    return x->command == QR_COMMAND_LOAD ? qr__admin_load(admin, x->path_model, on_commanded, x)
+                                         : qr__admin_unload(admin, x->path_model, on_commanded, x);
+}
+
+void qr__models_index(void *state, bool ready_only, qr_buf *out) {
+    qr__admin_index(((const qr__server *)state)->admin, ready_only, out);
+}
+
+/* SIGHUP: whatever cannot be read leaves what was read before. */
+static void on_reload_signal(void *state) {
+    qr__server *s = state;
+    qr_error error;
+    if (atomic_load(&s->phase) != QR__SERVING) {
+        qr_log(QR_LOG_WARN, "told to reload while it %s: nothing is done",
+               atomic_load(&s->phase) == QR__LOADING ? "loads" : "ends");
+        return;
+    }
+    qr_log(QR_LOG_INFO, "told to reload: API keys, then models");
+    if (qr__access_reload(&s->access, &error) != QR_OK ||
+        qr__access_reload(&s->admin_access, &error) != QR_OK)
+        qr_log(QR_LOG_ERROR, "the old API keys stay: %s", error.message);
+    qr__admin_reload(s->admin);
+}
+
+qr_status qr__models_start(qr__server *s, qr__admin_done done, qr_error *error) {
+    const qr__admin_options options = {.loop = s->loop,
+                                       .metrics = s->metrics,
+                                       .models = s->specs_len,
+                                       .load = load,
+                                       .serve = serve,
+                                       .state = s};
+    if (qr_watch_signal(s->loop, SIGHUP, on_reload_signal, s) == NULL ||
+        qr__admin_create(&options, &s->admin) != QR_OK)
+        return qr_error_set(error, QR_NO_MEMORY, "no memory for a loader");
+    qr__admin_start(s->admin, done, s);
+    return QR_OK;
+}
