@@ -12,8 +12,8 @@ static const qr__routes *const all[] = {
     &qr__tei_root_routes,      &qr__tei_info_routes,      &qr__openai_embeddings_routes,
     &qr__openai_models_routes, &qr__cohere_rerank_routes, &qr__cohere_embed_routes,
     &qr__hf_span_routes,       &qr__best_spans_routes,    &qr__hf_tokens_routes,
-    &qr__oip_infer_routes,     &qr__oip_models_routes, &qr__oip_repository_routes,    &qr__openapi_routes,
-    &qr__docs_routes,          &qr__health_routes,
+    &qr__oip_infer_routes,     &qr__oip_models_routes,    &qr__oip_repository_routes,
+    &qr__openapi_routes,       &qr__docs_routes,          &qr__health_routes,
 };
 
 const qr_route *qr__route_at(size_t index) {
