@@ -157,3 +157,28 @@ def test_with_a_key_on_the_main_port(start_server, embedder, tmp_path):
     assert ask(server, path, b"", method="POST", headers=bearer(KEY)).json()[0]["state"] == "READY"
     assert ask(server, "/embed", {"inputs": "a"}, headers=bearer(KEY)).status == 401
     assert ask(server, "/embed", {"inputs": "a"}, headers=bearer("an-api-key")).status == 200
+
+
+def test_tritons_own_client(start_server, copied, reader, tmp_path):
+    triton = pytest.importorskip("tritonclient.http")
+    keys = tmp_path / "keys"
+    keys.write_text(KEY + "\n")
+    server = start_server("--admin", "--admin-key-file", keys, models=[copied, reader])
+    client = triton.InferenceServerClient(f"127.0.0.1:{server.port}")
+    allowed = {"Authorization": "Bearer " + KEY}
+    assert "model_repository" in client.get_server_metadata()["extensions"]
+    states = {model["name"]: model["state"] for model in client.get_model_repository_index(headers=allowed)}
+    assert states == {"embedder": "READY", "reader": "READY"}
+    client.unload_model("embedder", headers=allowed)
+    assert not client.is_model_ready("embedder") and client.is_model_ready("reader")
+    client.load_model("embedder", headers=allowed)
+    assert client.is_model_ready("embedder")
+    for wrong in (lambda: client.load_model("embedder"), lambda: client.load_model("nobody", headers=allowed),
+                  lambda: client.load_model("embedder", headers=allowed, config="{}")):
+        with pytest.raises(triton.InferenceServerException):
+            wrong()
+    client.close()
+
+
+def test_the_extension_is_named_where_it_is_served(server):
+    assert "model_repository" not in ask(server, "/v2").json()["extensions"]

@@ -18,6 +18,8 @@ static void encode_server(const qr_api *api, qr_exchange *x) {
     qr_buf_literal(&x->out, "{\"name\":\"querent\",\"version\":\"" QR_VERSION "\",\"extensions\":");
     for (size_t i = 0; i < QR__LENGTH(extensions); i++)
         qr_buf_printf(&x->out, "%c\"%s\"", i == 0 ? '[' : ',', extensions[i]);
+    if ((x->listeners & QR_LISTENER_ADMIN) != 0) /* where --admin has its routes */
+        qr_buf_literal(&x->out, ",\"model_repository\"");
     qr_buf_literal(&x->out, "]}");
 }
 
