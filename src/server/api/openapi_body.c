@@ -169,7 +169,15 @@ void qr__openapi_body(const qr_route *row, qr_buf *out) {
     qr_buf_literal(out, "{\"required\":true,\"content\":{");
     qr_json_text(out, qr_text_of(row->accepts));
     qr_buf_literal(out, ":{\"schema\":");
-    put_schema(row, out);
+    if (row->other == NULL) {
+        put_schema(row, out);
+    } else { /* the body's shape says which */
+        qr_buf_literal(out, "{\"anyOf\":[");
+        put_schema(row, out);
+        qr_buf_byte(out, ',');
+        put_schema(row->other(), out);
+        qr_buf_literal(out, "]}");
+    }
     if (row->example != NULL)
         qr_buf_printf(out, ",\"example\":%s", row->example);
     qr_buf_literal(out, "}}}");

@@ -113,6 +113,8 @@ struct qr_route {
     /* The row that decodes, encodes and fails in this one's place; NULL: itself. `body` is what the
      * request holds, an object or not; NULL while nothing of it is known. */
     const qr_route *(*resolve)(const qr_exchange *exchange, const qr__value *body);
+    const qr_route *(*other)(void); /* the one that it may resolve to beside itself; NULL: it says
+                                       nothing of that */
 };
 
 #endif

@@ -50,6 +50,11 @@ static bool names(const json_t *schema, const char *list, const char *name) {
     return false;
 }
 
+/* Of a row that may resolve to another one there are two schemas, its own first. */
+static const json_t *shape_of(const json_t *schema, const qr_route *row, size_t index) {
+    return row->other == NULL ? schema : json_array_get(json_object_get(schema, "anyOf"), index);
+}
+
 static size_t field_faults(const json_t *schema, const qr__field *field, bool beside) {
     const json_t *found = json_object_get(json_object_get(schema, "properties"), field->name);
     size_t faults =
@@ -73,7 +78,10 @@ static size_t row_faults(const json_t *doc, const qr_route *row, bool keyed) {
     faults += summary == NULL || strcmp(summary, row->summary) != 0;
     faults += (row->accepts != NULL) != (schema != NULL);
     for (size_t i = 0; i < row->fields_len; i++)
-        faults += field_faults(schema, &row->fields[i], false);
+        faults += field_faults(shape_of(schema, row, 0), &row->fields[i], false);
+    const qr_route *other = row->other == NULL ? NULL : row->other();
+    for (size_t i = 0; other != NULL && i < other->fields_len; i++)
+        faults += field_faults(shape_of(schema, row, 1), &other->fields[i], false);
     faults += (json_object_get(replies, "401") != NULL) != asks;
     faults += (json_object_get(operation, "security") != NULL) != asks;
     for (size_t i = 0; row->aliases != NULL && row->aliases[i] != NULL; i++)
@@ -211,6 +219,7 @@ Test(openapi, a_wrong_document_has_faults) {
         json_object_get(json_object_get(json_object_get(doc, "paths"), "/span"), "post"),
         "requestBody");
     span = json_object_get(json_object_get(json_object_get(span, "content"), QR__JSON), "schema");
+    span = json_array_get(json_object_get(span, "anyOf"), 0);
     json_t *inputs = json_object_get(json_object_get(span, "properties"), "inputs");
     cr_assert_eq(json_object_del(json_object_get(inputs, "properties"), "context"), 0);
     cr_assert(all_faults(doc, MAIN | OPS, false) > 0, "nobody misses a member of an object");

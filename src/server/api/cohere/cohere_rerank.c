@@ -140,6 +140,6 @@ static const char *const aliases[] = {
 
 static const qr_route cohere_row = {ROW};
 
-static const qr_route rows[] = {{ROW, .resolve = by_shape}};
+static const qr_route rows[] = {{ROW, .resolve = by_shape, .other = qr__tei_rerank_row}};
 
 const qr__routes qr__cohere_rerank_routes = {rows, QR__LENGTH(rows)};

@@ -131,6 +131,10 @@ static const qr_route *by_inputs(const qr_exchange *x, const qr__value *body) {
     return qr__value_kind_of(inputs) == QR__VALUE_ARRAY ? &batch_row : &single_row;
 }
 
-static const qr_route rows[] = {{ROW(fields, decode), .resolve = by_inputs}};
+static const qr_route *batch(void) {
+    return &batch_row;
+}
+
+static const qr_route rows[] = {{ROW(fields, decode), .resolve = by_inputs, .other = batch}};
 
 const qr__routes qr__hf_span_routes = {rows, QR__LENGTH(rows)};

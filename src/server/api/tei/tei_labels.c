@@ -234,8 +234,8 @@ static const qr_route *by_parameters(const qr_exchange *x, const qr__value *body
 }
 
 static const qr_route rows[] = {
-    {PREDICT_ROW, .resolve = by_parameters},
-    {RERANK_ROW, .resolve = by_shape},
+    {PREDICT_ROW, .resolve = by_parameters, .other = qr__hf_labels_row},
+    {RERANK_ROW, .resolve = by_shape, .other = qr__cohere_rerank_row},
 };
 
 const qr__routes qr__tei_labels_routes = {rows, QR__LENGTH(rows)};
