@@ -78,6 +78,26 @@ static void open_schedule(flow_house *h, int workers, unsigned ppm) {
     cr_assert_eq(qr_schedule_start(&schedule, &h->schedule, NULL), QR_OK);
 }
 
+/* Commands wait here until flow_carry_out; the loop's own. */
+static qr_status on_command(void *state, qr_exchange *x) {
+    flow_house *h = state;
+    if (h->commands_len == FLOW_COMMANDS)
+        return QR_OVERLOADED;
+    h->commands[h->commands_len++] = x;
+    return QR_OK;
+}
+
+static void carry_out(void *argument) {
+    flow_house *h = argument;
+    while (h->commands_len > 0)
+        qr__flow_commanded(h->flow, h->commands[--h->commands_len], h->commands_end);
+}
+
+void flow_carry_out(flow_house *h, qr_status status) {
+    h->commands_end = status;
+    flow_on_loop(h, carry_out, h);
+}
+
 static void open_house(flow_house *h, int workers, unsigned ppm, size_t cache_bytes) {
     qr_error error = {0};
     qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
@@ -97,11 +117,13 @@ static void open_house(flow_house *h, int workers, unsigned ppm, size_t cache_by
                                    .max_body_bytes = BODY_BYTES,
                                    .default_budget_ns = 60 * QR_NS_PER_S,
                                    .max_budget_ns = QR_LIMIT_BUDGET_MS * QR_NS_PER_MS,
+                                   .command = on_command,
+                                   .command_state = h,
                                    .slow_ns = UINT64_MAX};
     cr_assert_eq(qr__flow_create(&flow, &h->flow), QR_OK);
     qr_http_options http = {
         .max_connections = CONNECTIONS, .max_body_bytes = BODY_BYTES, .loop = h->loop};
-    const unsigned both = QR_LISTENER_MAIN | QR_LISTENER_OPS;
+    const unsigned both = QR_LISTENER_MAIN | QR_LISTENER_OPS | QR_LISTENER_ADMIN;
     qr__flow_connect(h->flow, both, &http);
     cr_assert_eq(qr_http_open(&http, &h->http, &error), QR_OK, "%s", error.message);
     qr__flow_listener(h->flow, both, h->http);
@@ -296,6 +318,16 @@ void client_send(int fd, size_t input, size_t padding, const char *budget_ms) {
     send_all(fd, head.data, head.len);
     qr_buf_deinit(&head);
     qr_buf_deinit(&body);
+}
+
+void client_command(int fd, const char *budget_ms) {
+    char head[256];
+    int len = snprintf(head, sizeof head,
+                       "POST /v2/repository/models/m/load HTTP/1.1\r\nHost: h\r\n"
+                       "Content-Length: 0\r\n%s%s%s\r\n",
+                       budget_ms == NULL ? "" : "X-Request-Budget-Ms: ",
+                       budget_ms == NULL ? "" : budget_ms, budget_ms == NULL ? "" : "\r\n");
+    send_all(fd, head, (size_t)len);
 }
 
 static void count_requests(void *argument) {

@@ -9,6 +9,8 @@
 #include "server/flow.h"
 #include "server/serving_fixture.h"
 
+#define FLOW_COMMANDS 2
+
 typedef struct flow_house {
     qr_loop *loop;
     qr__flow *flow;
@@ -19,6 +21,9 @@ typedef struct flow_house {
     qr__verify *verify;
     qr__cache *cache;
     uint16_t port;
+    qr_exchange *commands[FLOW_COMMANDS]; /* given, and not carried out; the loop's */
+    size_t commands_len;
+    qr_status commands_end;
 } flow_house;
 
 /** Starts everything with the model of seed 0; requests have a minute unless they say else. */
@@ -39,7 +44,10 @@ void flow_on_loop(flow_house *house, void (*call)(void *argument), void *argumen
 /** Makes the generation of a seed the current one. */
 void flow_serve(flow_house *house, size_t seed);
 
-/** How many exchanges are held by workers. */
+/** Ends all commands that were given, with this status. */
+void flow_carry_out(flow_house *house, qr_status status);
+
+/** How many exchanges are held by workers, or wait for a command. */
 size_t flow_at_work(flow_house *house);
 
 /** Waits until that many are. */
@@ -75,6 +83,9 @@ void client_send(int fd, size_t input, size_t padding, const char *budget_ms);
 
 /** The same without padding and budget, its body only after `between` was called. */
 void client_send_halves(flow_house *house, int fd, size_t input, void (*between)(flow_house *));
+
+/** Sends POST /v2/repository/models/m/load, with this budget unless it is NULL. */
+void client_command(int fd, const char *budget_ms);
 
 /** Reads one answer: its code; *body is its text (free() it), or NULL when `body` is NULL. 0: the
  * connection ended. */
