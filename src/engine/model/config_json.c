@@ -75,11 +75,29 @@ static const size_row sizes[] = {
     {{"type_vocab_size", NULL}, offsetof(qr_model_info, types), 256, 2},
 };
 
+/* Files of 2019 and TinyBERT's have no `model_type`: BERT's, when they name no other architecture
+ * and have its sizes, and none of those that its descendants added. */
+static bool is_unsaid_bert(const json_t *root) {
+    const char *name = json_string_value(json_array_get(json_object_get(root, "architectures"), 0));
+    const json_t *hidden = json_object_get(root, "hidden_size"),
+                 *embedding = json_object_get(root, "embedding_size");
+    if (name != NULL && strncmp(name, "Bert", 4) != 0)
+        return false;
+    if (embedding != NULL && !json_equal(embedding, hidden))
+        return false;
+    return hidden != NULL && json_object_get(root, "num_hidden_layers") != NULL &&
+           json_object_get(root, "intermediate_size") != NULL &&
+           json_object_get(root, "num_hidden_groups") == NULL;
+}
+
 static qr_status read_family(const qr__model_json *file, qr__family *family, qr_error *error) {
     const char *type;
     qr_status status = qr__json_text(file, "model_type", NULL, &type, error);
     if (status != QR_OK)
         return status;
+    *family = QR__FAMILY_BERT;
+    if (type == NULL && is_unsaid_bert(file->root))
+        return QR_OK;
     if (type == NULL)
         return qr_error_set(error, QR_BAD_MODEL,
                             "%s: `model_type` is missing (expected bert, distilbert or electra)",

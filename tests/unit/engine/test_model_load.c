@@ -179,6 +179,16 @@ Test(model_load, config_defaults_are_those_of_transformers) {
     qr_bert_destroy(bert);
 }
 
+/* As TinyBERT's and the files of BERT's first year. */
+Test(model_load, without_a_model_type_it_is_bert_when_it_looks_so) {
+    make_model(dir, &options);
+    patch_file(dir, "config.json", "\"model_type\":\"bert\",", "");
+    patch_file(dir, "config.json", "\"architectures\":[\"BertModel\"],", "");
+    qr_bert *bert = load_good(dir);
+    cr_expect_str_eq(bert->info.architecture, "BertModel");
+    qr_bert_destroy(bert);
+}
+
 Test(model_load, nulls_are_as_good_as_absent) {
     options.head = "labels";
     options.labels = 2;
