@@ -33,6 +33,7 @@
 #define QR_LIMIT_TEXT_TOKENS    (1u << 21)   /* tokens one text may become before truncation */
 #define QR_LIMIT_WINDOWS        4096u        /* span windows of one passage */
 #define QR_LIMIT_TOP_K          1024u        /* answers asked for */
+#define QR_LIMIT_IGNORED        1024u        /* labels that a request leaves out */
 #define QR_LIMIT_ANSWERS        65536u       /* answers of one request of many passages */
 #define QR_LIMIT_ID_BYTES       256u         /* a request's own id, which is sent back */
 #define QR_LIMIT_BUDGET_MS      600000u

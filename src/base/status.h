@@ -26,6 +26,7 @@
     X(TOO_MANY, 422, "the request has more inputs than the server takes")                          \
     X(WRONG_KIND, 424, "no loaded model can answer this route")                                    \
     X(UNAUTHORIZED, 401, "the request has no valid API key")                                       \
+    X(FORBIDDEN, 403, "web pages may not ask for this")                                            \
     X(NO_MODEL, 404, "no model of that name is loaded")                                            \
     X(NO_ROUTE, 404, "no such route")                                                              \
     X(BAD_METHOD, 405, "the route does not take this method")                                      \

@@ -151,6 +151,12 @@ static qr_status check_together(const qr_config *config, qr_error *error) {
     if (host == NULL)
         return qr_error_set(error, QR_BAD_OPTION, "%s: must not be empty",
                             qr_config_source(config, QR_OPTION_HOST));
+    if (uses_host(config) && !is_loopback(host) && qr_config_flag(config, QR_OPTION_ADMIN) &&
+        qr_config_text(config, QR_OPTION_ADMIN_KEY_FILE) == NULL &&
+        qr_config_text(config, QR_OPTION_API_KEY_FILE) == NULL)
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "%s: on %.200s anybody could unload models; give --admin-key-file",
+                            qr_config_source(config, QR_OPTION_ADMIN), host);
     if (uses_host(config) && !is_loopback(host) &&
         !qr_config_flag(config, QR_OPTION_ALLOW_REMOTE) &&
         qr_config_text(config, QR_OPTION_API_KEY_FILE) == NULL)

@@ -33,7 +33,7 @@
     X(API_KEY_FILE, "api-key-file", TEXT, "", 0, 0, "FILE", "API keys, one a line; requests bring one as Authorization: Bearer KEY; empty: nobody needs one") \
     X(CORS_ALLOW_ORIGIN, "cors-allow-origin", LIST, "", 0, QR_LIMIT_ORIGINS, "ORIGIN", "pages of this origin may read answers (*: of any); repeat for more than one") \
     X(ADMIN, "admin", FLAG, "false", 0, 0, "", "serve /v2/repository, which loads and unloads models: on --ops-port, or with --admin-key-file") \
-    X(ADMIN_KEY_FILE, "admin-key-file", TEXT, "", 0, 0, "FILE", "keys of --admin, one a line; empty: nobody needs one") \
+    X(ADMIN_KEY_FILE, "admin-key-file", TEXT, "", 0, 0, "FILE", "keys of --admin, one a line; empty: those of --api-key-file") \
     X(INT8_VECTORS, "int8-vectors", FLAG, "false", 0, 0, "", "measure at load what embedding_dtype int8 and uint8 need") \
     X(PRECISION, "precision", CHOICE, "auto", 0, 0, "auto|f32|bf16|int8", "arithmetic of the plan") \
     X(DEVICE, "device", DEVICE, "auto", 0, 0, "cpu[:ISA]|cuda[:N]|auto", "where models run") \

@@ -36,9 +36,10 @@ typedef struct decoder {
     const qr_model_info *model;
     const qr_tokens_options *options;
     size_t text_bytes;
-    float *powers; /* [K] of one token */
-    float *scores; /* [longest] of one window's tokens: their best labels' */
-    size_t *best;  /* [longest] those labels */
+    float *powers;  /* [K] of one token */
+    float *scores;  /* [longest] of one window's tokens: their best labels' */
+    size_t *best;   /* [longest] those labels */
+    uint8_t *wants; /* [K] whether entities of the label are wanted, once that is known */
     qr_entity *entities;
     size_t count;
 } decoder;
@@ -93,6 +94,15 @@ static qr_text label_of(const decoder *d, size_t token) {
     return qr_text_of(d->model->label_names[d->best[token]]);
 }
 
+enum { NOT_KNOWN, WANTED, UNWANTED };
+
+/* Each label is looked up once: there may be a thousand that are ignored. */
+static bool is_wanted(decoder *d, size_t label, qr_text name) {
+    if (d->wants[label] == NOT_KNOWN)
+        d->wants[label] = is_ignored(d->options, name) ? UNWANTED : WANTED;
+    return d->wants[label] == WANTED;
+}
+
 /* Tokens [first, last] of a window as one entity, unless nobody wants it. False: the window is of
  * another text. */
 static bool emit(decoder *d, const qr_windows *windows, size_t w, size_t first, size_t last) {
@@ -104,7 +114,7 @@ static bool emit(decoder *d, const qr_windows *windows, size_t w, size_t first, 
         label = group_of(label);
     if (window->end[last] > d->text_bytes || window->begin[first] > window->end[last])
         return false;
-    if (is_ignored(d->options, label))
+    if (!is_wanted(d, d->best[first], label))
         return true;
     float score = d->scores[first];
     if (n > 1) /* in double, then f32: numpy's division of a float by a count */
@@ -207,7 +217,8 @@ qr_status qr_tokens_decode(const qr_model_info *model, const qr_windows *windows
     d.powers = calloc(model->labels, sizeof *d.powers);
     d.scores = calloc(longest, sizeof *d.scores);
     d.best = calloc(longest, sizeof *d.best);
-    if (d.powers == NULL || d.scores == NULL || d.best == NULL)
+    d.wants = calloc(model->labels, 1);
+    if (d.powers == NULL || d.scores == NULL || d.best == NULL || d.wants == NULL)
         status = QR_NO_MEMORY;
     for (size_t w = 0; status == QR_OK && w < windows->len; w++)
         status = decode_window(&d, windows, w, logits[w]) ? QR_OK : QR_INTERNAL;
@@ -220,5 +231,6 @@ qr_status qr_tokens_decode(const qr_model_info *model, const qr_windows *windows
     free(d.powers);
     free(d.scores);
     free(d.best);
+    free(d.wants);
     return status;
 }

@@ -167,13 +167,16 @@ bool qr__access_is_preflight(const qr_http_facts *facts) {
 
 void qr__access_add_fields(qr_http_request *request, const char *origin, const char *methods) {
     qr_http_header_add(request, "Access-Control-Allow-Origin", origin);
-    if (strcmp(origin, "*") != 0)
-        qr_http_header_add(request, "Vary", "Origin");
-    if (methods == NULL)
+    if (methods == NULL) {
+        qr_http_header_add_fixed(request, "Access-Control-Expose-Headers",
+                                 "inference-header-content-length, retry-after, server-timing, "
+                                 "x-embedding-dtype, x-embedding-shape, x-querent-trace, "
+                                 "x-trace-id");
         return;
+    }
     qr_http_header_add(request, "Access-Control-Allow-Methods", methods);
-    qr_http_header_add(request, "Access-Control-Allow-Headers",
-                       "authorization, content-type, traceparent, x-request-budget-ms, "
-                       "x-request-priority");
+    qr_http_header_add_fixed(request, "Access-Control-Allow-Headers",
+                             "authorization, content-type, inference-header-content-length, "
+                             "traceparent, x-request-budget-ms, x-request-priority");
     qr_http_header_add(request, "Access-Control-Max-Age", "600");
 }

@@ -6,6 +6,8 @@
 #include "server/api/api.h"
 #include "server/budget.h"
 
+#define COMMAND_BYTES (16u * 1024u) /* of a body that loads or unloads a model */
+
 /* Who may open the server's UNIX socket is this machine's operator, or let in by them. */
 static bool is_trusted(const qr__rules *rules, const qr_http_facts *facts) {
     if (facts->local)
@@ -107,27 +109,47 @@ static qr_status read_priority(const qr_http_value *priority, qr_exchange *x) {
     return QR_BAD_HEADER;
 }
 
-/* Whether a list of media types, with or without weights, holds this one. */
-static bool lists_type(qr_text accept, const char *type) {
-    size_t len = strlen(type);
+/* An entry of Accept: its media type, and whether it is wanted at all (not q=0). */
+static qr_text next_type(qr_text accept, size_t *at, bool *wanted) {
+    const char *begin = accept.data + *at;
+    const char *comma = memchr(begin, ',', accept.len - *at);
+    size_t len = comma == NULL ? accept.len - *at : (size_t)(comma - begin);
+    *at += len + (comma != NULL);
+    while (len > 0 && (begin[0] == ' ' || begin[0] == '\t'))
+        begin++, len--;
+    size_t type = 0;
+    while (type < len && begin[type] != ';' && begin[type] != ' ' && begin[type] != '\t')
+        type++;
+    const char *q = type < len ? memmem(begin + type, len - type, "q=0", 3) : NULL;
+    *wanted = q == NULL;
+    for (const char *c = q; c != NULL && c + 3 < begin + len; c++)
+        *wanted |= c[3] >= '1' && c[3] <= '9'; /* q=0.5 */
+    return (qr_text){begin, type};
+}
+
+static bool type_is(qr_text type, const char *wanted) {
+    return type.len == strlen(wanted) && strncasecmp(type.data, wanted, type.len) == 0;
+}
+
+/* Bytes are for who asks for them before JSON, or before anything. */
+static void read_accept(qr_text accept, qr_exchange *x) {
+    bool json_first = false, wanted;
     for (size_t at = 0; at < accept.len;) {
-        while (at < accept.len && (accept.data[at] == ' ' || accept.data[at] == '\t'))
-            at++;
-        if (accept.len - at >= len && strncasecmp(accept.data + at, type, len) == 0 &&
-            (accept.len - at == len || strchr(",; \t", accept.data[at + len]) != NULL))
-            return true;
-        const char *comma = memchr(accept.data + at, ',', accept.len - at);
-        at = comma == NULL ? accept.len : (size_t)(comma - accept.data) + 1;
+        qr_text type = next_type(accept, &at, &wanted);
+        if (!wanted)
+            continue;
+        x->wants_octets |= !json_first && type_is(type, "application/octet-stream");
+        x->wants_html |= type_is(type, "text/html");
+        json_first |= type_is(type, "application/json") || type_is(type, "*/*") ||
+                      type_is(type, "application/*");
     }
-    return false;
 }
 
 /* What form the body has, and what form its answer shall have. */
 static qr_status read_forms(const qr_http_facts *facts, qr_exchange *x) {
     uint64_t bytes = 0;
-    x->wants_octets = lists_type(facts->accept.text, "application/octet-stream");
-    x->wants_html = lists_type(facts->accept.text, "text/html");
-    if (facts->json_length.count == 0)
+    read_accept(facts->accept.text, x);
+    if (facts->json_length.count == 0 || !qr_api_takes_tensors(x->route))
         return QR_OK;
     if (qr_text_to_u64(facts->json_length.text, QR_LIMIT_BODY_BYTES, &bytes) && bytes > 0) {
         x->json_bytes = (size_t)bytes;
@@ -146,7 +168,8 @@ static qr_status find_route(const qr__rules *rules, qr_text path, const qr_http_
     x->listeners = rules->listener;
     x->route = qr_api_route(rules->listener, facts->method, path, &model, &status);
     bool is_admin = x->route != NULL && qr_api_is_admin(x->route);
-    const qr__access *access = is_admin ? rules->admin : rules->access;
+    bool own_keys = is_admin && rules->admin != NULL && rules->admin->keys != NULL;
+    const qr__access *access = own_keys ? rules->admin : rules->access;
     bool open = access == NULL || (x->route != NULL && qr_api_is_open(x->route));
     if (!open && !qr__access_admits(access, &facts->authorization))
         return QR_UNAUTHORIZED;
@@ -156,10 +179,22 @@ static qr_status find_route(const qr__rules *rules, qr_text path, const qr_http_
     return status;
 }
 
+/* A page in somebody's browser can send a POST to where the browser reaches, without asking; and no
+ * command needs many words. */
+static qr_status check_command(const qr_http_facts *facts) {
+    if (facts->origin.count > 0)
+        return QR_FORBIDDEN;
+    return facts->body_bytes > COMMAND_BYTES ? QR_TOO_LARGE : QR_OK;
+}
+
 static qr_status decide(const qr__rules *rules, qr_text path, const qr_http_facts *facts,
                         qr_exchange *x) {
     x->deadline_ns = x->received_ns + rules->default_budget_ns;
     qr_status status = find_route(rules, path, facts, x);
+    if (status != QR_OK)
+        return status;
+    if (qr_api_is_admin(x->route))
+        status = check_command(facts);
     if (status != QR_OK)
         return status;
     if (!qr_api_accepts(x->route, facts->content_type.text))

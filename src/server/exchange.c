@@ -1,6 +1,7 @@
 /* server/exchange.c: an exchange's memory, and what may be true of it. */
 #include "server/exchange.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define KEPT_BYTES (64u * 1024u) /* larger buffers are not kept for the next request */
@@ -38,6 +39,27 @@ void qr_exchange_reset(qr_exchange *x) {
     qr_serving_unpin(x->serving);
     qr_arena_reset(&x->arena);
     *x = (qr_exchange){.body = recycled(&x->body), .out = recycled(&x->out), .arena = x->arena};
+}
+
+static qr_note *add_note(qr_exchange *x, const char *name) {
+    QR_ASSERT(x->notes_len < QR_NOTES_MAX);
+    if (x->notes_len == QR_NOTES_MAX)
+        return NULL;
+    qr_note *note = &x->notes[x->notes_len++];
+    *note = (qr_note){.name = name};
+    return note;
+}
+
+void qr_exchange_note(qr_exchange *x, const char *name, const char *value) {
+    qr_note *note = add_note(x, name);
+    if (note != NULL)
+        snprintf(note->value, sizeof note->value, "%s", value);
+}
+
+void qr_exchange_note_fixed(qr_exchange *x, const char *name, const char *text) {
+    qr_note *note = add_note(x, name);
+    if (note != NULL)
+        note->text = text;
 }
 
 bool qr_exchange_is_legal(const qr_exchange *x) {

@@ -65,8 +65,7 @@ typedef struct qr_note {
     char value[64];
 } qr_note;
 
-#define QR_NOTES_MAX 4
-
+#define QR_NOTES_MAX 4 /* more are not written, which an assertion does not let pass */
 /** From what a deadline is made; the model that is asked may have a budget of its own. */
 typedef struct qr_budget {
     bool brought;         /* the request names its own */
@@ -101,6 +100,8 @@ typedef struct qr_exchange {
     size_t characters, tokens;      /* of all inputs; of inputs that are ids, their number */
     uint64_t timeout_ns;            /* a budget in the body, from received_ns on; 0: none */
     qr_ticket ticket;               /* its jobs; none: nothing to run, encode at once */
+    const qr_job *jobs;             /* what the answer is made of: the ticket's, or some of them */
+    size_t jobs_len;
     bool hidden; /* its jobs give the hidden states of all tokens; nobody shares these */
     qr_status status;
     qr_fault fault; /* what the answer says beside the status */
@@ -135,6 +136,12 @@ void qr_exchange_destroy(qr_exchange *exchange);
 
 /** Unpins the generation and empties the exchange: FREE again. Buffers of a usual size are kept. */
 void qr_exchange_reset(qr_exchange *exchange);
+
+/** Adds a field to the answer's head, with a copy of its value (of at most 63 bytes). */
+void qr_exchange_note(qr_exchange *exchange, const char *name, const char *value);
+
+/** The same of a static text of any length. */
+void qr_exchange_note_fixed(qr_exchange *exchange, const char *name, const char *text);
 
 /** Whether the table above has such a row; asserted at each hand-over. The loop's call: it looks at
  * nothing that a worker may be writing. */

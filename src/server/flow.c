@@ -44,8 +44,12 @@ void qr__flow_pump(qr__flow *flow) {
  * whether it may send, and is answered; no exchange is made for it. */
 static bool meet_page(const qr__listener *l, qr_http_request *request, const qr_http_facts *facts) {
     char allow[QR_ALLOW_BYTES];
-    const char *origin =
-        l->rules.access == NULL ? NULL : qr__access_origin(l->rules.access, &facts->origin);
+    const qr__access *access = l->rules.access;
+    if (access == NULL || access->origins_len == 0)
+        return false;
+    const char *origin = qr__access_origin(access, &facts->origin);
+    if (strcmp(access->origins[0], "*") != 0) /* whatever the answer, another origin's differs */
+        qr_http_header_add(request, "Vary", "Origin");
     if (origin == NULL)
         return false;
     qr_api_allow(l->rules.listener, request->path, allow);

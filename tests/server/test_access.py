@@ -48,18 +48,21 @@ def test_a_browser_asks_before_it_sends(keyed):
     assert answer.headers["Access-Control-Allow-Origin"] == "https://page.example"
     assert answer.headers["Access-Control-Allow-Methods"] == "POST"
     assert "authorization" in answer.headers["Access-Control-Allow-Headers"]
+    assert "inference-header-content-length" in answer.headers["Access-Control-Allow-Headers"]
     assert answer.headers["Vary"] == "Origin"
     # Errors can be read by the page too.
     answer, _ = ask(keyed, "POST", "/embed", {"Origin": "https://page.example"}, "{}")
     assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (401, "https://page.example")
     answer, _ = ask(keyed, "POST", "/embed", {"Origin": "https://page.example", **KEY}, '{"inputs":"a"}')
     assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, "https://page.example")
+    assert "x-embedding-shape" in answer.headers["Access-Control-Expose-Headers"]
 
 
 def test_other_pages_learn_nothing(keyed):
     asks = {"Origin": "https://other.example", "Access-Control-Request-Method": "POST"}
     answer, _ = ask(keyed, "OPTIONS", "/embed", asks)
     assert answer.status == 401 and "Access-Control-Allow-Origin" not in answer.headers
+    assert answer.headers["Vary"] == "Origin", "a cache must not give this answer to the other page"
     answer, _ = ask(keyed, "OPTIONS", "/nowhere", {**asks, "Origin": "https://page.example"})
     assert answer.status == 401, "there is nothing to send there"
 

@@ -132,3 +132,15 @@ def test_labels_that_exclude_nothing_are_judged_one_by_one(start_server, tiny):
         scores = predict(topics, "fresh bread", **fields)
         for item in scores[0] if fields else scores:
             assert item["score"] == pytest.approx(1 / (1 + math.exp(-raw[item["label"]])), abs=1e-6)
+
+
+def test_vertex_predicts_what_is_no_ranking(labels_server, start_server, tiny):
+    ranker = start_server(models=[tiny("reranker")])
+    for inputs in ("bread", ["bread", "river"], [["bread"], ["bread", "river"]]):
+        one = predict(ranker, inputs)
+        assert ask(ranker, "/vertex", {"instances": [{"inputs": inputs}] * 2}).json() == {"predictions": [one, one]}
+        assert ask(ranker, "/", {"inputs": inputs}).json() == one
+    both = [{"query": "q", "texts": ["a", "b"]}, {"inputs": "bread"}]
+    answer = ask(ranker, "/vertex", {"instances": both}).json()["predictions"]
+    assert answer == [rerank(ranker, "q", ["a", "b"]), predict(ranker, "bread")]
+    assert isinstance(ask(ranker, "/", {"inputs": "bread", "parameters": {}}).json()[0], list)

@@ -142,25 +142,28 @@ def test_time_in_a_trusted_proxy_counts(start_server, embedder):
 
 
 def test_queue_items(start_server, embedder):
-    """All inputs of a request are admitted or none; a refusal says when to come again."""
+    """More than ever fit are refused for good: coming again would not help."""
     server = start_server("--queue-items", 4, models=[embedder])
     assert ask(server, "/embed", {"inputs": ["a"] * 4}).status == 200
     before = computed(server)
     answer = ask(server, "/embed", {"inputs": ["a"] * 5})
-    assert answer.status == 429
-    assert int(answer.headers["retry-after"]) >= 1
-    assert int(answer.headers["retry-after-ms"]) >= 1
-    assert answer.headers["x-should-retry"] == "true"
+    assert answer.status == 422 and answer.json()["error"] == "batch size 5 > maximum allowed batch size 4"
+    assert "retry-after" not in answer.headers
+    assert ask(server, "/info").json()["max_client_batch_size"] == 4
     assert computed(server) == before
     assert ask(server, "/embed", {"inputs": ["a"] * 4}).status == 200
 
 
 def test_a_full_queue_refuses_and_recovers(start_server, tiny):
-    """Whoever finds the queue full is told at once, however long he would wait; when it empties all is as before."""
+    """Whoever finds the queue full is told at once, however long he would wait, and when to come again: all inputs of a
+    request are admitted or none. When the queue empties all is as before."""
     server = start_server(*ONE_WORKER, "--queue-items", ENDLESS_ITEMS, models=[tiny("slow")])
     blocker = send_endless(server)
     for _ in range(5):  # each would need the whole queue
-        assert ask(server, "/embed", {"inputs": ["a"] * ENDLESS_ITEMS}).status == 429
+        answer = ask(server, "/embed", {"inputs": ["a"] * ENDLESS_ITEMS})
+        assert answer.status == 429
+        assert int(answer.headers["retry-after"]) >= 1 and int(answer.headers["retry-after-ms"]) >= 1
+        assert answer.headers["x-should-retry"] == "true"
     assert not is_answered(blocker), "they waited for it"
     blocker.close()
     wait_idle(server)

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 from program import HIDDEN, MAX_TOKENS
-from serving import ask
+from serving import ENDLESS_ITEMS, ask, send_endless
 
 openai = pytest.importorskip("openai")
 hub = pytest.importorskip("huggingface_hub")
@@ -89,11 +89,13 @@ def test_openai_errors(client, inputs, extra, status, code, param):
     assert body["type"] in ("Validation", "Empty")
 
 
-def test_openai_overload_tells_when_to_retry(start_server, embedder):
-    small = start_server("--queue-items", "4", models=[embedder])
+def test_openai_overload_tells_when_to_retry(start_server, tiny):
+    small = start_server("--threads", "1", "--queue-items", ENDLESS_ITEMS, models=[tiny("slow")])
+    blocker = send_endless(small)
     client = openai.OpenAI(base_url=small.url + "/v1", api_key="unused", max_retries=0)
     with pytest.raises(openai.RateLimitError) as caught:
-        client.embeddings.create(model="embedder", input=["x"] * 5)
+        client.embeddings.create(model="slow", input=["x"] * ENDLESS_ITEMS)
+    blocker.close()
     assert int(caught.value.response.headers["retry-after-ms"]) >= 1
     assert caught.value.response.headers["x-should-retry"] == "true"
     assert caught.value.body["message"] == "Model is overloaded"

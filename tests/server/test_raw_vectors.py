@@ -85,3 +85,18 @@ def test_errors_stay_json(ranged):
     answer = ask(ranged, "/embed", {"inputs": ""}, headers=OCTETS)
     assert answer.status == 400 and answer.headers["content-type"] == "application/json"
     assert "x-embedding-shape" not in answer.headers
+
+
+def test_several_requests_in_one_are_json(ranged):
+    """Each part would have header fields of its own: more than an answer has room for."""
+    for count in (1, 2, 3, 50):
+        answer = ask(ranged, "/vertex", {"instances": [{"inputs": TEXTS[0]}] * count}, headers=OCTETS)
+        assert answer.status == 200 and answer.headers["content-type"] == "application/json"
+        assert len(answer.json()["predictions"]) == count and "x-embedding-shape" not in answer.headers
+
+
+def test_bytes_only_for_who_asks_first(ranged):
+    for accept, octets in (("application/json, application/octet-stream", False), ("application/octet-stream;q=0", False),
+                           ("application/octet-stream, application/json;q=0.1", True)):
+        answer = ask(ranged, "/embed", {"inputs": "a"}, headers=(("Accept", accept),))
+        assert (answer.headers["content-type"] == "application/octet-stream") == octets, accept

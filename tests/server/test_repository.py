@@ -182,3 +182,25 @@ def test_tritons_own_client(start_server, copied, reader, tmp_path):
 
 def test_the_extension_is_named_where_it_is_served(server):
     assert "model_repository" not in ask(server, "/v2").json()["extensions"]
+
+
+def test_a_page_gives_no_orders(admin):
+    """A browser sends such a POST of any page to where it can reach, without asking first."""
+    answer = order(admin, "models/embedder/unload", headers=(("Origin", "http://evil.example"),))
+    assert answer.status == 403
+    assert order(admin, "models/embedder/load", b'{"padding": "' + b"x" * 20000 + b'"}').status == 413
+    assert ask(admin, "/embed", {"inputs": "a"}).status == 200
+
+
+def test_the_servers_keys_are_asked_for_where_admin_has_none(start_server, copied, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text(KEY)
+    server = start_server("--admin", "--ops-port", free_port(), "--api-key-file", keys, models=[copied])
+    assert order(server, "models/embedder/unload").status == 401
+    assert order(server, "models/embedder/unload", headers=(("Authorization", "Bearer " + KEY),)).status == 200
+
+
+def test_an_open_admin_is_not_for_the_network(start_server, copied):
+    server = start_server("--admin", "--ops-port", free_port(), "--host", "0.0.0.0", "--allow-remote", models=[copied], wait=False)
+    assert server.wait() != 0
+    assert "anybody could unload models" in server.log

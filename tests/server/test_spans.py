@@ -70,12 +70,16 @@ def test_a_long_passage_has_windows_and_they_are_one_text(server):
 @pytest.mark.parametrize("fields,status", [
     ({"passages": []}, 400), ({"passages": [""]}, 400), ({"passages": "a"}, 422), ({"passages": [1]}, 422), ({"question": ""}, 400),
     ({"question": None}, 422), ({"top_k": 0}, 422), ({"passages": ["a"] * 2049}, 422),
+    ({"passages": ["a"] * 2048, "top_k": 33}, 422),
 ])
 def test_errors(server, fields, status):
     assert ask(server, "/spans", {"question": QUESTION, "passages": PASSAGES, **fields}).status == status
 
 
 def test_batch_errors(server):
+    many = [{"question": "q", "context": "c"}] * 1000
+    answer = ask(server, "/span", {"inputs": many, "parameters": {"top_k": 66}})
+    assert answer.status == 422 and answer.json()["error"] == "`parameters.top_k` must be a whole number from 1 to 65"
     for inputs, status in [([], 400), ([1], 422), ([{"question": "q"}], 422), ([{"question": "q", "context": ""}], 400)]:
         assert ask(server, "/span", {"inputs": inputs}).status == status, inputs
 

@@ -72,6 +72,7 @@ def test_hub_client(tagger, route):
     ({"inputs": ""}, 400), ({"inputs": []}, 400), ({"inputs": 7}, 422), ({"inputs": [7]}, 422), ({}, 422),
     ({"inputs": "a", "parameters": {"aggregation_strategy": "first"}}, 422),
     ({"inputs": "a", "parameters": {"ignore_labels": "O"}}, 422), ({"inputs": "a", "parameters": {"ignore_labels": [1]}}, 422),
+    ({"inputs": "a", "parameters": {"ignore_labels": ["O"] * 1025}}, 422),
     ({"inputs": "a", "parameters": {"stride": 9999}}, 422), ({"inputs": "a", "parameters": {"stride": 8, "aggregation_strategy": "none"}}, 422),
 ])
 def test_errors(tagger, body, status):
@@ -80,3 +81,8 @@ def test_errors(tagger, body, status):
 
 def test_other_models_do_not(server):
     assert ask(server, "/token_classification", {"inputs": "a"}).status == 424
+
+
+def test_many_ignored_labels(tagger):
+    """Each label is looked up once, whatever is ignored."""
+    assert tag(tagger, [TEXT] * 50, ignore_labels=["x"] * 1023 + ["O"]) == [tag(tagger)] * 50

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from program import HIDDEN, MAX_TOKENS
-from serving import ask, make_request, read_answer
+from serving import ENDLESS_ITEMS, ask, make_request, read_answer, send_endless
 
 TEI, OPENAI, RERANK, COHERE = "tei", "openai", "rerank", "cohere"
 
@@ -102,11 +102,13 @@ def test_a_body_that_is_too_large_is_413(start_server, embedder):
     assert answer.status == 413 and json.loads(answer.body)["error_type"] == "Validation"
 
 
-def test_overload_and_lateness(start_server, embedder):
-    small = start_server("--queue-items", "2", models=[embedder])
-    for path, body in (("/embed", {"inputs": ["a"] * 3}), ("/v2/embed", {"texts": ["a"] * 3})):
-        answer = ask(small, path, body)
+def test_overload_and_lateness(start_server, tiny):
+    small = start_server("--threads", "1", "--queue-items", ENDLESS_ITEMS, models=[tiny("slow")])
+    blocker = send_endless(small)
+    for path, name in (("/embed", "inputs"), ("/v2/embed", "texts")):
+        answer = ask(small, path, {name: ["a"] * ENDLESS_ITEMS})
         assert answer.status == 429 and int(answer.headers["retry-after"]) >= 1
         assert "Model is overloaded" in (answer.json().get("error"), answer.json().get("message"))
+    blocker.close()
     answer = ask(small, "/embed", {"inputs": "a"}, headers=(("X-Request-Budget-Ms", "0"),))
     assert answer.status == 504 and answer.headers["x-should-retry"] == "false"

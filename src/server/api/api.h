@@ -70,6 +70,9 @@ bool qr_api_accepts(const qr_route *route, qr_text content_type);
 /** Whether the route is served without an API key. */
 bool qr_api_is_open(const qr_route *route);
 
+/** Whether its bodies may go on with binary tensors behind their JSON. */
+bool qr_api_takes_tensors(const qr_route *route);
+
 /** Whether it asks for an admin key, and has as long as any request. */
 bool qr_api_is_admin(const qr_route *route);
 

@@ -147,7 +147,7 @@ void qr__rank(qr__ranked *items, size_t len, qr__ties ties) {
 }
 
 qr__ranked *qr__rank_scores(qr_exchange *x, bool raw, qr__ties ties) {
-    size_t count = x->ticket.jobs_len;
+    size_t count = x->jobs_len;
     qr__ranked *ranked = qr_arena_array(&x->arena, count, sizeof *ranked);
     if (ranked == NULL) {
         x->status = QR_NO_MEMORY;
@@ -156,9 +156,9 @@ qr__ranked *qr__rank_scores(qr_exchange *x, bool raw, qr__ties ties) {
     const qr_model_info *about = qr_engine_model(qr_pipeline_engine(x->model->pipeline));
     QR_ASSERT(about->labels == 1);
     for (size_t i = 0; i < count; i++) {
-        float score = x->ticket.jobs[i].result[0];
+        float score = x->jobs[i].result[0];
         if (!raw)
-            qr_labels_finish(about, x->ticket.jobs[i].result, &score);
+            qr_labels_finish(about, x->jobs[i].result, &score);
         ranked[i] = (qr__ranked){score, (uint32_t)i};
     }
     qr__rank(ranked, count, ties);

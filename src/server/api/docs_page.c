@@ -3,17 +3,12 @@
 #include "server/api/docs_page.h"
 #include "server/api/health.h"
 
-static void add_note(qr_exchange *x, const char *name, const char *text) {
-    QR_ASSERT(x->notes_len < QR_NOTES_MAX);
-    x->notes[x->notes_len++] = (qr_note){.name = name, .text = text};
-}
-
 static void encode_page(const qr_api *api, qr_exchange *x) {
     (void)api;
     x->content_type = "text/html; charset=utf-8";
-    add_note(x, "Content-Security-Policy", qr__docs_page_policy);
-    add_note(x, "X-Content-Type-Options", "nosniff");
-    add_note(x, "Referrer-Policy", "no-referrer");
+    qr_exchange_note_fixed(x, "Content-Security-Policy", qr__docs_page_policy);
+    qr_exchange_note_fixed(x, "X-Content-Type-Options", "nosniff");
+    qr_exchange_note_fixed(x, "Referrer-Policy", "no-referrer");
     qr_buf_append(&x->out, qr__docs_page, qr__docs_page_len);
 }
 
@@ -27,7 +22,7 @@ static void encode_root(const qr_api *api, qr_exchange *x) {
         encode_page(api, x);
     else
         qr__health_encode(api, x);
-    add_note(x, "Vary", "Accept");
+    qr_exchange_note_fixed(x, "Vary", "Accept");
 }
 
 static const qr_route rows[] = {

@@ -137,6 +137,10 @@ bool qr_api_is_open(const qr_route *route) {
     return (route->flags & (QR__ROUTE_OPEN | QR__ROUTE_OPS)) != 0;
 }
 
+bool qr_api_takes_tensors(const qr_route *route) {
+    return (route->flags & QR__ROUTE_ANY) != 0;
+}
+
 bool qr_api_is_admin(const qr_route *route) {
     return (route->flags & QR__ROUTE_ADMIN) != 0;
 }
@@ -208,6 +212,11 @@ qr_status qr_api_decode(const qr_api *api, qr_exchange *x) {
     x->hidden = false;
     x->characters = x->tokens = 0;
     x->status = qr__call_run(api, x);
+    if (x->status == QR_OK && x->ticket.jobs_len > api->options.queue_items) {
+        /* Not "come again later": there will never be room. */
+        x->fault = (qr_fault){.limit = api->options.queue_items, .given = x->ticket.jobs_len};
+        x->status = QR_TOO_MANY;
+    }
     if (x->status != QR_OK)
         x->ticket.jobs_len = 0; /* half-made jobs must not run */
     if (x->model != NULL)
@@ -239,6 +248,8 @@ void qr_api_encode(const qr_api *api, qr_exchange *x) {
     uint64_t begun = qr_clock_ns();
     note_stages(x);
     qr_buf_reset(&x->out);
+    x->jobs = x->ticket.jobs;
+    x->jobs_len = x->ticket.jobs_len;
     x->content_type = QR__JSON;
     if (x->status == QR_OK)
         x->handler->encode(api, x);

@@ -61,6 +61,13 @@ qr_status qr__span_check(qr__call *call, const qr_span_options *given) {
     return QR_OK;
 }
 
+qr_status qr__span_check_answers(qr__call *call, size_t inputs, size_t top_k) {
+    const char *parent = qr__value_get(call->body, "parameters") == NULL ? NULL : "parameters";
+    const qr_place place = {.parent = parent, .field = "top_k"};
+    size_t most = inputs == 0 ? QR_LIMIT_TOP_K : qr_min(QR_LIMIT_ANSWERS / inputs, QR_LIMIT_TOP_K);
+    return top_k <= most ? QR_OK : qr__call_must_within(call, &place, QR__WHOLE_NUMBER, 1, most);
+}
+
 qr_status qr__span_add(qr__call *call, qr_text question, qr_text context,
                        const qr_span_options *options, qr__span_item *item) {
     qr_exchange *x = call->exchange;
@@ -79,6 +86,6 @@ const float **qr__span_logits(qr_exchange *x, const qr__span_item *item) {
         return NULL;
     }
     for (size_t w = 0; w < item->windows.len; w++)
-        logits[w] = x->ticket.jobs[item->first_job + w].result;
+        logits[w] = x->jobs[item->first_job + w].result;
     return logits;
 }

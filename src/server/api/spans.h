@@ -45,6 +45,10 @@ typedef struct qr__span_item {
  * the body when it has none. The call has its model. BAD_REQUEST. */
 QR_MUST_USE qr_status qr__span_check(qr__call *call, const qr_span_options *options);
 
+/** Whether so many inputs may have top_k answers each. BAD_REQUEST; the options' place as
+ * qr__span_check. */
+QR_MUST_USE qr_status qr__span_check_answers(qr__call *call, size_t inputs, size_t top_k);
+
 /** Appends the jobs of one passage. EMPTY_INPUT, TOO_LONG, NO_MEMORY. */
 QR_MUST_USE qr_status qr__span_add(qr__call *call, qr_text question, qr_text context,
                                    const qr_span_options *options, qr__span_item *item);

@@ -10,6 +10,10 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "raw vectors are littl
 
 static const char *const names[] = {"f32", "f16", "int8", "uint8", "binary", "ubinary"};
 
+static qr__vector_type type_of(const qr__vector_form *form) {
+    return (qr__vector_type)form->type;
+}
+
 static bool needs_ranges(const qr__vector_form *form) {
     return form->type == QR__VECTOR_INT8 || form->type == QR__VECTOR_UINT8;
 }
@@ -70,10 +74,10 @@ bool qr__vectors_init(qr__vectors *v, qr_exchange *x, const qr__vector_form *for
     size_t whole = length_of(x);
     *v = (qr__vectors){.exchange = x,
                        .form = form,
-                       .len = x->ticket.jobs_len,
+                       .len = x->jobs_len,
                        .dimensions = form->dimensions == 0 ? whole : form->dimensions};
     v->floats = qr_arena_array(&x->arena, whole, sizeof *v->floats);
-    v->bytes = qr_arena_alloc(&x->arena, qr__vector_bytes(form->type, v->dimensions));
+    v->bytes = qr_arena_alloc(&x->arena, qr__vector_bytes(type_of(form), v->dimensions));
     if (v->floats == NULL || v->bytes == NULL || (needs_ranges(form) && !find_steps(v, &x->arena)))
         x->status = QR_NO_MEMORY;
     return x->status == QR_OK;
@@ -178,8 +182,8 @@ static void round_to_half(qr__vectors *v) {
 
 void qr__vectors_put(qr__vectors *v, size_t index, qr__vectors_as as, qr_buf *out) {
     const qr__vector_form *form = v->form;
-    const float *pooled = v->exchange->ticket.jobs[index].result;
-    size_t bytes = qr__vector_bytes(form->type, v->dimensions);
+    const float *pooled = v->exchange->jobs[index].result;
+    size_t bytes = qr__vector_bytes(type_of(form), v->dimensions);
     qr_embed_finish(pooled, length_of(v->exchange), v->dimensions, form->normalize, v->floats);
     if (as == QR__VECTORS_JSON && form->type <= QR__VECTOR_F16) {
         if (form->type == QR__VECTOR_F16)
@@ -187,7 +191,7 @@ void qr__vectors_put(qr__vectors *v, size_t index, qr__vectors_as as, qr_buf *ou
         qr_json_floats(out, v->floats, v->dimensions);
         return;
     }
-    qr__vector_write(form->type, v->floats, v->dimensions, v->least, v->step, v->bytes);
+    qr__vector_write(type_of(form), v->floats, v->dimensions, v->least, v->step, v->bytes);
     if (as == QR__VECTORS_JSON) {
         put_list(v, bytes, out);
     } else if (as == QR__VECTORS_BASE64) {
@@ -200,12 +204,11 @@ void qr__vectors_put(qr__vectors *v, size_t index, qr__vectors_as as, qr_buf *ou
 }
 
 void qr__vectors_answer(qr__vectors *v, qr_exchange *x) {
-    qr_note *shape = &x->notes[x->notes_len++], *type = &x->notes[x->notes_len++];
-    *shape = (qr_note){.name = "X-Embedding-Shape"};
-    *type = (qr_note){.name = "X-Embedding-Dtype"};
+    char shape[32];
     size_t numbers = v->form->type >= QR__VECTOR_BINARY ? (v->dimensions + 7) / 8 : v->dimensions;
-    snprintf(shape->value, sizeof shape->value, "%zu,%zu", v->len, numbers);
-    snprintf(type->value, sizeof type->value, "%s", names[v->form->type]);
+    snprintf(shape, sizeof shape, "%zu,%zu", v->len, numbers);
+    qr_exchange_note(x, "X-Embedding-Shape", shape);
+    qr_exchange_note(x, "X-Embedding-Dtype", names[v->form->type]);
     x->content_type = "application/octet-stream";
     for (size_t i = 0; i < v->len; i++)
         qr__vectors_put(v, i, QR__VECTORS_BYTES, &x->out);

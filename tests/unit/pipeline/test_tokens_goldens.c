@@ -153,7 +153,7 @@ Test(tokens_goldens, all_texts, .timeout = 300) {
     cr_assert_eq(qr_context_create(qr_pipeline_engine(pipeline), &sizes, &context, NULL), QR_OK);
     for (size_t i = 0; i < json_array_size(cases); i++)
         check(context, json_array_get(cases, i));
-    cr_log_warn("%zu texts equal, scores within %g", json_array_size(cases), largest);
+    cr_log_info("%zu texts equal, scores within %g", json_array_size(cases), largest);
     qr_context_destroy(context);
     qr_pipeline_destroy(pipeline);
     json_decref(golden);

@@ -19,6 +19,7 @@ static qr_pipeline *load(const char *dir) {
 static void create_api(api_fixture *f) {
     const qr__served_options served = {.workers = 1, .batch_tokens = 512};
     const qr_api_options options = {.max_inputs = QR_LIMIT_INPUTS,
+                                    .queue_items = QR_LIMIT_QUEUE_ITEMS,
                                     .hooks = {.ready = is_ready, .state = f}};
     qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
     f->serving = tiny_serving(f->models, f->models_len, &served);

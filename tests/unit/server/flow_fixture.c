@@ -63,7 +63,8 @@ static void open_schedule(flow_house *h, int workers, unsigned ppm) {
     size_t len = qr_api_patterns(patterns);
     qr_schedule_options schedule = {
         .workers = workers, .queue_items = 1000, .room = {park, wake, &parked}};
-    const qr_api_options api = {.max_inputs = 100, .hooks = {.metrics = render, .state = h}};
+    const qr_api_options api = {
+        .max_inputs = 100, .queue_items = 1000, .hooks = {.metrics = render, .state = h}};
     sem_init(&parked, 0, 0);
     sem_init(&call_done, 0, 0);
     cr_assert_eq(

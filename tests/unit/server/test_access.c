@@ -138,7 +138,10 @@ Test(access, origins) {
 /* The decision about a head of a server without models, in an exchange that the caller destroys. */
 static qr_exchange *decide(const qr__access *access, const char *method, const char *target,
                            const qr_http_facts *more) {
-    const qr__rules rules = {.listener = QR_LISTENER_MAIN | QR_LISTENER_OPS, .access = access};
+    static const qr__access no_keys;
+    const qr__rules rules = {.listener = QR_LISTENER_MAIN | QR_LISTENER_OPS | QR_LISTENER_ADMIN,
+                             .access = access,
+                             .admin = &no_keys};
     qr_http_facts facts = more == NULL ? (qr_http_facts){0} : *more;
     qr_exchange *x = qr_exchange_create(100);
     facts.method = qr_text_of(method);
@@ -178,7 +181,13 @@ Test(access, forms_of_body_and_answer) {
     } cases[] = {{"*/*", false, false},
                  {"application/octet-stream", true, false},
                  {"text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", false, true},
-                 {"application/json, Application/Octet-Stream;q=1", true, false},
+                 {"Application/Octet-Stream;q=1, application/json", true, false},
+                 {"application/json, application/octet-stream", false, false},
+                 {"*/*, application/octet-stream", false, false},
+                 {"application/octet-stream;q=0, */*", false, false},
+                 {"application/octet-stream; q=0.5", true, false},
+                 {"application/json;q=0, application/octet-stream", true, false},
+                 {"text/html;q=0", false, false},
                  {"application/octet-streams", false, false},
                  {"", false, false}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -191,8 +200,11 @@ Test(access, forms_of_body_and_answer) {
     static const char *const lengths[] = {"0", "-1", "x", "", "99999999999999999999"};
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         const qr_http_facts facts = {.json_length = {qr_text_of(lengths[i]), 1}};
-        qr_exchange *x = decide(NULL, "GET", "/info", &facts);
+        qr_exchange *x = decide(NULL, "POST", "/v2/models/m/infer", &facts);
         cr_expect_eq(x->status, QR_BAD_HEADER, "%s", lengths[i]);
+        qr_exchange_destroy(x);
+        x = decide(NULL, "GET", "/info", &facts); /* which knows nothing of binary tensors */
+        cr_expect_eq(x->status, QR_OK, "%s", lengths[i]);
         qr_exchange_destroy(x);
     }
 }
@@ -219,4 +231,30 @@ Test(access, names_in_paths) {
         if (good && cases[i].name != NULL)
             cr_expect(qr_text_is(name, cases[i].name), "%s", cases[i].encoded);
     }
+}
+
+Test(access, commands_need_the_servers_keys_when_they_have_none_of_their_own) {
+    qr__access access;
+    qr_error error = {0};
+    write_keys("key");
+    cr_assert_eq(qr__access_init(&access, path, NULL, 0, &error), QR_OK);
+    cr_expect_eq(status_of(&access, "POST", "/v2/repository/models/m/unload"), QR_UNAUTHORIZED);
+    cr_expect_eq(status_of(NULL, "POST", "/v2/repository/models/m/unload"), QR_OK);
+    qr__access_deinit(&access);
+}
+
+Test(access, pages_give_no_commands_and_commands_are_short) {
+    static const char target[] = "/v2/repository/models/m/unload";
+    qr_http_facts facts = {.origin = {qr_text_of("http://evil.example"), 1}};
+    qr_exchange *x = decide(NULL, "POST", target, &facts);
+    cr_expect_eq(x->status, QR_FORBIDDEN);
+    qr_exchange_destroy(x);
+    facts = (qr_http_facts){.body_bytes = 16385};
+    x = decide(NULL, "POST", target, &facts);
+    cr_expect_eq(x->status, QR_TOO_LARGE);
+    qr_exchange_destroy(x);
+    facts.body_bytes = 16384;
+    x = decide(NULL, "POST", target, &facts);
+    cr_expect_eq(x->status, QR_OK);
+    qr_exchange_destroy(x);
 }

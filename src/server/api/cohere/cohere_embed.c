@@ -152,7 +152,7 @@ static void put_vectors(qr_exchange *x, const type_name *type) {
 static void put_rest(qr_exchange *x, const char *version) {
     const cohere_embed_request *request = x->decoded;
     qr_buf_literal(&x->out, ",\"texts\":[");
-    for (size_t i = 0; i < x->ticket.jobs_len; i++) {
+    for (size_t i = 0; i < x->jobs_len; i++) {
         if (i > 0)
             qr_buf_byte(&x->out, ',');
         qr_json_text(&x->out, request->texts[i]);

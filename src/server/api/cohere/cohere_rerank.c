@@ -91,7 +91,7 @@ static void encode(const qr_api *api, qr_exchange *x) {
     const qr_model_info *about = qr_engine_model(qr_pipeline_engine(x->model->pipeline));
     bool raw = request->raw_scores || !request->use_activation ||
                about->cross_encoder == QR_SCORES_NONE; /* it says that its logits are its scores */
-    size_t count = x->ticket.jobs_len;
+    size_t count = x->jobs_len;
     qr__ranked *ranked = qr__rank_scores(x, raw, QR__TIES_RISE);
     if (ranked == NULL)
         return;

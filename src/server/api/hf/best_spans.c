@@ -40,6 +40,9 @@ static qr_status decode(qr__call *call) {
         status = qr__span_check(call, &request->parameters.options);
     if (status == QR_OK)
         status = qr__call_count(call, qr__value_len(passages));
+    if (status == QR_OK)
+        status = qr__span_check_answers(call, qr__value_len(passages),
+                                        request->parameters.options.top_k);
     if (status != QR_OK)
         return status;
     size_t len = request->head.inputs_len;
@@ -95,15 +98,15 @@ static qr_status weigh(const qr_exchange *x, search *s) {
     for (size_t i = 0; i < request->head.inputs_len; i++)
         for (size_t w = 0; w < request->items[i].windows.len; w++, window++) {
             double *mass = s->masses + 2 * window;
-            qr_status status = qr_span_mass(&request->items[i].windows.items[w],
-                                            x->ticket.jobs[window].result, mass);
+            qr_status status =
+                qr_span_mass(&request->items[i].windows.items[w], x->jobs[window].result, mass);
             if (status != QR_OK)
                 return status;
             for (size_t e = 0; e < 2; e++)
                 s->all[e] = window == 0 ? mass[e] : log_add(s->all[e], mass[e]);
         }
     for (size_t w = 0; w < window; w++) {
-        const float *cls = x->ticket.jobs[w].result;
+        const float *cls = x->jobs[w].result;
         s->no_answer += exp((double)cls[0] - s->all[0] + (double)cls[1] - s->all[1]);
         s->masses[w] = exp(s->masses[2 * w] - s->all[0] + s->masses[2 * w + 1] - s->all[1]);
     }
@@ -152,7 +155,7 @@ static void encode(const qr_api *api, qr_exchange *x) {
     (void)api;
     const spans_request *request = x->decoded;
     size_t top_k = request->parameters.options.top_k, most;
-    search s = {.masses = qr_arena_array(&x->arena, 2 * x->ticket.jobs_len, sizeof *s.masses)};
+    search s = {.masses = qr_arena_array(&x->arena, 2 * x->jobs_len, sizeof *s.masses)};
     qr_span *spans = qr_arena_array(&x->arena, top_k, sizeof *spans);
     if (qr_checked_mul(top_k, request->head.inputs_len, &most))
         s.items = qr_arena_array(&x->arena, most, sizeof *s.items);

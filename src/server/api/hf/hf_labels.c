@@ -78,8 +78,8 @@ static void encode(const qr_api *api, qr_exchange *x) {
         x->status = QR_NO_MEMORY;
         return;
     }
-    for (size_t i = 0; i < x->ticket.jobs_len; i++) {
-        qr_labels_score(about, x->ticket.jobs[i].result, (qr_scores)request->function, scores);
+    for (size_t i = 0; i < x->jobs_len; i++) {
+        qr_labels_score(about, x->jobs[i].result, (qr_scores)request->function, scores);
         for (size_t k = 0; k < labels; k++)
             ranked[k] = (qr__ranked){scores[k], (uint32_t)k};
         qr__rank(ranked, labels, QR__TIES_RISE);

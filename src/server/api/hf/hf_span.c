@@ -49,6 +49,8 @@ static qr_status begin(qr__call *call, size_t items) {
         status = qr__span_check(call, &request->parameters.options);
     if (status == QR_OK)
         status = qr__call_count(call, items);
+    if (status == QR_OK)
+        status = qr__span_check_answers(call, items, request->parameters.options.top_k);
     if (status != QR_OK)
         return status;
     request->items = qr_arena_array(&x->arena, items, sizeof *request->items);

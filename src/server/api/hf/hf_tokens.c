@@ -18,13 +18,14 @@ typedef struct tokens_request {
 enum { AGGREGATION_UNSAID, AGGREGATION_NONE, AGGREGATION_SIMPLE };
 #define AGGREGATIONS "|none|simple"
 #define NO_STRIDE    SIZE_MAX
+_Static_assert(QR_LIMIT_IGNORED == 1024, "ignore_labels' sentence says it");
 
 static const qr__field parameters[] = {
     QR__CHOICE("aggregation_strategy", tokens_request, aggregation, AGGREGATIONS,
                "\"none\" or \"simple\""),
     {.name = "ignore_labels",
      .kind = QR__FIELD_OTHER,
-     .must = "a list of texts",
+     .must = "a list of at most 1024 texts",
      .schema = QR__S_LIST(QR__S_TEXT)},
     QR__NUMBER("stride", tokens_request, stride, NO_STRIDE, 0, QR_LIMIT_POSITIONS),
 };
@@ -47,7 +48,7 @@ static qr_status read_ignored(qr__call *call, qr_tokens_options *options) {
     qr_arena *arena = &call->exchange->arena;
     if (list == NULL)
         return QR_OK;
-    if (qr__value_kind_of(list) != QR__VALUE_ARRAY)
+    if (qr__value_kind_of(list) != QR__VALUE_ARRAY || qr__value_len(list) > QR_LIMIT_IGNORED)
         return qr__call_must(call, &place, parameters[1].must);
     size_t len = qr__value_len(list);
     qr_text *texts =

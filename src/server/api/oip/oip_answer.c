@@ -21,7 +21,7 @@ typedef struct answer {
 /* Values */
 
 static const float *result(const answer *a, size_t row) {
-    return a->x->ticket.jobs[row].result;
+    return a->x->jobs[row].result;
 }
 
 /* How many floats stand in a row of it. */
@@ -214,9 +214,9 @@ static void put_tensors(const answer *a) {
     qr_exchange *x = a->x;
     while (!qr_buf_failed(&x->out) && x->out.len % ALIGNMENT != 0)
         qr_buf_byte(&x->out, ' ');
-    qr_note *note = &x->notes[x->notes_len++];
-    *note = (qr_note){.name = LENGTH_FIELD};
-    snprintf(note->value, sizeof note->value, "%zu", x->out.len);
+    char length[24];
+    snprintf(length, sizeof length, "%zu", x->out.len);
+    qr_exchange_note(x, LENGTH_FIELD, length);
     x->content_type = "application/octet-stream";
     size_t bytes = a->width * sizeof(float); /* a row is finished in the room for a whole one */
     for (size_t i = 0; i < request->wishes_len; i++)

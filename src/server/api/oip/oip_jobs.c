@@ -42,19 +42,12 @@ static qr_status text_jobs(qr__call *call, const text_pairs *pairs) {
     return status;
 }
 
-/* As many answers as all inputs may have. */
-static qr_status check_answers(qr__call *call, size_t inputs, size_t top_k) {
-    static const qr_place place = {.parent = "parameters", .field = "top_k"};
-    size_t most = inputs == 0 ? QR_LIMIT_TOP_K : qr_min(QR_LIMIT_ANSWERS / inputs, QR_LIMIT_TOP_K);
-    return top_k <= most ? QR_OK : qr__call_must_within(call, &place, QR__WHOLE_NUMBER, 1, most);
-}
-
 static qr_status span_jobs(qr__call *call, const text_pairs *pairs) {
     qr__oip_request *request = (qr__oip_request *)call->request;
     const qr_span_options *options = &request->span.options;
     qr_status status = qr__span_check(call, options);
     if (status == QR_OK)
-        status = check_answers(call, pairs->len, options->top_k);
+        status = qr__span_check_answers(call, pairs->len, options->top_k);
     if (status == QR_OK)
         status = qr__call_count(call, pairs->len);
     if (status != QR_OK)

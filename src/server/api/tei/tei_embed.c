@@ -64,8 +64,8 @@ static qr_status decode_all(qr__call *call) {
 static void encode_all(const qr_api *api, qr_exchange *x) {
     (void)api;
     size_t hidden = qr_engine_model(qr_pipeline_engine(x->model->pipeline))->hidden;
-    for (size_t i = 0; i < x->ticket.jobs_len && !qr_buf_failed(&x->out); i++) {
-        const qr_job *job = &x->ticket.jobs[i];
+    for (size_t i = 0; i < x->jobs_len && !qr_buf_failed(&x->out); i++) {
+        const qr_job *job = &x->jobs[i];
         qr_buf_text(&x->out, qr_text_of(i == 0 ? "[[" : ",["));
         for (size_t t = 0; t < job->tokens; t++) {
             if (t > 0)

@@ -151,12 +151,12 @@ static void encode(const qr_api *api, qr_exchange *x) {
     qr_buf *out = &x->out;
     size_t models = x->serving == NULL ? 0 : qr_serving_len(x->serving);
     qr_buf_byte(out, '{');
-    if (models > 0)
+    if (models > 0 && !qr_serving_first_is_out(x->serving, QR_ANY_KIND))
         put_first(out, qr_serving_at(x->serving, 0)->pipeline);
     put_key_number(out, "max_concurrent_requests", options->queue_items);
     put_key_number(out, "max_batch_tokens", options->batch_tokens);
     put_key_number(out, "tokenization_workers", options->workers);
-    put_key_number(out, "max_client_batch_size", options->max_inputs);
+    put_key_number(out, "max_client_batch_size", qr_min(options->max_inputs, options->queue_items));
     qr_buf_literal(out, "\"max_batch_requests\":null,\"auto_truncate\":true,");
     put_key_text(out, "version", QR_VERSION);
     qr_buf_literal(out, "\"sha\":null,\"docker_label\":null,\"models\":[");

@@ -119,10 +119,10 @@ static void encode_predict(const qr_api *api, qr_exchange *x) {
         x->status = QR_NO_MEMORY;
         return;
     }
-    for (size_t i = 0; i < x->ticket.jobs_len; i++) {
+    for (size_t i = 0; i < x->jobs_len; i++) {
         if (!single)
             qr_buf_byte(&x->out, i == 0 ? '[' : ',');
-        put_prediction(x, x->ticket.jobs[i].result, scores, ranked);
+        put_prediction(x, x->jobs[i].result, scores, ranked);
     }
     if (!single)
         qr_buf_byte(&x->out, ']');
@@ -168,7 +168,7 @@ static void encode_rerank(const qr_api *api, qr_exchange *x) {
     (void)api;
     const rerank_request *request = x->decoded;
     qr_buf *out = &x->out;
-    size_t count = x->ticket.jobs_len;
+    size_t count = x->jobs_len;
     qr__ranked *ranked = qr__rank_scores(x, request->raw_scores, QR__TIES_FALL);
     if (ranked == NULL)
         return;

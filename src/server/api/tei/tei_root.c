@@ -1,6 +1,7 @@
 /* server/api/tei/tei_root.c: POST / and /invocations, which text-embeddings-inference answers by
  * what it serves: an embedding model as /embed (or /similarity, when the body compares sentences),
- * a classifier as /predict, a reranker as /rerank; a span model here as /span. Clients that are
+ * a classifier as /predict, a reranker as /rerank (as /predict, when the body has `inputs`); a span
+ * model here as /span. Clients that are
  * given nothing but the server's address post there. The first model decides. */
 #include "server/api/call.h"
 
@@ -23,7 +24,8 @@ const qr_route *qr__first_model_row(const qr_exchange *x, const qr__value *body)
         qr__value_kind_of(body) == QR__VALUE_OBJECT ? qr__value_get(body, "inputs") : NULL;
     if (kind == QR_KIND_EMBEDDING && qr__value_kind_of(inputs) == QR__VALUE_OBJECT)
         return row_at_path("/similarity");
-    const qr_route *row = row_at_path(paths[kind]);
+    bool pair = kind == QR_KIND_RERANKER && inputs != NULL && qr__value_get(body, "query") == NULL;
+    const qr_route *row = row_at_path(pair ? "/predict" : paths[kind]);
     return row->resolve == NULL ? row : row->resolve(x, body);
 }
 

@@ -69,9 +69,9 @@ static float cosine(const float *a, const float *b, size_t len) {
 
 static void encode(const qr_api *api, qr_exchange *x) {
     (void)api;
-    const qr_job *jobs = x->ticket.jobs;
+    const qr_job *jobs = x->jobs;
     size_t len = qr_engine_model(qr_pipeline_engine(x->model->pipeline))->embedding;
-    for (size_t i = 1; i < x->ticket.jobs_len; i++) {
+    for (size_t i = 1; i < x->jobs_len; i++) {
         qr_buf_byte(&x->out, i == 1 ? '[' : ',');
         qr_json_float(&x->out, cosine(jobs[0].result, jobs[i].result, len));
     }

@@ -114,26 +114,25 @@ static qr_status decode(qr__call *call) {
     status = decode_parts(call, request, list);
     x->handler = self;
     x->decoded = request;
+    x->wants_octets = false; /* predictions are JSON */
     return status;
 }
 
 static void encode(const qr_api *api, qr_exchange *x) {
     const vertex_request *request = x->decoded;
-    qr_job *jobs = x->ticket.jobs;
-    size_t len = x->ticket.jobs_len;
+    const qr_job *jobs = x->jobs;
     qr_buf_literal(&x->out, "{\"predictions\":[");
     for (size_t i = 0; x->status == QR_OK && i < request->head.inputs_len; i++) {
         const part *p = &request->parts[i];
         if (i > 0)
             qr_buf_byte(&x->out, ',');
         x->decoded = p->decoded;
-        x->ticket.jobs_len = p->jobs_len;
+        x->jobs = jobs;
+        x->jobs_len = p->jobs_len;
         p->row->encode(api, x);
-        x->ticket.jobs += p->jobs_len;
+        jobs += p->jobs_len;
     }
     x->decoded = (void *)request;
-    x->ticket.jobs = jobs;
-    x->ticket.jobs_len = len;
     qr_buf_literal(&x->out, "]}");
 }
 
