@@ -140,7 +140,7 @@ static bool log_sum(const qr_encoding *window, const float *logits, double *out)
     for (size_t t = 0; t < window->len; t++)
         if (is_allowed(window, t))
             sum += exp((double)logits[2 * t] - max);
-    *out = max + log(sum);
+    *out = sum > 0 ? max + log(sum) : -HUGE_VAL; /* a window always has its [CLS] */
     return true;
 }
 

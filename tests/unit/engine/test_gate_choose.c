@@ -73,7 +73,7 @@ static void set_up(double int8_error) {
         fake.int8[m] = int8_error;
         fake.bf16[m] = 1e-4;
     }
-    search = (qr__search){.probes = {&batch, QR_HEAD_NONE, WIDTH},
+    search = (qr__search){.probes = {&batch, QR_HEAD_NONE, WIDTH, false},
                           .layers = LAYERS,
                           .order = int8_first,
                           .rates = "a CPU of tests",

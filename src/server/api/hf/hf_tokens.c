@@ -173,7 +173,7 @@ static const qr_route rows[] = {
         .method = "POST",
         .pattern = "/token_classification",
         .summary = "Labels of a text's tokens, or of groups of them",
-        .reply = QR__S_EITHER(ENTITIES, QR__S_LIST(ENTITIES)),
+        .reply = QR__S_EITHER(ENTITIES, QR__S_SOME_LIST(ENTITIES)),
         .example = "{\"inputs\":\"Ada Byron lives in Paris\",\"parameters\":{"
                    "\"aggregation_strategy\":\"simple\"}}",
         .flags = QR__ROUTE_MODEL,
