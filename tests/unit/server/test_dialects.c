@@ -2,6 +2,7 @@
  * Their real clients do the same to a real server in tests/server. */
 #include <criterion/criterion.h>
 #include <jansson.h>
+#include <stdlib.h>
 
 #include "server/api/call.h"
 #include "server/api_fixture.h"
@@ -201,6 +202,24 @@ Test(dialects, vertex_answers_each_instance_as_its_route_does) {
                     "{\"instances\":[{\"query\":\"w11\",\"texts\":[\"w12\"]},"
                     "{\"inputs\":\"w11\",\"model\":\"embedding\"}]}",
                     422));
+}
+
+/* The loop reads the jobs of a ticket while a worker writes its answer. */
+Test(dialects, vertex_leaves_the_ticket_as_it_is) {
+    static const char body[] = "{\"instances\":[{\"query\":\"w11\",\"texts\":[\"w12\",\"w13\"]},"
+                               "{\"query\":\"w11\",\"texts\":[\"w14\"]}]}";
+    int code;
+    qr_text answer = api_ask(&f, "/vertex", qr_text_of(body), &code);
+    cr_assert_eq(code, 200);
+    char *first = strndup(answer.data, answer.len);
+    const qr_ticket *ticket = &f.exchange->ticket;
+    const qr_job *jobs = ticket->jobs;
+    cr_expect_eq(ticket->jobs_len, 3);
+    qr_api_encode(f.api, f.exchange);
+    cr_expect_eq(ticket->jobs, jobs);
+    cr_expect_eq(ticket->jobs_len, 3);
+    cr_expect(qr_text_is(qr_buf_contents(&f.exchange->out), first));
+    free(first);
 }
 
 Test(dialects, models_are_listed_and_found) {
