@@ -321,6 +321,16 @@ void client_send(int fd, size_t input, size_t padding, const char *budget_ms) {
     qr_buf_deinit(&body);
 }
 
+void client_post(int fd, const char *path, const char *body) {
+    char head[1024];
+    int len = snprintf(head, sizeof head,
+                       "POST %s HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                       "Content-Length: %zu\r\n\r\n%s",
+                       path, strlen(body), body);
+    cr_assert(len > 0 && (size_t)len < sizeof head);
+    send_all(fd, head, (size_t)len);
+}
+
 void client_command(int fd, const char *budget_ms) {
     char head[256];
     int len = snprintf(head, sizeof head,

@@ -84,6 +84,9 @@ void client_send(int fd, size_t input, size_t padding, const char *budget_ms);
 /** The same without padding and budget, its body only after `between` was called. */
 void client_send_halves(flow_house *house, int fd, size_t input, void (*between)(flow_house *));
 
+/** Sends this JSON there. */
+void client_post(int fd, const char *path, const char *body);
+
 /** Sends POST /v2/repository/models/m/load, with this budget unless it is NULL. */
 void client_command(int fd, const char *budget_ms);
 

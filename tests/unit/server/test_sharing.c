@@ -1,6 +1,7 @@
 /* Requests that ask the same at the same time: one is computed, all are answered, and whoever
  * leaves leaves alone. Workers are held by the tests, so that nothing depends on speed. */
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -299,5 +300,45 @@ Test(sharing, under_traffic, .timeout = 600) {
         usleep(1000);
     }
     clients_stop();
+    flow_close(&house);
+}
+
+/* Several requests in one: a worker writes their answers one by one, while the loop compares the
+ * jobs of all of them with what others ask. (What it is for is seen under ThreadSanitizer.) */
+
+#define ASKERS 4
+#define ROUNDS 40
+
+static pthread_barrier_t round_begins;
+
+static void *ask_in_parts(void *unused) {
+    (void)unused;
+    int fd = client_connect(&house);
+    for (int round = 0; round < ROUNDS; round++) {
+        char text[256];
+        snprintf(text, sizeof text,
+                 "{\"instances\":[{\"inputs\":\"w%d\"},{\"inputs\":[\"w%d w6\",\"w7\"]},"
+                 "{\"inputs\":\"w8 w%d\"}]}",
+                 10 + round, 11 + round, 12 + round);
+        pthread_barrier_wait(&round_begins);
+        client_post(fd, "/vertex", text);
+        cr_assert_eq(client_receive(fd, NULL), 200);
+    }
+    close(fd);
+    return NULL;
+}
+
+Test(sharing, requests_of_several_parts, .timeout = 300) {
+    pthread_t askers[ASKERS];
+    flow_open_caching(&house, 2, CACHE_BYTES);
+    pthread_barrier_init(&round_begins, NULL, ASKERS);
+    for (size_t i = 0; i < ASKERS; i++)
+        cr_assert_eq(pthread_create(&askers[i], NULL, ask_in_parts, NULL), 0);
+    for (size_t i = 0; i < ASKERS; i++)
+        pthread_join(askers[i], NULL);
+    pthread_barrier_destroy(&round_begins);
+    cr_expect_gt(flow_metric(&house, "querent_joins_total") +
+                     flow_metric(&house, "querent_cache_hits_total"),
+                 0);
     flow_close(&house);
 }
