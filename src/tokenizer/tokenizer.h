@@ -83,6 +83,27 @@ QR_MUST_USE qr_status qr_tokenizer_encode(const qr_tokenizer *tokenizer, qr_text
                                           const qr_text *pair, const qr_encode_options *options,
                                           qr_encoding *out);
 
+/** The first text of many pairs, tokenized once. Zero-initialise; its memory is reused. */
+typedef struct qr_first_text {
+    qr_encoding kept; /* the encoder's own: the tokens that a pair may hold */
+    size_t len;       /* of all its tokens, as far as it matters */
+} qr_first_text;
+
+/** Tokenizes the first text of pairs that are all encoded with these options. QR_TOO_LONG: as
+ * qr_tokenizer_encode; QR_NO_MEMORY. */
+QR_MUST_USE qr_status qr_tokenizer_encode_first(const qr_tokenizer *tokenizer, qr_text text,
+                                                const qr_encode_options *options,
+                                                qr_first_text *out);
+
+/** Encodes a pair to what qr_tokenizer_encode gives for both texts; `options` are those that its
+ * `first` was made with. Errors as there. */
+QR_MUST_USE qr_status qr_tokenizer_encode_pair(const qr_tokenizer *tokenizer,
+                                               const qr_first_text *first, qr_text second,
+                                               const qr_encode_options *options, qr_encoding *out);
+
+/** Frees the tokens and zeroes the struct; NULL is allowed. */
+void qr_first_text_deinit(qr_first_text *first);
+
 /** Frees the arrays and zeroes the encoding; NULL is allowed. */
 void qr_encoding_deinit(qr_encoding *encoding);
 

@@ -64,6 +64,7 @@ qr_status qr__call_run(const qr_api *api, qr_exchange *x) {
     status = qr__call_decode(&call, x->handler);
     qr_encoding_deinit(&call.scratch);
     qr_windows_deinit(&call.windows);
+    qr_first_text_deinit(&call.first.tokens);
     qr__value_free(body);
     if (status == QR_BAD_REQUEST && x->handler->refusal != QR_OK)
         status = x->handler->refusal;

@@ -16,7 +16,9 @@
 
 #include "server/api/dialects.h"
 #include "server/api/json_in.h"
+#include "server/api/rank.h"
 #include "server/api/routes.h"
+#include "server/api/shared_first.h"
 
 struct qr_api {
     qr_api_options options;
@@ -63,8 +65,9 @@ typedef struct qr__call {
     qr__decoded *request;  /* what the route's row decodes into; its fields are read */
     qr_encoding scratch;   /* for the tokenizer; its memory is reused from input to input */
     qr_windows windows;    /* as scratch, of span requests */
-    bool hidden;           /* jobs are for the hidden states of all tokens */
-    size_t jobs_room;      /* jobs that there is memory for, where they are made as they come */
+    qr__shared_first first;
+    bool hidden;      /* jobs are for the hidden states of all tokens */
+    size_t jobs_room; /* jobs that there is memory for, where they are made as they come */
 } qr__call;
 
 /** Decodes the exchange's body by its route's row, or by the one that the route resolves to for
@@ -126,23 +129,6 @@ QR_MUST_USE qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const 
 QR_MUST_USE qr_status qr__call_inputs(qr__call *call, const char *field, const qr__cut *cut);
 
 #define QR__INPUTS_MUST "a text, a list of token ids, or a list of these"
-
-/** A score and whose it is. */
-typedef struct qr__ranked {
-    float score;
-    uint32_t index;
-} qr__ranked;
-
-/** The order of equal scores: in text-embeddings-inference by falling index, elsewhere by rising.
- * */
-typedef enum qr__ties { QR__TIES_FALL, QR__TIES_RISE } qr__ties;
-
-/** Sorts best first. */
-void qr__rank(qr__ranked *items, size_t len, qr__ties ties);
-
-/** The scores of an exchange whose jobs are pairs for a reranker, best first: logits when `raw`,
- * else their sigmoid. NULL: no memory, which exchange->status says. */
-qr__ranked *qr__rank_scores(qr_exchange *exchange, bool raw, qr__ties ties);
 
 /** Memory for floats of the exchange's answer, or NULL with its status NO_MEMORY. */
 float *qr__encode_floats(qr_exchange *exchange, size_t len);

@@ -90,17 +90,25 @@ qr_status qr__call_prompted(qr__call *call, qr_text text, const qr__cut *cut, qr
     return QR_OK;
 }
 
-/* The text is valid UTF-8: each character has one byte that does not go on with another. */
-static size_t count_characters(qr_text text) {
-    size_t count = 0;
-    for (size_t i = 0; i < text.len; i++)
-        count += ((unsigned char)text.data[i] & 0xC0u) != 0x80;
-    return count;
-}
-
 static qr_status too_long(qr__call *call, size_t limit, size_t given) {
     call->exchange->fault = (qr_fault){.limit = limit, .given = given};
     return QR_TOO_LONG;
+}
+
+/* A text, or a pair whose first text is mostly the last pair's, into tokens. */
+static qr_status encode(qr__call *call, qr_text text, const qr_text *pair,
+                        const qr_encode_options *options) {
+    qr_exchange *x = call->exchange;
+    const qr_tokenizer *tokenizer = qr_pipeline_tokenizer(x->model->pipeline);
+    if (pair == NULL) {
+        x->characters += qr__count_characters(text);
+        return qr_tokenizer_encode(tokenizer, text, NULL, options, &call->scratch);
+    }
+    qr_status status =
+        qr__shared_first_encode(&call->first, tokenizer, text, *pair, options, &call->scratch);
+    if (status == QR_OK)
+        x->characters += call->first.characters + qr__count_characters(*pair);
+    return status;
 }
 
 qr_status qr__call_text(qr__call *call, qr_text text, const qr_text *pair, const qr__cut *cut) {
@@ -119,8 +127,7 @@ qr_status qr__call_text(qr__call *call, qr_text text, const qr_text *pair, const
         status = qr__call_prompted(call, text, cut, &text, &prompt);
     if (status != QR_OK)
         return status;
-    x->characters += count_characters(text) + (pair == NULL ? 0 : count_characters(*pair));
-    status = qr_tokenizer_encode(qr_pipeline_tokenizer(model), text, pair, &options, encoding);
+    status = encode(call, text, pair, &options);
     if (status != QR_OK)
         return status;
     if (encoding->len > longest)
