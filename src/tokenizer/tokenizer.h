@@ -113,19 +113,20 @@ typedef struct qr_windows {
     size_t len;
     size_t capacity;
     qr_encoding question, context; /* the encoder's own: both texts before they are cut */
+    bool same_question;            /* set: the next question is the last one, for windows as long */
 } qr_windows;
 
 /** Encodes (question, context) with truncation only_second, `max_tokens` a window and `stride`
  * tokens of overlap, as `tokenizers` does with return_overflowing_tokens. QR_TOO_LONG: the question
- * leaves no room for more than `stride` tokens, or above QR_LIMIT_WINDOWS. Zero-initialise `out`;
- * its memory is reused. */
+ * leaves no room for more than `stride` tokens, or above QR_LIMIT_WINDOWS or _WINDOW_TOKENS.
+ * Zero-initialise `out`; its memory is reused. */
 QR_MUST_USE qr_status qr_tokenizer_encode_windows(const qr_tokenizer *tokenizer, qr_text question,
                                                   qr_text context, size_t max_tokens, size_t stride,
                                                   qr_windows *out);
 
 /** Encodes one text as windows of `max_tokens` that share `stride` tokens, specials in each, at
  * most `most` of them: with 1 the text is truncated. They hold it as their context. QR_TOO_LONG: no
- * room for more than `stride` tokens, or above QR_LIMIT_WINDOWS. */
+ * room for more than `stride` tokens, or above QR_LIMIT_WINDOWS or _WINDOW_TOKENS. */
 QR_MUST_USE qr_status qr_tokenizer_encode_parts(const qr_tokenizer *tokenizer, qr_text text,
                                                 size_t max_tokens, size_t stride, size_t most,
                                                 qr_windows *out);

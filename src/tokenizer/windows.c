@@ -41,11 +41,21 @@ static qr_status add_window(const qr__template *layout, int32_t cut, qr_windows 
     return status;
 }
 
+/* How many windows there will be, of `max_tokens` each, is known before any is made: with a stride
+ * of nearly a window, a text of a few kilobytes would become millions of tokens. */
+static qr_status check_windows(size_t len, size_t room, size_t stride, size_t max_tokens) {
+    size_t step = room - stride, windows = 1;
+    if (len > room)
+        windows += (len - room + step - 1) / step;
+    return windows > QR_LIMIT_WINDOWS || windows > QR_LIMIT_WINDOW_TOKENS / max_tokens ? QR_TOO_LONG
+                                                                                       : QR_OK;
+}
+
 /* Windows of `room` tokens of the context each, sharing `stride` of them. */
 static qr_status cut_windows(const qr__template *layout, int32_t cut, size_t room, size_t stride,
-                             size_t most, qr_windows *out) {
+                             size_t max_tokens, size_t most, qr_windows *out) {
     const size_t len = out->context.len;
-    qr_status status = QR_OK;
+    qr_status status = most == 1 ? QR_OK : check_windows(len, room, stride, max_tokens);
     for (size_t from = 0; status == QR_OK; from += room - stride) {
         size_t to = qr_min(len, from + room);
         status = add_window(layout, cut, out, from, to);
@@ -58,11 +68,16 @@ static qr_status cut_windows(const qr__template *layout, int32_t cut, size_t roo
 /* The context is tokenized once and cut by tokens; windows share `stride` of them. */
 static qr_status encode_windows(const qr_tokenizer *tokenizer, qr_text question, qr_text context,
                                 size_t max_tokens, size_t stride, qr_windows *out) {
+    const bool same_question = out->same_question;
     const qr__template *layout = &tokenizer->pair;
     if (max_tokens < layout->specials)
         return QR_TOO_LONG;
     size_t room = max_tokens - layout->specials;
-    qr_status status = qr__encode_text(tokenizer, question, room, &out->question);
+    qr_status status = QR_OK;
+    if (!same_question) {
+        out->question.len = 0;
+        status = qr__encode_text(tokenizer, question, room, &out->question);
+    }
     if (status == QR_OK)
         status = qr__encode_text(tokenizer, context, SIZE_MAX, &out->context);
     if (status != QR_OK)
@@ -72,15 +87,16 @@ static qr_status encode_windows(const qr_tokenizer *tokenizer, qr_text question,
         return add_window(layout, QR__PIECE_SECOND, out, 0, len);
     if (out->question.len >= room || room - out->question.len <= stride)
         return QR_TOO_LONG; /* a window must move on by one token at least */
-    return cut_windows(layout, QR__PIECE_SECOND, room - out->question.len, stride, SIZE_MAX, out);
+    return cut_windows(layout, QR__PIECE_SECOND, room - out->question.len, stride, max_tokens,
+                       SIZE_MAX, out);
 }
 
 qr_status qr_tokenizer_encode_windows(const qr_tokenizer *tokenizer, qr_text question,
                                       qr_text context, size_t max_tokens, size_t stride,
                                       qr_windows *out) {
-    out->len = 0;
-    out->question.len = out->context.len = 0;
+    out->len = out->context.len = 0;
     qr_status status = encode_windows(tokenizer, question, context, max_tokens, stride, out);
+    out->same_question = false;
     if (status != QR_OK)
         out->len = 0;
     return status;
@@ -96,7 +112,7 @@ qr_status qr_tokenizer_encode_parts(const qr_tokenizer *tokenizer, qr_text text,
     size_t room = max_tokens - layout->specials;
     qr_status status = qr__encode_text(tokenizer, text, most == 1 ? room : SIZE_MAX, &out->context);
     if (status == QR_OK)
-        status = cut_windows(layout, QR__PIECE_FIRST, room, stride, most, out);
+        status = cut_windows(layout, QR__PIECE_FIRST, room, stride, max_tokens, most, out);
     if (status != QR_OK)
         out->len = 0;
     return status;

@@ -65,6 +65,8 @@ typedef struct qr__call {
     qr__decoded *request;  /* what the route's row decodes into; its fields are read */
     qr_encoding scratch;   /* for the tokenizer; its memory is reused from input to input */
     qr_windows windows;    /* as scratch, of span requests */
+    qr_text question;      /* whose tokens `windows` holds, known by its place; .data NULL: none */
+    size_t question_max;   /* the longest window that they were made for */
     qr__shared_first first;
     bool hidden;      /* jobs are for the hidden states of all tokens */
     size_t jobs_room; /* jobs that there is memory for, where they are made as they come */

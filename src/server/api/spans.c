@@ -27,7 +27,10 @@ qr_status qr__span_keep(qr__call *call, qr__span_item *item) {
     qr_exchange *x = call->exchange;
     const qr_windows *made = &call->windows;
     qr_windows *kept = &item->windows;
-    if (x->ticket.jobs_len + made->len > QR_LIMIT_WINDOWS)
+    size_t tokens = x->tokens;
+    for (size_t w = 0; w < made->len; w++)
+        tokens += made->items[w].len;
+    if (x->ticket.jobs_len + made->len > QR_LIMIT_WINDOWS || tokens > QR_LIMIT_WINDOW_TOKENS)
         return QR_TOO_LONG;
     kept->items = qr_arena_array(&x->arena, made->len, sizeof *kept->items);
     qr_status status = qr__call_more_jobs(call, made->len);
@@ -74,9 +77,18 @@ qr_status qr__span_add(qr__call *call, qr_text question, qr_text context,
     item->context = qr_arena_text(&x->arena, context);
     if (item->context.data == NULL)
         return QR_NO_MEMORY;
+    /* A question beside many passages is tokenized once. */
+    call->windows.same_question = call->question.data == question.data &&
+                                  call->question.len == question.len &&
+                                  call->question_max == options->max_seq_len;
+    call->question = (qr_text){0};
     qr_status status =
         qr_span_encode(x->model->pipeline, question, item->context, options, &call->windows);
-    return status == QR_OK ? qr__span_keep(call, item) : status;
+    if (status != QR_OK)
+        return status;
+    call->question = question;
+    call->question_max = options->max_seq_len;
+    return qr__span_keep(call, item);
 }
 
 const float **qr__span_logits(qr_exchange *x, const qr__span_item *item) {

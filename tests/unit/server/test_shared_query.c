@@ -125,3 +125,38 @@ Test(shared_query, refusals_count_all_tokens) {
     cr_assert_eq(qr_api_decode(f.api, f.exchange), QR_TOO_LONG);
     cr_expect_eq(f.exchange->fault.given, 65);
 }
+
+/* The same of questions: passages of one question, and questions of their own. */
+Test(shared_query, questions_and_passages) {
+    static const struct {
+        const char *route, *body;
+        int32_t first[3], second[3];
+    } cases[] = {
+        {"/spans",
+         "{\"question\":\"w11\",\"passages\":[\"w20\",\"w21\",\"w22\"]}",
+         {11, 11, 11},
+         {20, 21, 22}},
+        {"/span",
+         "{\"inputs\":[{\"question\":\"w11\",\"context\":\"w20\"},{\"question\":\"w12\","
+         "\"context\":\"w21\"},{\"question\":\"w13\",\"context\":\"w22\"}]}",
+         {11, 12, 13},
+         {20, 21, 22}},
+        {"/v2/models/span/infer",
+         "{\"inputs\":[{\"name\":\"question\",\"datatype\":\"BYTES\",\"shape\":[1],"
+         "\"data\":[\"w11\"]},{\"name\":\"context\",\"datatype\":\"BYTES\",\"shape\":[3],"
+         "\"data\":[\"w20\",\"w21\",\"w22\"]}]}",
+         {11, 11, 11},
+         {20, 21, 22}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cr_assert_eq(api_begin(&f, cases[i].route, qr_text_of(cases[i].body)), QR_OK);
+        cr_assert_eq(qr_api_decode(f.api, f.exchange), QR_OK, "%s", cases[i].route);
+        cr_assert_eq(f.exchange->ticket.jobs_len, 3);
+        for (size_t k = 0; k < 3; k++) {
+            const qr_job *job = &f.exchange->ticket.jobs[k];
+            cr_assert_eq(job->tokens, 5);
+            cr_expect_eq(job->ids[1], cases[i].first[k], "%s %zu", cases[i].route, k);
+            cr_expect_eq(job->ids[3], cases[i].second[k], "%s %zu", cases[i].route, k);
+        }
+    }
+}

@@ -166,6 +166,47 @@ Test(tokenizer_truncation, windows_have_a_maximum) {
     qr_windows_deinit(&windows);
 }
 
+/* Whose length is known before any is made: one token of stride less, and they fit. */
+Test(tokenizer_truncation, windows_tokens_have_a_maximum) {
+    enum { WORDS = 4300, LONGEST = 512, ROOM = LONGEST - 4 };
+    static char text[2 * WORDS];
+    for (size_t i = 0; i < sizeof text; i += 2)
+        memcpy(text + i, "a ", 2);
+    qr_windows windows = {0};
+    const qr_text question = TEXT("a"), context = {text, sizeof text};
+    cr_expect_eq(
+        qr_tokenizer_encode_windows(tokenizer, question, context, LONGEST, ROOM - 1, &windows),
+        QR_TOO_LONG); /* 3793 windows */
+    cr_expect_eq(windows.capacity, 0);
+    cr_expect_eq(
+        qr_tokenizer_encode_parts(tokenizer, context, LONGEST, LONGEST - 3, SIZE_MAX, &windows),
+        QR_TOO_LONG);
+    cr_expect_eq(windows.capacity, 0);
+    cr_assert_eq(
+        qr_tokenizer_encode_windows(tokenizer, question, context, LONGEST, ROOM - 2, &windows),
+        QR_OK);
+    cr_expect_eq(windows.len, 1 + (WORDS - ROOM + 1) / 2);
+    cr_assert_eq(qr_tokenizer_encode_parts(tokenizer, context, LONGEST, LONGEST - 3, 1, &windows),
+                 QR_OK);
+    cr_expect_eq(windows.len, 1);
+    qr_windows_deinit(&windows);
+}
+
+/* A question that is said to be the last one is not tokenized again, and only once. */
+Test(tokenizer_truncation, windows_of_the_same_question) {
+    qr_windows windows = {0};
+    const qr_text question = TEXT("a cat"), other = TEXT("the cats");
+    cr_assert_eq(qr_tokenizer_encode_windows(tokenizer, question, TEXT("sat"), 9, 0, &windows),
+                 QR_OK);
+    cr_expect_str_eq(fixture_ids(&windows.items[0]), "2 15 6 3 8 3");
+    windows.same_question = true;
+    cr_assert_eq(qr_tokenizer_encode_windows(tokenizer, other, TEXT("mat"), 9, 0, &windows), QR_OK);
+    cr_expect_str_eq(fixture_ids(&windows.items[0]), "2 15 6 3 13 3");
+    cr_assert_eq(qr_tokenizer_encode_windows(tokenizer, other, TEXT("mat"), 9, 0, &windows), QR_OK);
+    cr_expect_str_eq(fixture_ids(&windows.items[0]), "2 5 6 7 3 13 3");
+    qr_windows_deinit(&windows);
+}
+
 Test(tokenizer_truncation, too_many_tokens) {
     size_t bytes = (size_t)2 * QR_LIMIT_TEXT_TOKENS + 2;
     char *text = malloc(bytes);
