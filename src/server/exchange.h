@@ -81,7 +81,8 @@ typedef struct qr_exchange {
     qr_serving *serving;          /* the generation that answers, pinned; NULL while models load */
     uint64_t received_ns;         /* the first line of its head was there */
     qr_budget budget;
-    uint64_t deadline_ns; /* the loop's: of the head, until the body has said more of it */
+    uint64_t deadline_ns; /* of the head, until the body has said more of it; the loop writes it
+                             while it has the turn, so that a decode may read it */
     bool stale_start;     /* a proxy's X-Request-Start that is too old to be believed */
     char path_bytes[QR_LIMIT_MODEL_NAME];
     qr_text path_model; /* the model that the path names, in path_bytes; data is NULL: none */
@@ -115,6 +116,8 @@ typedef struct qr_exchange {
     qr_sharing sharing;
     qr_stages stages;
     qr_task task; /* of DECODING */
+
+    _Atomic bool unwanted; /* the loop says so to a worker that decodes: the client has left */
 
     /* The loop's own. */
     struct qr__flow *flow;

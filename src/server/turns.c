@@ -111,7 +111,10 @@ static void offer(qr__verify *verify, const qr_exchange *x) {
 }
 
 /* The loop's turn: an arrival that the schedule has not priced, by the length of its body. */
-static void offer_unread(const qr__flow *flow, const qr_exchange *x, const qr_served *model) {
+static void offer_unread(const qr__flow *flow, const qr_exchange *x) {
+    const qr_served *model = x->model;
+    if (model == NULL) /* not said yet */
+        model = qr_api_expected_model(x);
     if (model != NULL)
         qr_metrics_offered_unread(flow->options.metrics, model->slot, x->body.len);
 }
@@ -159,6 +162,8 @@ static void keep_deadline_of_body(qr__flow *flow, qr_exchange *x) {
  * it back already. */
 void qr__exchange_decoded(qr__flow *flow, qr_exchange *x) {
     keep_deadline_of_body(flow, x);
+    if (x->status == QR_LATE) /* decode gave it up */
+        offer_unread(flow, x);
     if (x->status != QR_OK || x->ticket.jobs_len == 0 || x->encoded) {
         qr__exchange_answer(flow, x);
         return;
@@ -191,9 +196,10 @@ static void came_back(qr__flow *flow, qr_exchange *x) {
     QR_ASSERT(qr_exchange_is_legal(x));
     if (!from_decoding)
         qr__exchange_share_results(flow, x);
-    /* What nobody waits for any more is not priced. */
-    else if ((x->request == NULL || x->answered) && x->ticket.jobs_len > 0)
-        offer_unread(flow, x, x->model);
+    /* What nobody waits for any more is not priced, and may have been given up by decode. */
+    else if ((x->request == NULL || x->answered) &&
+             (x->ticket.jobs_len > 0 || x->status == QR_LATE))
+        offer_unread(flow, x);
     if (x->request == NULL) { /* its client has left */
         qr__exchange_turn(x, QR_EXCHANGE_LOOP);
         qr__exchange_release(flow, x);
@@ -212,7 +218,7 @@ void qr__exchange_admit(qr__flow *flow, qr_exchange *x) {
     x->record.budgeted = true;
     qr_status outlook = qr_schedule_outlook(flow->options.schedule, x->deadline_ns);
     if (outlook == QR_LATE || (outlook != QR_OK && !qr__exchange_may_share(flow, x))) {
-        offer_unread(flow, x, qr_api_expected_model(x));
+        offer_unread(flow, x);
         answer_status(flow, x, outlook);
         return;
     }
@@ -304,6 +310,7 @@ void qr__exchange_report(const qr__flow *flow, const qr_exchange *x) {
 }
 
 void qr__exchange_gone(qr__flow *flow, qr_exchange *x) {
+    atomic_store_explicit(&x->unwanted, true, memory_order_relaxed); /* orders nothing: a hint */
     if (x->phase == QR_EXCHANGE_RUNNING || x->phase == QR_EXCHANGE_JOINED)
         note_work(x);
     x->record.status = QR_GONE;

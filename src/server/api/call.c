@@ -53,8 +53,8 @@ static qr_status parse_body(qr_exchange *x, qr__value **body) {
 qr_status qr__call_run(const qr_api *api, qr_exchange *x) {
     qr__call call = {.api = api, .exchange = x};
     qr__value *body = NULL;
-    qr_status status = QR_OK;
-    if (x->route->accepts != NULL)
+    qr_status status = qr__call_is_late(&call) ? QR_LATE : QR_OK; /* it waited for a worker */
+    if (status == QR_OK && x->route->accepts != NULL)
         status = parse_body(x, &body);
     if (status != QR_OK)
         return status;
@@ -69,6 +69,12 @@ qr_status qr__call_run(const qr_api *api, qr_exchange *x) {
     if (status == QR_BAD_REQUEST && x->handler->refusal != QR_OK)
         status = x->handler->refusal;
     return status;
+}
+
+bool qr__call_is_late(const qr__call *call) {
+    const qr_exchange *x = call->exchange;
+    return atomic_load_explicit(&x->unwanted, memory_order_relaxed) ||
+           (x->deadline_ns != 0 && qr_clock_ns() >= x->deadline_ns);
 }
 
 qr_status qr__call_must(qr__call *call, const qr_place *place, const char *must) {

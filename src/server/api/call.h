@@ -82,6 +82,12 @@ QR_MUST_USE qr_status qr__call_decode(qr__call *call, const qr_route *row);
 /** Reads the row's fields out of the body into the request. BAD_REQUEST. */
 QR_MUST_USE qr_status qr__call_fields(qr__call *call, const qr__field *fields, size_t len);
 
+/** Whether nobody waits for the exchange any more: its deadline has passed, or its client has left.
+ * The deadline may be read: it is moved only by the loop, before decode begins and after it ended.
+ * (What the body says of it comes later, and can end the request no later than the loop, which
+ * watches this one meanwhile, answers it.) */
+bool qr__call_is_late(const qr__call *call);
+
 /** Remembers that at `place` there must be `must`, and returns BAD_REQUEST. */
 qr_status qr__call_must(qr__call *call, const qr_place *place, const char *must);
 
@@ -122,7 +128,7 @@ QR_MUST_USE qr_status qr__call_text(qr__call *call, qr_text text, const qr_text 
                                     const qr__cut *cut);
 
 /** Appends a job for tokens that are already in the arena. NO_MEMORY; TOO_MANY: with the hidden
- * states of all of them the answer would be too long. */
+ * states of all of them the answer would be too long; LATE: looked at every few jobs. */
 QR_MUST_USE qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const uint8_t *types,
                                       size_t tokens);
 

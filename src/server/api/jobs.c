@@ -42,6 +42,9 @@ qr_status qr__call_more_jobs(qr__call *call, size_t more) {
  * times as many bytes. */
 #define HIDDEN_FLOATS_MAX (QR_LIMIT_RESPONSE_BYTES / 16)
 
+/* A worker that decodes looks this often whether it still has to. */
+#define JOBS_A_LOOK 16
+
 static size_t output_floats(const qr__call *call, size_t tokens) {
     const qr_pipeline *model = call->exchange->model->pipeline;
     return call->hidden ? tokens * qr_engine_model(qr_pipeline_engine(model))->hidden
@@ -50,6 +53,8 @@ static size_t output_floats(const qr__call *call, size_t tokens) {
 
 qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const uint8_t *types, size_t tokens) {
     qr_exchange *x = call->exchange;
+    if (x->ticket.jobs_len % JOBS_A_LOOK == 0 && qr__call_is_late(call))
+        return QR_LATE;
     if (call->hidden && output_floats(call, x->tokens + tokens) > HIDDEN_FLOATS_MAX)
         return QR_TOO_MANY;
     float *room = qr_arena_array(&x->arena, output_floats(call, tokens), sizeof *room);
