@@ -50,19 +50,24 @@ void qr__models_index(void *state, bool ready_only, qr_buf *out) {
     qr__admin_index(((const qr__server *)state)->admin, ready_only, out);
 }
 
+/* A file that cannot be read leaves the keys that were read before, and the other file alone. */
+static void read_keys(qr__access *access, const char *what) {
+    qr_error error;
+    if (qr__access_reload(access, &error) != QR_OK)
+        qr_log(QR_LOG_ERROR, "the old %s keys stay: %s", what, error.message);
+}
+
 /* SIGHUP: whatever cannot be read leaves what was read before. */
 static void on_reload_signal(void *state) {
     qr__server *s = state;
-    qr_error error;
     if (atomic_load(&s->phase) != QR__SERVING) {
         qr_log(QR_LOG_WARN, "told to reload while it %s: nothing is done",
                atomic_load(&s->phase) == QR__LOADING ? "loads" : "ends");
         return;
     }
-    qr_log(QR_LOG_INFO, "told to reload: API keys, then models");
-    if (qr__access_reload(&s->access, &error) != QR_OK ||
-        qr__access_reload(&s->admin_access, &error) != QR_OK)
-        qr_log(QR_LOG_ERROR, "the old API keys stay: %s", error.message);
+    qr_log(QR_LOG_INFO, "told to reload: keys, then models");
+    read_keys(&s->access, "API");
+    read_keys(&s->admin_access, "admin");
     qr__admin_reload(s->admin);
 }
 

@@ -140,6 +140,35 @@ def test_keys_are_read_again(start_server, embedder, tmp_path):
     assert ask(server, "/embed", {"inputs": "a"}, headers=bearer("second-key")).status == 200
 
 
+def test_each_key_file_is_read_for_itself(start_server, embedder, tmp_path):
+    """A broken one keeps its own keys, and says so; the other one's are the new ones."""
+    paths = {"API": tmp_path / "keys", "admin": tmp_path / "admin-keys"}
+    for what, path in paths.items():
+        path.write_text(f"{what}-1\n")
+    server = start_server(
+        "--api-key-file", paths["API"], "--admin", "--admin-key-file", paths["admin"], models=[embedder]
+    )
+
+    def admitted(what, key):
+        headers = [("Authorization", f"Bearer {what}-{key}")]
+        if what == "API":
+            return ask(server, "/embed", {"inputs": "a"}, headers=headers).status == 200
+        return ask(server, "/v2/repository/index", {}, headers=headers).status == 200
+
+    keys = {"API": 1, "admin": 1}
+    for broken, good in (("API", "admin"), ("admin", "API")):
+        assert admitted(broken, keys[broken]) and admitted(good, keys[good])
+        paths[broken].write_text("not a key\n")
+        paths[good].write_text(f"{good}-2\n")
+        server.signal(signal.SIGHUP)
+        server.wait_log(f"the old {broken} keys stay: ")
+        wait_for(lambda: admitted(good, 2), f"the new {good} key")
+        assert admitted(broken, keys[broken]) and not admitted(good, 1)
+        assert f"the old {good} keys stay" not in server.log.partition(f"the old {broken} keys stay")[2]
+        keys[good] = 2
+        paths[broken].write_text(f"{broken}-{keys[broken]}\n")
+
+
 def test_the_end_does_not_wait_for_a_reload(start_server, tiny):
     server = start_server("--threads", 1, models=[tiny("slow")])
     server.signal(signal.SIGHUP)
