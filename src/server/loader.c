@@ -4,10 +4,12 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define WARM_ROUNDS     12
 #define WARM_BUDGET_S   30
 #define WARM_BODY_BYTES 4096
+#define REFUSED_MS_MOST 10 /* until a refused one tries again: others take what becomes free */
 
 /* "[NAME=]DIR": a directory may hold "=" when a "/" comes before it. */
 static qr_status split_model(const char *source, const char *given, qr__model_spec *out,
@@ -124,15 +126,29 @@ static void on_warm(qr_ticket *ticket) {
     sem_post(ticket->owner);
 }
 
+/* The schedule says when what is admitted now is likely to be done, and LATE in the end. */
+qr_status qr__loader_submit(qr_schedule *schedule, qr_ticket *ticket) {
+    qr_status status = qr_schedule_submit(schedule, ticket);
+    bool refused = status == QR_OVERLOADED;
+    while (status == QR_OVERLOADED) {
+        size_t ms = qr_min(qr_schedule_retry_ms(schedule), REFUSED_MS_MOST);
+        const struct timespec wait = {.tv_nsec = (long)(ms * QR_NS_PER_MS)};
+        nanosleep(&wait, NULL);
+        status = qr_schedule_submit(schedule, ticket);
+    }
+    return refused && status == QR_LATE ? QR_OVERLOADED : status;
+}
+
 /* One request from body to answer, but for the socket. */
 static qr_status warm_once(const qr__loader_options *options, qr_exchange *x, sem_t *done) {
     qr_arena_reset(&x->arena);
-    x->deadline_ns = qr_clock_ns() + WARM_BUDGET_S * QR_NS_PER_S;
+    x->received_ns = qr_clock_ns();
+    x->deadline_ns = x->received_ns + WARM_BUDGET_S * QR_NS_PER_S;
     qr_status status = qr_api_decode(options->api, x);
     if (status == QR_OK && x->ticket.jobs_len > 0) {
         x->ticket.finished = on_warm;
         x->ticket.owner = done;
-        status = qr_schedule_submit(options->schedule, &x->ticket);
+        status = qr__loader_submit(options->schedule, &x->ticket);
         if (status == QR_OK) {
             while (sem_wait(done) != 0)
                 ;

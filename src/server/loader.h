@@ -46,4 +46,9 @@ QR_MUST_USE qr_status qr__loader_specs(const qr_config *config, qr__model_spec *
 QR_MUST_USE qr_status qr__loader_load(const qr__loader_options *options, const qr__model_spec *spec,
                                       qr_served **out, qr_error *error);
 
+/** Submits a ticket; while the schedule is overloaded it waits and tries again, until the ticket's
+ * deadline: a server that has too much to do can load a model all the same. Statuses as
+ * qr_schedule_submit's; OVERLOADED: it was so all the time. Threads: any but the loop's. */
+QR_MUST_USE qr_status qr__loader_submit(qr_schedule *schedule, qr_ticket *ticket);
+
 #endif
