@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
-#define FILE_BYTES (64u << 10)
+#define FILE_BYTES  (64u << 10)
+#define GATE_TOKENS 1000u /* QR__PROBE_MAX_TOKENS of pipeline/probes.h */
 
 /* The number that stands first in the file behind `key` ("": at its beginning). False: there is
  * none, as where memory.max says "max". */
@@ -94,12 +94,50 @@ qr_status qr__memory_room_check(const qr__memory_room *room, const char *name, u
                         (double)room->free_bytes / 1e6);
 }
 
-uint64_t qr__memory_room_need(const char *dir, uint64_t packed_bytes) {
-    char path[QR_PATH_BYTES];
-    struct stat file;
-    uint64_t bytes = packed_bytes;
-    snprintf(path, sizeof path, "%s/model.safetensors", dir);
-    if (stat(path, &file) == 0 && file.st_size > 0 && (uint64_t)file.st_size > bytes)
-        bytes = (uint64_t)file.st_size;
-    return bytes > UINT64_MAX / 2 ? UINT64_MAX : bytes + bytes / 4;
+static uint64_t times(uint64_t a, uint64_t b) {
+    return b != 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
+}
+
+static uint64_t plus(uint64_t a, uint64_t b) {
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* The rows of a batch of so many tokens, as engine/cpu/context.c lays them out, in f32. */
+static uint64_t workspace_bytes(const qr_model_info *model, size_t tokens) {
+    uint64_t C = model->hidden, F = model->feed_forward;
+    uint64_t floats = 6 * C + qr_max(3 * C, F) + 2 * qr_max(C, F) + model->word_size;
+    return times(times(tokens, floats), sizeof(float));
+}
+
+/* Bytes a weight of all packings that there are at a time: the gate holds candidates against f32,
+ * and int8 calibrates on it; int8 that fails mixes in bf16, and is packed once more when it has
+ * been chosen, at most half of its matrices in bf16: those may be the larger ones. */
+static uint64_t packed_bytes_a_weight(qr_precision precision) {
+    const uint64_t f32 = 4, bf16 = 2, int8 = 1;
+    switch (precision) {
+    case QR_PRECISION_F32:
+        return f32;
+    case QR_PRECISION_BF16:
+        return f32 + bf16;
+    case QR_PRECISION_INT8:
+    case QR_PRECISION_AUTO:
+        break;
+    }
+    return f32 + int8 + bf16 + bf16;
+}
+
+/* The weights that are read stay in f32, whatever they are stored in, until the plan is packed. An
+ * eighth is for the tokenizer and for the tails of 2 MB pages. */
+uint64_t qr__memory_room_need(const qr__memory_load *load) {
+    const qr_model_info *model = load->model;
+    uint64_t words = qr_min(times(model->vocab, model->word_size), model->parameters);
+    uint64_t read = times(model->parameters, sizeof(float));
+    uint64_t packed = times(model->parameters - words, packed_bytes_a_weight(load->precision));
+    uint64_t need =
+        plus(plus(read, packed), times(load->workers, workspace_bytes(model, load->tokens)));
+    if (load->precision != QR_PRECISION_F32) /* the gate's texts */
+        need = plus(need, workspace_bytes(model, GATE_TOKENS));
+    if (load->precision != QR_PRECISION_F32 || strcmp(model->dtype, "f16") == 0)
+        need = plus(need, times(words, sizeof(uint16_t)));
+    return plus(need, need / 8);
 }

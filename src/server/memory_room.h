@@ -1,5 +1,7 @@
 /* server/memory_room.h: whether a second copy of a model fits into memory.
  *
+ *     const qr__memory_load load = {.model = qr_model_get_info(model), .precision = ...};
+ *     need_bytes = qr__memory_room_need(&load);
  *     qr__memory_room room;
  *     if (qr__memory_room_read("", &room))
  *         status = qr__memory_room_check(&room, name, need_bytes, &error);
@@ -10,7 +12,7 @@
 #ifndef QR_SERVER_MEMORY_ROOM_H
 #define QR_SERVER_MEMORY_ROOM_H
 
-#include "base/base.h"
+#include "pipeline/pipeline.h"
 
 typedef struct qr__memory_room {
     uint64_t free_bytes;
@@ -24,8 +26,16 @@ QR_MUST_USE bool qr__memory_room_read(const char *root, qr__memory_room *out);
 QR_MUST_USE qr_status qr__memory_room_check(const qr__memory_room *room, const char *name,
                                             uint64_t need_bytes, qr_error *error);
 
-/** What another copy of a model will need at the most: the greater of its file of weights in `dir`
- * and `packed_bytes`, which one takes that is loaded (0: none is), and a quarter for its lanes. */
-uint64_t qr__memory_room_need(const char *dir, uint64_t packed_bytes);
+/** How a model will be loaded. */
+typedef struct qr__memory_load {
+    const qr_model_info *model; /* borrowed */
+    qr_precision precision;     /* as it is asked for */
+    size_t workers;             /* each with a workspace */
+    size_t tokens;              /* of a workspace */
+} qr__memory_load;
+
+/** What the load will take at its peak, at the most: docs/SERVER.md says of what that is the sum.
+ * UINT64_MAX: more than can be counted. */
+uint64_t qr__memory_room_need(const qr__memory_load *load);
 
 #endif

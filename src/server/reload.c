@@ -4,6 +4,28 @@
 #include "server/memory_room.h"
 #include "server/server_internal.h"
 
+/* Refuses what there is no room for before its weights are read. */
+static qr_status check_room(const qr__server *s, const qr__model_spec *spec, const char *name,
+                            qr_error *error) {
+    qr__memory_room room;
+    qr_model *model;
+    if (!qr__memory_room_read("", &room))
+        return QR_OK;
+    qr_status status = qr_model_open_pooled(spec->dir, spec->pooling, &model, error);
+    if (status != QR_OK)
+        return status;
+    const qr_model_info *info = qr_model_get_info(model);
+    size_t batch = qr_config_number(s->config, QR_OPTION_BATCH_TOKENS);
+    size_t longest = spec->max_tokens > 0 ? spec->max_tokens : info->positions;
+    const qr__memory_load load = {.model = info,
+                                  .precision = spec->precision,
+                                  .workers = (size_t)s->workers + 1, /* and one that measures */
+                                  .tokens = qr_max(batch, longest)};
+    status = qr__memory_room_check(&room, name, qr__memory_room_need(&load), error);
+    qr_model_close(model);
+    return status;
+}
+
 /* The first time everybody waits for it; later it packs on one thread, beside requests. */
 static qr_status load(void *state, size_t index, const char *name, const qr_served *before,
                       qr_served **out, qr_error *error) {
@@ -19,13 +41,8 @@ static qr_status load(void *state, size_t index, const char *name, const qr_serv
         .metrics = s->metrics,
         .checked = s->verify != NULL,
         .name = name};
-    qr__memory_room room;
-    qr_status status = QR_OK;
-    if (name != NULL && qr__memory_room_read("", &room)) {
-        uint64_t packed =
-            before == NULL ? 0 : qr_engine_plan(qr_pipeline_engine(before->pipeline))->weight_bytes;
-        status = qr__memory_room_check(&room, name, qr__memory_room_need(spec->dir, packed), error);
-    }
+    (void)before;
+    qr_status status = name == NULL ? QR_OK : check_room(s, spec, name, error);
     return status == QR_OK ? qr__loader_load(&options, spec, out, error) : status;
 }
 

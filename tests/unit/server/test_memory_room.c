@@ -91,10 +91,62 @@ Test(memory_room, a_refusal_has_both_numbers) {
                      "memory leaves 50 MB; unload it first");
 }
 
-Test(memory_room, need_is_the_greater_and_a_quarter) {
-    put("model.safetensors", "12345678");
-    cr_assert_eq(qr__memory_room_need(root, 0), 10);
-    cr_assert_eq(qr__memory_room_need(root, 400), 500);
-    cr_assert_eq(qr__memory_room_need("/nonexistent", 4), 5);
-    cr_assert_eq(qr__memory_room_need("/nonexistent", UINT64_MAX), UINT64_MAX);
+/* 1000 words of 8, 2000 other weights. A token of a workspace: 6 * 8 + 32 + 2 * 32 + 8 floats. */
+static uint64_t need(const char *dtype, qr_precision precision, size_t workers) {
+    qr_model_info model = {
+        .hidden = 8, .word_size = 8, .feed_forward = 32, .vocab = 1000, .parameters = 10000};
+    snprintf(model.dtype, sizeof model.dtype, "%s", dtype);
+    const qr__memory_load load = {
+        .model = &model, .precision = precision, .workers = workers, .tokens = 100};
+    return qr__memory_room_need(&load);
+}
+
+static uint64_t and_an_eighth(uint64_t bytes) {
+    return bytes + bytes / 8;
+}
+
+#define ROW 608u
+
+Test(memory_room, need_is_all_that_a_load_holds_at_a_time) {
+    const uint64_t read = 40000, halves = 16000, gate = 1000 * ROW, weights = 2000;
+    cr_assert_eq(need("f32", QR_PRECISION_F32, 0), and_an_eighth(read + 4 * weights));
+    cr_assert_eq(need("bf16", QR_PRECISION_F32, 0), and_an_eighth(read + 4 * weights));
+    cr_assert_eq(need("f16", QR_PRECISION_F32, 0), and_an_eighth(read + 4 * weights + halves));
+    cr_assert_eq(need("f32", QR_PRECISION_BF16, 0),
+                 and_an_eighth(read + 6 * weights + halves + gate));
+    cr_assert_eq(need("f32", QR_PRECISION_INT8, 0),
+                 and_an_eighth(read + 9 * weights + halves + gate));
+    cr_assert_eq(need("f32", QR_PRECISION_AUTO, 0), need("f16", QR_PRECISION_INT8, 0));
+    cr_assert_eq(need("f32", QR_PRECISION_F32, 3),
+                 and_an_eighth(read + 4 * weights + 3 * 100 * ROW));
+}
+
+/* all-MiniLM-L6-v2, by its config.json, and what a load of it took (docs/SERVER.md). */
+Test(memory_room, need_is_no_less_than_was_measured) {
+    static const struct {
+        qr_precision precision;
+        uint64_t measured;
+    } loads[] = {{QR_PRECISION_F32, 136000000},
+                 {QR_PRECISION_BF16, 187000000},
+                 {QR_PRECISION_INT8, 176000000},
+                 {QR_PRECISION_AUTO, 176000000}};
+    qr_model_info model = {.dtype = "f32",
+                           .hidden = 384,
+                           .word_size = 384,
+                           .feed_forward = 1536,
+                           .vocab = 30522,
+                           .parameters = 22713216};
+    for (size_t i = 0; i < 4; i++) {
+        const qr__memory_load load = {
+            .model = &model, .precision = loads[i].precision, .workers = 1, .tokens = 512};
+        uint64_t bytes = qr__memory_room_need(&load);
+        cr_assert(bytes >= loads[i].measured && bytes < 2 * loads[i].measured, "%zu: %llu", i,
+                  (unsigned long long)bytes);
+    }
+}
+
+Test(memory_room, need_may_be_more_than_can_be_counted) {
+    const qr_model_info model = {.hidden = 1, .parameters = SIZE_MAX / 2};
+    const qr__memory_load load = {.model = &model, .precision = QR_PRECISION_AUTO};
+    cr_assert_eq(qr__memory_room_need(&load), UINT64_MAX);
 }
