@@ -31,6 +31,7 @@
 #include "server/deadline_heap.h"
 #include "server/fault.h"
 #include "server/joins.h"
+#include "server/note.h"
 #include "server/serving.h"
 
 struct qr_route;
@@ -58,14 +59,6 @@ typedef enum qr_sharing {
 /** What is to be done with a configured model; api/ says so, the flow has it done. */
 typedef enum qr_command { QR_COMMAND_NONE, QR_COMMAND_LOAD, QR_COMMAND_UNLOAD } qr_command;
 
-/** A field of the answer's head that api/ writes. */
-typedef struct qr_note {
-    const char *name; /* static text */
-    const char *text; /* its value, when that is a static text too; NULL: `value` */
-    char value[64];
-} qr_note;
-
-#define QR_NOTES_MAX 4 /* more are not written, which an assertion does not let pass */
 /** From what a deadline is made; the model that is asked may have a budget of its own. */
 typedef struct qr_budget {
     bool brought;         /* the request names its own */
