@@ -3,10 +3,7 @@
 #include "server/explain.h"
 #include "server/flow_internal.h"
 
-/* Larger bodies are decoded by a worker: no step of the loop takes 1 ms. */
-#define LOOP_BODY_BYTES (16u * 1024u)
-
-#define RETRY_MS        1000 /* after a 503: a server that starts or drains */
+#define RETRY_MS 1000 /* after a 503: a server that starts or drains */
 
 void qr__exchange_turn(qr_exchange *x, qr_exchange_phase phase) {
     bool was_out = x->phase == QR_EXCHANGE_DECODING || x->phase == QR_EXCHANGE_RUNNING;
@@ -224,7 +221,7 @@ void qr__exchange_admit(qr__flow *flow, qr_exchange *x) {
     }
     x->deadline.at_ns = x->deadline_ns;
     qr__deadlines_add(flow->deadlines, &x->deadline);
-    if (x->body.len > LOOP_BODY_BYTES) {
+    if (x->body.len > qr_api_loop_bytes(x)) { /* no step of the loop takes 1 ms */
         x->task = (qr_task){.run = on_decode_task, .owner = x};
         qr__exchange_turn(x, QR_EXCHANGE_DECODING);
         QR_ASSERT(qr_exchange_is_legal(x));

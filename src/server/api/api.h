@@ -96,6 +96,10 @@ size_t qr_api_patterns(const char *out[QR_ROUTES_MAX]);
  * its route takes. NULL: none will. The generation is pinned. */
 qr_served *qr_api_expected_model(const qr_exchange *exchange);
 
+/** The longest body of such a request that the loop may decode itself, by what a body of its length
+ * may cost: where the path names a model, by that one's kind, else by the route. */
+size_t qr_api_loop_bytes(const qr_exchange *exchange);
+
 /** Fills the exchange's handler, model, ticket and decoded parts. On a fault sets and returns
  * exchange->status, and there are no jobs. */
 qr_status qr_api_decode(const qr_api *api, qr_exchange *exchange);

@@ -84,6 +84,13 @@ typedef struct qr__field {
 
 #define QR__JSON          "application/json"
 
+/* Longest bodies that are decoded on the loop, none of which may take it 1 ms (docs/SERVER.md has
+ * the measurement): as a rule; where a query stands beside each of its passages; where a text
+ * becomes windows that overlap. */
+#define QR__LOOP_BYTES    (16u * 1024u)
+#define QR__LOOP_PAIRS    2048u
+#define QR__LOOP_WINDOWS  768u
+
 #define QR__ROUTE_MODEL   1u  /* answered by a model */
 #define QR__ROUTE_OPS     2u  /* health, metrics: on the ops listener when there is one */
 #define QR__ROUTE_COMPUTE 4u  /* answers have text-embeddings-inference's x-compute-* fields */
@@ -101,6 +108,7 @@ struct qr_route {
     const char *reply_type;     /* content type of one that is no JSON; NULL: there is none */
     const char *example;        /* a body that gets a good answer; NULL: none is at hand */
     unsigned flags;
+    size_t loop_bytes;   /* QR__LOOP_PAIRS or _WINDOWS; 0: QR__LOOP_BYTES */
     unsigned kinds;      /* QR_KIND_BITs of the models that can answer; any: they compute nothing */
     const char *accepts; /* the body's content type; NULL: the route has no body */
     size_t request_bytes; /* of what `decode` fills; begins with a qr__decoded. 0: nothing */

@@ -204,6 +204,30 @@ qr_served *qr_api_expected_model(const qr_exchange *x) {
     return kinds == QR_ANY_KIND ? NULL : qr_serving_first(x->serving, kinds);
 }
 
+static size_t loop_bytes_of(qr_kind kind) {
+    switch (kind) {
+    case QR_KIND_CLASSIFIER:
+    case QR_KIND_RERANKER:
+        return QR__LOOP_PAIRS;
+    case QR_KIND_SPAN:
+    case QR_KIND_TOKENS:
+        return QR__LOOP_WINDOWS;
+    case QR_KIND_EMBEDDING:
+        break;
+    }
+    return QR__LOOP_BYTES;
+}
+
+size_t qr_api_loop_bytes(const qr_exchange *x) {
+    const qr_served *named = x->path_model.data == NULL || x->serving == NULL
+                                 ? NULL
+                                 : qr_serving_named(x->serving, x->path_model);
+    if (named != NULL)
+        return loop_bytes_of(qr_pipeline_kind(named->pipeline));
+    const qr_route *row = x->route->resolve == NULL ? x->route : x->route->resolve(x, NULL);
+    return row->loop_bytes != 0 ? row->loop_bytes : QR__LOOP_BYTES;
+}
+
 qr_status qr_api_decode(const qr_api *api, qr_exchange *x) {
     uint64_t begun = qr_clock_ns();
     x->handler = x->route;

@@ -101,3 +101,29 @@ Test(api_costs, a_budget_too_short_in_each_dialect, .init = setup, .fini = teard
                    "\"message\":\"" SENTENCE "\",\"type\":\"rate_limit_error\",\"param\":null,"
                    "\"code\":\"impossible\"}}");
 }
+
+/* What may cost more than its length says is left to a worker sooner. */
+Test(api_costs, bodies_for_the_loop, .init = setup, .fini = teardown) {
+    enum { RULE = 16384, PAIRS = 2048, WINDOWS = 768 };
+    static const struct {
+        const char *route;
+        size_t bytes;
+    } cases[] = {{"/embed", RULE},
+                 {"/v1/embeddings", RULE},
+                 {"/v2/models/embedding/infer", RULE},
+                 {"/rerank", PAIRS},
+                 {"/v1/rerank", PAIRS},
+                 {"/predict", PAIRS},
+                 {"/vertex", PAIRS},
+                 {"/v2/models/reranker/infer", PAIRS},
+                 {"/v2/models/classifier/infer", PAIRS},
+                 {"/span", WINDOWS},
+                 {"/spans", WINDOWS},
+                 {"/token_classification", WINDOWS},
+                 {"/v2/models/span/infer", WINDOWS},
+                 {"/v2/models/nobody/infer", RULE}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cr_assert_eq(api_begin(&f, cases[i].route, qr_text_of("{")), QR_OK);
+        cr_expect_eq(qr_api_loop_bytes(f.exchange), cases[i].bytes, "%s", cases[i].route);
+    }
+}

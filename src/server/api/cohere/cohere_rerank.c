@@ -136,7 +136,7 @@ static const char *const aliases[] = {
                "tall.\",\"The river is long.\"]}",                                                 \
     .flags = QR__ROUTE_MODEL, .kinds = QR_KIND_BIT(QR_KIND_RERANKER), .accepts = QR__JSON,         \
     .request_bytes = sizeof(cohere_request), .fields = fields, .fields_len = QR__LENGTH(fields),   \
-    .decode = decode, .encode = encode, .fail = qr__fail_cohere
+    .decode = decode, .encode = encode, .fail = qr__fail_cohere, .loop_bytes = QR__LOOP_PAIRS
 
 static const qr_route cohere_row = {ROW};
 

@@ -188,6 +188,7 @@ static const qr_route rows[] = {
         .summary = "The words of many passages that answer a question best",
         .reply = REPLY,
         .flags = QR__ROUTE_MODEL,
+        .loop_bytes = QR__LOOP_WINDOWS,
         .kinds = QR_KIND_BIT(QR_KIND_SPAN),
         .accepts = QR__JSON,
         .request_bytes = sizeof(spans_request),

@@ -121,7 +121,7 @@ static void encode(const qr_api *api, qr_exchange *x) {
                "8,849 metres tall. It lies in the Himalayas.\"}",                                  \
     .flags = QR__ROUTE_MODEL, .kinds = QR_KIND_BIT(QR_KIND_SPAN), .accepts = QR__JSON,             \
     .request_bytes = sizeof(span_request), .fields = (fields_), .fields_len = QR__LENGTH(fields_), \
-    .decode = (decode_), .encode = encode, .fail = qr__fail_tei
+    .decode = (decode_), .encode = encode, .fail = qr__fail_tei, .loop_bytes = QR__LOOP_WINDOWS
 
 static const qr_route single_row = {ROW(fields, decode)};
 static const qr_route batch_row = {ROW(batch_fields, decode_batch)};

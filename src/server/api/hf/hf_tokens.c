@@ -177,6 +177,7 @@ static const qr_route rows[] = {
         .example = "{\"inputs\":\"Ada Byron lives in Paris\",\"parameters\":{"
                    "\"aggregation_strategy\":\"simple\"}}",
         .flags = QR__ROUTE_MODEL,
+        .loop_bytes = QR__LOOP_WINDOWS,
         .kinds = QR_KIND_BIT(QR_KIND_TOKENS),
         .accepts = QR__JSON,
         .request_bytes = sizeof(tokens_request),

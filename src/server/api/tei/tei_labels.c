@@ -210,7 +210,7 @@ static const qr_route *by_shape(const qr_exchange *x, const qr__value *body) {
     .flags = QR__ROUTE_MODEL | QR__ROUTE_COMPUTE, .kinds = QR_KIND_BIT(QR_KIND_RERANKER),          \
     .accepts = QR__JSON, .request_bytes = sizeof(rerank_request), .fields = rerank_fields,         \
     .fields_len = QR__LENGTH(rerank_fields), .decode = decode_rerank, .encode = encode_rerank,     \
-    .fail = qr__fail_rerank
+    .fail = qr__fail_rerank, .loop_bytes = QR__LOOP_PAIRS
 
 static const qr_route rerank_row = {RERANK_ROW};
 
@@ -221,7 +221,7 @@ static const qr_route rerank_row = {RERANK_ROW};
     .kinds = QR_KIND_BIT(QR_KIND_CLASSIFIER) | QR_KIND_BIT(QR_KIND_RERANKER), .accepts = QR__JSON, \
     .request_bytes = sizeof(predict_request), .fields = predict_fields,                            \
     .fields_len = QR__LENGTH(predict_fields), .decode = decode_predict, .encode = encode_predict,  \
-    .fail = qr__fail_tei
+    .fail = qr__fail_tei, .loop_bytes = QR__LOOP_PAIRS
 
 static const qr_route predict_row = {PREDICT_ROW};
 

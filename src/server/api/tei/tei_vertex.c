@@ -144,6 +144,7 @@ static const qr_route rows[] = {
         .summary = "Several requests in one, for Google's Vertex AI",
         .reply = QR__S_OBJECT(QR__S_MEMBER("predictions", QR__S_LIST("{}"))),
         .flags = QR__ROUTE_MODEL,
+        .loop_bytes = QR__LOOP_PAIRS,
         .kinds = QR_ANY_KIND,
         .accepts = QR__JSON,
         .request_bytes = sizeof(vertex_request),
