@@ -212,6 +212,8 @@ qr_status qr__loader_load(const qr__loader_options *options, const qr__model_spe
         .metrics = options->metrics,
         .checked = options->checked,
         .budget_ns = spec->budget_ns,
+        .before = options->before,
+        .others_run = options->others_run,
     };
     qr_pipeline *pipeline;
     *out = NULL;

@@ -31,8 +31,10 @@ typedef struct qr__loader_options {
     int threads;   /* that pack its weights */
     qr_pool *pool; /* in which the workers wait */
     qr_metrics *metrics;
-    bool checked;     /* as qr__served_options has it */
-    const char *name; /* of the model whatever its spec says; NULL: as that says */
+    bool checked;            /* as qr__served_options has it */
+    const char *name;        /* of the model whatever its spec says; NULL: as that says */
+    const qr_served *before; /* as qr__served_options has it */
+    bool others_run;         /* likewise */
 } qr__loader_options;
 
 /** The models that the options name, 1 to QR_LIMIT_MODELS; `specs` has room for so many.

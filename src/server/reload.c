@@ -40,8 +40,9 @@ static qr_status load(void *state, size_t index, const char *name, const qr_serv
         .pool = s->pool,
         .metrics = s->metrics,
         .checked = s->verify != NULL,
-        .name = name};
-    (void)before;
+        .name = name,
+        .before = before,
+        .others_run = name != NULL};
     qr_status status = name == NULL ? QR_OK : check_room(s, spec, name, error);
     return status == QR_OK ? qr__loader_load(&options, spec, out, error) : status;
 }

@@ -6,7 +6,8 @@
 
 #include "server/lane.h"
 
-#define MEASURED_ROUNDS 1 /* the start waits for them, and costs are corrected later */
+#define MEASURED_ROUNDS  1 /* the start waits for them, and costs are corrected later */
+#define CONTENDED_ROUNDS 5 /* beside traffic: the least of them is nearest to an idle machine's */
 
 /* A model with its lanes; `served` is what others see of it. */
 typedef struct model {
@@ -54,16 +55,52 @@ static bool same_bits(const qr_plan_info *plan) {
     return plan->precision != QR_PRECISION_F32 || strcmp(plan->target, "ref") != 0;
 }
 
+/* Whether a pass takes as long: the same matrices, in the same precisions, on the same kernels. Few
+ * weights tell; what they hold does not matter. */
+static bool same_passes(const qr_pipeline *a, const qr_pipeline *b) {
+    const qr_model_info *m = qr_engine_model(qr_pipeline_engine(a)),
+                        *n = qr_engine_model(qr_pipeline_engine(b));
+    const qr_plan_info *p = qr_engine_plan(qr_pipeline_engine(a)),
+                       *q = qr_engine_plan(qr_pipeline_engine(b));
+    return m->layers == n->layers && m->hidden == n->hidden && m->heads == n->heads &&
+           m->feed_forward == n->feed_forward && m->word_size == n->word_size &&
+           m->activation == n->activation && m->denses == n->denses && m->poolings == n->poolings &&
+           m->pooling[0] == n->pooling[0] && qr_pipeline_kind(a) == qr_pipeline_kind(b) &&
+           qr_pipeline_max_tokens(a) == qr_pipeline_max_tokens(b) && p->precision == q->precision &&
+           p->fallbacks == q->fallbacks && strcmp(p->device, q->device) == 0 &&
+           strcmp(p->target, q->target) == 0;
+}
+
+/* A measurement beside traffic finds a busy machine, and budgets would be refused as impossible
+ * that are not: costs that were measured before, and corrected since, are better. */
+static bool keeps_costs(const model *m) {
+    const qr_served *before = m->options.before;
+    if (before == NULL)
+        return false;
+    const model *old = (const model *)(const void *)before;
+    return old->options.workers == m->options.workers &&
+           (old->options.pool == NULL) == (m->options.pool == NULL) &&
+           same_passes(before->pipeline, m->pipeline);
+}
+
+static int rounds_of(const model *m) {
+    return m->options.others_run ? CONTENDED_ROUNDS : MEASURED_ROUNDS;
+}
+
 /* A lane without helpers says what batches cost; it stays where answers are to be checked. */
 static qr_status measure(model *m, qr_cost *out, qr_error *error) {
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(m->pipeline));
-    bool checked = m->options.checked;
-    qr_status status = qr__lane_init(&m->check_lane, m->pipeline, NULL, 1, error);
-    if (status == QR_OK)
-        status = qr__lane_measure(&m->check_lane, MEASURED_ROUNDS, out, error);
+    bool checked = m->options.checked, kept = keeps_costs(m);
+    qr_status status = QR_OK;
     if (checked && !same_bits(plan))
         qr_log(QR_LOG_WARN, "model %s: not verified: at f32 on %s a result depends on its batch",
                qr_pipeline_name(m->pipeline), plan->target);
+    if (kept)
+        *out = m->options.before->queue.cost;
+    if (!kept || (checked && same_bits(plan)))
+        status = qr__lane_init(&m->check_lane, m->pipeline, NULL, 1, error);
+    if (status == QR_OK && !kept)
+        status = qr__lane_measure(&m->check_lane, rounds_of(m), out, error);
     if (!checked || !same_bits(plan))
         qr__lane_deinit(&m->check_lane);
     return status;
@@ -73,9 +110,27 @@ static qr_status measure(model *m, qr_cost *out, qr_error *error) {
  * has nobody. */
 static qr_status measure_team(model *m, const qr_cost *alone, qr_error *error) {
     m->served.team_cost = *alone;
-    if (m->options.pool == NULL || m->options.workers == 1)
-        return QR_OK;
-    return qr__lane_measure(&m->lanes[0], MEASURED_ROUNDS, &m->served.team_cost, error);
+    if (keeps_costs(m))
+        m->served.team_cost = m->options.before->team_cost;
+    else if (m->options.pool != NULL && m->options.workers > 1)
+        return qr__lane_measure(&m->lanes[0], rounds_of(m), &m->served.team_cost, error);
+    return QR_OK;
+}
+
+static void make_queue(model *m, qr_queue *queue, qr_queue_run *run_jobs, const qr_cost *cost,
+                       const qr_queue *before) {
+    qr_queue_init(queue, run_jobs, cost, m->options.batch_tokens,
+                  qr_pipeline_max_tokens(m->pipeline));
+    queue->team_cost = &m->served.team_cost;
+    if (before != NULL)
+        atomic_store(&queue->correction, qr_queue_correction(before));
+}
+
+static void make_queues(model *m, const qr_cost *cost) {
+    const qr_served *before = keeps_costs(m) ? m->options.before : NULL;
+    make_queue(m, &m->served.queue, run_batch, cost, before == NULL ? NULL : &before->queue);
+    make_queue(m, &m->served.hidden_queue, run_hidden, cost,
+               before == NULL ? NULL : &before->hidden_queue);
 }
 
 static qr_status make_lanes(model *m, qr_error *error) {
@@ -128,12 +183,8 @@ qr_status qr__served_create(const qr__served_options *options, qr_pipeline *pipe
         free_shell(m);
         return status;
     }
-    qr_queue_init(&m->served.queue, run_batch, &cost, options->batch_tokens,
-                  qr_pipeline_max_tokens(pipeline));
-    m->served.queue.team_cost = &m->served.team_cost;
-    qr_queue_init(&m->served.hidden_queue, run_hidden, &cost, options->batch_tokens,
-                  qr_pipeline_max_tokens(pipeline));
-    m->served.hidden_queue.team_cost = &m->served.team_cost;
+    make_queues(m, &cost);
+    m->options.before = NULL; /* it may go now */
     *out = &m->served;
     return QR_OK;
 }

@@ -41,11 +41,16 @@ typedef struct qr__served_options {
     qr_metrics *metrics;   /* borrowed; NULL: nothing is counted */
     bool checked;          /* with a lane for computing answers again, alone */
     uint64_t budget_ns;    /* as qr_served has it */
+    /* The one that it replaces, pinned during the call (borrowed): its costs are the new one's too
+     * where both must cost the same. NULL: none. */
+    const qr_served *before;
+    bool others_run; /* others are served meanwhile: costs are the least of several measurements */
 } qr__served_options;
 
-/** Makes lanes for all workers and runs each until its time is steady. Takes the pipeline when it
- * succeeds. The model comes with one pin, the caller's. QR_NO_MEMORY, or what an engine says; the
- * message names the model. *out: returns owned. */
+/** Makes lanes for all workers, runs each until its time is steady, and measures what batches cost,
+ * or takes what `before` has. Takes the pipeline when it succeeds. The model comes with one pin,
+ * the caller's. QR_NO_MEMORY, or what an engine says; the message names the model. *out: returns
+ * owned. */
 QR_MUST_USE qr_status qr__served_create(const qr__served_options *options, qr_pipeline *pipeline,
                                         qr_served **out, qr_error *error);
 
