@@ -89,7 +89,7 @@ typedef struct qr__field {
  * becomes windows that overlap. */
 #define QR__LOOP_BYTES    (16u * 1024u)
 #define QR__LOOP_PAIRS    2048u
-#define QR__LOOP_WINDOWS  768u
+#define QR__LOOP_WINDOWS  512u
 
 #define QR__ROUTE_MODEL   1u  /* answered by a model */
 #define QR__ROUTE_OPS     2u  /* health, metrics: on the ops listener when there is one */
