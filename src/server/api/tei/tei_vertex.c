@@ -61,12 +61,14 @@ static qr_status decode_part(qr__call *call, const qr__value *instance, part *ou
                       .exchange = x,
                       .body = instance,
                       .scratch = call->scratch,
-                      .windows = call->windows};
+                      .windows = call->windows,
+                      .first = call->first};
     x->handler = out->row = row_of(x, instance);
     x->ticket.jobs_len = 0;
     qr_status status = qr__call_decode(&inner, out->row);
     call->scratch = inner.scratch; /* its memory is the call's, and goes on */
     call->windows = inner.windows;
+    call->first = inner.first;
     out->decoded = x->decoded;
     out->jobs_len = x->ticket.jobs_len;
     return status;
