@@ -7,7 +7,7 @@ set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/querent)
 file(RELATIVE_PATH QR_PC_TO_PREFIX /prefix/${pc_dir} /prefix)
 file(RELATIVE_PATH QR_CONFIG_TO_PREFIX /prefix/${config_dir} /prefix)
 string(REGEX REPLACE "/$" "" QR_PC_TO_PREFIX ${QR_PC_TO_PREFIX})
-string(JOIN " " QR_LIBS_PRIVATE ${JANSSON_LDFLAGS} ${XXHASH_LDFLAGS} ${OPENBLAS_LDFLAGS} -lpthread -lm)
+string(JOIN " " QR_LIBS_PRIVATE ${JANSSON_LDFLAGS} ${XXHASH_LDFLAGS} ${PROTOBUF_C_LDFLAGS} ${OPENBLAS_LDFLAGS} -lpthread -lm)
 
 configure_file(${CMAKE_CURRENT_LIST_DIR}/querent.pc.in ${PROJECT_BINARY_DIR}/querent.pc @ONLY)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/querentConfig.cmake.in ${PROJECT_BINARY_DIR}/querentConfig.cmake @ONLY)

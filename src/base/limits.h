@@ -18,7 +18,20 @@
 #define QR_LIMIT_PROMPTS              256u
 #define QR_LIMIT_PROMPT_BYTES         65536u
 #define QR_LIMIT_MODELS               16u
-#define QR_LIMIT_SAVED_PLANS          32u /* files in --cache-dir: every model, of two versions */
+#define QR_LIMIT_SAVED_PLANS          32u  /* files in --cache-dir: every model, of two versions */
+#define QR_LIMIT_SAVED_PROOFS         256u /* files of a few bytes */
+
+/* ONNX files. */
+#define QR_LIMIT_ONNX_FILE_BYTES ((2u << 30) - 1) /* as protobuf's; weights may stand beside it */
+#define QR_LIMIT_ONNX_UNPACK_BYTES                                                                 \
+    (512u << 20)                      /* for the structs, beside 4 times the file's size */
+#define QR_LIMIT_ONNX_DEPTH       16u /* messages in messages */
+#define QR_LIMIT_ONNX_NODES       (1u << 18)
+#define QR_LIMIT_ONNX_RUN_NODES   32768u     /* that are not constants; exports have 60 a layer */
+#define QR_LIMIT_ONNX_VALUES      (1u << 20) /* names of values and tensors; attributes likewise */
+#define QR_LIMIT_ONNX_NUMBERS     (1u << 31) /* of one tensor */
+#define QR_LIMIT_ONNX_RUN_NUMBERS ((size_t)1 << 30) /* at one time, of a run of the graph */
+#define QR_LIMIT_ONNX_FILES       1024u             /* that one model keeps tensors in */
 
 /* Requests. */
 #define QR_LIMIT_BODY_BYTES     (64u << 20) /* hard limit of --max-body-bytes */
