@@ -61,7 +61,7 @@ typedef enum qr_lib_status {
     QR_LIB_OK = 0,
     QR_LIB_BAD_ARGUMENT = 1, /* NULL, a size, a range, a struct of another version */
     QR_LIB_BAD_DEVICE = 2,   /* a device or precision that this machine or build cannot have */
-    QR_LIB_BAD_MODEL = 3,    /* the directory holds no model that can be used */
+    QR_LIB_BAD_MODEL = 3,    /* the path leads to no model that can be used */
     QR_LIB_IO = 4,           /* a file could not be read */
     QR_LIB_NO_MEMORY = 5,
     QR_LIB_WRONG_KIND = 6,  /* the model has no head for this call */
@@ -112,20 +112,22 @@ typedef enum qr_lib_precision {
     QR_LIB_PRECISION_AUTO = 3 /* the fastest that keeps the model's answers; what a server takes */
 } qr_lib_precision;
 
+/** With a `cache_dir` of NULL or "" no plans are kept, and of models from ONNX only their proofs,
+ * in the user's own cache ($XDG_CACHE_HOME/querent, else ~/.cache/querent); with "none" none. */
 typedef struct qr_lib_load_options {
     size_t struct_size;    /* sizeof(qr_lib_load_options) */
     const char *name;      /* NULL: the directory's last component */
     const char *device;    /* "cpu", "cpu:avx2", "auto", as --device; NULL: "cpu" */
-    const char *cache_dir; /* an existing directory for packed plans; NULL or "": none */
+    const char *cache_dir; /* an existing directory for packed plans; NULL or "": see above */
     int precision;         /* a qr_lib_precision */
     int threads;           /* that compute one call together; 0: one a core, at most 256 */
     int calls_most;        /* calls that run at once, others wait; 0: one a core, at most 256 */
     int reserved;          /* 0 */
 } qr_lib_load_options;
 
-/** Loads the Hugging Face model in `dir` (docs/MODELS.md says which). Takes as long as reading and
- * packing the weights: a fraction of a second, or seconds with PRECISION_AUTO. *model: yours, until
- * qr_lib_model_destroy(); NULL after a fault. */
+/** Loads the Hugging Face model in the directory, or of the .onnx file, `dir` (docs/MODELS.md says
+ * which). Takes as long as reading and packing the weights: a fraction of a second, or seconds with
+ * PRECISION_AUTO. *model: yours, until qr_lib_model_destroy(); NULL after a fault. */
 QR_LIB_MUST_USE QR_LIB_API qr_lib_status qr_lib_model_load(const char *dir,
                                                            const qr_lib_load_options *options,
                                                            qr_lib_model **model,

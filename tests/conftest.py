@@ -1,8 +1,20 @@
 """Models for every test: the two real ones, and tiny ones, each made once."""
 import functools
+import os
+import shutil
+import tempfile
 
 import pytest
 from program import ROOT, make_tiny
+
+
+def pytest_configure(config):
+    """Proofs of models from ONNX are kept in a cache of this run's own."""
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

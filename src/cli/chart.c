@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "cli/svg_text.h"
+
 /* The picture, in its own units. */
 #define WIDTH      760
 #define HEIGHT     600
@@ -116,25 +118,9 @@ static size_t ticks_of(const axis *a, double out[TICKS_MOST]) {
 
 /* Text */
 
-/* What XML allows, with what it reserves escaped. */
-static void write_text(qr_text text, qr_buf *out) {
-    for (size_t at = 0, bytes; at < text.len; at += bytes) {
-        char utf8[4];
-        uint32_t code = qr_utf8_decode(text, at, &bytes);
-        if (code == '&')
-            qr_buf_literal(out, "&amp;");
-        else if (code == '<')
-            qr_buf_literal(out, "&lt;");
-        else if (code == '>')
-            qr_buf_literal(out, "&gt;");
-        else if (code >= ' ' && code != 0xFFFE && code != 0xFFFF)
-            qr_buf_append(out, utf8, qr_utf8_encode(code, utf8));
-    }
-}
-
 static void label(const plot *p, double x, double y, const char *class, const char *text) {
     qr_buf_printf(p->out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">", class, x, y);
-    write_text(qr_text_of(text), p->out);
+    qr__svg_text(p->out, qr_text_of(text));
     qr_buf_literal(p->out, "</text>\n");
 }
 
@@ -278,7 +264,7 @@ void qr__chart_svg(const qr__chart *chart, qr_buf *out) {
                   "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\">\n"
                   "<title>",
                   WIDTH, HEIGHT);
-    write_text(qr_text_of(chart->title), out);
+    qr__svg_text(out, qr_text_of(chart->title));
     qr_buf_literal(out, "</title>\n");
     qr_buf_literal(out, style);
     /* A ground of its own: it is read on white pages and on dark ones. */

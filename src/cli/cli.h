@@ -25,6 +25,9 @@ int qr_cli_tokenize(int argc, char **argv);
 /** What a model is, and how this machine would run it. */
 int qr_cli_inspect(int argc, char **argv);
 
+/** A model as a directory of safetensors. */
+int qr_cli_convert(int argc, char **argv);
+
 /** Measures a model on this machine. */
 int qr_cli_bench_engine(int argc, char **argv);
 

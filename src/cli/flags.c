@@ -12,6 +12,7 @@
 
 #define HELP_MAX_BYTES (64u << 10)
 #define HELP_COLUMN    34
+#define OPERANDS       2u
 
 qr__flag qr__flag_option(qr_option option, const char *fallback, qr_option_value *out) {
     return (qr__flag){.name = qr_option_name(option),
@@ -110,19 +111,33 @@ static bool given(uint64_t seen, const qr__command *command, const qr__flag *fla
     return (seen >> (flag - command->flags) & 1) != 0;
 }
 
+/* Words of "MODEL DIR"; OPERANDS at most. */
+static size_t operands_of(const qr__command *command) {
+    if (command->operand == NULL)
+        return 0;
+    return strchr(command->operand, ' ') == NULL ? 1 : OPERANDS;
+}
+
 /* Nothing required may be missing. */
-static int check_complete(const qr__command *command, uint64_t seen, const char *operand) {
+static int check_complete(const qr__command *command, uint64_t seen, const char *const *given_to) {
     for (const qr__flag *flag = command->flags; flag->name != NULL; flag++)
         if (flag->required && !given(seen, command, flag))
             return qr__flags_refuse(command, "--%s %s is missing", flag->name, flag->value);
-    if (command->operand != NULL && operand == NULL)
-        return qr__flags_refuse(command, "%s is missing", command->operand);
+    const char *name = command->operand;
+    for (size_t i = 0; i < operands_of(command); i++) {
+        const size_t len = strcspn(name, " ");
+        if (given_to[i] == NULL)
+            return qr__flags_refuse(command, "%.*s is missing", (int)len, name);
+        name += len + (name[len] == ' ');
+    }
     return QR_FLAGS_GO;
 }
 
 int qr__flags_parse(const qr__command *command, int argc, char **argv, const char **operand) {
     uint64_t seen = 0; /* a bit a flag; no table comes near 64 */
-    const char *positional = NULL;
+    const char *positional[OPERANDS] = {NULL, NULL};
+    const size_t takes = operands_of(command);
+    size_t taken = 0;
     for (const qr__flag *flag = command->flags; flag->name != NULL; flag++)
         if (flag->type == QR_FLAG_OPTION && store(command, flag, flag->fallback) != QR_FLAGS_GO)
             return QR_EXIT_USAGE; /* a default that its own row refuses: a fault of ours */
@@ -131,9 +146,9 @@ int qr__flags_parse(const qr__command *command, int argc, char **argv, const cha
         if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
             return print_help(command);
         if (word[0] != '-' || word[1] == '\0') {
-            if (command->operand == NULL || positional != NULL)
+            if (taken == takes)
                 return qr__flags_refuse(command, "%s: unexpected argument", word);
-            positional = word;
+            positional[taken++] = word;
             continue;
         }
         const char *equals = strchr(word, '=');
@@ -156,7 +171,7 @@ int qr__flags_parse(const qr__command *command, int argc, char **argv, const cha
             return code;
         seen |= UINT64_C(1) << (flag - command->flags);
     }
-    if (operand != NULL)
-        *operand = positional;
+    for (size_t i = 0; operand != NULL && i < takes; i++)
+        operand[i] = positional[i];
     return check_complete(command, seen, positional);
 }

@@ -4,7 +4,7 @@
  *     size_t top_k = 1;
  *     qr_option_value threads;
  *     const qr__flag flags[] = {
- *         {"model", QR_FLAG_TEXT, &model, .value = "DIR", .help = "the model's directory",
+ *         {"model", QR_FLAG_TEXT, &model, .value = "PATH", .help = "a directory",
  *          .required = true},
  *         {"top-k", QR_FLAG_NUMBER, &top_k, .min = 1, .max = 9, .value = "N", .help = "answers"},
  *         qr__flag_option(QR_OPTION_THREADS, "0", &threads),
@@ -46,7 +46,7 @@ typedef struct qr__command {
     const char *name;      /* "embed", "bench engine" */
     const char *about;     /* for help; lines of at most 100 characters */
     const qr__flag *flags; /* ends with {0} */
-    /* The one argument without "--" ("PATH"), always required; NULL: none is taken. */
+    /* The arguments without "--" ("PATH", "MODEL DIR"), always required; NULL: none is taken. */
     const char *operand;
 } qr__command;
 
@@ -56,7 +56,8 @@ qr__flag qr__flag_option(qr_option option, const char *fallback, qr_option_value
 
 #define QR_FLAGS_GO (-1)
 
-/** Parses argv[0..argc) into the table's variables and, where the command takes one, `*operand`.
+/** Parses argv[0..argc) into the table's variables and, where the command takes them,
+ * operand[0] and operand[1].
  * Returns QR_FLAGS_GO, or the exit code with which the command is to end. */
 QR_MUST_USE int qr__flags_parse(const qr__command *command, int argc, char **argv,
                                 const char **operand);

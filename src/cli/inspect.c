@@ -3,11 +3,20 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "cli/import_chart.h"
+#include "cli/import_text.h"
 #include "cli/measure.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
 
 #define OUTPUT_MAX_BYTES (1u << 20)
+
+/* All that is printed. */
+typedef struct inspected {
+    const qr_pipeline *pipeline;
+    const qr_import_info *found; /* NULL: no ONNX file */
+    const qr__measured *here;    /* NULL: nothing was measured */
+} inspected;
 
 static const char *activation_name(qr_activation activation) {
     switch (activation) {
@@ -31,7 +40,9 @@ static double operations(const qr_model_info *model, uint32_t tokens) {
 }
 
 static size_t stored_bytes(const qr_model_info *model) {
-    return model->parameters * (strcmp(model->dtype, "f32") == 0 ? 4 : 2);
+    const bool is_f32 = strcmp(model->dtype, "f32") == 0;
+    const bool is_int8 = strcmp(model->dtype, "int8") == 0; /* of an ONNX graph */
+    return model->parameters * (is_f32 ? 4 : is_int8 ? 1 : 2);
 }
 
 static double mib(size_t bytes) {
@@ -54,14 +65,44 @@ static void print_measured(const qr__measured *here, const qr_rates *rates, qr_b
                       here->ms[found] / here->ms[said]);
 }
 
-/* `here`: NULL if nothing was measured. */
-static void print_text(const qr_pipeline *pipeline, const qr__measured *here, qr_buf *out) {
+/* What the table's rates say of a short query, one precision after the other. */
+static double predicted_ms(const qr_model_info *model, const qr_rates *rates, unsigned precision) {
+    return operations(model, QR__MEASURE_TOKENS) / rates->gops[precision] / 1e6;
+}
+
+static void print_predicted(const qr_model_info *model, const qr_rates *rates, qr_buf *out) {
+    bool any = false;
+    for (unsigned p = QR_PRECISION_F32; p < QR_PRECISIONS; p++)
+        if (rates->gops[p] > 0) {
+            if (!any)
+                qr_buf_printf(out, "predicted   %u tokens, one thread:", QR__MEASURE_TOKENS);
+            qr_buf_printf(out, "%s %s %.3f ms", any ? "," : "", qr_precision_name((qr_precision)p),
+                          predicted_ms(model, rates, p));
+            any = true;
+        }
+    qr_buf_append(out, "\n", any);
+}
+
+static void print_proof(const qr_plan_info *plan, qr_buf *out) {
+    qr_buf_printf(out, "proof       %s\n", plan->proof_text);
+    if (plan->proof_from_cache)
+        qr_buf_literal(out, "            remembered from an earlier start\n");
+    else
+        qr_buf_printf(out, "            found in %.0f ms\n", plan->proof_ms);
+}
+
+static void print_text(const inspected *all, qr_buf *out) {
+    const qr_pipeline *pipeline = all->pipeline;
     const qr_model_info *model = qr_engine_model(qr_pipeline_engine(pipeline));
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));
     const qr_tokenizer_info *tokenizer = qr_tokenizer_get_info(qr_pipeline_tokenizer(pipeline));
     char pooling[QR_POOLING_TEXT_BYTES];
     qr_buf_printf(out, "model       %s (%s, %s)\n", qr_pipeline_dir(pipeline), model->architecture,
                   qr_kind_name(qr_pipeline_kind(pipeline)));
+    if (all->found != NULL)
+        qr__import_text(all->found, out);
+    if (plan->proven)
+        print_proof(plan, out);
     qr_buf_printf(out, "sizes       %zu layers x %zu hidden, %zu heads, feed-forward %zu (%s)\n",
                   model->layers, model->hidden, model->heads, model->feed_forward,
                   activation_name(model->activation));
@@ -80,8 +121,9 @@ static void print_text(const qr_pipeline *pipeline, const qr__measured *here, qr
     qr_buf_printf(out, "plan        %s on %s: %s\n", qr_precision_name(plan->precision),
                   plan->target, plan->reason);
     qr_buf_printf(out, "rates       %s\n", plan->rates.name);
-    if (here != NULL)
-        print_measured(here, &plan->rates, out);
+    print_predicted(model, &plan->rates, out);
+    if (all->here != NULL)
+        print_measured(all->here, &plan->rates, out);
     qr_buf_printf(out, "memory      %.1f MiB of packed weights\n", mib(plan->weight_bytes));
     qr_buf_printf(out, "operations  %.1f million a token; %.0f million for a query of 9 tokens\n",
                   operations(model, 1) / 1e6, operations(model, 9) / 1e6);
@@ -135,6 +177,18 @@ static void json_model(const qr_pipeline *pipeline, qr_buf *out) {
                   operations(model, (uint32_t)qr_pipeline_max_tokens(pipeline)));
 }
 
+static void json_predicted(const qr_model_info *model, const qr_rates *rates, qr_buf *out) {
+    qr_buf_printf(out, "\"predicted\":{\"tokens\":%u,\"ms\":{", QR__MEASURE_TOKENS);
+    bool any = false;
+    for (unsigned p = QR_PRECISION_F32; p < QR_PRECISIONS; p++)
+        if (rates->gops[p] > 0) {
+            qr_buf_printf(out, "%s\"%s\":%.4f", any ? "," : "", qr_precision_name((qr_precision)p),
+                          predicted_ms(model, rates, p));
+            any = true;
+        }
+    qr_buf_literal(out, "}},");
+}
+
 static void json_measured(const qr__measured *here, const qr_rates *rates, qr_buf *out) {
     qr_precision said, found;
     bool agrees = qr__measure_agrees(here, rates, &said, &found);
@@ -147,13 +201,33 @@ static void json_measured(const qr__measured *here, const qr_rates *rates, qr_bu
                   qr_precision_name(said), qr_precision_name(found), bool_name(agrees));
 }
 
-static void print_json(const qr_pipeline *pipeline, const qr__measured *here, qr_buf *out) {
+static void json_proof(const qr_plan_info *plan, qr_buf *out) {
+    qr_buf_literal(out, "\"proof\":{\"error\":");
+    qr_json_double(out, plan->proof.error);
+    qr_buf_literal(out, ",\"allowed\":");
+    qr_json_double(out, plan->proof.allowed);
+    qr_buf_literal(out, ",\"cosine\":");
+    qr_json_double(out, plan->proof.cosine);
+    qr_buf_printf(out, ",\"ms\":%.1f,\"from_cache\":%s},", plan->proof_ms,
+                  bool_name(plan->proof_from_cache));
+}
+
+static void print_json(const inspected *all, qr_buf *out) {
+    const qr_pipeline *pipeline = all->pipeline;
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));
     const qr_tokenizer_info *tokenizer = qr_tokenizer_get_info(qr_pipeline_tokenizer(pipeline));
     qr_buf_byte(out, '{');
     json_model(pipeline, out);
-    if (here != NULL)
-        json_measured(here, &plan->rates, out);
+    if (all->found != NULL) {
+        qr_buf_literal(out, "\"onnx\":");
+        qr__import_json(all->found, out);
+        qr_buf_byte(out, ',');
+    }
+    if (plan->proven)
+        json_proof(plan, out);
+    json_predicted(qr_engine_model(qr_pipeline_engine(pipeline)), &plan->rates, out);
+    if (all->here != NULL)
+        json_measured(all->here, &plan->rates, out);
     qr_buf_literal(out, "\"tokenizer\":{");
     json_pair(out, "source", tokenizer->source);
     qr_buf_printf(out, "\"vocab\":%zu,\"lowercase\":%s,\"strip_accents\":%s,\"clean_text\":%s,",
@@ -171,44 +245,103 @@ static void print_json(const qr_pipeline *pipeline, const qr__measured *here, qr
                   plan->pack_ms, plan->gate_ms);
 }
 
+static int fail(const qr__command *command, const qr_error *error) {
+    fprintf(stderr, "querent %s: %s\n", command->name, error->message);
+    return QR_EXIT_FAULT;
+}
+
 /* 0, or after a message the exit code. */
-static int measure(const qr__command *command, const qr_pipeline *pipeline, qr__measured *out) {
+static int measure(const qr__command *command, const qr_pipeline *pipeline, const char *path,
+                   qr__measured *out) {
     qr_error error = {0};
     const char *target = qr_engine_plan(qr_pipeline_engine(pipeline))->target;
-    if (qr__measure(qr_pipeline_dir(pipeline), target, out, &error) == QR_OK)
+    if (qr__measure(path, target, out, &error) == QR_OK)
         return QR_EXIT_OK;
-    fprintf(stderr, "querent %s: %s\n", command->name, error.message);
-    return QR_EXIT_FAULT;
+    return fail(command, &error);
+}
+
+/* 0, or after a message the exit code. */
+static int draw(const qr__command *command, const inspected *all, const char *path) {
+    qr_error error = {0};
+    if (all->found == NULL) {
+        qr_error_set(&error, QR_BAD_OPTION,
+                     "--svg: %s: is no ONNX model, there is no graph to draw",
+                     qr_pipeline_dir(all->pipeline));
+        return fail(command, &error);
+    }
+    const qr__import_chart chart = {
+        .found = all->found, .note = qr_engine_plan(qr_pipeline_engine(all->pipeline))->proof_text};
+    qr_buf picture;
+    qr_buf_init(&picture, OUTPUT_MAX_BYTES);
+    int code = QR_EXIT_FAULT;
+    if (qr__import_chart_svg(&chart, &picture, &error) != QR_OK)
+        fail(command, &error);
+    else if (qr__cli_write_file(path, &picture))
+        code = QR_EXIT_OK;
+    qr_buf_deinit(&picture);
+    return code;
+}
+
+static int print(const inspected *all, bool json) {
+    qr_buf out;
+    qr_buf_init(&out, OUTPUT_MAX_BYTES);
+    (json ? print_json : print_text)(all, &out);
+    int code = qr__cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
+    qr_buf_deinit(&out);
+    return code;
+}
+
+/* What the command line asks for beside the model. */
+typedef struct wishes {
+    bool json, timed;
+    const char *svg; /* NULL: no picture */
+} wishes;
+
+/* The graph is the open model's: it is opened once more, and stays so while facts are shown. */
+static int inspect(const qr__command *command, const wishes *wanted, const char *path,
+                   const qr_pipeline *pipeline) {
+    qr_error error = {0};
+    qr_model *model = NULL;
+    qr_import_info *found = NULL;
+    qr__measured here;
+    int code = QR_EXIT_OK;
+    if (qr_model_open(path, &model, &error) != QR_OK ||
+        qr_import_info_create(model, &found, &error) != QR_OK)
+        code = fail(command, &error);
+    if (code == QR_EXIT_OK && wanted->timed)
+        code = measure(command, pipeline, path, &here);
+    const inspected all = {pipeline, found, wanted->timed ? &here : NULL};
+    if (code == QR_EXIT_OK && wanted->svg != NULL)
+        code = draw(command, &all, wanted->svg);
+    if (code == QR_EXIT_OK)
+        code = print(&all, wanted->json);
+    qr_import_info_destroy(found);
+    qr_model_close(model);
+    return code;
 }
 
 int qr_cli_inspect(int argc, char **argv) {
     qr__cli_model model = {0};
-    bool json = false, timed = false;
+    wishes wanted = {.json = false};
     const qr__flag flags[] = {
-        {"json", QR_FLAG_BOOL, &json, .help = "print one JSON object"},
-        {"measure", QR_FLAG_BOOL, &timed,
+        {"json", QR_FLAG_BOOL, &wanted.json, .help = "print one JSON object"},
+        {"measure", QR_FLAG_BOOL, &wanted.timed,
          .help = "also time every precision here, beside the table that auto goes by"},
+        {"svg", QR_FLAG_TEXT, &wanted.svg, .value = "FILE",
+         .help = "also draw an ONNX model's nodes, gathered into fused steps"},
         QR_CLI_PLAN_FLAGS(model),
         {0}};
     const qr__command command = {"inspect",
-                                 "Says what the model in the directory PATH is, what it costs, and "
-                                 "how this machine would run it.",
+                                 "Says what the model at PATH (a directory, or an ONNX file) is, "
+                                 "what it costs, and how\nthis machine would run it.",
                                  flags, "PATH"};
     qr_pipeline *pipeline = NULL;
-    qr__measured here;
     int code = qr__flags_parse(&command, argc, argv, &model.dir);
     if (code == QR_FLAGS_GO)
         code = qr__cli_model_load(&command, &model, &pipeline);
     if (code != QR_FLAGS_GO)
         return code;
-    qr_buf out;
-    qr_buf_init(&out, OUTPUT_MAX_BYTES);
-    code = timed ? measure(&command, pipeline, &here) : QR_EXIT_OK;
-    if (code == QR_EXIT_OK) {
-        (json ? print_json : print_text)(pipeline, timed ? &here : NULL, &out);
-        code = qr__cli_write(&out) ? QR_EXIT_OK : QR_EXIT_FAULT;
-    }
-    qr_buf_deinit(&out);
+    code = inspect(&command, &wanted, model.dir, pipeline);
     qr_pipeline_destroy(pipeline);
     return code;
 }

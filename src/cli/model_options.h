@@ -31,8 +31,8 @@ typedef struct qr__cli_model {
 
 #define QR_CLI_DIR_FLAG(model)                                                                     \
     {                                                                                              \
-        "model", QR_FLAG_TEXT, &(model).dir, .value = "DIR", .help = "the model's directory",      \
-                                             .required = true                                      \
+        "model", QR_FLAG_TEXT, &(model).dir,                                                       \
+            .value = "PATH", .help = "the model's directory, or a .onnx file", .required = true    \
     }
 
 #define QR_CLI_MODEL_FLAGS(model) QR_CLI_DIR_FLAG(model), QR_CLI_PLAN_FLAGS(model)

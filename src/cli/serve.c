@@ -11,7 +11,7 @@
 static int print_help(void) {
     qr_buf out;
     qr_buf_init(&out, HELP_MAX_BYTES);
-    qr_buf_literal(&out, "usage: querent serve --model [NAME=]DIR [options]\n\n"
+    qr_buf_literal(&out, "usage: querent serve --model [NAME=]PATH [options]\n\n"
                          "Answers queries over HTTP until SIGTERM. Says `querent: listening on "
                          "http://HOST:PORT` when ready.\n"
                          "Every option may also stand in the YAML file (`port: 8080`) or in the "
@@ -37,7 +37,7 @@ int qr_cli_serve(int argc, char **argv) {
         return QR_EXIT_USAGE;
     }
     if (qr_config_list(config, QR_OPTION_MODEL, &models) == 0 && qr_config_models(config) == 0) {
-        fprintf(stderr, "querent serve: --model [NAME=]DIR is missing\n"
+        fprintf(stderr, "querent serve: --model [NAME=]PATH is missing\n"
                         "Try `querent serve --help`.\n");
         qr_config_destroy(config);
         return QR_EXIT_USAGE;

@@ -107,11 +107,13 @@ int qr_cli_tokenize(int argc, char **argv) {
         "[CLS] and [SEP] are added; nothing is cut or padded; offsets count code points.",
         flags, NULL};
     qr_tokenizer *tokenizer = NULL;
+    qr_model_files files;
     qr_error error = {0};
     int code = qr__flags_parse(&command, argc, argv, NULL);
     if (code != QR_FLAGS_GO)
         return code;
-    if (qr_tokenizer_load(model.dir, &tokenizer, &error) == QR_OK) {
+    if (qr_model_files_find(model.dir, &files, &error) == QR_OK &&
+        qr_tokenizer_load(files.tokenizer_dir, &tokenizer, &error) == QR_OK) {
         code = tokenize(tokenizer, model.threads.number);
     } else {
         fprintf(stderr, "querent tokenize: %s\n", error.message);

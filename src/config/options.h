@@ -22,7 +22,7 @@
 /* clang-format off */
 #define QR_OPTION_LIST(X) \
     X(CONFIG, "config", TEXT, "", 0, 0, "FILE", "read options from this YAML file") \
-    X(MODEL, "model", LIST, "", 0, QR_LIMIT_MODELS, "[NAME=]DIR", "a model's directory; repeat for more than one") \
+    X(MODEL, "model", LIST, "", 0, QR_LIMIT_MODELS, "[NAME=]PATH", "a model's directory or .onnx file; repeat for more than one") \
     X(HOST, "host", TEXT, "127.0.0.1", 0, 0, "ADDRESS", "address to listen on") \
     X(ALLOW_REMOTE, "allow-remote", FLAG, "false", 0, 0, "", "allow a --host that other machines can reach") \
     X(PORT, "port", NUMBER, "8080", 0, 65535, "N", "port to listen on; 0 takes a free one") \
@@ -49,7 +49,7 @@
     X(DRAIN_DELAY_MS, "drain-delay-ms", NUMBER, "0", 0, 600000, "MS", "how long to keep accepting after SIGTERM") \
     X(DRAIN_TIMEOUT_MS, "drain-timeout-ms", NUMBER, "10000", 0, 600000, "MS", "when open requests are given up after SIGTERM") \
     X(CACHE_BYTES, "cache-bytes", NUMBER, "67108864", 0, 17179869184, "BYTES", "memory for results of texts that are asked for again; 0: every request is computed by itself") \
-    X(CACHE_DIR, "cache-dir", TEXT, "", 0, 0, "DIR", "an existing directory in which plans and packed weights are kept for the next start; empty: nowhere") \
+    X(CACHE_DIR, "cache-dir", TEXT, "", 0, 0, "DIR", "an existing directory in which plans and packed weights are kept for the next start; empty: only proofs of ONNX models, in the user's cache; none: nothing") \
     X(VERIFY_PPM, "verify-ppm", NUMBER, "0", 0, 1000000, "N", "of a million answers so many are computed again, when idle, and compared; 0: none") \
     X(LOG_LEVEL, "log-level", CHOICE, "info", 0, 0, "debug|info|warn|error", "lowest level that is logged") \
     X(LOG_FORMAT, "log-format", CHOICE, "text", 0, 0, "text|json", "form of the log lines") \

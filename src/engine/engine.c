@@ -7,6 +7,7 @@
 #include "engine/backend.h"
 #include "engine/cpu/cpu.h"
 #include "engine/plan/plan.h"
+#include "engine/proven.h"
 #include "engine/saved/saved.h"
 
 /* Every device kind of this build, the fastest first: "auto" takes the first that opens. */
@@ -65,26 +66,40 @@ static double ms_since(uint64_t begin_ns) {
     return (double)(qr_clock_ns() - begin_ns) / (double)QR_NS_PER_MS;
 }
 
-/* The originals are given back only now: until the plan is chosen, any candidate may still be
- * packed from them. */
-static qr_status plan_and_pack(qr_engine *engine, const qr_engine_options *options,
-                               qr_saved_plan *chosen, qr_error *error) {
+static int threads_of(const qr_engine_options *options) {
+    return options->threads > 0 ? options->threads : qr_cores_available();
+}
+
+/* A model from ONNX is proven before anything else is made of it. The originals are given back only
+ * at the end: until the plan is chosen, any candidate may still be packed from them. */
+static qr_status plan_and_pack(qr_engine *engine, const qr_model *model,
+                               const qr_engine_options *options, qr_saved_plan *chosen,
+                               qr_error *error) {
+    const qr__proven_options proven = {.model = model,
+                                       .bert = engine->bert,
+                                       .device = engine->device,
+                                       .cache_dir = options->cache_dir,
+                                       .threads = threads_of(options)};
     qr_trial trial = {.bert = engine->bert,
                       .device = engine->device,
                       .asked = options->precision,
                       .probes = options->probes,
                       .calibration = options->calibration,
-                      .threads = options->threads > 0 ? options->threads : qr_cores_available()};
+                      .threads = threads_of(options)};
     qr_trial_result result;
-    qr_status status = qr_trial_run(&trial, &result, error);
+    qr_status status = qr__proven(&proven, &trial.f32, &engine->plan, error);
+    if (status == QR_OK)
+        status = qr_trial_run(&trial, &result, error);
     if (status != QR_OK)
         return status;
     engine->packed = result.packed;
     engine->device->backend->release(engine->packed, engine->bert);
     engine->plan.pack_ms = result.pack_ms;
     engine->plan.gate_ms = result.gate_ms;
-    *chosen = (qr_saved_plan){
-        .precision = result.precision, .bert = engine->bert, .packed = engine->packed};
+    *chosen = (qr_saved_plan){.precision = result.precision,
+                              .proof = engine->plan.proof,
+                              .bert = engine->bert,
+                              .packed = engine->packed};
     memcpy(chosen->fallback, result.fallback, sizeof chosen->fallback);
     snprintf(chosen->reason, sizeof chosen->reason, "%s", result.reason);
     return QR_OK;
@@ -105,7 +120,8 @@ static void describe(qr_engine *engine, const qr_saved_plan *chosen) {
 static qr_saved *open_saved(const qr_engine *engine, const qr_model *model,
                             const qr_engine_options *options) {
     bool pays = options->precision != QR_PRECISION_F32 && engine->device->backend->save != NULL;
-    if (options->cache_dir == NULL || options->cache_dir[0] == '\0' || !pays)
+    if (options->cache_dir == NULL || options->cache_dir[0] == '\0' || !pays ||
+        strcmp(options->cache_dir, QR_SAVED_NOTHING) == 0)
         return NULL;
     return qr_saved_open(&(qr_saved_options){.dir = options->cache_dir,
                                              .model = model,
@@ -125,10 +141,11 @@ static qr_status take_plan(qr_engine *engine, const qr_model *model,
     if (engine->plan.from_cache) {
         engine->bert = chosen.bert;
         engine->packed = chosen.packed;
+        qr__proven_by_plan(model, &chosen.proof, &engine->plan);
     } else {
         status = qr_bert_read(model, &engine->bert, error);
         if (status == QR_OK)
-            status = plan_and_pack(engine, options, &chosen, error);
+            status = plan_and_pack(engine, model, options, &chosen, error);
         if (status == QR_OK)
             qr_saved_write(saved, &chosen);
     }

@@ -28,7 +28,8 @@ typedef struct qr_engine_options {
                                     does without. Borrowed for the call. */
     int threads;                 /* for packing and gate; 0: all cores */
     const char *cache_dir; /* where plans and packed weights are kept from one start to the next
-                              (engine/saved/saved.h); NULL or "": nowhere */
+                              (engine/saved/saved.h); NULL or "": nowhere, but for proofs of models
+                              from ONNX, in the user's own cache; "none": nothing is kept */
 } qr_engine_options;
 
 typedef struct qr_engine qr_engine;
@@ -39,7 +40,8 @@ typedef struct qr_engine qr_engine;
 QR_MUST_USE qr_status qr_device_check(const char *device, qr_error *error);
 
 /** Reads the model's weights, finds the fastest plan that keeps its answers, and packs them for
- * it. QR_BAD_MODEL: a tensor cannot be read or is not finite; QR_BAD_OPTION: a precision or
+ * it. QR_BAD_MODEL: a tensor cannot be read or is not finite, or a model from ONNX is not what its
+ * graph computes (engine/plan/proof.h); QR_BAD_OPTION: a precision or
  * device that cannot be had. *out: returns owned; the model may be closed afterwards, or make
  * further engines. */
 QR_MUST_USE qr_status qr_engine_create(const qr_model *model, const qr_engine_options *options,

@@ -13,6 +13,8 @@
 #define QR_ENGINE_MODEL_INFO_H
 
 #include "base/base.h"
+#include "engine/import_info.h"
+#include "engine/model_files.h"
 #include "engine/pooling_info.h"
 
 typedef enum qr_precision {
@@ -54,7 +56,7 @@ typedef enum qr_scores {
 /** What the model's files say. */
 typedef struct qr_model_info {
     char architecture[64]; /* as in config.json: "BertModel" */
-    char dtype[8];         /* stored weights: "f32", "f16", "bf16" */
+    char dtype[8];         /* stored weights: "f32", "f16", "bf16"; of a graph also "int8" */
     size_t layers, hidden, heads, feed_forward, vocab, positions, types;
     size_t word_size; /* E: of the word embeddings; C but in some ELECTRAs */
     qr_activation activation;
@@ -91,19 +93,21 @@ const char *qr_model_pooling_text(const qr_model_info *model, char out[QR_POOLIN
  * 1]: L*((8*C*C + 4*C*F)*T + 4*C*sum(S*S)), which for F = 4C is L*(24*C*C*T + 4*C*sum(S*S)). */
 double qr_model_operations(const qr_model_info *model, const uint32_t *starts, size_t sequences);
 
-/** What a directory holds, apart from what is made of it: the small files are read and the
- * weights' table is checked against them; the weights themselves are not read yet. */
+/** What a model's files hold, apart from what is made of them: the small ones are read and the
+ * weights' table is checked against them. The weights of safetensors are not read yet; those of a
+ * graph are held as it has them. */
 typedef struct qr_model qr_model;
 
 /** Opens a Hugging Face model directory (config.json, model.safetensors, sentence-transformers'
- * files). QR_BAD_MODEL (or QR_IO, QR_NO_MEMORY) with the file, the tensor where there is one,
- * the reason and a hint. *out: returns owned. */
-QR_MUST_USE qr_status qr_model_open(const char *dir, qr_model **out, qr_error *error);
+ * files) or the ONNX graph that `path` stands for (qr_model_files_find). QR_BAD_MODEL (or QR_IO,
+ * QR_NO_MEMORY) with the file, the tensor or node where there is one, the reason and a hint. *out:
+ * returns owned. */
+QR_MUST_USE qr_status qr_model_open(const char *path, qr_model **out, qr_error *error);
 
 /** The same, but an embedding model pools as `pooling` says (a qr_pooling_name), whatever its files
  * say; NULL or "": as they say. QR_BAD_OPTION: there is no such pooling, the model has a head, or
  * its Dense module takes vectors of another length. */
-QR_MUST_USE qr_status qr_model_open_pooled(const char *dir, const char *pooling, qr_model **out,
+QR_MUST_USE qr_status qr_model_open_pooled(const char *path, const char *pooling, qr_model **out,
                                            qr_error *error);
 
 /** NULL is allowed. What was made of it stays. */
@@ -130,6 +134,11 @@ typedef struct qr_plan_info {
     bool from_cache; /* found and packed at an earlier start: no gate ran, nothing was packed */
     double load_ms, pack_ms, gate_ms;
     char reason[256]; /* "int8: passed the gate (mean cosine 0.9991, worst 0.9984)" */
+    bool proven;      /* the model came from ONNX: the next four are its; else zeroed */
+    qr_proof proof;
+    double proof_ms;       /* what it took this start */
+    bool proof_from_cache; /* an earlier start proved it, and nothing has changed since */
+    char proof_text[192];  /* "gives what the graph gives: largest difference 2.1e-06 ..."; or "" */
 } qr_plan_info;
 
 #endif

@@ -1,7 +1,9 @@
-/* pipeline/pipeline.c: a tokenizer and an engine from one directory, checked against each other. */
+/* pipeline/pipeline.c: a tokenizer and an engine of one model, checked against each other. */
 #include "pipeline/pipeline.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "pipeline/probes.h"
 #include "pipeline/prompts.h"
@@ -81,8 +83,8 @@ static qr_status check_vocabulary(const char *dir, const qr_tokenizer_info *toke
     if (tokenizer->vocab <= model->vocab)
         return QR_OK;
     return qr_error_set(error, QR_BAD_MODEL,
-                        "%s: %s gives ids up to %zu, but config.json's vocab_size and the word "
-                        "embeddings of model.safetensors end at %zu; take the tokenizer files that "
+                        "%s: %s gives ids up to %zu, but the model's word embeddings "
+                        "(config.json's vocab_size) end at %zu; take the tokenizer files that "
                         "belong to this model",
                         dir, tokenizer->source, tokenizer->vocab - 1, model->vocab - 1);
 }
@@ -151,49 +153,70 @@ static qr_status load_prompts(const char *dir, const qr_model_info *model, const
     return status == QR_OK ? take_default(dir, name, pipeline, error) : status;
 }
 
-static qr_status load(const char *dir, const qr_pipeline_options *options, qr_pipeline *pipeline,
-                      qr_error *error) {
-    qr_status status = qr_tokenizer_load(dir, &pipeline->tokenizer, error);
+static qr_status load(const char *path, const qr_model_files *files,
+                      const qr_pipeline_options *options, qr_pipeline *pipeline, qr_error *error) {
+    qr_status status = qr_tokenizer_load(files->tokenizer_dir, &pipeline->tokenizer, error);
     if (status != QR_OK)
         return status;
     const qr_tokenizer_info *tokenizer = qr_tokenizer_get_info(pipeline->tokenizer);
     qr_model *model = NULL;
-    status = qr_model_open_pooled(dir, options->pooling, &model, error);
+    status = qr_model_open_pooled(path, options->pooling, &model, error);
     if (status == QR_OK)
-        status = check_vocabulary(dir, tokenizer, qr_model_get_info(model), error);
+        status = check_vocabulary(path, tokenizer, qr_model_get_info(model), error);
     if (status == QR_OK) {
-        pipeline->kind = kind_of(qr_model_get_info(model));
-        pipeline->max_tokens = max_tokens_of(qr_model_get_info(model), tokenizer);
-        status = load_prompts(dir, qr_model_get_info(model), options->prompt, pipeline, error);
+        const qr_model_info *info = qr_model_get_info(model);
+        pipeline->kind = kind_of(info);
+        pipeline->max_tokens = max_tokens_of(info, tokenizer);
+        status = load_prompts(files->sentence_dir, info, options->prompt, pipeline, error);
         if (status == QR_OK)
-            status = lower_max_tokens(dir, options->max_tokens, &pipeline->max_tokens, error);
+            status = lower_max_tokens(path, options->max_tokens, &pipeline->max_tokens, error);
     }
     if (status == QR_OK)
-        status = create_engine(model, dir, options, pipeline, error);
+        status = create_engine(model, path, options, pipeline, error);
     qr_model_close(model);
     return status;
 }
 
-qr_status qr_pipeline_load(const char *dir, const qr_pipeline_options *options, qr_pipeline **out,
+/* A graph is called after the folder of its tokenizer: "model.onnx" is no name. */
+static qr_status name_pipeline(const char *path, const qr_model_files *files, const char *name,
+                               qr_pipeline *pipeline, qr_error *error) {
+    const char *of = qr_model_path_is_onnx(path) ? files->tokenizer_dir : path;
+    pipeline->name = name == NULL ? last_component(of) : strdup(name);
+    pipeline->dir = strdup(path);
+    if (pipeline->name == NULL || pipeline->dir == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", path);
+    return QR_OK;
+}
+
+/* The tokenizer is loaded first, and would be missed first where only the name is wrong. */
+static qr_status check_graph_file(const qr_model_files *files, qr_error *error) {
+    if (files->onnx[0] == '\0' || access(files->onnx, F_OK) == 0)
+        return QR_OK;
+    return qr_error_set(error, QR_BAD_MODEL, "%s: %s", files->onnx, strerror(errno));
+}
+
+qr_status qr_pipeline_load(const char *path, const qr_pipeline_options *options, qr_pipeline **out,
                            qr_error *error) {
+    qr_model_files files;
     *out = NULL;
     qr_status status = qr_device_check(options->device, error);
+    if (status == QR_OK)
+        status = qr_model_files_find(path, &files, error);
+    if (status == QR_OK)
+        status = check_graph_file(&files, error);
     if (status != QR_OK)
         return status;
     qr_pipeline *pipeline = calloc(1, sizeof *pipeline);
     if (pipeline == NULL)
-        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", dir);
-    pipeline->name = options->name == NULL ? last_component(dir) : strdup(options->name);
-    pipeline->dir = strdup(dir);
-    if (pipeline->name == NULL || pipeline->dir == NULL)
-        status = qr_error_set(error, QR_NO_MEMORY, "%s: no memory", dir);
+        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", path);
+    status = name_pipeline(path, &files, options->name, pipeline, error);
     if (status == QR_OK)
-        status = load(dir, options, pipeline, error);
+        status = load(path, &files, options, pipeline, error);
     if (status == QR_OK && options->samples && pipeline->kind == QR_KIND_EMBEDDING) {
         status = qr__samples_make(pipeline->engine, pipeline->tokenizer, pipeline->max_tokens,
                                   &pipeline->samples);
         if (status != QR_OK)
-            qr_error_set(error, status, "%s: vectors of the built-in texts: %s", dir,
+            qr_error_set(error, status, "%s: vectors of the built-in texts: %s", path,
                          qr_status_sentence(status));
     }
     if (status != QR_OK) {

@@ -35,7 +35,8 @@ const char *qr_kind_name(qr_kind kind);
 typedef struct qr_pipeline qr_pipeline;
 
 typedef struct qr_pipeline_options {
-    const char *name; /* NULL: the directory's last component */
+    const char *name; /* NULL: the directory's last component; of a .onnx file that of the directory
+                         where its tokenizer's files are */
     qr_precision precision;
     const char *device;    /* as qr_engine_options has it; NULL: "auto" */
     int threads;           /* for packing; 0: all cores */
@@ -46,10 +47,11 @@ typedef struct qr_pipeline_options {
     bool samples;          /* embedding models: compute vectors of sample texts */
 } qr_pipeline_options;
 
-/** Loads tokenizer and engine from `dir` and checks them against each other (vocabulary sizes).
+/** Loads tokenizer and engine of the model that `path` stands for, a directory or a .onnx file
+ * (qr_model_files_find), and checks them against each other (vocabulary sizes).
  * QR_BAD_MODEL names file, place and hint; QR_BAD_OPTION: a device, precision or prompt that cannot
  * be had; QR_IO, QR_NO_MEMORY. *out: returns owned. */
-QR_MUST_USE qr_status qr_pipeline_load(const char *dir, const qr_pipeline_options *options,
+QR_MUST_USE qr_status qr_pipeline_load(const char *path, const qr_pipeline_options *options,
                                        qr_pipeline **out, qr_error *error);
 
 /** No context of its engine may be left. NULL is allowed. */
@@ -57,10 +59,10 @@ void qr_pipeline_destroy(qr_pipeline *pipeline);
 
 /* What follows is borrowed from the pipeline and lives as long as it does. */
 
-/** As given, or the directory's last component. */
+/** As given, or as qr_pipeline_options has it. */
 const char *qr_pipeline_name(const qr_pipeline *pipeline);
 
-/** The directory, as given. */
+/** The path, as given. */
 const char *qr_pipeline_dir(const qr_pipeline *pipeline);
 
 /** What the model's head makes of it. */

@@ -11,7 +11,7 @@
 #define WARM_BODY_BYTES 4096
 #define REFUSED_MS_MOST 10 /* until a refused one tries again: others take what becomes free */
 
-/* "[NAME=]DIR": a directory may hold "=" when a "/" comes before it. */
+/* "[NAME=]PATH": a directory may hold "=" when a "/" comes before it. */
 static qr_status split_model(const char *source, const char *given, qr__model_spec *out,
                              qr_error *error) {
     size_t len = strcspn(given, "=/");
@@ -21,7 +21,7 @@ static qr_status split_model(const char *source, const char *given, qr__model_sp
         return QR_OK;
     if (len == 0 || len >= sizeof out->name || given[len + 1] == '\0')
         return qr_error_set(error, QR_BAD_OPTION,
-                            "%s %s: must be [NAME=]DIR with a name of 1 to %zu bytes", source,
+                            "%s %s: must be [NAME=]PATH with a name of 1 to %zu bytes", source,
                             given, sizeof out->name - 1);
     memcpy(out->name, given, len);
     out->dir = given + len + 1;
@@ -57,7 +57,7 @@ qr_status qr__loader_specs(const qr_config *config, qr__model_spec *specs, size_
     size_t entries = qr_config_models(config);
     *len = entries > 0 ? entries : given_len;
     if (*len == 0)
-        return qr_error_set(error, QR_BAD_OPTION, "no model: say --model [NAME=]DIR");
+        return qr_error_set(error, QR_BAD_OPTION, "no model: say --model [NAME=]PATH");
     qr_status status = QR_OK;
     for (size_t i = 0; status == QR_OK && i < *len; i++) {
         specs[i] = (qr__model_spec){.precision =
@@ -83,6 +83,12 @@ static void log_model(const qr_pipeline *pipeline, uint64_t took_ns) {
            qr_pipeline_max_tokens(pipeline), qr_precision_name(plan->precision), plan->target,
            (double)plan->weight_bytes / 1e6, plan->reason, (double)took_ns / 1e6,
            plan->from_cache ? " from the cache" : "");
+    if (plan->proven && plan->proof_from_cache)
+        qr_log(QR_LOG_INFO, "model %s: from ONNX, %s; remembered from an earlier start",
+               qr_pipeline_name(pipeline), plan->proof_text);
+    else if (plan->proven)
+        qr_log(QR_LOG_INFO, "model %s: from ONNX, %s; found in %.0f ms", qr_pipeline_name(pipeline),
+               plan->proof_text, plan->proof_ms);
 }
 
 static qr_status read_model(const qr__loader_options *from, const qr__model_spec *spec,

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FILE_BYTES  (64u << 10)
-#define GATE_TOKENS 1000u /* QR__PROBE_MAX_TOKENS of pipeline/probes.h */
+#define FILE_BYTES   (64u << 10)
+#define GATE_TOKENS  1000u /* QR__PROBE_MAX_TOKENS of pipeline/probes.h */
+#define GRAPH_COPIES 3u    /* of a graph's numbers: file, initializers, what is folded of them */
 
 /* The number that stands first in the file behind `key` ("": at its beginning). False: there is
  * none, as where memory.max says "max". */
@@ -126,6 +127,16 @@ static uint64_t packed_bytes_a_weight(qr_precision precision) {
     return f32 + int8 + bf16 + bf16;
 }
 
+uint64_t qr__memory_room_graph(size_t graph_bytes) {
+    return times(graph_bytes, GRAPH_COPIES);
+}
+
+/* Weights of few bits are folded to f32 on their way. */
+static uint64_t graph_held(const qr__memory_load *load) {
+    const uint64_t floats = times(load->model->parameters, GRAPH_COPIES * sizeof(float));
+    return load->graph_bytes == 0 ? 0 : qr_max(qr__memory_room_graph(load->graph_bytes), floats);
+}
+
 /* The weights that are read stay in f32, whatever they are stored in, until the plan is packed. An
  * eighth is for the tokenizer and for the tails of 2 MB pages. */
 uint64_t qr__memory_room_need(const qr__memory_load *load) {
@@ -139,5 +150,6 @@ uint64_t qr__memory_room_need(const qr__memory_load *load) {
         need = plus(need, workspace_bytes(model, GATE_TOKENS));
     if (load->precision != QR_PRECISION_F32 || strcmp(model->dtype, "f16") == 0)
         need = plus(need, times(words, sizeof(uint16_t)));
+    need = plus(need, graph_held(load)); /* until the plan is made */
     return plus(need, need / 8);
 }

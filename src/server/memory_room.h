@@ -30,6 +30,7 @@ QR_MUST_USE qr_status qr__memory_room_check(const qr__memory_room *room, const c
 typedef struct qr__memory_load {
     const qr_model_info *model; /* borrowed */
     qr_precision precision;     /* as it is asked for */
+    size_t graph_bytes;         /* of the model's ONNX files, 0: it has none */
     size_t workers;             /* each with a workspace */
     size_t tokens;              /* of a workspace */
 } qr__memory_load;
@@ -37,5 +38,8 @@ typedef struct qr__memory_load {
 /** What the load will take at its peak, at the most: docs/SERVER.md says of what that is the sum.
  * UINT64_MAX: more than can be counted. */
 uint64_t qr__memory_room_need(const qr__memory_load *load);
+
+/** What reading ONNX files of so many bytes takes, which comes before there are other facts. */
+uint64_t qr__memory_room_graph(size_t graph_bytes);
 
 #endif

@@ -4,13 +4,9 @@
 #include "server/memory_room.h"
 #include "server/server_internal.h"
 
-/* Refuses what there is no room for before its weights are read. */
-static qr_status check_room(const qr__server *s, const qr__model_spec *spec, const char *name,
-                            qr_error *error) {
-    qr__memory_room room;
+static qr_status check_model(const qr__server *s, const qr__model_spec *spec, const char *name,
+                             const qr__memory_room *room, size_t graph_bytes, qr_error *error) {
     qr_model *model;
-    if (!qr__memory_room_read("", &room))
-        return QR_OK;
     qr_status status = qr_model_open_pooled(spec->dir, spec->pooling, &model, error);
     if (status != QR_OK)
         return status;
@@ -19,11 +15,29 @@ static qr_status check_room(const qr__server *s, const qr__model_spec *spec, con
     size_t longest = spec->max_tokens > 0 ? spec->max_tokens : info->positions;
     const qr__memory_load load = {.model = info,
                                   .precision = spec->precision,
+                                  .graph_bytes = graph_bytes,
                                   .workers = (size_t)s->workers + 1, /* and one that measures */
                                   .tokens = qr_max(batch, longest)};
-    status = qr__memory_room_check(&room, name, qr__memory_room_need(&load), error);
+    status = qr__memory_room_check(room, name, qr__memory_room_need(&load), error);
     qr_model_close(model);
     return status;
+}
+
+/* Refuses what there is no room for before its weights are read. A graph is read with them, so its
+ * files' sizes come first. */
+static qr_status check_room(const qr__server *s, const qr__model_spec *spec, const char *name,
+                            qr_error *error) {
+    qr__memory_room room;
+    qr_model_files files;
+    if (!qr__memory_room_read("", &room))
+        return QR_OK;
+    qr_status status = qr_model_files_find(spec->dir, &files, error);
+    if (status != QR_OK)
+        return status;
+    const size_t graph_bytes = qr_model_files_onnx_bytes(&files);
+    if (graph_bytes > 0)
+        status = qr__memory_room_check(&room, name, qr__memory_room_graph(graph_bytes), error);
+    return status == QR_OK ? check_model(s, spec, name, &room, graph_bytes, error) : status;
 }
 
 /* The first time everybody waits for it; later it packs on one thread, beside requests. */

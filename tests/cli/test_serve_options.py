@@ -39,7 +39,7 @@ def test_help_is_the_table():
     assert done.returncode == 0 and done.stderr == b""
     text = done.stdout.decode()
     assert text.startswith("usage: querent serve")
-    for part in ("--model [NAME=]DIR", "--port N", "[0..65535, default 8080]", "--precision auto|f32|bf16|int8", "QUERENT_PORT"):
+    for part in ("--model [NAME=]PATH", "--port N", "[0..65535, default 8080]", "--precision auto|f32|bf16|int8", "QUERENT_PORT"):
         assert part in text
     assert querent("serve", "-h").stdout == done.stdout
 
@@ -60,7 +60,7 @@ def test_models_from_the_environment(reader):
 
 
 def test_no_model_is_named():
-    assert "--model [NAME=]DIR is missing" in serve_refused()
+    assert "--model [NAME=]PATH is missing" in serve_refused()
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ BREAKS = [
     ("owners", "src/tokenizer/vocab.c", HEAD + "#include <jansson.h>\n", "<jansson.h> belongs to"),
     ("owners", "src/server/api/a.c", HEAD + "#include <microhttpd.h>\n", "<microhttpd.h> belongs to"),
     ("owners", "src/server/server.c", HEAD + "#include <uv.h>\n", "<uv.h> belongs to"),
-    ("owners", "src/server/loop.h", HEAD + "#include <uv.h>\n", "belongs to one file"),
+    ("owners", "src/server/loop.h", HEAD + "#include <uv.h>\n", "belongs to one file of a room"),
     ("owners", "src/engine/cpu/kernels/dot.c", HEAD + "#include <immintrin.h>\n", "<immintrin.h> belongs to"),
     ("owners", "src/base/a.c", HEAD + "#include <openssl/ssl.h>\n", "<openssl/ssl.h> has no owner"),
     ("banned", "src/base/a.c", HEAD + "int f(char *t) {\n    return atoi(t);\n}\n", "a.c:3: atoi is banned"),

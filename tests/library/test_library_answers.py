@@ -44,6 +44,25 @@ def test_spans_have_the_bits_of_querent_span(installed, squad):
     assert [first[0][key] for key in ("start", "end", "answer")] == [cases[0]["answers"][0][key] for key in ("start", "end", "answer")]
 
 
+def test_an_onnx_file_is_a_model_too(installed, tmp_path, monkeypatch):
+    """By file and by directory; a graph that is none of a BERT is refused with its node."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "model"
+    shutil.copytree(ROOT / "tests/golden/onnx/sentence-torchscript-mean", folder)
+    path = folder / "model.onnx"
+    texts = ["a b c", "d", "x y z " * 20]
+    env = {**os.environ, "LIBQUERENT": str(installed.lib / "libquerent.so.0")}
+    for model in (path, folder):
+        out = run(sys.executable, ROOT / "examples/library.py", model, *texts, env=env, timeout=10 * HANG)
+        theirs = lines_of(BINARY, "embed", "--model", path, lines=texts)
+        assert np.array_equal(np.array([json.loads(line) for line in out.splitlines()], np.float32), np.array(theirs, np.float32))
+    kept = [name for name in os.listdir(tmp_path / "cache" / "querent") if name.endswith(".proof")]
+    assert len(kept) == 2, "the library's proof, and the program's"
+    path.write_bytes(path.read_bytes().replace(b"Erf", b"Exp"))
+    done = subprocess.run([sys.executable, ROOT / "examples/library.py", folder, "a"], env=env, capture_output=True, timeout=HANG)
+    assert done.returncode != 0 and b"node `" in done.stderr and b"expected here" in done.stderr
+
+
 KEEP = """
 import ctypes, os, sys
 sys.path.insert(0, sys.argv[1])

@@ -48,6 +48,17 @@ def test_man_pages_know_every_option(installed):
     assert "qr_lib_embed" in (installed.prefix / "share/man/man3/querent.h.3").read_text()
 
 
+def test_what_is_linked_is_what_is_named(installed, pkg_config):
+    """Who links the static library finds every name: `pkg-config --static` and CMake's file say where."""
+    libraries = pkg_config("--static", "--libs")
+    config = (installed.lib / "cmake/querent/querentConfig.cmake").read_text()
+    for name in ("jansson", "xxhash", "protobuf-c", "openblas"):
+        assert f"-l{name}" in libraries and f"-l{name}" in config
+    undefined = set(re.findall(r" U (\w+)", run("nm", installed.lib / "libquerent.a")))
+    assert not [name for name in undefined if name.startswith("qr_")]
+    assert {name for name in undefined if name.startswith("protobuf_c_")}
+
+
 def run_example(program, installed, minilm, squad):
     out = run(program, minilm, squad, QUESTION, env={**os.environ, "LD_LIBRARY_PATH": str(installed.lib)}, timeout=10 * HANG)
     lines = out.splitlines()

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from program import HANG, free_port
+from program import HANG, ROOT, free_port
 from serving import ask, make_request, metric, read_answer, send_endless, wait_for
 
 
@@ -271,3 +271,9 @@ def test_ipv6(start_server, embedder):
     with socket.create_connection(("::1", server.port), timeout=HANG) as connection:
         connection.sendall(make_request("/health"))
         assert read_answer(connection)[0].status == 200
+
+
+def test_the_log_says_how_a_graph_was_proven(start_server):
+    golden = ROOT / "tests/golden/onnx/bert-dynamo-18-sdpa"
+    server = start_server(models=[golden])
+    server.wait_log("model bert-dynamo-18-sdpa: from ONNX, gives what the graph gives: largest difference ")

@@ -33,7 +33,6 @@ static const struct {
 };
 
 static const char *const layer_prefixes[2] = {"encoder.layer", "transformer.layer"};
-static const char *const name_prefixes[QR__FAMILIES] = {"bert.", "distilbert.", "electra."};
 
 #define SLOTS_BEFORE_LAYERS 7 /* three embeddings, one norm, one projection */
 #define SLOTS_A_LAYER       16
@@ -101,7 +100,7 @@ static void add_layer(slot_table *table, const char *prefix, qr__family family, 
 }
 
 /* Heads stand outside the encoder's prefix, but BERT's pooler stands in it. */
-static void add_head(slot_table *table, const char *prefix, qr__family family, qr_bert *bert) {
+static void add_head(slot_table *table, const qr__slot_names *from, qr_bert *bert) {
     static const struct {
         const char *pooler, *classifier;
         qr_pooler_activation activation;
@@ -109,61 +108,53 @@ static void add_head(slot_table *table, const char *prefix, qr__family family, q
                              {"pre_classifier", "classifier", QR_POOLER_RELU},
                              {"classifier.dense", "classifier.out_proj", QR_POOLER_GELU}};
     const qr_model_info *info = &bert->info;
+    const qr__family family = from->family;
     if (info->head == QR_HEAD_SPAN)
         add_linear(table, "", "qa_outputs", 2, info->hidden, &bert->span);
     if (info->head == QR_HEAD_TOKENS)
         add_linear(table, "", "classifier", info->labels, info->hidden, &bert->classifier);
     if (info->head != QR_HEAD_LABELS)
         return;
-    bert->pooler_activation = names[family].activation;
-    add_linear(table, family == QR__FAMILY_BERT ? prefix : "", names[family].pooler, info->hidden,
-               info->hidden, &bert->pooler);
+    bert->pooler_activation =
+        from->graph != NULL ? from->graph->pooler_activation : names[family].activation;
+    add_linear(table, family == QR__FAMILY_BERT ? from->prefix : "", names[family].pooler,
+               info->hidden, info->hidden, &bert->pooler);
     add_linear(table, "", names[family].classifier, info->labels, info->hidden, &bert->classifier);
 }
 
-/* Dense modules have files of their own. */
-static void add_denses(slot_table *table, qr_bert *bert) {
+/* Dense modules have files of their own, unless the graph pools. */
+static void add_denses(slot_table *table, const qr__slot_names *from, qr_bert *bert) {
+    const bool in_graph = from->graph != NULL && from->graph->pools;
     for (size_t i = 0; i < bert->info.denses; i++) {
         const qr_dense *about = &bert->info.dense[i];
         qr_bert_dense *to = &bert->dense[i];
         size_t first = table->count;
+        char before[32] = "";
+        if (in_graph)
+            snprintf(before, sizeof before, "dense.%zu.", i);
         to->linear.out = about->out;
         to->linear.in = about->in;
-        add(table, "", "linear", ".weight", NULL, about->out, about->in, &to->linear.weight);
+        add(table, before, "linear", ".weight", NULL, about->out, about->in, &to->linear.weight);
         if (about->bias)
-            add(table, "", "linear", ".bias", NULL, 0, about->out, &to->linear.bias);
+            add(table, before, "linear", ".bias", NULL, 0, about->out, &to->linear.bias);
         if (about->residual == QR_RESIDUAL_MATRIX) {
             to->residual.out = about->out;
             to->residual.in = about->in;
-            add(table, "", "residual", ".weight", NULL, about->out, about->in,
+            add(table, before, "residual", ".weight", NULL, about->out, about->in,
                 &to->residual.weight);
         }
         for (size_t slot = first; slot < table->count; slot++)
-            table->slots[slot].file = 1 + i;
+            table->slots[slot].file = in_graph ? 0 : 1 + i;
     }
 }
 
-/* The prefix under which the file has the word embeddings; NULL: under none. */
-static const char *find_prefix(qr__family family, const qr__tensors *tensors) {
-    const char *const candidates[] = {name_prefixes[family], ""};
-    for (size_t i = 0; i < 2; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "%sembeddings.word_embeddings.weight", candidates[i]);
-        if (qr__tensors_find(tensors, name) != NULL)
-            return candidates[i];
-    }
-    return NULL;
+const char *qr__family_prefix(qr__family family) {
+    static const char *const prefixes[QR__FAMILIES] = {"bert.", "distilbert.", "electra."};
+    return prefixes[family];
 }
 
-qr_status qr__bert_slots(qr_bert *bert, qr__family family, const qr__tensors *tensors,
-                         const char *path, qr__bert_slot **slots, size_t *count, qr_error *error) {
-    const char *prefix = find_prefix(family, tensors);
-    if (prefix == NULL)
-        return qr_error_set(error, QR_BAD_MODEL,
-                            "%s: tensor `embeddings.word_embeddings.weight` is missing, with and "
-                            "without `%s` before "
-                            "it (are these the weights of a %s?)",
-                            path, name_prefixes[family], bert->info.architecture);
+qr_status qr__bert_slots(qr_bert *bert, const qr__slot_names *names, const char *path,
+                         qr__bert_slot **slots, size_t *count, qr_error *error) {
     size_t most = SLOTS_BEFORE_LAYERS + SLOTS_A_LAYER * bert->info.layers + SLOTS_OF_HEADS +
                   SLOTS_A_DENSE * bert->info.denses;
     slot_table table = {calloc(most, sizeof *table.slots), 0};
@@ -171,11 +162,11 @@ qr_status qr__bert_slots(qr_bert *bert, qr__family family, const qr__tensors *te
     *slots = table.slots;
     if (table.slots == NULL || bert->layers == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "%s: no memory for the table of tensors", path);
-    add_embeddings(&table, prefix, bert);
+    add_embeddings(&table, names->prefix, bert);
     for (size_t i = 0; i < bert->info.layers; i++)
-        add_layer(&table, prefix, family, i, bert);
-    add_head(&table, prefix, family, bert);
-    add_denses(&table, bert);
+        add_layer(&table, names->prefix, names->family, i, bert);
+    add_head(&table, names, bert);
+    add_denses(&table, names, bert);
     *count = table.count;
     return QR_OK;
 }

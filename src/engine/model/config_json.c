@@ -7,10 +7,6 @@
 #include "engine/model/config_json.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-
-#include "engine/model/model_json.h"
-#include "engine/model/modules_json.h"
 
 /* The architectures that load; those of pre-training lose their head and serve as encoders. */
 static const struct {
@@ -53,13 +49,7 @@ static const struct {
     {"relu", QR_RELU},
 };
 
-/* The families' names for the same sizes; each row is one member of qr_model_info. */
-typedef struct size_row {
-    const char *names[2]; /* BERT's and ELECTRA's, DistilBERT's; NULL: not a key of that family */
-    size_t offset, max;
-    size_t fallback; /* 0: the key is required */
-} size_row;
-static const size_row sizes[] = {
+const qr__config_size qr__config_sizes[QR__CONFIG_SIZES] = {
     {{"num_hidden_layers", "n_layers"}, offsetof(qr_model_info, layers), QR_LIMIT_LAYERS, 0},
     {{"hidden_size", "dim"}, offsetof(qr_model_info, hidden), QR_LIMIT_HIDDEN, 0},
     {{"num_attention_heads", "n_heads"}, offsetof(qr_model_info, heads), QR_LIMIT_HIDDEN, 0},
@@ -90,6 +80,15 @@ static bool is_unsaid_bert(const json_t *root) {
            json_object_get(root, "num_hidden_groups") == NULL;
 }
 
+bool qr__config_family(const char *type, qr__family *family) {
+    for (qr__family i = 0; i < QR__FAMILIES; i++)
+        if (strcmp(type, families[i].type) == 0) {
+            *family = i;
+            return true;
+        }
+    return false;
+}
+
 static qr_status read_family(const qr__model_json *file, qr__family *family, qr_error *error) {
     const char *type;
     qr_status status = qr__json_text(file, "model_type", NULL, &type, error);
@@ -102,13 +101,21 @@ static qr_status read_family(const qr__model_json *file, qr__family *family, qr_
         return qr_error_set(error, QR_BAD_MODEL,
                             "%s: `model_type` is missing (expected bert, distilbert or electra)",
                             file->path);
-    for (*family = 0; *family < QR__FAMILIES; (*family)++)
-        if (strcmp(type, families[*family].type) == 0)
-            return QR_OK;
+    if (qr__config_family(type, family))
+        return QR_OK;
     return qr_error_set(
         error, QR_BAD_MODEL,
         "%s: `model_type` is `%.100s`, which is not supported (bert, distilbert and electra are)",
         file->path, type);
+}
+
+bool qr__config_head(const char *architecture, qr__family family, qr_head *head) {
+    for (size_t i = 0; i < sizeof architectures / sizeof architectures[0]; i++)
+        if (strcmp(architecture, architectures[i].name) == 0 && architectures[i].family == family) {
+            *head = architectures[i].head;
+            return true;
+        }
+    return false;
 }
 
 static qr_status read_architecture(const qr__model_json *file, qr__family family,
@@ -120,12 +127,9 @@ static qr_status read_architecture(const qr__model_json *file, qr__family family
     if (name == NULL)
         return qr_error_set(error, QR_BAD_MODEL, "%s: `architectures` is not a list of names",
                             file->path);
-    for (size_t i = 0; i < sizeof architectures / sizeof architectures[0]; i++) {
-        if (strcmp(name, architectures[i].name) == 0 && architectures[i].family == family) {
-            snprintf(info->architecture, sizeof info->architecture, "%s", name);
-            info->head = architectures[i].head;
-            return QR_OK;
-        }
+    if (qr__config_head(name, family, &info->head)) {
+        snprintf(info->architecture, sizeof info->architecture, "%s", name);
+        return QR_OK;
     }
     return qr_error_set(
         error, QR_BAD_MODEL,
@@ -138,8 +142,8 @@ static qr_status read_architecture(const qr__model_json *file, qr__family family
 /* Every size has a maximum here (base/limits.h); what follows may multiply them without fear. */
 static qr_status read_sizes(const qr__model_json *file, qr__family family, qr_model_info *info,
                             qr_error *error) {
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        const size_row *row = &sizes[i];
+    for (size_t i = 0; i < QR__CONFIG_SIZES; i++) {
+        const qr__config_size *row = &qr__config_sizes[i];
         const char *key = row->names[family == QR__FAMILY_DISTILBERT];
         if (key == NULL)
             continue;
@@ -154,14 +158,23 @@ static qr_status read_sizes(const qr__model_json *file, qr__family family, qr_mo
         return qr_error_set(
             error, QR_BAD_MODEL,
             "%s: `%s` %zu is not a multiple of `%s` %zu (the head size must be whole)", file->path,
-            sizes[1].names[family == QR__FAMILY_DISTILBERT], info->hidden,
-            sizes[2].names[family == QR__FAMILY_DISTILBERT], info->heads);
+            qr__config_sizes[1].names[family == QR__FAMILY_DISTILBERT], info->hidden,
+            qr__config_sizes[2].names[family == QR__FAMILY_DISTILBERT], info->heads);
     const size_t small = 128; /* transformers' default */
     info->word_size = info->hidden;
     if (family == QR__FAMILY_ELECTRA)
         return qr__json_size(file, "embedding_size", 1, QR_LIMIT_HIDDEN, &small, &info->word_size,
                              error);
     return QR_OK;
+}
+
+bool qr__config_activation(const char *name, qr_activation *activation) {
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++)
+        if (strcmp(name, activations[i].name) == 0) {
+            *activation = activations[i].activation;
+            return true;
+        }
+    return false;
 }
 
 /* All families default to gelu when the key is missing, as transformers does. */
@@ -172,12 +185,8 @@ static qr_status read_activation(const qr__model_json *file, qr__family family, 
     qr_status status = qr__json_text(file, key, "gelu", &name, error);
     if (status != QR_OK)
         return status;
-    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++) {
-        if (strcmp(name, activations[i].name) == 0) {
-            info->activation = activations[i].activation;
-            return QR_OK;
-        }
-    }
+    if (qr__config_activation(name, &info->activation))
+        return QR_OK;
     return qr_error_set(error, QR_BAD_MODEL,
                         "%s: `%s` is `%.100s`, which is not supported (gelu, gelu_new, "
                         "gelu_pytorch_tanh and relu are)",
@@ -213,115 +222,14 @@ static qr_status read_norm_and_positions(const qr__model_json *file, qr__family 
     return status;
 }
 
-/* Names of `info->labels` labels: `id2label` where the file has it, else LABEL_0, LABEL_1, ... as
- * transformers does. */
-static qr_status read_label_names(const qr__model_json *file, const json_t *names,
-                                  qr_model_info *info, qr_error *error) {
-    info->label_names = calloc(info->labels, sizeof *info->label_names);
-    if (info->label_names == NULL)
-        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory for the labels", file->path);
-    for (size_t i = 0; i < info->labels; i++) {
-        char key[32];
-        char fallback[32];
-        snprintf(key, sizeof key, "%zu", i);
-        snprintf(fallback, sizeof fallback, "LABEL_%zu", i);
-        const char *name =
-            names == NULL ? fallback : json_string_value(json_object_get(names, key));
-        if (name == NULL)
-            return qr_error_set(error, QR_BAD_MODEL,
-                                "%s: `id2label` has %zu entries but no text for \"%s\"", file->path,
-                                info->labels, key);
-        info->label_names[i] = strdup(name);
-        if (info->label_names[i] == NULL)
-            return qr_error_set(error, QR_NO_MEMORY, "%s: no memory for the labels", file->path);
-    }
-    return QR_OK;
-}
-
-static qr_status read_labels(const qr__model_json *file, qr_model_info *info, qr_error *error) {
-    const size_t two = 2; /* transformers' default */
-    const json_t *names = json_object_get(file->root, "id2label");
-    if (info->head != QR_HEAD_LABELS && info->head != QR_HEAD_TOKENS)
-        return QR_OK;
-    if (names == NULL || json_is_null(names)) {
-        names = NULL;
-        qr_status status =
-            qr__json_size(file, "num_labels", 1, QR_LIMIT_LABELS, &two, &info->labels, error);
-        if (status != QR_OK)
-            return status;
-    } else {
-        info->labels = json_object_size(names);
-        if (info->labels == 0 || info->labels > QR_LIMIT_LABELS)
-            return qr_error_set(error, QR_BAD_MODEL,
-                                "%s: `id2label` is not an object of 1 to %u entries", file->path,
-                                QR_LIMIT_LABELS);
-    }
-    return read_label_names(file, names, info, error);
-}
-
-static qr_status read_problem(const qr__model_json *file, qr_model_info *info, qr_error *error) {
-    static const char *const names[] = {[QR_PROBLEM_REGRESSION] = "regression",
-                                        [QR_PROBLEM_SINGLE_LABEL] = "single_label_classification",
-                                        [QR_PROBLEM_MULTI_LABEL] = "multi_label_classification"};
-    const char *name;
-    qr_status status = qr__json_text(file, "problem_type", NULL, &name, error);
-    if (status != QR_OK || name == NULL)
-        return status;
-    for (size_t i = QR_PROBLEM_REGRESSION; i <= QR_PROBLEM_MULTI_LABEL; i++)
-        if (strcmp(name, names[i]) == 0) {
-            info->problem = (qr_problem)i;
-            return QR_OK;
-        }
-    return qr_error_set(error, QR_BAD_MODEL,
-                        "%s: `problem_type` is `%.100s`, which is not supported (regression, "
-                        "single_label_classification and multi_label_classification are)",
-                        file->path, name);
-}
-
-/* sentence-transformers' cross-encoders say here what their scores are; before version 4 under
- * another key. */
-static qr_status read_cross_encoder(const qr__model_json *file, qr_model_info *info,
-                                    qr_error *error) {
-    static const char old_key[] = "sbert_ce_default_activation_function";
-    const json_t *about = json_object_get(file->root, "sentence_transformers");
-    const json_t *name = json_object_get(about, "activation_fn");
-    const char *key = "sentence_transformers.activation_fn";
-    if (name == NULL || json_is_null(name)) {
-        name = json_object_get(file->root, old_key);
-        key = old_key;
-    }
-    if (name == NULL || json_is_null(name))
-        return QR_OK;
-    const char *class = json_is_string(name) ? json_string_value(name) : "(not a text)";
-    const char *last = qr__last_component(class);
-    bool of_torch = strncmp(class, "torch.nn.", 9) == 0;
-    if (of_torch && strcmp(last, "Sigmoid") == 0)
-        info->cross_encoder = QR_SCORES_SIGMOID;
-    else if (of_torch && strcmp(last, "Identity") == 0)
-        info->cross_encoder = QR_SCORES_NONE;
-    else
-        return qr_error_set(error, QR_BAD_MODEL,
-                            "%s: `%s` is `%.100s`, which is not supported (torch.nn's Identity and "
-                            "Sigmoid are)",
-                            file->path, key, class);
-    return QR_OK;
-}
-
-/* Of a text's labels; those of tokens are always one of many. */
-static qr_status read_scores(const qr__model_json *file, qr_model_info *info, qr_error *error) {
-    if (info->head != QR_HEAD_LABELS)
-        return QR_OK;
-    qr_status status = read_problem(file, info, error);
-    return status == QR_OK ? read_cross_encoder(file, info, error) : status;
-}
-
 qr_status qr__config_read(const char *dir, qr_model_info *info, qr__family *family,
                           qr_error *error) {
     qr__model_json file;
     if (!qr_file_exists(dir, "config.json"))
-        return qr_error_set(error, QR_BAD_MODEL,
-                            "%s/config.json: missing (give the directory of a Hugging Face model)",
-                            dir);
+        return qr_error_set(
+            error, QR_BAD_MODEL,
+            "%s/config.json: missing (give the directory of a Hugging Face model, or a .onnx file)",
+            dir);
     qr_status status = qr__json_load(dir, "config.json", &file, error);
     if (status != QR_OK)
         return status;
@@ -338,30 +246,7 @@ qr_status qr__config_read(const char *dir, qr_model_info *info, qr__family *fami
     if (status == QR_OK)
         status = read_norm_and_positions(&file, *family, info, error);
     if (status == QR_OK)
-        status = read_labels(&file, info, error);
-    if (status == QR_OK)
-        status = read_scores(&file, info, error);
+        status = qr__labels_read(&file, info, error);
     qr__json_deinit(&file);
     return status;
-}
-
-bool qr__model_info_copy(const qr_model_info *from, qr_model_info *to) {
-    *to = *from;
-    if (from->label_names == NULL)
-        return true;
-    to->label_names = calloc(from->labels, sizeof *to->label_names);
-    bool copied = to->label_names != NULL;
-    for (size_t i = 0; copied && i < from->labels; i++)
-        copied = (to->label_names[i] = strdup(from->label_names[i])) != NULL;
-    if (!copied)
-        qr__model_info_deinit(to);
-    return copied;
-}
-
-void qr__model_info_deinit(qr_model_info *info) {
-    for (size_t i = 0; info->label_names != NULL && i < info->labels; i++)
-        free(info->label_names[i]);
-    free(info->label_names);
-    info->label_names = NULL;
-    info->labels = 0;
 }

@@ -9,10 +9,11 @@
  *     qr_bert_destroy(bert);
  *
  * Reads Hugging Face directories of the BERT family (bert, distilbert, electra): config.json,
- * model.safetensors and sentence-transformers' files. The weights are copied while they are
- * read: a later change of the files is not seen. DistilBERT differs only in names, in having no
- * segment embeddings and in its head's activation; ELECTRA in names, in its head's activation,
- * and in word embeddings of another size than the hidden states, with a matrix between them.
+ * model.safetensors and sentence-transformers' files; and ONNX graphs of it (recognise.h). The
+ * weights are copied while they are read: a later change of the files is not seen. DistilBERT
+ * differs only in names, in having no segment embeddings and in its head's activation; ELECTRA in
+ * names, in its head's activation, and in word embeddings of another size than the hidden states,
+ * with a matrix between them.
  *
  * Shapes: V words, P positions, C hidden, E word embeddings, F feed-forward, K labels, L layers,
  * H heads; linear weights are [N][K] as nn.Linear holds them (out, in). Numbers are finite; every

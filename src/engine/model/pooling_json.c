@@ -93,9 +93,9 @@ static qr_status check_width(const qr__model_json *file, const qr_model_info *in
         qr_status status =
             qr__json_size(file, keys[i], 1, QR_LIMIT_HIDDEN, &info->hidden, &width, error);
         if (status == QR_OK && width != info->hidden)
-            status = qr_error_set(error, QR_BAD_MODEL,
-                                  "%s: `%s` is %zu, but config.json's hidden size is %zu",
-                                  file->path, keys[i], width, info->hidden);
+            status =
+                qr_error_set(error, QR_BAD_MODEL, "%s: `%s` is %zu, but the hidden size is %zu",
+                             file->path, keys[i], width, info->hidden);
         if (status != QR_OK)
             return status;
     }

@@ -103,18 +103,28 @@ static qr_status read_max_seq_length(const char *dir, qr_model_info *info, qr_er
     return status;
 }
 
+bool qr__sentence_pools(const char *dir) {
+    return qr_file_exists(dir, "modules.json") || qr_file_exists(dir, "1_Pooling/config.json");
+}
+
+qr_status qr__sentence_read_length(const char *dir, qr_model_info *info, qr_error *error) {
+    info->max_seq_length = 0;
+    if (!qr_file_exists(dir, "sentence_bert_config.json"))
+        return QR_OK;
+    return read_max_seq_length(dir, info, error);
+}
+
 qr_status qr__sentence_read(const char *dir, qr_model_info *info, qr_error *error) {
     qr_status status = QR_OK;
     info->pooling[0] = QR_POOLING_MEAN;
     info->poolings = 1;
     info->normalize = true;
-    info->max_seq_length = 0;
     if (qr_file_exists(dir, "modules.json"))
         status = read_modules(dir, info, error);
-    else if (qr_file_exists(dir, "1_Pooling/config.json"))
+    else if (qr__sentence_pools(dir))
         status = qr__pooling_read(dir, "1_Pooling", info, error);
-    if (status == QR_OK && qr_file_exists(dir, "sentence_bert_config.json"))
-        status = read_max_seq_length(dir, info, error);
+    if (status == QR_OK)
+        status = qr__sentence_read_length(dir, info, error);
     info->embedding = qr__sentence_width(info);
     return status;
 }

@@ -25,6 +25,7 @@ typedef struct qr_trial {
     const qr_batch *probes;      /* texts for the gate; NULL: no gate, and AUTO is f32 */
     const qr_batch *calibration; /* texts for int8's ranges, not the gate's; NULL: none */
     int threads;                 /* that run the probes */
+    qr_packed *f32; /* takes: the bert packed in f32, where a proof needed it; or NULL */
 } qr_trial;
 
 typedef struct qr_trial_result {
@@ -35,9 +36,10 @@ typedef struct qr_trial_result {
     char reason[256]; /* "int8: passed the gate (mean cosine 0.99910, worst 0.99840)" */
 } qr_trial_result;
 
-/** AUTO: the device's order of precisions up to f32, int8 also with its worst matrices in bf16: the
- * first that passes. INT8 and BF16 by name are taken even when they fail (the reason says so).
- * QR_BAD_OPTION: the device has no kernels for what was asked by name. */
+/** Takes trial->f32, also when it fails. AUTO: the device's order of precisions up to f32, int8
+ * also with its worst matrices in bf16: the first that passes. INT8 and BF16 by name are taken even
+ * when they fail (the reason says so). QR_BAD_OPTION: the device has no kernels for what was asked
+ * by name. */
 QR_MUST_USE qr_status qr_trial_run(const qr_trial *trial, qr_trial_result *out, qr_error *error);
 
 #endif

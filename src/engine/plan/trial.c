@@ -198,6 +198,7 @@ static qr_status hand_over(bench *b, const uint8_t *fallback, qr_trial_result *o
 qr_status qr_trial_run(const qr_trial *trial, qr_trial_result *out, qr_error *error) {
     bench b = {.trial = trial, .backend = trial->device->backend};
     qr_status status = QR_OK;
+    b.packed[QR_PRECISION_F32] = trial->f32;
     *out = (qr_trial_result){.precision = trial->asked};
     if (trial->probes != NULL && trial->asked != QR_PRECISION_F32)
         status = choose(&b, out->fallback, out, error);

@@ -1,5 +1,6 @@
 /* engine/saved/saved.c: what is in a saved plan's file, in order: the precision, how many layers,
- * their fallbacks, the reason; the bert's tensors; the packed weights as their device writes them.
+ * their fallbacks, the reason, the proof; the bert's tensors; the packed weights as their device
+ * writes them.
  */
 #include "engine/saved/saved.h"
 
@@ -8,6 +9,7 @@
 
 #include "engine/saved/saved_file.h"
 #include "engine/saved/saved_key.h"
+#include "engine/saved/saved_proof.h"
 
 struct qr_saved {
     qr_saved_options options;
@@ -33,7 +35,7 @@ qr_saved *qr_saved_open(const qr_saved_options *options) {
         qr_saved_close(saved);
         return NULL;
     }
-    qr__saved_name(&saved->key, name);
+    qr__saved_name(QR__SAVED_PLAN, &saved->key, name);
     if (!qr_file_join(options->dir, name, saved->path, sizeof saved->path))
         saved->path[0] = '\0';
     return saved;
@@ -52,7 +54,9 @@ static qr_status write_plan(const qr_saved_plan *plan, uint32_t layers, const qr
         status = qr_sink_write(sink, &layers, sizeof layers);
     if (status == QR_OK)
         status = qr_sink_write(sink, plan->fallback, layers);
-    return status == QR_OK ? qr_sink_write(sink, plan->reason, sizeof plan->reason) : status;
+    if (status == QR_OK)
+        status = qr_sink_write(sink, plan->reason, sizeof plan->reason);
+    return status == QR_OK ? qr__saved_proof_put(&plan->proof, sink) : status;
 }
 
 /* Every number is checked as what it is before anything follows from it: the checksum comes last.
@@ -75,6 +79,8 @@ static qr_status read_plan(const qr_saved *saved, const qr_source *source, qr_sa
         status = qr_source_read(source, out->reason, sizeof out->reason);
     if (status != QR_OK || memchr(out->reason, '\0', sizeof out->reason) == NULL)
         return qr_error_set(error, QR_IO, "holds no plan that can be told");
+    if (!qr__saved_proof_get(source, &out->proof))
+        return qr_error_set(error, QR_IO, "holds no proof that can be told");
     for (size_t l = 0; l < layers; l++)
         if (out->fallback[l] != 0 && !saved->options.device->runs[QR_PRECISION_BF16])
             return qr_error_set(error, QR_IO, "holds matrices that this device cannot run");
@@ -101,7 +107,8 @@ bool qr_saved_load(const qr_saved *saved, qr_saved_plan *out) {
     *out = (qr_saved_plan){0};
     if (saved == NULL)
         return false;
-    qr_status status = qr__saved_reader_open(&reader, saved->dir, &saved->key, &error);
+    qr_status status =
+        qr__saved_reader_open(&reader, saved->dir, QR__SAVED_PLAN, &saved->key, &error);
     if (status == QR_OK) {
         status = read_contents(saved, &reader, out, &error);
         qr__saved_reader_close(&reader);
@@ -136,7 +143,8 @@ void qr_saved_write(const qr_saved *saved, const qr_saved_plan *plan) {
                saved->path);
         return;
     }
-    qr_status status = qr__saved_writer_open(&writer, saved->dir, &saved->key, &error);
+    qr_status status =
+        qr__saved_writer_open(&writer, saved->dir, QR__SAVED_PLAN, &saved->key, &error);
     if (status == QR_OK) {
         status = write_contents(saved, plan, &writer.sink);
         if (status == QR_OK) {
@@ -147,7 +155,7 @@ void qr_saved_write(const qr_saved *saved, const qr_saved_plan *plan) {
         }
     }
     if (status == QR_OK)
-        qr__saved_dir_trim(saved->dir, QR_LIMIT_SAVED_PLANS);
+        qr__saved_dir_trim(saved->dir, QR__SAVED_PLAN, QR_LIMIT_SAVED_PLANS);
     else
         qr_log(QR_LOG_WARN, "%s is not written: %s", saved->path, error.message);
 }

@@ -38,6 +38,7 @@ typedef struct qr_saved_plan {
     qr_precision precision;
     uint8_t fallback[QR_LIMIT_LAYERS];
     char reason[256];
+    qr_proof proof;    /* of a model from ONNX; else zeroed */
     qr_bert *bert;     /* what of it a packing reads where it is */
     qr_packed *packed; /* borrows bert */
 } qr_saved_plan;
@@ -60,5 +61,41 @@ void qr_saved_write(const qr_saved *saved, const qr_saved_plan *plan);
 
 /** NULL is allowed. */
 void qr_saved_close(qr_saved *saved);
+
+/* A proof is kept in a file of its own: it is the same for every precision, and outlives a start
+ * for which no plan is kept.
+ *
+ *     qr_saved_proof *saved = qr_saved_proof_open(cache_dir, model, device);
+ *     if (!qr_saved_proof_load(saved, &proof)) {
+ *         ... prove: proof = ... ;
+ *         qr_saved_proof_write(saved, &proof);
+ *     }
+ *     qr_saved_proof_close(saved);
+ */
+
+/** What --cache-dir says when nothing is to be kept, proofs neither. */
+#define QR_SAVED_NOTHING "none"
+
+/** A directory and the one file of it that is this proof's. */
+typedef struct qr_saved_proof qr_saved_proof;
+
+/** `dir` NULL or "": the user's own cache ($XDG_CACHE_HOME/querent, else ~/.cache/querent), which
+ * is made when it is missing. All borrowed until close. Reads the whole model to know the file's
+ * name. NULL: QR_SAVED_NOTHING, or, after a line in the log, a directory that cannot be used.
+ * Returns owned. */
+qr_saved_proof *qr_saved_proof_open(const char *dir, const qr_model *model,
+                                    const qr_device *device);
+
+/** True: *out is what was proven. False: there is no such file, or, after a line in the log, none
+ * that can be used. `saved` NULL: false. */
+bool qr_saved_proof_load(const qr_saved_proof *saved, qr_proof *out);
+
+/** Writes the file, whole or not at all, and removes the oldest if there are more than
+ * QR_LIMIT_SAVED_PROOFS. A fault is a line in the log. A model that changed since it was opened is
+ * not written. `saved` NULL: nothing. */
+void qr_saved_proof_write(const qr_saved_proof *saved, const qr_proof *proof);
+
+/** NULL is allowed. */
+void qr_saved_proof_close(qr_saved_proof *saved);
 
 #endif

@@ -14,11 +14,16 @@ static const char magic[8] = {'q', 'u', 'e', 'r', 'e', 'n', 't', 'P'};
 #define HEAD_BYTES  (sizeof magic + sizeof(qr__saved_digest))
 #define PIECE_BYTES (256u << 10) /* stays in L2 between the read and the hash */
 
-void qr__saved_name(const qr__saved_digest *key, char out[QR__SAVED_NAME_BYTES]) {
+const char *qr__saved_kind_name(qr__saved_kind kind) {
+    return kind == QR__SAVED_PLAN ? "plan" : "proof";
+}
+
+void qr__saved_name(qr__saved_kind kind, const qr__saved_digest *key,
+                    char out[QR__SAVED_NAME_BYTES]) {
     int n = snprintf(out, QR__SAVED_NAME_BYTES, "querent-");
     for (size_t i = 0; i < sizeof key->bytes; i++)
         n += snprintf(out + n, QR__SAVED_NAME_BYTES - (size_t)n, "%02x", key->bytes[i]);
-    snprintf(out + n, QR__SAVED_NAME_BYTES - (size_t)n, ".plan");
+    snprintf(out + n, QR__SAVED_NAME_BYTES - (size_t)n, ".%s", qr__saved_kind_name(kind));
 }
 
 /* Root may do as it likes with us anyway, and installs what others run. */
@@ -79,10 +84,10 @@ static qr_status read_head(qr__saved_reader *reader, const qr__saved_digest *key
 }
 
 /* NONBLOCK: a FIFO of that name must not hang us. */
-qr_status qr__saved_reader_open(qr__saved_reader *reader, int dir, const qr__saved_digest *key,
-                                qr_error *error) {
+qr_status qr__saved_reader_open(qr__saved_reader *reader, int dir, qr__saved_kind kind,
+                                const qr__saved_digest *key, qr_error *error) {
     char name[QR__SAVED_NAME_BYTES];
-    qr__saved_name(key, name);
+    qr__saved_name(kind, key, name);
     *reader = (qr__saved_reader){.source = {read_some, reader}};
     reader->fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (reader->fd < 0)
@@ -101,7 +106,7 @@ qr_status qr__saved_reader_end(qr__saved_reader *reader, qr_error *error) {
     qr__saved_digest written;
     qr__saved_digest read;
     if (reader->at != reader->end)
-        return qr_error_set(error, QR_IO, "holds more than its plan");
+        return qr_error_set(error, QR_IO, "holds more than it should");
     qr__saved_hash_digest(reader->hash, &read);
     if (qr_file_read_at(reader->fd, reader->end, &written, sizeof written) != QR_OK ||
         memcmp(&written, &read, sizeof read) != 0)
@@ -133,10 +138,10 @@ static int create_temporary(qr__saved_writer *writer) {
                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE);
 }
 
-qr_status qr__saved_writer_open(qr__saved_writer *writer, int dir, const qr__saved_digest *key,
-                                qr_error *error) {
+qr_status qr__saved_writer_open(qr__saved_writer *writer, int dir, qr__saved_kind kind,
+                                const qr__saved_digest *key, qr_error *error) {
     *writer = (qr__saved_writer){.sink = {write_some, writer}, .dir = dir};
-    qr__saved_name(key, writer->name);
+    qr__saved_name(kind, key, writer->name);
     int fd = create_temporary(writer);
     if (fd < 0)
         return qr_error_set(error, QR_IO, "%s", strerror(errno));

@@ -2,12 +2,12 @@
  * that appear whole or not at all. Private to saved/.
  *
  *     status = qr__saved_dir_open("/var/cache/querent", &dir, &error);
- *     status = qr__saved_reader_open(&reader, dir, &key, &error);     // QR_NO_MODEL: no such file
+ *     status = qr__saved_reader_open(&reader, dir, kind, &key, &error);   // QR_NO_MODEL: no file
  *     ... qr_source_read(&reader.source, ...) ...
  *     status = qr__saved_reader_end(&reader, &error);          // now the bytes may be believed
  *     qr__saved_reader_close(&reader);
  *
- *     status = qr__saved_writer_open(&writer, dir, &key, &error);
+ *     status = qr__saved_writer_open(&writer, dir, kind, &key, &error);
  *     ... qr_sink_write(&writer.sink, ...) ...
  *     status = qr__saved_writer_commit(&writer, &error);       // closes it, also when it fails
  *     qr__saved_writer_abort(&writer);                         // instead: nothing remains
@@ -24,8 +24,18 @@
 
 #define QR__SAVED_NAME_BYTES 64 /* of a finished file; a writer's has up to 17 more */
 
+/** What a file keeps, by the end of its name. */
+typedef enum qr__saved_kind {
+    QR__SAVED_PLAN, /* ".plan" */
+    QR__SAVED_PROOF /* ".proof" */
+} qr__saved_kind;
+
+/** "plan", "proof". */
+const char *qr__saved_kind_name(qr__saved_kind kind);
+
 /** Writes the name of a key's file. */
-void qr__saved_name(const qr__saved_digest *key, char out[QR__SAVED_NAME_BYTES]);
+void qr__saved_name(qr__saved_kind kind, const qr__saved_digest *key,
+                    char out[QR__SAVED_NAME_BYTES]);
 
 /** Opens a directory that is the process's user's or root's, and that no others may write to.
  * QR_IO. The caller closes *fd. */
@@ -41,7 +51,7 @@ typedef struct qr__saved_reader {
 
 /** Opens a key's file: a regular file, no link, of the user or of root, writable for no others, and
  * beginning as it must. QR_NO_MODEL: there is none; QR_IO: it is not such a file; QR_NO_MEMORY. */
-QR_MUST_USE qr_status qr__saved_reader_open(qr__saved_reader *reader, int dir,
+QR_MUST_USE qr_status qr__saved_reader_open(qr__saved_reader *reader, int dir, qr__saved_kind kind,
                                             const qr__saved_digest *key, qr_error *error);
 
 /** QR_OK: all was read, and it is what was written. QR_IO: it is not. Marks the file as used. */
@@ -60,7 +70,7 @@ typedef struct qr__saved_writer {
 } qr__saved_writer;
 
 /** Makes a new file (mode 0600) under a name that nobody looks for. QR_IO, QR_NO_MEMORY. */
-QR_MUST_USE qr_status qr__saved_writer_open(qr__saved_writer *writer, int dir,
+QR_MUST_USE qr_status qr__saved_writer_open(qr__saved_writer *writer, int dir, qr__saved_kind kind,
                                             const qr__saved_digest *key, qr_error *error);
 
 /** Brings the contents to the disk, then gives the file its key's name, in place of any older one.
@@ -70,8 +80,9 @@ QR_MUST_USE qr_status qr__saved_writer_commit(qr__saved_writer *writer, qr_error
 /** Removes the file and closes the writer. */
 void qr__saved_writer_abort(qr__saved_writer *writer);
 
-/** Removes the files used longest ago until `keep` remain, and what a writer that died left more
- * than an hour before the newest. Looks only at names that qr__saved_name and a writer give. */
-void qr__saved_dir_trim(int dir, size_t keep);
+/** Removes the files of a kind used longest ago until `keep` remain, and what a writer that died
+ * left more than an hour before the newest. Looks only at names that qr__saved_name and a writer
+ * give. */
+void qr__saved_dir_trim(int dir, qr__saved_kind kind, size_t keep);
 
 #endif

@@ -1,4 +1,4 @@
-/* engine/saved/saved_key.c: what a plan follows from, as one hash.
+/* engine/saved/saved_key.c: what a plan or a proof follows from, as one hash.
  *
  * The plan is a function of model, program, instruction set and the precision that was asked for
  * (plan/plan.h). The program is the file that this code runs from (an executable or
@@ -76,21 +76,13 @@ static qr_status add_program(qr__saved_hash *hash, const qr_sink *sink, qr_error
                            : qr_error_set(error, status, "the program's file cannot be read");
 }
 
-qr_status qr__saved_key(const qr_saved_options *options, qr__saved_digest *out, qr_error *error) {
-    qr__saved_hash *hash = qr__saved_hash_create();
-    if (hash == NULL)
-        return qr_error_set(error, QR_NO_MEMORY, "no memory for a hash");
-    add_number(hash, QR__SAVED_VERSION);
-    add_text(hash, options->device->backend->name);
-    add_text(hash, options->device->target);
-    add_number(hash, options->asked);
-    add_info(hash, qr_model_get_info(options->model));
-    add_probes(hash, options->probes);
-    add_probes(hash, options->calibration);
+/* The bytes of program and model, which come last, and the digest of all. Gives the hash back. */
+static qr_status finish(qr__saved_hash *hash, const qr_model *model, qr__saved_digest *out,
+                        qr_error *error) {
     const qr_sink sink = {add_piece, hash};
     qr_status status = add_program(hash, &sink, error);
     if (status == QR_OK) {
-        status = qr_model_write_files(options->model, &sink);
+        status = qr_model_write_files(model, &sink);
         if (status != QR_OK)
             qr_error_set(error, status, "the model's weights cannot be read");
     }
@@ -98,4 +90,33 @@ qr_status qr__saved_key(const qr_saved_options *options, qr__saved_digest *out, 
         qr__saved_hash_digest(hash, out);
     qr__saved_hash_destroy(hash);
     return status;
+}
+
+static void add_device(qr__saved_hash *hash, const qr_device *device) {
+    add_text(hash, device->backend->name);
+    add_text(hash, device->target);
+}
+
+qr_status qr__saved_key(const qr_saved_options *options, qr__saved_digest *out, qr_error *error) {
+    qr__saved_hash *hash = qr__saved_hash_create();
+    if (hash == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "no memory for a hash");
+    add_number(hash, QR__SAVED_VERSION);
+    add_device(hash, options->device);
+    add_number(hash, options->asked);
+    add_info(hash, qr_model_get_info(options->model));
+    add_probes(hash, options->probes);
+    add_probes(hash, options->calibration);
+    return finish(hash, options->model, out, error);
+}
+
+qr_status qr__saved_proof_key(const qr_model *model, const qr_device *device, qr__saved_digest *out,
+                              qr_error *error) {
+    qr__saved_hash *hash = qr__saved_hash_create();
+    if (hash == NULL)
+        return qr_error_set(error, QR_NO_MEMORY, "no memory for a hash");
+    add_number(hash, QR__SAVED_VERSION);
+    add_device(hash, device);
+    add_info(hash, qr_model_get_info(model));
+    return finish(hash, model, out, error);
 }

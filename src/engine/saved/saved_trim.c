@@ -21,15 +21,15 @@ static bool is_hex(const char *text, size_t len) {
 }
 
 /* "querent-", the key in hex, ".plan"; a writer's has a point and 16 digits more. */
-static bool is_ours(const char *name, bool *temporary) {
+static bool is_ours(const char *name, qr__saved_kind kind, bool *temporary) {
     static const char before[] = "querent-";
-    static const char behind[] = ".plan";
-    const size_t key = 2 * sizeof(qr__saved_digest);
-    const size_t whole = sizeof before - 1 + key + sizeof behind - 1;
+    const char *behind = qr__saved_kind_name(kind);
+    const size_t key = sizeof before - 1 + 2 * sizeof(qr__saved_digest);
+    const size_t whole = key + 1 + strlen(behind);
     size_t len = strlen(name);
     if ((len != whole && len != whole + 17) || strncmp(name, before, sizeof before - 1) != 0 ||
-        !is_hex(name + sizeof before - 1, key) ||
-        strncmp(name + sizeof before - 1 + key, behind, sizeof behind - 1) != 0)
+        !is_hex(name + sizeof before - 1, 2 * sizeof(qr__saved_digest)) || name[key] != '.' ||
+        strncmp(name + key + 1, behind, strlen(behind)) != 0)
         return false;
     *temporary = len > whole;
     return !*temporary || (name[whole] == '.' && is_hex(name + whole + 1, 16));
@@ -48,7 +48,7 @@ static int by_use(const void *a, const void *b) {
     return is_later(y->used, x->used) ? 1 : strcmp(x->name, y->name);
 }
 
-static size_t list(int dir, entry *entries) {
+static size_t list(int dir, qr__saved_kind kind, entry *entries) {
     int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* fdopendir takes it */
     DIR *stream = own < 0 ? NULL : fdopendir(own);
     size_t len = 0;
@@ -60,7 +60,7 @@ static size_t list(int dir, entry *entries) {
     for (struct dirent *d = readdir(stream); d != NULL && len < ENTRIES_MAX; d = readdir(stream)) {
         struct stat about;
         entry *e = &entries[len];
-        if (!is_ours(d->d_name, &e->temporary) ||
+        if (!is_ours(d->d_name, kind, &e->temporary) ||
             fstatat(dir, d->d_name, &about, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(about.st_mode))
             continue;
         memcpy(e->name, d->d_name, strlen(d->d_name) + 1); /* is_ours knows its length */
@@ -73,16 +73,16 @@ static size_t list(int dir, entry *entries) {
 
 /* Times are compared with each other, never with this machine's clock: a directory may be
  * shared. */
-void qr__saved_dir_trim(int dir, size_t keep) {
+void qr__saved_dir_trim(int dir, qr__saved_kind kind, size_t keep) {
     entry *entries = calloc(ENTRIES_MAX, sizeof *entries);
     if (entries == NULL)
         return;
-    size_t len = list(dir, entries);
+    size_t len = list(dir, kind, entries);
     qsort(entries, len, sizeof *entries, by_use);
-    size_t plans = 0;
+    size_t files = 0;
     for (size_t i = 0; i < len; i++) {
         bool old = entries[0].used.tv_sec - entries[i].used.tv_sec > TEMPORARY_SECONDS;
-        if (entries[i].temporary ? old : ++plans > keep)
+        if (entries[i].temporary ? old : ++files > keep)
             (void)unlinkat(dir, entries[i].name, 0);
     }
     free(entries);

@@ -87,7 +87,7 @@ Test(forward, bf16_and_int8_are_near_the_reference) {
     struct forward_batch batch;
     forward_draw(&batch, &bert->info, (size_t[]){9, 1, 33, 128, 2, 0}, 3);
     float expected[5 * 64];
-    cr_assert_eq(qr__ref_forward(bert, &batch.batch, QR_OUTPUT_POOLED, expected, NULL), QR_OK);
+    cr_assert_eq(qr_ref_forward(bert, &batch.batch, QR_OUTPUT_POOLED, expected, NULL), QR_OK);
     for (qr_precision p = QR_PRECISION_BF16; p <= QR_PRECISION_INT8; p++) {
         for (const char *const *isa = forward_isas(); *isa != NULL; isa++) {
             if (!forward_has(*isa, p))

@@ -5,25 +5,8 @@
 #include <stdlib.h>
 
 #include "engine/model/safetensors.h"
+#include "fuzz.h"
 #include "model_patch.h"
-
-/* 20,000 by default; QR_FUZZ_RUNS=1000000 for the long run. */
-static size_t runs(void) {
-    const char *asked = getenv("QR_FUZZ_RUNS");
-    uint64_t number = 20000;
-    if (asked != NULL)
-        cr_assert(qr_text_to_u64(qr_text_of(asked), 1000000000, &number));
-    return (size_t)number;
-}
-
-static uint64_t state = 1;
-
-static size_t below(size_t n) {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (size_t)(state >> 11) % n;
-}
 
 static void insert(qr_buf *text, size_t at, const char *piece) {
     size_t len = strlen(piece);
@@ -57,14 +40,14 @@ static void mutate(qr_buf *text) {
                                          "\xc3",
                                          "\xf0\x9f\x98\x80",
                                          "\"a\":{},"};
-    size_t at = below(text->len);
-    size_t len = 1 + below(20);
-    switch (below(6)) {
+    size_t at = fuzz_below(text->len);
+    size_t len = 1 + fuzz_below(20);
+    switch (fuzz_below(6)) {
     case 0:
-        text->data[at] = (char)below(256);
+        text->data[at] = (char)fuzz_below(256);
         break;
     case 1:
-        text->data[at] = (char)(text->data[at] ^ 1 << below(8));
+        text->data[at] = (char)(text->data[at] ^ 1 << fuzz_below(8));
         break;
     case 2: /* cut out */
         len = qr_min(len, text->len - at);
@@ -72,13 +55,13 @@ static void mutate(qr_buf *text) {
         text->len -= len;
         break;
     case 3:
-        insert(text, at, pieces[below(sizeof pieces / sizeof pieces[0])]);
+        insert(text, at, pieces[fuzz_below(sizeof pieces / sizeof pieces[0])]);
         break;
     case 4: /* a digit: the numbers are what the rules are about */
         for (size_t i = 0; i < text->len; i++) {
             size_t k = (at + i) % text->len;
             if (text->data[k] >= '0' && text->data[k] <= '9') {
-                text->data[k] = (char)('0' + below(10));
+                text->data[k] = (char)('0' + fuzz_below(10));
                 break;
             }
         }
@@ -86,8 +69,8 @@ static void mutate(qr_buf *text) {
     default: /* two pieces change places */
         if (text->len > 2 * len + 2) {
             char swap[32];
-            size_t a = below(text->len / 2 - len);
-            size_t b = text->len / 2 + below(text->len / 2 - len);
+            size_t a = fuzz_below(text->len / 2 - len);
+            size_t b = text->len / 2 + fuzz_below(text->len / 2 - len);
             memcpy(swap, text->data + a, len);
             memcpy(text->data + a, text->data + b, len);
             memcpy(text->data + b, swap, len);
@@ -136,7 +119,7 @@ Test(model_fuzz, mutated_headers, .timeout = 3600) {
     size_t header_bytes;
     size_t data_bytes;
     size_t accepted = 0;
-    size_t count = runs();
+    size_t count = fuzz_runs(20000);
     temp_dir_create(dir);
     make_model(dir, &tiny_model);
     char *header = read_header(dir, &header_bytes, &data_bytes);
@@ -148,7 +131,7 @@ Test(model_fuzz, mutated_headers, .timeout = 3600) {
         qr_error error = {0};
         qr_buf_reset(&text);
         qr_buf_append(&text, header, header_bytes);
-        for (size_t i = 1 + below(3); i > 0; i--)
+        for (size_t i = 1 + fuzz_below(3); i > 0; i--)
             mutate(&text);
         char *exact = malloc(text.len); /* so that ASan sees a read past the end */
         memcpy(exact, text.data, text.len);

@@ -19,10 +19,10 @@ static void compare(const struct golden_model *model, const char *dir) {
         qr_output wanted = (qr_output)i;
         if (golden.outputs[i].numbers == NULL)
             continue;
-        size_t count = qr__ref_output_floats(bert, &golden.batch, wanted);
+        size_t count = qr_ref_output_floats(bert, &golden.batch, wanted);
         cr_assert_eq(count, golden.outputs[i].count);
         float *out = malloc(count * sizeof *out);
-        cr_assert_eq(qr__ref_forward(bert, &golden.batch, wanted, out, &error), QR_OK, "%s",
+        cr_assert_eq(qr_ref_forward(bert, &golden.batch, wanted, out, &error), QR_OK, "%s",
                      error.message);
         double difference = max_difference(out, golden.outputs[i].numbers, count);
         cr_log_info("%s %s: max abs difference %.3g over %zu numbers", model->name, output_names[i],
@@ -62,7 +62,7 @@ Test(ref_goldens, a_changed_weight_is_seen) {
     cr_assert_eq(read_model(temp, &bert, &error), QR_OK);
     size_t count = golden.outputs[QR_OUTPUT_HIDDEN].count;
     float *out = malloc(count * sizeof *out);
-    cr_assert_eq(qr__ref_forward(bert, &golden.batch, QR_OUTPUT_HIDDEN, out, &error), QR_OK);
+    cr_assert_eq(qr_ref_forward(bert, &golden.batch, QR_OUTPUT_HIDDEN, out, &error), QR_OK);
     cr_assert_gt(max_difference(out, golden.outputs[QR_OUTPUT_HIDDEN].numbers, count), 0.1);
     free(out);
     qr_bert_destroy(bert);
@@ -93,16 +93,16 @@ Test(ref_goldens, refuses_what_the_model_has_not) {
     make_model(temp, &options);
     cr_assert_eq(read_model(temp, &bert, &error), QR_OK);
     qr_batch batch = {good, NULL, starts, 1, NULL};
-    cr_assert_eq(qr__ref_forward(bert, &batch, QR_OUTPUT_HIDDEN, out, &error), QR_OK);
-    cr_assert_eq(qr__ref_forward(bert, &batch, QR_OUTPUT_SPAN, out, &error), QR_BAD_REQUEST);
-    cr_assert_eq(qr__ref_forward(bert, &batch, QR_OUTPUT_LABELS, out, &error), QR_BAD_REQUEST);
+    cr_assert_eq(qr_ref_forward(bert, &batch, QR_OUTPUT_HIDDEN, out, &error), QR_OK);
+    cr_assert_eq(qr_ref_forward(bert, &batch, QR_OUTPUT_SPAN, out, &error), QR_BAD_REQUEST);
+    cr_assert_eq(qr_ref_forward(bert, &batch, QR_OUTPUT_LABELS, out, &error), QR_BAD_REQUEST);
     const qr_batch refused[] = {{bad, NULL, starts, 1, NULL},
                                 {negative, NULL, starts, 1, NULL},
                                 {good, types, starts, 1, NULL},
                                 {good, NULL, too_long, 1, NULL},
                                 {good, NULL, empty, 1, NULL}};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
-        cr_assert_eq(qr__ref_forward(bert, &refused[i], QR_OUTPUT_HIDDEN, out, &error),
+        cr_assert_eq(qr_ref_forward(bert, &refused[i], QR_OUTPUT_HIDDEN, out, &error),
                      QR_BAD_REQUEST);
     qr_bert_destroy(bert);
     temp_dir_remove(temp);

@@ -241,7 +241,7 @@ Test(saved_file, the_longest_unused_go) {
     path_of_file(path);
     cr_assert_eq(unlink(path), 0);
     for (int i = 0; i < PLANS; i++) { /* the fourth was used last, then the fifth, the sixth ... */
-        qr__saved_name(&(qr__saved_digest){{(uint8_t)(i * 40)}}, names[i]);
+        qr__saved_name(QR__SAVED_PLAN, &(qr__saved_digest){{(uint8_t)(i * 40)}}, names[i]);
         make_used(names[i], 1000000 - (i + PLANS - 3) % PLANS * 1000);
     }
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
@@ -250,7 +250,7 @@ Test(saved_file, the_longest_unused_go) {
     make_used(new, 1000000 - 3599);
     int fd = open(plans, O_RDONLY | O_DIRECTORY);
     cr_assert(fd >= 0);
-    qr__saved_dir_trim(fd, KEEP);
+    qr__saved_dir_trim(fd, QR__SAVED_PLAN, KEEP);
     close(fd);
     for (int i = 0; i < PLANS; i++)
         cr_assert_eq(is_there(names[i]), (i + PLANS - 3) % PLANS < KEEP, "%d", i);

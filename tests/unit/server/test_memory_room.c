@@ -145,6 +145,28 @@ Test(memory_room, need_is_no_less_than_was_measured) {
     }
 }
 
+/* MiniLM's exports with `querent inspect` (VmHWM): a graph in f32 of 90 MB took 323 MB, its int8
+ * weights of 23 MB 276 MB as dynamic int8 and 437 MB as weight-only int8. */
+Test(memory_room, need_of_a_graph_is_that_of_its_numbers) {
+    const qr_model_info minilm = {.layers = 6,
+                                  .hidden = 384,
+                                  .feed_forward = 1536,
+                                  .vocab = 30522,
+                                  .word_size = 384,
+                                  .parameters = 22713216,
+                                  .dtype = "f32"};
+    qr__memory_load load = {
+        .model = &minilm, .precision = QR_PRECISION_F32, .workers = 1, .tokens = 512};
+    const uint64_t without = qr__memory_room_need(&load);
+    load.graph_bytes = 90388644;
+    const uint64_t whole = qr__memory_room_need(&load);
+    cr_assert_geq(whole, 323000000);
+    cr_assert_eq(qr__memory_room_graph(load.graph_bytes), 3 * load.graph_bytes);
+    load.graph_bytes = 22881824;
+    const uint64_t quantized = qr__memory_room_need(&load);
+    cr_assert(quantized >= 437000000 && quantized <= whole && quantized > without);
+}
+
 Test(memory_room, need_may_be_more_than_can_be_counted) {
     const qr_model_info model = {.hidden = 1, .parameters = SIZE_MAX / 2};
     const qr__memory_load load = {.model = &model, .precision = QR_PRECISION_AUTO};

@@ -1,8 +1,8 @@
 /* Tensors of requests: what is taken, each fault by its sentence, and mutated bodies. */
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "fuzz.h"
 #include "server/api/oip/oip_tensor.h"
 #include "server/api_fixture_oip.h"
 #include "server/tiny_models.h"
@@ -224,24 +224,6 @@ Test(oip_tensor, other_faults_have_the_statuses_of_all_routes) {
 
 /* Mutated bodies */
 
-/* 20,000 by default; QR_FUZZ_RUNS=1000000 for the long run. */
-static size_t runs(void) {
-    const char *asked = getenv("QR_FUZZ_RUNS");
-    uint64_t number = 20000;
-    if (asked != NULL)
-        cr_assert(qr_text_to_u64(qr_text_of(asked), 1000000000, &number));
-    return (size_t)number;
-}
-
-static uint64_t state = 1;
-
-static size_t below(size_t n) {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (size_t)(state >> 11) % n;
-}
-
 static const struct seed {
     const char *route, *json, *tail;
     size_t tail_bytes;
@@ -298,11 +280,11 @@ static void mutate(qr_buf *body) {
                                          "\xc3",
                                          "\xff\xff\xff\xff",
                                          "\"data\":[],"};
-    size_t at = below(body->len), len = qr_min(1 + below(8), body->len - at);
-    const char *piece = pieces[below(sizeof pieces / sizeof pieces[0])];
-    switch (below(5)) {
+    size_t at = fuzz_below(body->len), len = qr_min(1 + fuzz_below(8), body->len - at);
+    const char *piece = pieces[fuzz_below(sizeof pieces / sizeof pieces[0])];
+    switch (fuzz_below(5)) {
     case 0:
-        body->data[at] = (char)below(256);
+        body->data[at] = (char)fuzz_below(256);
         break;
     case 1: /* cut out */
         memmove(body->data + at, body->data + at + len, body->len - at - len);
@@ -319,7 +301,7 @@ static void mutate(qr_buf *body) {
         for (size_t i = 0; i < body->len; i++) {
             size_t k = (at + i) % body->len;
             if (body->data[k] >= '0' && body->data[k] <= '9') {
-                body->data[k] = (char)('0' + below(10));
+                body->data[k] = (char)('0' + fuzz_below(10));
                 break;
             }
         }
@@ -349,7 +331,7 @@ static bool check(qr_text answer, int code) {
 }
 
 Test(oip_tensor, mutated_bodies) {
-    size_t count = runs(), taken = 0;
+    size_t count = fuzz_runs(20000), taken = 0;
     qr_buf body;
     qr_buf_init(&body, 64u << 10);
     for (size_t run = 0; run < count; run++) {
@@ -359,11 +341,11 @@ Test(oip_tensor, mutated_bodies) {
         qr_buf_reset(&body);
         qr_buf_append(&body, seed->json, json_bytes);
         qr_buf_append(&body, seed->tail, seed->tail_bytes);
-        for (size_t i = below(3); i > 0; i--)
+        for (size_t i = fuzz_below(3); i > 0; i--)
             mutate(&body);
-        if (below(8) == 0)
-            json_bytes = 1 + below(body.len + 2);
-        else if (seed->tail_bytes == 0 && below(2) == 0)
+        if (fuzz_below(8) == 0)
+            json_bytes = 1 + fuzz_below(body.len + 2);
+        else if (seed->tail_bytes == 0 && fuzz_below(2) == 0)
             json_bytes = 0;
         else
             json_bytes = body.len - qr_min(seed->tail_bytes, body.len - 1);

@@ -5,16 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "fuzz.h"
 #include "tokenizer_fixture.h"
-
-/* 200,000 by default; QR_FUZZ_RUNS=1000000 for the long run. */
-static size_t runs(void) {
-    const char *asked = getenv("QR_FUZZ_RUNS");
-    uint64_t number = 200000;
-    if (asked != NULL)
-        cr_assert(qr_text_to_u64(qr_text_of(asked), 1000000000, &number));
-    return (size_t)number;
-}
 
 TestSuite(tokenizer_fuzz, .timeout = 3600);
 
@@ -153,16 +145,16 @@ static void fuzz(tokenizer_sections sections, size_t rounds) {
 }
 
 Test(tokenizer_fuzz, uncased) {
-    fuzz((tokenizer_sections){0}, runs());
+    fuzz((tokenizer_sections){0}, fuzz_runs(200000));
 }
 
 Test(tokenizer_fuzz, nothing_normalized) {
-    fuzz((tokenizer_sections){.normalizer = "null"}, runs() / 4);
+    fuzz((tokenizer_sections){.normalizer = "null"}, fuzz_runs(200000) / 4);
 }
 
 Test(tokenizer_fuzz, accents_kept) {
     fuzz((tokenizer_sections){.normalizer = TEST_NORMALIZER("false", "true", "false", "true")},
-         runs() / 4);
+         fuzz_runs(200000) / 4);
 }
 
 Test(tokenizer_fuzz, added_tokens) {
@@ -175,7 +167,7 @@ Test(tokenizer_fuzz, added_tokens) {
                                                    "\"single_word\":false,\"lstrip\":true,"
                                                    "\"rstrip\":true,\"normalized\":true,"
                                                    "\"special\":false") "]"},
-        runs() / 4);
+        fuzz_runs(200000) / 4);
 }
 
 static double cpu_seconds(void) {

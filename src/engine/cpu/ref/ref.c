@@ -9,19 +9,25 @@
 struct state {
     const qr_bert *bert;
     const qr_batch *batch;
-    size_t tokens;     /* T */
-    double *hidden;    /* [T][C] */
-    double *query;     /* [T][C] */
-    double *key;       /* [T][C] */
-    double *value;     /* [T][C] */
-    double *attended;  /* [T][C] */
-    double *projected; /* [T][C] */
-    double *inner;     /* [T][F] */
-    double *weights;   /* [T] of one softmax */
-    double *vector;    /* [2][widest] of one sequence, before and behind a Dense module */
+    const qr__ref_observer *observer; /* NULL: none */
+    size_t tokens;                    /* T */
+    double *hidden;                   /* [T][C] */
+    double *query;                    /* [T][C] */
+    double *key;                      /* [T][C] */
+    double *value;                    /* [T][C] */
+    double *attended;                 /* [T][C] */
+    double *projected;                /* [T][C] */
+    double *inner;                    /* [T][F] */
+    double *weights;                  /* [T] of one softmax */
+    double *vector; /* [2][widest] of one sequence, before and behind a Dense module */
     size_t widest;
     double *words; /* [T][E] before they are projected */
 };
+
+static void show(const struct state *s, qr__ref_stage stage, size_t layer, const double *numbers) {
+    if (s->observer != NULL)
+        s->observer->see(s->observer->user, stage, layer, numbers);
+}
 
 /* y[rows][out] = x[rows][in] * W^T + b */
 static void linear(const qr_bert_linear *layer, const double *x, size_t rows, double *y) {
@@ -86,6 +92,7 @@ static void embed(struct state *s) {
     layer_norm(&bert->embedding_norm, bert->info.layer_norm_eps, s->tokens, width, x);
     if (x != s->hidden)
         linear(&bert->projection, x, s->tokens, s->hidden);
+    show(s, QR__REF_EMBEDDINGS, 0, s->hidden);
 }
 
 /* attended[t] of one head = sum over u of softmax_u(query[t] . key[u] / sqrt(D)) * value[u], within
@@ -133,20 +140,28 @@ static void add_and_norm(struct state *s, const qr_bert_norm *norm) {
     layer_norm(norm, s->bert->info.layer_norm_eps, s->tokens, width, s->hidden);
 }
 
-static void forward_layer(struct state *s, const qr_bert_layer *layer) {
+static void forward_layer(struct state *s, size_t l) {
+    const qr_bert_layer *layer = &s->bert->layers[l];
     size_t T = s->tokens;
     linear(&layer->query, s->hidden, T, s->query);
     linear(&layer->key, s->hidden, T, s->key);
     linear(&layer->value, s->hidden, T, s->value);
+    show(s, QR__REF_QUERY, l, s->query);
+    show(s, QR__REF_KEY, l, s->key);
+    show(s, QR__REF_VALUE, l, s->value);
     attend(s);
+    show(s, QR__REF_ATTENDED, l, s->attended);
     linear(&layer->attention_output, s->attended, T, s->projected);
     add_and_norm(s, &layer->attention_norm);
+    show(s, QR__REF_ATTENTION_NORM, l, s->hidden);
 
     linear(&layer->intermediate, s->hidden, T, s->inner);
     for (size_t i = 0; i < T * s->bert->info.feed_forward; i++)
         s->inner[i] = activate(s->bert->info.activation, s->inner[i]);
+    show(s, QR__REF_INTERMEDIATE, l, s->inner);
     linear(&layer->output, s->inner, T, s->projected);
     add_and_norm(s, &layer->output_norm);
+    show(s, QR__REF_OUTPUT_NORM, l, s->hidden);
 }
 
 /* One channel of tokens [begin, end) of a sequence whose first token is at `start`. */
@@ -301,7 +316,7 @@ static qr_status check(const qr_bert *bert, const qr_batch *batch, qr_output wan
     return QR_OK;
 }
 
-size_t qr__ref_output_floats(const qr_bert *bert, const qr_batch *batch, qr_output wanted) {
+size_t qr_ref_output_floats(const qr_bert *bert, const qr_batch *batch, qr_output wanted) {
     size_t tokens = batch->starts[batch->sequences];
     switch (wanted) {
     case QR_OUTPUT_HIDDEN:
@@ -318,8 +333,13 @@ size_t qr__ref_output_floats(const qr_bert *bert, const qr_batch *batch, qr_outp
     return batch->sequences * bert->info.labels;
 }
 
-qr_status qr__ref_forward(const qr_bert *bert, const qr_batch *batch, qr_output wanted, float *out,
-                          qr_error *error) {
+qr_status qr_ref_forward(const qr_bert *bert, const qr_batch *batch, qr_output wanted, float *out,
+                         qr_error *error) {
+    return qr_ref_forward_observed(bert, batch, wanted, NULL, out, error);
+}
+
+qr_status qr_ref_forward_observed(const qr_bert *bert, const qr_batch *batch, qr_output wanted,
+                                  const qr__ref_observer *observer, float *out, qr_error *error) {
     qr_status status = check(bert, batch, wanted, error);
     if (status != QR_OK)
         return status;
@@ -333,7 +353,8 @@ qr_status qr__ref_forward(const qr_bert *bert, const qr_batch *batch, qr_output 
         calloc(6 * T * C + inner + T + 2 * widest + T * bert->info.word_size, sizeof *memory);
     if (memory == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "no memory for %zu tokens", T);
-    struct state s = {.bert = bert, .batch = batch, .tokens = T, .hidden = memory};
+    struct state s = {
+        .bert = bert, .batch = batch, .observer = observer, .tokens = T, .hidden = memory};
     s.query = s.hidden + T * C;
     s.key = s.query + T * C;
     s.value = s.key + T * C;
@@ -346,7 +367,7 @@ qr_status qr__ref_forward(const qr_bert *bert, const qr_batch *batch, qr_output 
     s.words = s.vector + 2 * widest;
     embed(&s);
     for (size_t i = 0; i < bert->info.layers; i++)
-        forward_layer(&s, &bert->layers[i]);
+        forward_layer(&s, i);
     write_output(&s, wanted, out);
     free(memory);
     return QR_OK;

@@ -57,7 +57,7 @@ static qr_status decode_load(qr__call *call) {
     qr_status status = parse(call, &body);
     if (status == QR_OK && body != NULL && qr__value_get(body, "parameters") != NULL)
         status = must(call, "parameters",
-                      "left out: a model is loaded from its directory of the server's start");
+                      "left out: a model is loaded from its path of the server's start");
     qr__value_free(body);
     call->exchange->command = QR_COMMAND_LOAD;
     return status;
@@ -98,7 +98,7 @@ static const qr_route rows[] = {
     {
         .method = "POST",
         .pattern = "/v2/repository/models/{model}/load",
-        .summary = "Loads a model again from its directory",
+        .summary = "Loads a model again from its directory or .onnx file",
         .reply = QR__S_ANY_OBJECT,
         .flags = QR__ROUTE_ADMIN,
         .refusal = QR_BAD_TENSOR,

@@ -78,6 +78,7 @@ __attribute__((noreturn, format(printf, 1, 2))) void plain_skip(const char *why,
 #define cr_assert_not_null(a, ...)     PLAIN_ASSERT((a) != NULL, #a " is not NULL")
 #define cr_assert_not(c, ...)          PLAIN_ASSERT(!(c), "not " #c)
 #define cr_assert_arr_eq(a, b, n, ...) PLAIN_ASSERT(memcmp(a, b, n) == 0, #a " == " #b)
+#define cr_assert_fail(...)            PLAIN_ASSERT(false, "not reached")
 #define cr_expect(c, ...)              PLAIN_EXPECT(c, #c)
 #define cr_expect_not(c, ...)          PLAIN_EXPECT(!(c), "not " #c)
 #define cr_expect_eq(a, b, ...)        PLAIN_EXPECT((a) == (b), #a " == " #b)
