@@ -79,7 +79,7 @@ static size_t find_long(const qr_model_info *info, size_t than) {
 static void add_any_length(maker *m, size_t fixed) {
     static const struct {
         size_t tokens, sequences;
-    } sizes[] = {{3, 3}, {7, 1}, {16, 2}, {33, 3}, {64, 1}};
+    } sizes[] = {{3, 3}, {7, 1}, {16, 2}, {33, 3}, {64, 2}};
     const size_t most = m->info->positions;
     size_t longest = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && longest < most; i++) {
@@ -89,7 +89,7 @@ static void add_any_length(maker *m, size_t fixed) {
     m->probes->literal = m->probes->len;
     size_t tokens = find_long(m->info, longest);
     if (tokens > 0)
-        add(m, tokens, fixed == 0 ? 1 : fixed);
+        add(m, tokens, fixed == 0 ? 2 : fixed); /* two: padding far out must be hidden as well */
 }
 
 /* Always so many tokens; shorter sequences are padded to them, where a mask can say so. */
