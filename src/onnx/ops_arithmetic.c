@@ -146,10 +146,7 @@ static qr_status combine(qr__op_call *call, const two_forms *form, const qr_onnx
     if (status != QR_OK)
         return status;
     qr__walk walk;
-    qr__walk_init(&walk, rank, shape);
-    qr__walk_broadcast(&walk, call->out[0]);
-    qr__walk_broadcast(&walk, a);
-    qr__walk_broadcast(&walk, b);
+    qr__walk_two(&walk, call->out[0], a, b);
     if (floats)
         return apply_floats(call, &walk, form->floats, a, b, call->out[0]);
     apply_ints(&walk, a->type == QR_ONNX_UINT64 ? form->wide : form->ints, a, b, call->out[0]);
@@ -237,10 +234,7 @@ static qr_status run_pow(qr__op_call *call) {
     if (status != QR_OK)
         return status;
     qr__walk walk;
-    qr__walk_init(&walk, rank, shape);
-    qr__walk_broadcast(&walk, call->out[0]);
-    qr__walk_broadcast(&walk, a);
-    qr__walk_broadcast(&walk, b);
+    qr__walk_two(&walk, call->out[0], a, b);
     while (qr__walk_next(&walk))
         for (ptrdiff_t i = 0; i < (ptrdiff_t)walk.row; i++) {
             const size_t to = (size_t)(walk.at[0] + i);

@@ -62,10 +62,7 @@ static qr_status compare(qr__op_call *call, compare_relation relation) {
     if (status != QR_OK)
         return status;
     qr__walk walk;
-    qr__walk_init(&walk, rank, shape);
-    qr__walk_broadcast(&walk, call->out[0]);
-    qr__walk_broadcast(&walk, a);
-    qr__walk_broadcast(&walk, b);
+    qr__walk_two(&walk, call->out[0], a, b);
     uint8_t *out = qr_onnx_bytes(call->out[0]);
     while (qr__walk_next(&walk))
         for (ptrdiff_t i = 0; i < (ptrdiff_t)walk.row; i++)

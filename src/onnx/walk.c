@@ -69,6 +69,14 @@ static bool begin(qr__walk *walk) {
     return true;
 }
 
+void qr__walk_two(qr__walk *walk, const qr_onnx_tensor *out, const qr_onnx_tensor *a,
+                  const qr_onnx_tensor *b) {
+    qr__walk_init(walk, out->rank, out->shape);
+    qr__walk_broadcast(walk, out);
+    qr__walk_broadcast(walk, a);
+    qr__walk_broadcast(walk, b);
+}
+
 bool qr__walk_next(qr__walk *walk) {
     if (!walk->begun)
         return begin(walk);

@@ -38,6 +38,10 @@ void qr__walk_add(qr__walk *walk, ptrdiff_t start, const ptrdiff_t *strides);
 /** A row-major operand of that shape, or of one that broadcasts to it. */
 void qr__walk_broadcast(qr__walk *walk, const qr_onnx_tensor *tensor);
 
+/** A walk over `out`: operand 0; operands 1 and 2 broadcast to it. */
+void qr__walk_two(qr__walk *walk, const qr_onnx_tensor *out, const qr_onnx_tensor *a,
+                  const qr_onnx_tensor *b);
+
 /** Goes to the first or the next row. False: there is none. */
 bool qr__walk_next(qr__walk *walk);
 
