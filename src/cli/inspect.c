@@ -18,18 +18,6 @@ typedef struct inspected {
     const qr__measured *here;    /* NULL: nothing was measured */
 } inspected;
 
-static const char *activation_name(qr_activation activation) {
-    switch (activation) {
-    case QR_GELU:
-        return "gelu";
-    case QR_GELU_NEW:
-        return "gelu_new";
-    case QR_RELU:
-        return "relu";
-    }
-    return "unknown";
-}
-
 static const char *bool_name(bool value) {
     return value ? "true" : "false";
 }
@@ -105,7 +93,7 @@ static void print_text(const inspected *all, qr_buf *out) {
         print_proof(plan, out);
     qr_buf_printf(out, "sizes       %zu layers x %zu hidden, %zu heads, feed-forward %zu (%s)\n",
                   model->layers, model->hidden, model->heads, model->feed_forward,
-                  activation_name(model->activation));
+                  qr_activation_name(model->activation));
     qr_buf_printf(out, "parameters  %.1f million, stored as %s (%.1f MiB)\n",
                   (double)model->parameters / 1e6, model->dtype, mib(stored_bytes(model)));
     if (qr_pipeline_kind(pipeline) == QR_KIND_EMBEDDING)
@@ -158,7 +146,7 @@ static void json_model(const qr_pipeline *pipeline, qr_buf *out) {
     json_pair(out, "kind", qr_kind_name(qr_pipeline_kind(pipeline)));
     json_pair(out, "architecture", model->architecture);
     json_pair(out, "dtype", model->dtype);
-    json_pair(out, "activation", activation_name(model->activation));
+    json_pair(out, "activation", qr_activation_name(model->activation));
     if (qr_pipeline_kind(pipeline) == QR_KIND_EMBEDDING)
         json_pair(out, "pooling", qr_model_pooling_text(model, pooling));
     json_labels(model, out);

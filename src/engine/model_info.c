@@ -9,6 +9,12 @@ const char *qr_precision_name(qr_precision precision) {
     return precision_names[precision];
 }
 
+const char *qr_activation_name(qr_activation activation) {
+    static const char *const names[] = {
+        [QR_GELU] = "gelu", [QR_GELU_NEW] = "gelu_new", [QR_RELU] = "relu"};
+    return names[activation];
+}
+
 const char *qr_pooling_name(qr_pooling pooling) {
     static const char *const names[QR_POOLINGS] = {
         "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"};

@@ -31,6 +31,9 @@ typedef enum qr_activation {
     QR_RELU
 } qr_activation; /* erf; tanh; max(x, 0) */
 
+/** "gelu", "gelu_new", "relu": as transformers calls them. */
+const char *qr_activation_name(qr_activation activation);
+
 /** What stands behind the encoder: nothing, two numbers a token, K a text, or K a token. */
 typedef enum qr_head { QR_HEAD_NONE, QR_HEAD_SPAN, QR_HEAD_LABELS, QR_HEAD_TOKENS } qr_head;
 

@@ -33,11 +33,7 @@ static const struct {
     {"ElectraForTokenClassification", QR__FAMILY_ELECTRA, QR_HEAD_TOKENS},
 };
 
-/* By qr__family: `model_type`, and what AutoModel makes of a file without `architectures`. */
-static const struct {
-    const char *type, *bare;
-} families[QR__FAMILIES] = {
-    {"bert", "BertModel"}, {"distilbert", "DistilBertModel"}, {"electra", "ElectraModel"}};
+static const char *const types[QR__FAMILIES] = {"bert", "distilbert", "electra"};
 
 static const struct {
     const char *name;
@@ -82,11 +78,23 @@ static bool is_unsaid_bert(const json_t *root) {
 
 bool qr__config_family(const char *type, qr__family *family) {
     for (qr__family i = 0; i < QR__FAMILIES; i++)
-        if (strcmp(type, families[i].type) == 0) {
+        if (strcmp(type, types[i]) == 0) {
             *family = i;
             return true;
         }
     return false;
+}
+
+const char *qr__config_type(qr__family family) {
+    return types[family];
+}
+
+/* The first is the plain one. */
+const char *qr__config_architecture(qr__family family, qr_head head) {
+    size_t i = 0;
+    while (architectures[i].family != family || architectures[i].head != head)
+        i++;
+    return architectures[i].name;
 }
 
 static qr_status read_family(const qr__model_json *file, qr__family *family, qr_error *error) {
@@ -123,7 +131,7 @@ static qr_status read_architecture(const qr__model_json *file, qr__family family
     const json_t *list = json_object_get(file->root, "architectures");
     const char *name = json_string_value(json_array_get(list, 0));
     if (list == NULL || json_is_null(list)) /* as AutoModel does: the family's bare encoder */
-        name = families[family].bare;
+        name = qr__config_architecture(family, QR_HEAD_NONE);
     if (name == NULL)
         return qr_error_set(error, QR_BAD_MODEL, "%s: `architectures` is not a list of names",
                             file->path);

@@ -33,6 +33,12 @@ extern const qr__config_size qr__config_sizes[QR__CONFIG_SIZES];
 /** The family that a `model_type` names. False: it is none of ours. */
 bool qr__config_family(const char *type, qr__family *family);
 
+/** Its `model_type`, "distilbert". */
+const char *qr__config_type(qr__family family);
+
+/** The architecture of a family with a head, "DistilBertForQuestionAnswering". */
+const char *qr__config_architecture(qr__family family, qr_head head);
+
 /** The head of an architecture, "BertForQuestionAnswering". False: it is none of the family's. */
 bool qr__config_head(const char *architecture, qr__family family, qr_head *head);
 
@@ -49,6 +55,9 @@ QR_MUST_USE qr_status qr__config_read(const char *dir, qr_model_info *info, qr__
  * 0: as the file says. A file without a root says nothing. */
 QR_MUST_USE qr_status qr__labels_read(const qr__model_json *file, qr_model_info *info,
                                       qr_error *error);
+
+/** A `problem_type`, "regression"; the problem must be stated. */
+const char *qr__problem_name(qr_problem problem);
 
 /** Reads modules.json, the pooling module's config.json and sentence_bert_config.json, each where
  * present: pooling, normalize, max_seq_length. `info` comes from qr__config_read. */

@@ -1,6 +1,8 @@
 /* engine/model/convert_text.c: keys and values, one a line, as those files are usually written. */
 #include "engine/model/convert_text.h"
 
+#include "engine/model/modules_json.h"
+
 /* One JSON object, being written. */
 typedef struct object {
     qr_buf *out;
@@ -33,12 +35,6 @@ static void end(object *o) {
     qr_buf_literal(o->out, "\n}\n");
 }
 
-static const char *activation_name(qr_activation activation) {
-    static const char *const names[] = {
-        [QR_GELU] = "gelu", [QR_GELU_NEW] = "gelu_new", [QR_RELU] = "relu"};
-    return names[activation];
-}
-
 /* A name that an earlier label has too would be a key twice. */
 static bool is_first(const qr_model_info *info, size_t label) {
     size_t i = 0;
@@ -66,12 +62,8 @@ static void put_labels(object *o, const qr_model_info *info) {
 }
 
 static void put_scores(object *o, const qr_model_info *info) {
-    static const char *const problems[] = {[QR_PROBLEM_REGRESSION] = "regression",
-                                           [QR_PROBLEM_SINGLE_LABEL] =
-                                               "single_label_classification",
-                                           [QR_PROBLEM_MULTI_LABEL] = "multi_label_classification"};
     if (info->problem != QR_PROBLEM_UNSTATED)
-        put_text(o, "problem_type", problems[info->problem]);
+        put_text(o, "problem_type", qr__problem_name(info->problem));
     if (info->cross_encoder == QR_SCORES_DEFAULT)
         return;
     key(o, "sentence_transformers");
@@ -90,7 +82,7 @@ static void put_sizes(object *o, const qr_model_info *info, qr__family family) {
     put_size(o, name[1], info->hidden);
     put_size(o, name[2], info->heads);
     put_size(o, name[3], info->feed_forward);
-    put_text(o, name[4], activation_name(info->activation));
+    put_text(o, name[4], qr_activation_name(info->activation));
     put_size(o, "vocab_size", info->vocab);
     put_size(o, "max_position_embeddings", info->positions);
     if (family == QR__FAMILY_ELECTRA)
@@ -104,11 +96,10 @@ static void put_sizes(object *o, const qr_model_info *info, qr__family family) {
 }
 
 void qr__config_text(const qr_model_info *info, qr__family family, qr_buf *out) {
-    static const char *const types[QR__FAMILIES] = {"bert", "distilbert", "electra"};
     object o = {out, false};
     key(&o, "architectures");
     qr_buf_printf(out, "[\"%s\"]", info->architecture);
-    put_text(&o, "model_type", types[family]);
+    put_text(&o, "model_type", qr__config_type(family));
     put_text(&o, "torch_dtype", "float32");
     put_sizes(&o, info, family);
     if (info->head == QR_HEAD_LABELS || info->head == QR_HEAD_TOKENS)
@@ -144,18 +135,11 @@ static bool in_order(const qr_model_info *info) {
 
 /* Flags are what every version reads; they cannot say an order. */
 static void put_pooling_flags(object *o, const qr_model_info *info) {
-    static const char *const flags[QR_POOLINGS] = {
-        [QR_POOLING_CLS] = "pooling_mode_cls_token",
-        [QR_POOLING_MAX] = "pooling_mode_max_tokens",
-        [QR_POOLING_MEAN] = "pooling_mode_mean_tokens",
-        [QR_POOLING_MEAN_SQRT_LEN] = "pooling_mode_mean_sqrt_len_tokens",
-        [QR_POOLING_WEIGHTED_MEAN] = "pooling_mode_weightedmean_tokens",
-        [QR_POOLING_LAST] = "pooling_mode_lasttoken"};
     for (size_t mode = 0; mode < QR_POOLINGS; mode++) {
         bool on = false;
         for (size_t i = 0; i < info->poolings; i++)
             on = on || info->pooling[i] == mode;
-        put_bool(o, flags[mode], on);
+        put_bool(o, qr__pooling_flag((qr_pooling)mode), on);
     }
 }
 
@@ -175,16 +159,14 @@ void qr__pooling_text(const qr_model_info *info, qr_buf *out) {
 }
 
 void qr__dense_text(const qr_dense *dense, qr_buf *out) {
-    static const char *const names[] = {[QR_DENSE_IDENTITY] = "torch.nn.modules.linear.Identity",
-                                        [QR_DENSE_TANH] = "torch.nn.modules.activation.Tanh",
-                                        [QR_DENSE_RELU] = "torch.nn.modules.activation.ReLU",
-                                        [QR_DENSE_GELU] = "torch.nn.modules.activation.GELU",
-                                        [QR_DENSE_SIGMOID] = "torch.nn.modules.activation.Sigmoid"};
     object o = {out, false};
     put_size(&o, "in_features", dense->in);
     put_size(&o, "out_features", dense->out);
     put_bool(&o, "bias", dense->bias);
-    put_text(&o, "activation_function", names[dense->activation]);
+    key(&o, "activation_function");
+    qr_buf_printf(out, "\"torch.nn.modules.%s.%s\"",
+                  dense->activation == QR_DENSE_IDENTITY ? "linear" : "activation",
+                  qr__dense_activation_name(dense->activation));
     if (dense->residual != QR_RESIDUAL_NONE)
         put_bool(&o, "use_residual", true);
     end(&o);

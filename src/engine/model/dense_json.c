@@ -24,13 +24,16 @@ qr_status qr__module_load(const char *dir, const char *folder, qr__model_json *f
     return status;
 }
 
-static const struct {
-    const char *name; /* torch's class: the last component of `activation_function` */
-    qr_dense_activation activation;
-} dense_activations[] = {
-    {"Tanh", QR_DENSE_TANH}, {"Identity", QR_DENSE_IDENTITY}, {"ReLU", QR_DENSE_RELU},
-    {"GELU", QR_DENSE_GELU}, {"Sigmoid", QR_DENSE_SIGMOID},
-};
+/* torch's classes: the last component of `activation_function`. */
+static const char *const dense_activations[] = {[QR_DENSE_IDENTITY] = "Identity",
+                                                [QR_DENSE_TANH] = "Tanh",
+                                                [QR_DENSE_RELU] = "ReLU",
+                                                [QR_DENSE_GELU] = "GELU",
+                                                [QR_DENSE_SIGMOID] = "Sigmoid"};
+
+const char *qr__dense_activation_name(qr_dense_activation activation) {
+    return dense_activations[activation];
+}
 
 /* Absent: Tanh, as the class has it. */
 static qr_status read_dense_activation(const qr__model_json *file, qr_dense *dense,
@@ -42,8 +45,8 @@ static qr_status read_dense_activation(const qr__model_json *file, qr_dense *den
         return status;
     bool of_torch = strncmp(name, "torch.nn.", 9) == 0;
     for (size_t i = 0; of_torch && i < sizeof dense_activations / sizeof dense_activations[0]; i++)
-        if (strcmp(qr__last_component(name), dense_activations[i].name) == 0) {
-            dense->activation = dense_activations[i].activation;
+        if (strcmp(qr__last_component(name), dense_activations[i]) == 0) {
+            dense->activation = (qr_dense_activation)i;
             return QR_OK;
         }
     return qr_error_set(error, QR_BAD_MODEL,

@@ -82,7 +82,6 @@ static qr_status check_sizes(const qr__model_json *file, qr__family family,
 static qr_status check_activation(const qr__model_json *file, qr__family family,
                                   const qr__recognised *found, qr_error *error) {
     const char *key = family == QR__FAMILY_DISTILBERT ? "activation" : "hidden_act";
-    static const char *const names[] = {"gelu", "gelu_new", "relu"};
     const char *name;
     qr_activation said;
     qr_status status = qr__json_text(file, key, NULL, &name, error);
@@ -90,8 +89,8 @@ static qr_status check_activation(const qr__model_json *file, qr__family family,
         said == found->info.activation)
         return status;
     return qr_error_set(error, QR_BAD_MODEL, "%s: `%s` is `%s`, but in %s it is `%s` (%s)",
-                        file->path, key, name, found->graph->path, names[found->info.activation],
-                        together);
+                        file->path, key, name, found->graph->path,
+                        qr_activation_name(found->info.activation), together);
 }
 
 /* In f16 the usual 1e-12 is no number, and converters put their own in its place. */

@@ -65,16 +65,20 @@ static qr_status read_names(const qr__model_json *file, qr_model_info *info, qr_
     return read_label_names(file, names, info, error);
 }
 
-static qr_status read_problem(const qr__model_json *file, qr_model_info *info, qr_error *error) {
+const char *qr__problem_name(qr_problem problem) {
     static const char *const names[] = {[QR_PROBLEM_REGRESSION] = "regression",
                                         [QR_PROBLEM_SINGLE_LABEL] = "single_label_classification",
                                         [QR_PROBLEM_MULTI_LABEL] = "multi_label_classification"};
+    return names[problem];
+}
+
+static qr_status read_problem(const qr__model_json *file, qr_model_info *info, qr_error *error) {
     const char *name;
     qr_status status = qr__json_text(file, "problem_type", NULL, &name, error);
     if (status != QR_OK || name == NULL)
         return status;
     for (size_t i = QR_PROBLEM_REGRESSION; i <= QR_PROBLEM_MULTI_LABEL; i++)
-        if (strcmp(name, names[i]) == 0) {
+        if (strcmp(name, qr__problem_name((qr_problem)i)) == 0) {
             info->problem = (qr_problem)i;
             return QR_OK;
         }

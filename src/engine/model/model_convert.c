@@ -74,11 +74,6 @@ static qr_status choose_family(conversion *c) {
     const qr__family order[] = {named_family(c->model), QR__FAMILY_BERT, QR__FAMILY_DISTILBERT,
                                 QR__FAMILY_ELECTRA};
     const size_t most = sizeof order / sizeof *order;
-    static const char *const names[QR__FAMILIES] = {"Bert", "DistilBert", "Electra"};
-    static const char *const heads[] = {[QR_HEAD_NONE] = "Model",
-                                        [QR_HEAD_SPAN] = "ForQuestionAnswering",
-                                        [QR_HEAD_LABELS] = "ForSequenceClassification",
-                                        [QR_HEAD_TOKENS] = "ForTokenClassification"};
     qr_model_info *info = &c->target.info;
     size_t i = 0;
     while (i < most && lacks(c->bert, order[i]) != NULL)
@@ -92,8 +87,8 @@ static qr_status choose_family(conversion *c) {
                             lacks(c->bert, QR__FAMILY_ELECTRA));
     c->family = order[i];
     c->prefix = info->head == QR_HEAD_NONE ? "" : qr__family_prefix(c->family);
-    snprintf(info->architecture, sizeof info->architecture, "%s%s", names[c->family],
-             heads[info->head]);
+    snprintf(info->architecture, sizeof info->architecture, "%s",
+             qr__config_architecture(c->family, info->head));
     for (size_t d = 0; d < info->denses; d++)
         snprintf(info->dense[d].folder, sizeof info->dense[d].folder, "%zu_Dense", 2 + d);
     return QR_OK;

@@ -20,9 +20,15 @@ QR_MUST_USE qr_status qr__module_load(const char *dir, const char *folder, qr__m
 QR_MUST_USE qr_status qr__pooling_read(const char *dir, const char *folder, qr_model_info *info,
                                        qr_error *error);
 
+/** The boolean that files have for a mode, "pooling_mode_mean_tokens". */
+const char *qr__pooling_flag(qr_pooling pooling);
+
 /** Appends a Dense module that reads what comes before it. QR_BAD_MODEL. */
 QR_MUST_USE qr_status qr__dense_read(const char *dir, const char *folder, qr_model_info *info,
                                      qr_error *error);
+
+/** The activation's class in torch, "Tanh". */
+const char *qr__dense_activation_name(qr_dense_activation activation);
 
 /** Floats of the vector behind the modules so far. */
 size_t qr__sentence_width(const qr_model_info *info);

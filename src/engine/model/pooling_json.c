@@ -3,22 +3,25 @@
 #include "engine/model/modules_json.h"
 
 /* Old files have a boolean a mode, whose vectors stand in this order; newer ones one key. */
-static const struct {
-    const char *flag, *name;
-} modes[QR_POOLINGS] = {
-    [QR_POOLING_CLS] = {"pooling_mode_cls_token", "cls"},
-    [QR_POOLING_MAX] = {"pooling_mode_max_tokens", "max"},
-    [QR_POOLING_MEAN] = {"pooling_mode_mean_tokens", "mean"},
-    [QR_POOLING_MEAN_SQRT_LEN] = {"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens"},
-    [QR_POOLING_WEIGHTED_MEAN] = {"pooling_mode_weightedmean_tokens", "weightedmean"},
-    [QR_POOLING_LAST] = {"pooling_mode_lasttoken", "lasttoken"},
+static const char *const flags[QR_POOLINGS] = {
+    [QR_POOLING_CLS] = "pooling_mode_cls_token",
+    [QR_POOLING_MAX] = "pooling_mode_max_tokens",
+    [QR_POOLING_MEAN] = "pooling_mode_mean_tokens",
+    [QR_POOLING_MEAN_SQRT_LEN] = "pooling_mode_mean_sqrt_len_tokens",
+    [QR_POOLING_WEIGHTED_MEAN] = "pooling_mode_weightedmean_tokens",
+    [QR_POOLING_LAST] = "pooling_mode_lasttoken",
 };
+
+const char *qr__pooling_flag(qr_pooling pooling) {
+    return flags[pooling];
+}
 
 static qr_status add_mode(const qr__model_json *file, const json_t *value, qr_model_info *info,
                           qr_error *error) {
     const char *name = json_string_value(value);
     size_t mode = 0, before = 0;
-    while (name != NULL && mode < QR_POOLINGS && strcmp(name, modes[mode].name) != 0)
+    while (name != NULL && mode < QR_POOLINGS &&
+           strcmp(name, qr_pooling_name((qr_pooling)mode)) != 0)
         mode++;
     if (name == NULL)
         return qr_error_set(error, QR_BAD_MODEL,
@@ -57,7 +60,7 @@ static qr_status refuse_other_flags(const qr__model_json *file, qr_error *error)
     json_t *value;
     json_object_foreach(file->root, key, value) {
         size_t mode = 0;
-        while (mode < QR_POOLINGS && strcmp(key, modes[mode].flag) != 0)
+        while (mode < QR_POOLINGS && strcmp(key, flags[mode]) != 0)
             mode++;
         if (strncmp(key, "pooling_mode_", 13) == 0 && mode == QR_POOLINGS && json_is_true(value))
             return qr_error_set(error, QR_BAD_MODEL,
@@ -75,7 +78,7 @@ static qr_status read_pooling_flags(const qr__model_json *file, qr_model_info *i
     qr_status status = refuse_other_flags(file, error);
     for (size_t mode = 0; status == QR_OK && mode < QR_POOLINGS; mode++) {
         bool on;
-        status = qr__json_bool(file, modes[mode].flag, &on, error);
+        status = qr__json_bool(file, flags[mode], &on, error);
         if (status == QR_OK && on)
             info->pooling[info->poolings++] = (qr_pooling)mode;
     }
