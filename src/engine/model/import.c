@@ -56,13 +56,9 @@ static qr_status read_slot(const qr__weight_source *weights, const qr__bert_slot
     return qr__recognised_read(weights->of.import->found, slot->name, to, error);
 }
 
-/* Where the recogniser does not say, the arithmetic does. */
 static const char *dtype_of(const qr__weight_source *weights, const qr__bert_slot *slot) {
-    const qr__recognised *found = weights->of.import->found;
     (void)slot;
-    if (found->info.dtype[0] != '\0')
-        return found->info.dtype;
-    return found->quantized ? "int8" : found->half ? "f16" : "f32";
+    return weights->of.import->found->info.dtype;
 }
 
 static size_t count_tensors(const qr__weight_source *weights) {

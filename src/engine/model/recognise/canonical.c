@@ -8,11 +8,6 @@
 #include "engine/model/recognise/hash.h"
 #include "engine/model/recognise/reading.h"
 
-/* Whether two arrays hold the same, or are both missing. */
-static bool same(const void *a, const void *b, size_t bytes) {
-    return a == b || (a != NULL && b != NULL && memcmp(a, b, bytes) == 0);
-}
-
 bool qr__tensor_same(const qr_onnx_tensor *a, const qr_onnx_tensor *b) {
     if (a == b)
         return true;
@@ -27,7 +22,8 @@ bool qr__tensor_same(const qr_onnx_tensor *a, const qr_onnx_tensor *b) {
 
 static bool same_lookup(const qr__lookup *a, const qr__lookup *b, size_t rows, size_t cols) {
     return a->zero == b->zero && memcmp(a->row, b->row, rows * sizeof *a->row) == 0 &&
-           same(a->scale, b->scale, cols * sizeof *a->scale) && qr__tensor_same(a->table, b->table);
+           qr__same_bytes(a->scale, b->scale, cols * sizeof *a->scale) &&
+           qr__tensor_same(a->table, b->table);
 }
 
 /* In whatever order they were added. */
@@ -59,18 +55,18 @@ static bool close(const float *a, const float *b, size_t count) {
 
 static bool same_linear(const qr__term *a, const qr__term *b) {
     return a->depth == b->depth && a->turned == b->turned && a->in_steps == b->in_steps &&
-           same(a->row_of, b->row_of, a->rows * sizeof *a->row_of) &&
-           same(a->col_of, b->col_of, a->depth * sizeof *a->col_of) &&
-           same(a->function, b->function, QR__GRID * sizeof *a->function) &&
-           same(a->zeros, b->zeros, a->cols * sizeof *a->zeros) &&
-           same(a->col_scale, b->col_scale, a->cols * sizeof *a->col_scale) &&
+           qr__same_bytes(a->row_of, b->row_of, a->rows * sizeof *a->row_of) &&
+           qr__same_bytes(a->col_of, b->col_of, a->depth * sizeof *a->col_of) &&
+           qr__same_bytes(a->function, b->function, QR__GRID * sizeof *a->function) &&
+           qr__same_bytes(a->zeros, b->zeros, a->cols * sizeof *a->zeros) &&
+           qr__same_bytes(a->col_scale, b->col_scale, a->cols * sizeof *a->col_scale) &&
            close(a->bias, b->bias, a->cols) && qr__tensor_same(a->matrix, b->matrix);
 }
 
 static bool same_norm(const qr__term *a, const qr__term *b) {
     return fabs(a->eps - b->eps) <= 1e-6 * fabs(a->eps) &&
-           same(a->gamma, b->gamma, a->cols * sizeof *a->gamma) &&
-           same(a->beta, b->beta, a->cols * sizeof *a->beta);
+           qr__same_bytes(a->gamma, b->gamma, a->cols * sizeof *a->gamma) &&
+           qr__same_bytes(a->beta, b->beta, a->cols * sizeof *a->beta);
 }
 
 /* Of kinds that exports have been seen to compute twice. What they were made of is canonical. */
@@ -89,7 +85,7 @@ bool qr__term_same(const qr__term *a, const qr__term *b) {
     case QR__TERM_SUM:
         return a->other == b->other;
     case QR__TERM_CENTERED:
-        return same(a->gamma, b->gamma, a->cols * sizeof *a->gamma);
+        return qr__same_bytes(a->gamma, b->gamma, a->cols * sizeof *a->gamma);
     case QR__TERM_MEAN:
     case QR__TERM_VARIANCE:
         return true;

@@ -20,10 +20,7 @@ static qr__view columns_of(qr__reading *r, size_t node, const qr__view *whole, s
 
 /* A fused node's mask [B][S] says which keys are tokens; or [B] how many are. */
 static bool mask_says_tokens(const qr__reading *r, const qr_onnx_tensor *given) {
-    const int64_t *mask = NULL;
-    for (size_t i = 0; i < r->input_count; i++)
-        if (r->inputs[i].kind == QR__GRAPH_MASK)
-            mask = r->fed[i];
+    const int64_t *mask = qr__fed_mask(r);
     if (mask == NULL)
         return false;
     const size_t rows = r->batch * r->tokens;
@@ -52,10 +49,7 @@ static bool hides(const qr_onnx_node *node) {
  * */
 static bool adds_mask(const qr__reading *r, const qr_onnx_tensor *added) {
     const size_t S = r->tokens;
-    const int64_t *mask = NULL;
-    for (size_t i = 0; i < r->input_count; i++)
-        if (r->inputs[i].kind == QR__GRAPH_MASK)
-            mask = r->fed[i];
+    const int64_t *mask = qr__fed_mask(r);
     if (mask == NULL || added->rank != 4 || added->shape[3] != S)
         return false;
     for (size_t i = 0; i < added->count; i++) {
@@ -71,15 +65,6 @@ static bool adds_mask(const qr__reading *r, const qr_onnx_tensor *added) {
             return false;
     }
     return added->shape[0] == r->batch;
-}
-
-static double *vector_of(qr__reading *r, const qr_onnx_tensor *tensor, size_t first, size_t count) {
-    if (tensor == NULL || tensor->count < first + count)
-        return NULL;
-    double *vector = qr__reading_take(r, count, sizeof *vector);
-    for (size_t i = 0; vector != NULL && i < count; i++)
-        vector[i] = qr__number(tensor, first + i);
-    return vector;
 }
 
 static qr__view split_and_attend(qr__reading *r, size_t node, const qr__view *merged, size_t heads,
@@ -135,7 +120,7 @@ static qr__view attention(qr__reading *r, const qr_onnx_node *node, size_t numbe
     if (mask == NULL ? r->has_mask : !mask_says_tokens(r, mask) || !hides(node))
         return qr__unknown(r, number, "the attention mask");
     qr__view merged = qr__linear(r, number, qr__input_view(r, node, 0), in, weights, false, 1);
-    const double *added = vector_of(r, bias, 0, merged.term->cols);
+    const double *added = qr__numbers_of(r, bias, 0, merged.term->cols);
     if (added != NULL)
         merged = qr__linear_add(r, number, &merged, added);
     return split_and_attend(r, number, &merged, heads,
@@ -173,7 +158,7 @@ static qr__view separate(qr__reading *r, const qr_onnx_node *node, size_t number
         three[i] = *qr__input_view(r, node, i);
         shapes[i] = qr__input_tensor(r, node, i);
         const size_t C = three[i].term->cols;
-        const double *by_column = vector_of(r, bias, i * C, C);
+        const double *by_column = qr__numbers_of(r, bias, i * C, C);
         if (by_column != NULL && three[i].term->kind == QR__TERM_LINEAR)
             three[i] = qr__linear_add(r, number, &three[i], by_column);
     }
@@ -191,7 +176,7 @@ static qr__view separate(qr__reading *r, const qr_onnx_node *node, size_t number
 static qr__view biased_gelu(qr__reading *r, const qr_onnx_node *node, size_t number) {
     qr__view view = *qr__input_view(r, node, 0);
     if (qr__has_input(node, 1)) {
-        const double *bias = vector_of(r, qr__input_constant(r, node, 1), 0, view.term->cols);
+        const double *bias = qr__numbers_of(r, qr__input_constant(r, node, 1), 0, view.term->cols);
         if (bias == NULL || view.term->kind != QR__TERM_LINEAR)
             return qr__unknown(r, number, "a product with a matrix, and its bias");
         view = qr__linear_add(r, number, &view, bias);

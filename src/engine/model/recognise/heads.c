@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/model/config_json.h"
 #include "engine/model/recognise/assemble.h"
 #include "engine/model/recognise/functions.h"
 #include "engine/model/recognise/pooled.h"
@@ -57,7 +58,7 @@ static qr_status add_dense(qr__reading *r, const char *name, const qr__term *lin
     if (in_of == NULL || linear->in_steps)
         return qr__refuse_at(r, linear->node, "a product of all channels", error);
     if (!qr__add_linear(found, name, linear, out_of, rows, in_of, 1, true))
-        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", r->graph->path);
+        return qr__no_memory(r, error);
     qr__mark(linear, QR__BLOCK_HEAD, 0);
     return QR_OK;
 }
@@ -162,14 +163,6 @@ static const qr__term *last_states(const output_view *views, size_t count) {
     return states;
 }
 
-static const char *architecture_of(qr_head head) {
-    static const char *const names[] = {[QR_HEAD_NONE] = "BertModel",
-                                        [QR_HEAD_SPAN] = "BertForQuestionAnswering",
-                                        [QR_HEAD_LABELS] = "BertForSequenceClassification",
-                                        [QR_HEAD_TOKENS] = "BertForTokenClassification"};
-    return names[head];
-}
-
 /* Whether an output that is not served is one that nobody misses: what was fed, states of a layer,
  * attention's weights, BERT's pooler, or one that is served already. */
 static bool may_be_left_out(const qr__reading *r, const output_view *o, const qr__term *states,
@@ -207,7 +200,7 @@ static qr_status take_outputs(qr__reading *r, const output_view *views, const qr
     qr_status status = QR_OK;
     bool *again = qr__reading_take(r, r->graph->output_count, sizeof *again);
     if (again == NULL)
-        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", r->graph->path);
+        return qr__no_memory(r, error);
     for (size_t i = 0; status == QR_OK && i < r->graph->output_count; i++) {
         qr__graph_output *output = &found->outputs[i];
         output->value = views[i].value;
@@ -255,7 +248,7 @@ qr_status qr__assemble_outputs(qr__reading *r, qr__recognised *found, const qr__
     output_view *views = qr__reading_take(r, graph->output_count, sizeof *views);
     found->outputs = calloc(qr_max(graph->output_count, 1), sizeof *found->outputs);
     if (views == NULL || found->outputs == NULL)
-        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", graph->path);
+        return qr__no_memory(r, error);
     const qr__term *unknown = NULL;
     for (size_t i = 0; i < graph->output_count; i++) {
         const size_t value = graph->outputs[i];
@@ -278,6 +271,6 @@ qr_status qr__assemble_outputs(qr__reading *r, qr__recognised *found, const qr__
     default_pooling(&found->info, (*states)->cols);
     qr_status status = take_outputs(r, views, *states, found, error);
     snprintf(found->info.architecture, sizeof found->info.architecture, "%s",
-             architecture_of(found->info.head));
+             qr__config_architecture(QR__FAMILY_BERT, found->info.head));
     return status;
 }

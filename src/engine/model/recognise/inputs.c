@@ -143,7 +143,7 @@ qr_status qr__inputs_name(qr__reading *r, qr__recognised *found, qr_error *error
     const qr_onnx_graph *graph = r->graph;
     indexed *of = qr__reading_take(r, graph->value_count, sizeof *of);
     if (of == NULL)
-        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", graph->path);
+        return qr__no_memory(r, error);
     find_indexed(graph, of);
     if (graph->input_count == 0 || graph->input_count > QR__INPUTS_MAX)
         return refuse_inputs(r, error, "it has %zu inputs", graph->input_count);
@@ -177,7 +177,7 @@ qr_status qr__inputs_feed(qr__reading *r, qr_error *error) {
         r->fed[i] = qr__reading_take(r, r->batch * r->tokens, sizeof *r->fed[i]);
         if (tensor == NULL || r->fed[i] == NULL) {
             qr_onnx_tensor_destroy(tensor);
-            return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", r->graph->path);
+            return qr__no_memory(r, error);
         }
         float *floats = qr_onnx_floats(tensor);
         for (size_t at = 0; at < r->batch * r->tokens; at++) {

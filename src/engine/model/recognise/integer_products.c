@@ -31,10 +31,8 @@ static float *zeros_of(qr__reading *r, const qr_onnx_tensor *zero, size_t cols, 
 static double *by_column(qr__reading *r, const qr_onnx_tensor *tensor, size_t cols) {
     if (tensor == NULL || (tensor->count != 1 && tensor->count != cols))
         return NULL;
-    double *numbers = qr__reading_take(r, cols, sizeof *numbers);
-    for (size_t c = 0; numbers != NULL && c < cols; c++)
-        numbers[c] = qr__number(tensor, tensor->count == 1 ? 0 : c);
-    return numbers;
+    return tensor->count == 1 ? qr__repeat(r, qr__number(tensor, 0), cols)
+                              : qr__numbers_of(r, tensor, 0, cols);
 }
 
 /* x times a matrix of integers with its zero points, still without the scales. */

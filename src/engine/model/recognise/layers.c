@@ -201,13 +201,13 @@ static qr_status add_layer(qr__reading *r, const layer_terms *t, size_t number,
         snprintf(name, sizeof name, "encoder.layer.%zu.%s", number, rows[i].suffix);
         if (!qr__add_linear(found, name, rows[i].linear, rows[i].out_of, rows[i].rows, in_of,
                             rows[i].factor, true))
-            return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", r->graph->path);
+            return qr__no_memory(r, error);
     }
     snprintf(name, sizeof name, "encoder.layer.%zu.attention.output.LayerNorm", number);
     bool ok = add_norm(found, name, t->attention_norm);
     snprintf(name, sizeof name, "encoder.layer.%zu.output.LayerNorm", number);
     ok = ok && add_norm(found, name, t->norm);
-    return ok ? QR_OK : qr_error_set(error, QR_NO_MEMORY, "%s: no memory", r->graph->path);
+    return ok ? QR_OK : qr__no_memory(r, error);
 }
 
 static bool as_they_are(const uint32_t *cols, size_t count) {
@@ -322,7 +322,7 @@ static qr_status add_tables(qr__reading *r, const qr__term *sum, qr__recognised 
     if (by_role[TYPES] != NULL)
         ok = ok && qr__add_table(found, "embeddings.token_type_embeddings.weight", by_role[TYPES],
                                  info->types, E, NULL);
-    return ok ? QR_OK : qr_error_set(error, QR_NO_MEMORY, "%s: no memory", r->graph->path);
+    return ok ? QR_OK : qr__no_memory(r, error);
 }
 
 static qr_status add_embeddings(qr__reading *r, const qr__term *states, qr__recognised *found,
@@ -356,7 +356,7 @@ static qr_status add_embeddings(qr__reading *r, const qr__term *states, qr__reco
     qr__mark(norm->of, QR__BLOCK_EMBEDDINGS, 0);
     qr__mark(norm, QR__BLOCK_EMBEDDINGS, 0);
     ok = ok && qr__add_stage(r, found, QR__STAGE_EMBEDDINGS, 0, states, NULL);
-    return ok ? QR_OK : qr_error_set(error, QR_NO_MEMORY, "%s: no memory", r->graph->path);
+    return ok ? QR_OK : qr__no_memory(r, error);
 }
 
 qr_status qr__assemble_layers(qr__reading *r, const qr__term *states, qr__recognised *found,
@@ -365,7 +365,7 @@ qr_status qr__assemble_layers(qr__reading *r, const qr__term *states, qr__recogn
     size_t count = 0; /* from the last to the first */
     qr_status status = QR_OK;
     if (layers == NULL)
-        return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", r->graph->path);
+        return qr__no_memory(r, error);
     while (status == QR_OK && states->kind == QR__TERM_NORM && states->of->kind == QR__TERM_SUM) {
         if (count == QR_LIMIT_LAYERS)
             return qr__refuse_at(r, states->node, "at most 128 layers", error);
@@ -383,10 +383,10 @@ qr_status qr__assemble_layers(qr__reading *r, const qr__term *states, qr__recogn
     for (size_t l = 0; status == QR_OK && l < count; l++) {
         status = add_layer(r, &layers[count - 1 - l], l, found, error);
         if (status == QR_OK && !add_stages(r, &layers[count - 1 - l], l, found))
-            status = qr_error_set(error, QR_NO_MEMORY, "%s: no memory", r->graph->path);
+            status = qr__no_memory(r, error);
     }
     if (status == QR_OK && !qr__assign_blocks(r, found))
-        status = qr_error_set(error, QR_NO_MEMORY, "%s: no memory", r->graph->path);
+        status = qr__no_memory(r, error);
     found->steps += 1 + 5 * count;
     return status;
 }

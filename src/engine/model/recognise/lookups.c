@@ -72,9 +72,7 @@ static void read_skip_layer_norm(qr__reading *r, const qr_onnx_node *node, size_
         const qr__view *b = qr__input_view(r, node, 1);
         double *by_column = NULL;
         if (bias != NULL && bias->count == a.term->cols)
-            by_column = qr__reading_take(r, bias->count, sizeof *by_column);
-        for (size_t c = 0; by_column != NULL && c < bias->count; c++)
-            by_column[c] = qr__number(bias, c);
+            by_column = qr__numbers_of(r, bias, 0, bias->count);
         if (by_column != NULL && a.term->kind == QR__TERM_LINEAR) {
             a = qr__linear_add(r, number, &a, by_column);
             sum = qr__add(r, number, &a, b, shape, skip, shape);

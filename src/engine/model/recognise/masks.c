@@ -11,10 +11,7 @@
 static bool mask_is_right(const qr__reading *r, const qr__term *scores, const int64_t *map,
                           const double *added, size_t count, double *hidden) {
     const size_t S = r->tokens;
-    const int64_t *mask = NULL;
-    for (size_t i = 0; i < r->input_count; i++)
-        if (r->inputs[i].kind == QR__GRAPH_MASK)
-            mask = r->fed[i];
+    const int64_t *mask = qr__fed_mask(r);
     if (mask == NULL)
         return false;
     *hidden = -INFINITY;

@@ -39,10 +39,7 @@ static double weight_by(qr_pooling pooling, size_t s, const int64_t *mask, size_
 }
 
 static bool has_weights(const qr__reading *r, const double *weights, qr_pooling pooling) {
-    const int64_t *mask = NULL;
-    for (size_t i = 0; i < r->input_count; i++)
-        if (r->inputs[i].kind == QR__GRAPH_MASK)
-            mask = r->fed[i];
+    const int64_t *mask = qr__fed_mask(r);
     for (size_t t = 0; t < r->batch * r->tokens; t++) {
         const int64_t *own = mask == NULL ? NULL : mask + t / r->tokens * r->tokens;
         const double want = weight_by(pooling, t % r->tokens, own, r->tokens);
@@ -199,7 +196,7 @@ static qr_status take_chain(qr__reading *r, const chain *c, const qr__term *stat
             status =
                 qr__add_linear(found, name, linear, NULL, linear->cols, linear->col_of, 1, true)
                     ? QR_OK
-                    : qr_error_set(error, QR_NO_MEMORY, "%s: no memory", r->graph->path);
+                    : qr__no_memory(r, error);
         width = linear->cols;
     }
     memcpy(info->pooling, c->pooling, sizeof info->pooling);

@@ -35,9 +35,7 @@ qr__view qr__linear(qr__reading *r, size_t node, const qr__view *view, const qr_
     const qr__view out = {.term = term};
     if (factor == 1)
         return out;
-    double *by_column = qr__reading_take(r, cols, sizeof *by_column);
-    for (size_t c = 0; by_column != NULL && c < cols; c++)
-        by_column[c] = factor;
+    const double *by_column = qr__repeat(r, factor, cols);
     return by_column == NULL ? out : qr__linear_scale(r, node, &out, by_column);
 }
 
@@ -74,9 +72,7 @@ qr__view qr__linear_add(qr__reading *r, size_t node, const qr__view *view,
                         const double *by_column) {
     qr__view scaled = *view;
     if (view->function != NULL) {
-        double *ones = qr__reading_take(r, view->term->cols, sizeof *ones);
-        for (size_t c = 0; ones != NULL && c < view->term->cols; c++)
-            ones[c] = 1;
+        const double *ones = qr__repeat(r, 1, view->term->cols);
         if (ones == NULL)
             return *view;
         scaled = qr__linear_scale(r, node, view, ones);

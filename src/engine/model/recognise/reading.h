@@ -7,6 +7,13 @@
 /** Zeroed memory that lives as long as the reading. NULL: none, and no_memory is set. */
 void *qr__reading_take(qr__reading *r, size_t count, size_t size);
 
+/** The mask that was fed, [batch][tokens]; NULL: the graph takes none. */
+const int64_t *qr__fed_mask(const qr__reading *r);
+
+/** Numbers [first, first + count) of a tensor. NULL: it has not so many, or is not there, or no
+ * memory. */
+double *qr__numbers_of(qr__reading *r, const qr_onnx_tensor *tensor, size_t first, size_t count);
+
 /** [count] times the same number. NULL: no memory. */
 double *qr__repeat(qr__reading *r, double value, size_t count);
 
@@ -54,6 +61,14 @@ const qr_onnx_tensor *qr__input_tensor(const qr__reading *r, const qr_onnx_node 
 
 /** A constant of the graph that the node reads there; NULL: none. */
 const qr_onnx_tensor *qr__input_constant(const qr__reading *r, const qr_onnx_node *node, size_t at);
+
+/** Whether two arrays hold the same, or are both missing. */
+static inline bool qr__same_bytes(const void *a, const void *b, size_t bytes) {
+    return a == b || (a != NULL && b != NULL && memcmp(a, b, bytes) == 0);
+}
+
+/** "FILE: no memory". Returns QR_NO_MEMORY. */
+qr_status qr__no_memory(const qr__reading *r, qr_error *error);
 
 /** Sets what a node's output is. A map that is 0, 1, 2, ... becomes NULL. */
 void qr__output_set(qr__reading *r, const qr_onnx_node *node, size_t at, qr__view view);

@@ -157,7 +157,7 @@ static qr_status read_graph(qr__reading *r, qr__recognised *found, qr_error *err
     for (size_t n = 0; n < graph->node_count && !r->no_memory; n++)
         if (!graph->nodes[n].folded)
             read_node(r, &graph->nodes[n], n);
-    return r->no_memory ? qr_error_set(error, QR_NO_MEMORY, "%s: no memory", graph->path) : QR_OK;
+    return r->no_memory ? qr__no_memory(r, error) : QR_OK;
 }
 
 static void describe(const qr__reading *r, qr__recognised *found) {
@@ -203,7 +203,7 @@ qr_status qr__recognise(qr_onnx_graph *graph, qr__recognised **out, qr_error *er
     qr__reading r = {.graph = graph, .half = has_half(graph), .int8 = has_int8(graph)};
     r.values = calloc(qr_max(graph->value_count, 1), sizeof *r.values);
     if (found == NULL || r.values == NULL)
-        status = qr_error_set(error, QR_NO_MEMORY, "%s: no memory", graph->path);
+        status = qr__no_memory(&r, error);
     const qr__term *states = NULL;
     if (status == QR_OK)
         status = read_graph(&r, found, error);

@@ -120,9 +120,29 @@ double qr__number(const qr_onnx_tensor *tensor, size_t at) {
     return tensor->floats != NULL ? (double)tensor->floats[at] : (double)qr_onnx_int(tensor, at);
 }
 
+const int64_t *qr__fed_mask(const qr__reading *r) {
+    for (size_t i = 0; i < r->input_count; i++)
+        if (r->inputs[i].kind == QR__GRAPH_MASK)
+            return r->fed[i];
+    return NULL;
+}
+
 double *qr__repeat(qr__reading *r, double value, size_t count) {
     double *all = qr__reading_take(r, count, sizeof *all);
     for (size_t i = 0; all != NULL && i < count; i++)
         all[i] = value;
     return all;
+}
+
+double *qr__numbers_of(qr__reading *r, const qr_onnx_tensor *tensor, size_t first, size_t count) {
+    if (tensor == NULL || tensor->count < first + count)
+        return NULL;
+    double *numbers = qr__reading_take(r, count, sizeof *numbers);
+    for (size_t i = 0; numbers != NULL && i < count; i++)
+        numbers[i] = qr__number(tensor, first + i);
+    return numbers;
+}
+
+qr_status qr__no_memory(const qr__reading *r, qr_error *error) {
+    return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", r->graph->path);
 }

@@ -6,14 +6,6 @@
 #include "engine/model/recognise/hash.h"
 #include "engine/model/recognise/reading.h"
 
-static bool same_numbers(const double *a, const double *b) {
-    return a == b || (a != NULL && b != NULL && memcmp(a, b, QR__GRID * sizeof *a) == 0);
-}
-
-static bool same_map(const int64_t *a, const int64_t *b, size_t count) {
-    return a == b || (a != NULL && b != NULL && memcmp(a, b, count * sizeof *a) == 0);
-}
-
 static bool same_shape(const qr_onnx_tensor *a, const qr_onnx_tensor *b) {
     return a != NULL && b != NULL && a->rank == b->rank &&
            memcmp(a->shape, b->shape, a->rank * sizeof *a->shape) == 0;
@@ -30,8 +22,8 @@ static bool same_value(const qr__reading *r, size_t a, size_t b) {
     const qr__view *view_a = &r->values[a].view, *view_b = &r->values[b].view;
     const qr_onnx_tensor *tensor = qr__tensor_of(r, a);
     return same_shape(tensor, qr__tensor_of(r, b)) && view_a->term == view_b->term &&
-           same_map(view_a->map, view_b->map, tensor->count) &&
-           same_numbers(view_a->function, view_b->function);
+           qr__same_bytes(view_a->map, view_b->map, tensor->count * sizeof *view_a->map) &&
+           qr__same_bytes(view_a->function, view_b->function, QR__GRID * sizeof *view_a->function);
 }
 
 static bool same_attribute(const qr_onnx_attribute *a, const qr_onnx_attribute *b) {
