@@ -7,14 +7,12 @@ import signal
 import struct
 
 import pytest
-from cli_tool import json_lines, querent
+from cli_tool import querent
 from convert_cases import CASES
+from convert_tool import answers, convert, facts
 from make_model import make_model
-from program import ROOT, SHAPE, WORDS
+from program import SHAPE, WORDS
 
-TEXTS = "what is a lake\nbest soup near me\n\nparis\n" + "the river of the city " * 20 + "\n"
-PAIRS = "".join(json.dumps({"question": question, "context": context}) + "\n" for question, context in [
-    ("what is long", "the river is long"), ("where is the lake", "in france there is a lake near paris " * 9)])
 
 def read_tensors(path):
     """name -> (dtype, shape, bytes) of a safetensors file, or of all those of a directory."""
@@ -28,34 +26,6 @@ def read_tensors(path):
     assert header.pop("__metadata__") == {"format": "pt"}
     body = data[8 + length :]
     return {name: (one["dtype"], one["shape"], body[slice(*one["data_offsets"])]) for name, one in header.items()}
-
-
-def answers(model):
-    """What a model gives, to the last bit (floats are printed so that they read back as the same)."""
-    kind = json_lines(querent("inspect", model, "--json"))[0]["kind"]
-    if kind == "span":
-        done = querent("span", "--model", model, "--top-k", "3", stdin=PAIRS.encode())
-    elif kind == "embedding":
-        done = querent("embed", "--model", model, stdin=TEXTS.encode())
-    else:
-        return None  # no command prints labels
-    assert done.returncode == 0, done.stderr.decode()
-    assert done.stdout
-    return done.stdout
-
-
-def convert(model, out):
-    done = querent("convert", model, out)
-    assert done.returncode == 0, done.stderr.decode()
-    assert not [name for name in os.listdir(out.parent) if name.startswith(out.name + ".")]
-    return done.stdout.decode()
-
-
-def facts(model):
-    (found,) = json_lines(querent("inspect", model, "--json"))
-    kept = ["kind", "activation", "labels", "layers", "hidden", "heads", "feed_forward", "vocab", "positions", "layer_norm_eps",
-            "max_tokens", "pooling", "normalize", "embedding", "denses", "tokenizer"]
-    return {key: found[key] for key in kept if key in found}
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -118,19 +88,6 @@ def test_converting_again_changes_nothing(case, tmp_path):
     for path in sorted(out.rglob("*")):
         if path.is_file():
             assert (tmp_path / "again" / path.relative_to(out)).read_bytes() == path.read_bytes(), path
-
-
-@pytest.mark.parametrize("name, architecture", [
-    ("bert-dynamo-external", "BertModel"), ("bert-dynamic-int8", "BertModel"), ("bert-optimizer-half", "BertModel"),
-    ("bert-tf2onnx", "BertModel"), ("sentence-torchscript-max", "DistilBertModel"), ("sentence-dynamo-mean", "BertModel"),
-    ("electra-torchscript-14", "ElectraModel"), ("distilbert-optimum-span", "DistilBertForQuestionAnswering"),
-    ("electra-optimizer-span", "ElectraForQuestionAnswering")])
-def test_an_onnx_model_keeps_its_bits(name, architecture, tmp_path):
-    model, out = ROOT / "tests/golden/onnx" / name, tmp_path / "out"
-    convert(model, out)
-    assert json.loads((out / "config.json").read_text())["architectures"] == [architecture]
-    assert facts(out) == facts(model)
-    assert answers(out) == answers(model)
 
 
 @pytest.mark.real

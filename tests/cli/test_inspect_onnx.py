@@ -54,7 +54,8 @@ def test_facts_as_json():
 @pytest.mark.parametrize("export", sorted(path.name for path in EXPORTS.iterdir()))
 def test_each_export_is_what_it_was(export):
     """Recognised as the model that the exporter was given."""
-    wanted, found = json.loads((EXPORTS / export / "expected.json").read_text()), inspect(EXPORTS / export)
+    wanted = json.loads((EXPORTS / export / "expected.json").read_text())
+    found = inspect(EXPORTS / export, "--cache-dir", "none")
     graph, proof, facts = found["onnx"], found["proof"], wanted["facts"]
     assert graph["opset"] == wanted["opset"][""]
     assert {entry["name"] for entry in graph["inputs"]} == set(facts["inputs"])
@@ -66,7 +67,8 @@ def test_each_export_is_what_it_was(export):
     assert (graph["quantized"], graph["half"]) == (facts["quantized"], facts["half"])
     if facts["pools"]:
         assert (found["pooling"], found["normalize"]) == (facts["pooling"], facts["normalize"])
-    assert proof["error"] <= proof["allowed"] == wanted["tolerance"]
+    assert 0 < graph["steps"] <= 5 * found["layers"] + 3 and graph["nodes"] >= graph["steps"]
+    assert proof["error"] <= proof["allowed"] == wanted["tolerance"] and not proof["from_cache"]
     assert (proof["cosine"] < 1) == graph["quantized"]
 
 
@@ -77,7 +79,22 @@ def test_a_quantized_export_has_both_measures():
     text = lines_of(EXPORTS / "bert-dynamic-int8")
     assert re.search(r"^proof .*\(1e-03 is allowed\) with activations not quantized; cosine 0\.9\d+ \(0\.98 is enough\)", text, re.MULTILINE)
     assert "int8 weights" in text
-    assert "graph       124 nodes (9 of them compute constants) -> 6 fused steps\n" in lines_of(EXPORTS / "bert-static-int8")
+    text = lines_of(EXPORTS / "bert-static-int8", "--cache-dir", "none")
+    assert "graph       124 nodes (9 of them compute constants) -> 6 fused steps\n" in text
+    assert re.search(r"^proof .*\(1e-03 is allowed\) with activations not quantized; cosine 0\.99\d* \(0\.98 is enough\)", text, re.MULTILINE)
+
+
+def test_text_of_an_export(tmp_path):
+    first, second = (lines_of(EXPORTS / "bert-dynamo-18-sdpa", "--cache-dir", tmp_path).splitlines() for _ in range(2))
+    (about,) = (line for line in first if line.startswith("onnx "))
+    assert "pytorch" in about and about.count("opset") == 1
+    assert "graph       109 nodes -> 11 fused steps" in first
+    assert "            pooler_output: recognised, but not served" in first
+    (proof,) = (at for at, line in enumerate(first) if line.startswith("proof "))
+    assert first[proof].startswith("proof       gives what the graph gives: largest difference ")
+    assert first[proof].endswith(" (1e-03 is allowed)")
+    assert first[proof + 1].startswith("            found in ")
+    assert second[proof] == first[proof] and second[proof + 1] == "            remembered from an earlier start"
 
 
 def test_text_names_style_steps_and_speed():
@@ -106,6 +123,16 @@ def test_the_picture_has_every_node(export, tmp_path):
     alike = sum(int(times) for times in re.findall(r"× (\d+), all alike", words))
     assert "query, key, value" in words and "largest difference" in words
     assert sum(counts) == nodes if alike == 0 else sum(counts) <= nodes
+
+
+def test_the_picture_tells_what_the_text_tells(tmp_path):
+    picture = tmp_path / "bert.svg"
+    lines_of(EXPORTS / "bert-dynamo-18-sdpa", "--svg", picture)
+    root = ElementTree.parse(picture).getroot()
+    texts = [text.text for text in root.iter(f"{SVG}text")]
+    assert root.tag == f"{SVG}svg"
+    assert "109 nodes \u2192 11 fused steps" in texts and texts.count("query, key, value") == 2
+    assert any("gives what the graph gives" in text for text in texts)
 
 
 def test_what_is_no_bert_is_refused_with_its_node(changed):
@@ -144,5 +171,5 @@ def test_a_mask_that_is_not_used_is_missed(changed):
 
 def test_svg_is_of_onnx_only(tmp_path, reader):
     done = querent("inspect", reader, "--svg", tmp_path / "x.svg")
-    assert done.returncode != 0 and b"onnx" in done.stderr.lower()
+    assert done.returncode == 1 and b"is no ONNX model" in done.stderr
     assert not (tmp_path / "x.svg").exists()
