@@ -117,8 +117,10 @@ static bool take_jobs(qr__worker *worker, qr_ticket *ticket, uint64_t now_ns,
         ticket->started_ns = now_ns;
         ticket->slack_ns = left_ns;
     }
+    if (ticket->next_job == ticket->jobs_len)
+        return true;
     qr_order_change(&ticket->turn, ticket->turn.cost_ns - (worker->share_ns - before_ns));
-    return ticket->next_job == ticket->jobs_len;
+    return false;
 }
 
 /* A ticket that nobody waits for any more is not begun, nor gone on with; and one that would come
@@ -127,7 +129,7 @@ static bool is_late(const qr__worker *worker, const qr_ticket *ticket, uint64_t 
     if (now_ns >= ticket->last_deadline_ns)
         return true;
     const qr_schedule *schedule = worker->schedule;
-    bool others = schedule->order.root->child[0] != NULL || schedule->order.root->child[1] != NULL;
+    bool others = schedule->order.len > 1;
     uint64_t cost_ns = qr__batch_fixed_ns(ticket->queue) + ticket->jobs[ticket->next_job].cost_ns;
     return others && cost_ns > ticket->last_deadline_ns - now_ns;
 }

@@ -1,6 +1,7 @@
 /* server/schedule/order.h: what waits, in the order in which it is to be served, and whether all
  * of it can be served in time.
  *
+ *     status = qr_order_init(&order, 4096);
  *     turn->key = ..., turn->deadline_ns = ..., turn->cost_ns = ...;
  *     qr_order_add(&order, turn);
  *     if (now + qr_order_before(turn) + turn->cost_ns > turn->deadline_ns)
@@ -13,14 +14,16 @@
  * after the other, so a turn ends at the sum of the costs up to it: the demand test of earliest
  * deadline first (Baruah, Rosier and Howell, "Algorithms and complexity concerning the preemptive
  * scheduling of periodic, real-time tasks on one processor", 1990). Turns have marks, and the next
- * one of some marks is found as fast as the next of all. All calls are O(log n) on average,
- * whatever the keys: it is a treap (Seidel and Aragon, "Randomized search trees", 1996), whose
- * nodes live in their owners. Threads: the callers' business.
+ * one of some marks is found as fast as the next of all. All calls are O(log n), whatever the keys:
+ * it is a B+ tree. The init allocates its nodes, so no other call can fail; turns live in their
+ * owners. Threads: the callers' business.
  */
 #ifndef QR_SERVER_SCHEDULE_ORDER_H
 #define QR_SERVER_SCHEDULE_ORDER_H
 
 #include "base/base.h"
+
+struct qr_order_node;
 
 typedef struct qr_turn {
     uint64_t key;         /* not to be changed while it is in an order */
@@ -28,25 +31,26 @@ typedef struct qr_turn {
     uint64_t marks;       /* nor these: bits, one at least */
     uint64_t cost_ns;     /* but by qr_order_change */
 
-    /* order.c's own. */
-    struct qr_turn *parent, *child[2];
-    uint64_t arrival, priority;
-    uint64_t sum_ns;    /* of the subtree's costs */
-    uint64_t latest_ns; /* begun at this moment, all of the subtree is in time; 0: never */
-    uint64_t all_marks; /* of the subtree */
-    bool listed;
+    struct qr_order_node *listed; /* order.c's own: where it stands; NULL: in no order */
 } qr_turn;
 
-/** Zeroed it is empty. */
 typedef struct qr_order {
-    qr_turn *root;
-    uint64_t arrivals;
+    size_t len; /* turns in it */
+
+    /* order.c's own. */
+    struct qr_order_node *root;   /* NULL: no turns */
+    struct qr_order_node *nodes;  /* owned; all that there are */
+    size_t nodes_len, used;       /* the first `used` of them were in the tree once */
+    struct qr_order_node *unused; /* a list of those that no longer are */
 } qr_order;
 
-/** Whether `a`, a turn of the same order, is served before `b`. */
-bool qr_turn_comes_before(const qr_turn *a, const qr_turn *b);
+/** An empty order for at most so many turns at a time. QR_NO_MEMORY. */
+QR_MUST_USE qr_status qr_order_init(qr_order *order, size_t most);
 
-/** Adds a turn that is in no order. */
+/** Frees what it has; turns that are in it are not to be used again. Zeroed is allowed. */
+void qr_order_deinit(qr_order *order);
+
+/** Adds a turn that is in none. */
 void qr_order_add(qr_order *order, qr_turn *turn);
 
 /** Takes the turn out; in no order, nothing happens. */

@@ -9,9 +9,11 @@
 qr_status qr__schedule_create(const qr_schedule_options *options, qr_schedule **out) {
     size_t workers = (size_t)options->workers;
     qr_schedule *schedule = calloc(1, sizeof *schedule + workers * sizeof(qr__worker));
-    *out = schedule;
-    if (schedule == NULL)
+    *out = NULL;
+    if (schedule == NULL || qr_order_init(&schedule->order, options->queue_items) != QR_OK) {
+        free(schedule);
         return QR_NO_MEMORY;
+    }
     schedule->options = *options;
     pthread_mutex_init(&schedule->lock, NULL);
     qr_list_init(&schedule->tasks);
@@ -19,6 +21,7 @@ qr_status qr__schedule_create(const qr_schedule_options *options, qr_schedule **
         schedule->workers[i].schedule = schedule;
         schedule->workers[i].index = i;
     }
+    *out = schedule;
     return QR_OK;
 }
 
@@ -68,7 +71,7 @@ void qr_schedule_stop(qr_schedule *schedule) {
     for (int i = 0; i < schedule->started; i++)
         pthread_join(schedule->workers[i].thread, NULL);
     QR_ASSERT(schedule->started == 0 ||
-              (qr_list_first(&schedule->tasks) == NULL && schedule->order.root == NULL));
+              (qr_list_first(&schedule->tasks) == NULL && schedule->order.len == 0));
     pthread_mutex_lock(&schedule->lock);
     schedule->stopped = true;
     pthread_mutex_unlock(&schedule->lock);
@@ -78,8 +81,9 @@ void qr_schedule_destroy(qr_schedule *schedule) {
     if (schedule == NULL)
         return;
     qr_schedule_stop(schedule);
-    QR_ASSERT(atomic_load(&schedule->depth) == 0 && schedule->order.root == NULL);
+    QR_ASSERT(atomic_load(&schedule->depth) == 0 && schedule->order.len == 0);
     QR_ASSERT(schedule->running_ns == 0 && schedule->busy == 0 && schedule->running_long == 0);
+    qr_order_deinit(&schedule->order);
     pthread_mutex_destroy(&schedule->lock);
     free(schedule);
 }
