@@ -13,8 +13,9 @@ Throughput: the queries' token ids, three ways of driving each peer: batches of 
 length, and single queries on one-threaded instances, as many as there are cores. querent is driven its own one way.
 Tokenization is in nobody's time.
 
---isa avx2 shows another kind of machine on this one: querent is capped by QUERENT_ISA, and CTranslate2's and OpenVINO's own switches
-are set, which their matrix products may ignore; ONNX Runtime and llama.cpp keep the machine's best. So peers look better than there.
+--isa avx2 shows another kind of machine on this one: querent is capped by QUERENT_ISA, CTranslate2 and OpenVINO by their own switches
+and those of their matrix products (MKL, oneDNN). ONNX Runtime and llama.cpp have none and are left out, so that the best peer there may
+be one that is not here.
 """
 
 import argparse
@@ -151,7 +152,9 @@ class LlamaCpp:
         quiet = llama_cpp.llama_log_callback(lambda level, text, user: None)
         llama_cpp.llama_log_set(quiet, None)
         self.kept = quiet
-        model = llama_cpp.llama_model_load_from_file(str(directory / file).encode(), llama_cpp.llama_model_default_params())
+        weights = llama_cpp.llama_model_default_params()
+        weights.use_extra_bufts = "amx_int8" not in cpu()[1]  # packed for AMX, they end 0.3.36 with a segmentation fault
+        model = llama_cpp.llama_model_load_from_file(str(directory / file).encode(), weights)
         how = llama_cpp.llama_context_default_params()
         how.n_ctx = how.n_batch = how.n_ubatch = self.TOKENS
         how.n_seq_max, how.kv_unified = BATCH, True
@@ -449,8 +452,10 @@ def main():
     if arguments.isa:
         os.environ["QUERENT_ISA"] = arguments.isa
         if arguments.isa == "avx2":
-            os.environ |= {"CT2_FORCE_CPU_ISA": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2"}
-    kind = "vnni" if "avx512_vnni" in flags and arguments.isa in (None, "avx512vnni", "avx512bf16") else "avx2"
+            os.environ |= {"CT2_FORCE_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2",
+                           "DNNL_MAX_CPU_ISA": "AVX2"}  # fmt: skip
+            wanted = [name for name in wanted if not name.startswith(("ort-", "llama-")) and name != "openvino-bf16"]
+    kind = "vnni" if "avx512_vnni" in flags and arguments.isa in (None, "avx512vnni", "avx512bf16", "amx") else "avx2"
     print(f"## {name}{f', capped to {arguments.isa}' if arguments.isa else ''}, {time.strftime('%Y-%m-%d')}")
     results = {}
     with tempfile.TemporaryDirectory() as scratch:

@@ -2,6 +2,7 @@
 """`querent simulate` beside a real server: the same load at the same moments, rate by rate.
 
     bench/simulate.py --model models/minilm --queries queries.txt --rates 200,500,1000,1500,2000,2500 --budget-ms 100
+    bench/simulate.py ... --tune                          # first measures what this machine takes around a batch
     bench/simulate.py ... --svg docs/schedule.svg         # one picture, simulated and measured
 
 Starts `querent serve` (without its cache: repeated queries would not be computed), loads it with `querent bench http --sweep`, stops it,
@@ -37,6 +38,7 @@ def parse_arguments():
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--connections", type=int, default=512, help="of the client, at most [default 512]")
     parser.add_argument("--svg", help="draw both into this file")
+    parser.add_argument("--tune", action="store_true", help="take --overhead-us and --answer-us from two closed loops, not the defaults")
     parser.add_argument("--simulate", default="", help='more options of `querent simulate`: "--overhead-us 90"')
     return parser.parse_args()
 
@@ -74,9 +76,34 @@ def load_options(arguments):
             "--seconds", str(arguments.seconds), "--budget-ms", str(arguments.budget_ms), "--json"]  # fmt: skip
 
 
+def ask(*command):
+    """The JSON that a command prints last."""
+    printed = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    return json.loads(printed.stdout.splitlines()[-1])
+
+
+def tune(arguments, url):
+    """What a request takes around its batch. On its way: the median of one client, less what the simulation takes for one at a time.
+    Of the cores: what a request takes of them when four clients a worker keep them busy, less what the engine's own loop takes. (With
+    more clients requests share wake-ups and take less, but an open load has as many under way only when it is too much.)"""
+    q, model, queries = arguments.querent, ["--model", arguments.model, "--precision", arguments.precision], ["--queries", arguments.queries]
+    loop = [q, "bench", "http", "--url", url, *queries, "--seconds", "3", "--warmup", "1", "--json", "--concurrency"]
+    alone, busy = ask(*loop, 1), ask(*loop, 4 * arguments.workers)
+    engine = ask(q, "bench", "engine", *model, *queries, "--threads", arguments.workers, "--lengths", 9, "--seconds", 3, "--json")
+    bare = ask(q, "simulate", *model, *queries, "--workers", arguments.workers, "--rate", 50, "--seconds", 20, "--overhead-us", 0,
+               "--answer-us", 0, "--json")  # fmt: skip
+    overhead_us = max(0, 1e3 * (alone["latency_ms"]["p50"] - bare["p50_ms"]))
+    answer_us = max(0, 1e6 * arguments.workers * (1 / busy["achieved_rps"] - 1 / engine["throughput_qps"]))
+    return ["--overhead-us", f"{overhead_us:.0f}", "--answer-us", f"{answer_us:.0f}"]
+
+
 def measure(arguments):
     server, url = start_server(arguments)
     try:
+        if arguments.tune:
+            options = tune(arguments, url)
+            print("tuned:", *options, file=sys.stderr)
+            arguments.simulate = " ".join(options) + " " + arguments.simulate
         return run_lines("measured", [str(arguments.querent), "bench", "http", "--url", url, "--connections", str(arguments.connections)]
                          + load_options(arguments))  # fmt: skip
     finally:

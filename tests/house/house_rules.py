@@ -96,7 +96,7 @@ OWNERS = {
     "cyaml/cyaml.h": r"src/config/[^/]*\.c",
     "onnx.pb-c.h": r"src/onnx/[^/]*\.[ch]|tests/unit/onnx/.*",
     "protobuf-c/protobuf-c.h": r"src/onnx/[^/]*\.[ch]",
-    "immintrin.h": r"src/engine/cpu/.*__(avx2|avx2vnni|avx512f|avx512vnni|avx512bf16)\.c|src/engine/cpu/kernels/vec_[^/]*\.h",
+    "immintrin.h": r"src/engine/cpu/.*__(avx2|avx2vnni|avx512f|avx512vnni|avx512bf16|amx)\.c|src/engine/cpu/kernels/vec_[^/]*\.h",
     "arm_neon.h": r"src/engine/cpu/.*__(neon|neondot|neoni8mm)\.c|src/engine/cpu/kernels/vec_[^/]*\.h",
     "cpuid.h": r"src/engine/cpu/.*\.c",
     "sys/auxv.h": r"src/engine/cpu/.*\.c",
@@ -339,6 +339,18 @@ def check_registries(tree):
         f"{path}:{line_of(text, found.start())}: names the registry {found[0]}"
         for path, text in tree.items()
         for found in hosts.finditer(text)
+    ]
+
+
+def check_shadows(tree):
+    """No script is named as a package that a list of requirements has: its neighbours would import it in the package's place."""
+    packages = {
+        re.match(r"[\w-]*", line)[0].lower().replace("-", "_"): path
+        for path, text in tree.items() if re.search(r"requirements[\w-]*\.txt$", path) for line in text.splitlines()
+    }
+    return [
+        f"{path}: is named as a package of {packages[name]}"
+        for path in tree if path.endswith(".py") and (name := os.path.basename(path).removesuffix(".py")) in packages
     ]
 
 

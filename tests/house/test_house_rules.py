@@ -58,6 +58,7 @@ GOOD = {
     "include/querent.h": HEAD + "#ifndef Q_H\n#define Q_H\n/** Its contract. */\nQR_LIB_MUST_USE QR_LIB_API int qr_lib_x(int a);\n#endif\n",
     "src/library/querent.map": "# comment;\nQUERENT_1 {\nglobal:\n    qr_lib_x;\nlocal:\n    *;\n};\n",
     "docs/man/querent.h.3.scd": "*qr_lib_x*\n",
+    "tools/my_requirements.txt": "# what for\nonnx==1.23.2\n",
     "CMakeLists.txt": "# no -march=native here\nadd_compile_options(-O3)\n",
 }  # fmt: skip
 
@@ -101,6 +102,7 @@ BREAKS = [
     ("registries", "docs/A.md", ".".join(["huggingface", "co"]) + "/models\n", "names the registry"),
     ("design_table", "docs/DESIGN.md", "| `base/` | x |\n", "no row for cli/"),
     ("design_table", "docs/DESIGN.md", GOOD["docs/DESIGN.md"] + "| `attic/` | x |\n", "no doors for attic/"),
+    ("shadows", "bench/onnx.py", "import onnx\n", "bench/onnx.py: is named as a package of tools/my_requirements.txt"),
     ("links", "docs/A.md", "see [there](NOWHERE.md#part)\n", "NOWHERE.md#part leads nowhere"),
     ("links", "README.md", "see [there](src/attic)\n", "src/attic leads nowhere"),
     ("status_docs", "docs/ERRORS.md", "| `ok` | 200 | ok | - |\n", "no row `| `late` | 504 | late |`"),

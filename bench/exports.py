@@ -1,6 +1,6 @@
 """querent beside ONNX Runtime on the same .onnx files, and beside itself on the same model's safetensors.
 
-    python bench/onnx.py --querent build/querent --safetensors models/minilm --queries queries.txt FILE.onnx...
+    python bench/exports.py --querent build/querent --safetensors models/minilm --queries queries.txt FILE.onnx...
 
 Measured as bench/peers.py does it, whose words these are: every engine a process of its own, rounds in shuffled order, ratios of
 values of the same round. Latency of one sequence of N tokens; queries a second of all queries' ids, each engine driven the best of
