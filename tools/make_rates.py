@@ -16,7 +16,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = ROOT / "src/engine/cpu/rates_tables.c"
-ISAS = ("ref", "avx2", "avx2vnni", "avx512f", "avx512vnni", "avx512bf16", "neon", "neondot", "neoni8mm")
+ISAS = ("ref", "avx2", "avx2vnni", "avx512f", "avx512vnni", "avx512bf16", "amx", "neon", "neondot", "neoni8mm")
 ROW = re.compile(r'    \{\{"(\w*)", (\d+), (\d+)\}, "([^"]*)", QR_ISA_(\w+), (true|false), "([\d-]*)", ([^{}]*)\},\n')
 
 

@@ -243,7 +243,7 @@ def test_another_program_proves_itself(model, cache, tmp_path):
 
 
 def test_another_instruction_set_proves_itself(model, cache):
-    isas = ["avx2", "avx512f", "avx512vnni", "avx512bf16", "neon", "neondot", "neoni8mm", "ref"]
+    isas = ["avx2", "avx512f", "avx512vnni", "avx512bf16", "amx", "neon", "neondot", "neoni8mm", "ref"]
     here = [isa for isa in isas if querent("inspect", model, "--device", f"cpu:{isa}", "--cache-dir", "none").returncode == 0]
     assert here
     for isa in here:

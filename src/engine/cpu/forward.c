@@ -104,9 +104,12 @@ static const float *last_self_attention(qr__pass *p, const qr__layer *layer) {
 /* FFN(x) = gelu(x * Wup + b) * Wdown + b, as partial sums. */
 static void feed_forward(const qr__pass *p, const qr__layer *layer, const float *x) {
     qr__context *c = p->context;
-    qr__split inner = qr__pass_split_features(p, c->wide);
-    qr__pass_columns(p, layer->up, x, c->operand, p->weights->activation, &inner);
-    qr__pass_rows(p, layer->down, &inner);
+    const qr__feed_forward f = {.up = layer->up,
+                                .down = layer->down,
+                                .activation = p->weights->activation,
+                                .operand = c->operand,
+                                .inner = qr__pass_split_features(p, c->wide)};
+    qr__pass_feed_forward(p, &f, x);
 }
 
 /* One member's encoder. Stage 0 is the embeddings, which the leader does alone while the others

@@ -3,6 +3,10 @@
 
 #include <math.h>
 
+/* Of inner activations at a time: with the weights of a shard they fit into a core's L2, where the
+ * next matrix finds them. */
+#define FEED_ROWS 192u
+
 /* This rank's part of `count` things in a row: parts differ by one at most, and which is whose
  * depends on nothing else, so no two members need to agree on anything. */
 static void share(size_t count, const qr__rank *me, size_t *begin, size_t *end) {
@@ -110,6 +114,34 @@ void qr__pass_rows(const qr__pass *p, qr__matrix *const *W, const qr__split *x) 
     meet_unless_whole(p);
     multiply(p, W, p->context->operand_shard, QR_EPILOGUE_BIAS, p->context->partial);
     meet_unless_whole(p);
+}
+
+/* Rows [first, end) of one shard, up to its partial sums. */
+static void feed_rows(const qr__pass *p, const qr__feed_forward *f, size_t s, size_t first,
+                      size_t end) {
+    const qr__matrix *up = f->up[s], *down = f->down[s];
+    const size_t rows = end - first, width = qr__matrix_out(up);
+    const char *in = (const char *)f->operand + qr__matrix_operand_bytes(up, first);
+    char *between = (char *)p->context->operand_shard[s] + qr__matrix_operand_bytes(down, first);
+    float *inner = f->inner.at[s] + first * width;
+    qr__matrix_multiply(up, in, rows, f->activation, inner, width, 0, qr__matrix_panels(up));
+    qr__matrix_operand(down, inner, width, 0, rows, between);
+    qr__matrix_multiply(down, between, rows, QR_EPILOGUE_BIAS,
+                        p->context->partial[s] + first * p->C, p->C, 0, qr__matrix_panels(down));
+}
+
+/* A member with whole shards takes each through both matrices a few rows at a time. */
+void qr__pass_feed_forward(const qr__pass *p, const qr__feed_forward *f, const float *x) {
+    if (!p->whole_shards) {
+        qr__pass_columns(p, f->up, x, f->operand, f->activation, &f->inner);
+        qr__pass_rows(p, f->down, &f->inner);
+        return;
+    }
+    qr__matrix_operand(f->up[0], x, p->C, p->begin, p->end, f->operand);
+    qr__pass_meet(p); /* every shard reads all rows */
+    for (size_t s = p->shard_begin; s < p->shard_end; s++)
+        for (size_t row = 0; row < p->rows; row += FEED_ROWS)
+            feed_rows(p, f, s, row, qr_min(row + FEED_ROWS, p->rows));
 }
 
 /* What attention over S tokens costs, in some unit: products, and the packing of keys and

@@ -59,6 +59,18 @@ void qr__pass_columns(const qr__pass *p, qr__matrix *const *W, const float *x, v
  * is y [rows][C]. Ends as qr__pass_columns. */
 void qr__pass_rows(const qr__pass *p, qr__matrix *const *W, const qr__split *x);
 
+/** Both matrices of a feed-forward and what is between them. */
+typedef struct qr__feed_forward {
+    qr__matrix *const *up, *const *down;
+    qr__epilogue activation;
+    void *operand;   /* holds x as `up` reads it */
+    qr__split inner; /* [rows][F] in shards */
+} qr__feed_forward;
+
+/** partial[s] = activation(x * up[s] + b) * down[s] (+ b for the first shard): column-parallel,
+ * then row-parallel. Ends as qr__pass_columns. */
+void qr__pass_feed_forward(const qr__pass *p, const qr__feed_forward *f, const float *x);
+
 /** Attention of all sequences and heads: `out` gets softmax(q * k^T) * v; k stands at kv, v
  * behind it by the shard's heads. With `first_only` q and out have a row a sequence, not a
  * token. Ends as qr__pass_columns. */

@@ -26,6 +26,8 @@ static const qr__peak table[] = {
     {QR_ISA_AVX512F, QR_PRECISION_INT8, 2.0 * 128 * QR_PEAK_SUMS, qr__peak_int8__avx512f},
     {QR_ISA_AVX2VNNI, QR_PRECISION_INT8, 2.0 * 32 * QR_PEAK_SUMS, qr__peak_int8__avx2vnni},
     {QR_ISA_AVX512VNNI, QR_PRECISION_INT8, 2.0 * 64 * QR_PEAK_SUMS, qr__peak_int8__avx512vnni},
+    {QR_ISA_AMX, QR_PRECISION_BF16, 2.0 * 16 * 16 * 32 * 4, qr__peak_bf16__amx},
+    {QR_ISA_AMX, QR_PRECISION_INT8, 2.0 * 16 * 16 * 64 * 4, qr__peak_int8__amx},
 #elif defined(__aarch64__)
     {QR_ISA_NEON, QR_PRECISION_F32, 2.0 * 8 * QR_PEAK_SUMS, qr__peak_f32__neon},
     {QR_ISA_NEONDOT, QR_PRECISION_INT8, 2.0 * 32 * QR_PEAK_SUMS, qr__peak_int8__neondot},

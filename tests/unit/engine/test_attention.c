@@ -131,3 +131,58 @@ static void check_constant(const qr__kernel *row) {
 Test(attention, keeps_constants) {
     each_row(check_constant);
 }
+
+static float noise(uint32_t *state) {
+    *state = *state * 1664525u + 1013904223u;
+    return (float)(int32_t)*state / 1073741824.0f;
+}
+
+/* out[queries][width] of one row of the table, all else alike. */
+static void attend_noise(const qr__kernel *row, size_t queries, size_t keys, size_t width,
+                         float *out) {
+    uint32_t state = 7;
+    float *q = malloc(queries * width * sizeof *q), *k = malloc(keys * width * sizeof *k);
+    float *v = malloc(keys * width * sizeof *v);
+    void *scratch = aligned_alloc(64, qr_round_up(qr__attention_scratch_bytes(keys, width), 64));
+    for (size_t i = 0; i < queries * width; i++)
+        q[i] = noise(&state);
+    for (size_t i = 0; i < keys * width; i++)
+        k[i] = noise(&state), v[i] = noise(&state);
+    memset(scratch, 0xff, qr__attention_scratch_bytes(keys, width)); /* whatever was there before */
+    const qr__attention a = {.out = out,
+                             .q = q,
+                             .k = k,
+                             .v = v,
+                             .ld_out = width,
+                             .ld_q = width,
+                             .ld_kv = width,
+                             .queries = queries,
+                             .keys = keys,
+                             .D = width,
+                             .scratch = scratch};
+    ((qr__attention_kernel *)row->function)(&a);
+    free(q), free(k), free(v), free(scratch);
+}
+
+/* int8's sums are exact, so whoever makes them the bits are the same (where keys are too few for
+ * int8 each takes what it has, and they are not). */
+Test(attention, int8_has_the_same_bits_on_every_instruction_set) {
+    static const size_t keys[] = {32, 33, 47, 63, 64, 65, 100, 128, 200},
+                        widths[] = {16, 32, 48, 64, 96, 128};
+    enum { QUERIES = 21, WIDEST = 128 };
+    static float first[QUERIES * WIDEST], out[QUERIES * WIDEST];
+    for (size_t n = 0; n < sizeof keys / sizeof keys[0]; n++)
+        for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
+            size_t rows = 0;
+            for (size_t i = 0; i < qr__kernel_table_len; i++) {
+                const qr__kernel *row = &qr__kernel_table[i];
+                if (row->operation != QR_OPERATION_ATTENTION ||
+                    row->precision != QR_PRECISION_INT8 || !qr__isa_available(row->isa))
+                    continue;
+                attend_noise(row, QUERIES, keys[n], widths[w], rows == 0 ? first : out);
+                if (rows++ > 0)
+                    cr_assert_arr_eq(out, first, QUERIES * widths[w] * sizeof *out,
+                                     "%s: %zu keys of %zu", row->name, keys[n], widths[w]);
+            }
+        }
+}

@@ -14,7 +14,7 @@
 #include "engine/cpu/kernels/kernel_list.h"
 #include "engine/cpu/kernels/vec_math.h"
 
-#include "engine/cpu/kernels/vec_transpose.h"
+#include "engine/cpu/kernels/attention_bf16_pairs.h"
 
 #define LANES       QR_ATTENTION_LANES
 #define KEYS        12u /* at a time, an even number */
@@ -27,22 +27,9 @@ typedef struct block {
     __m512 reference, total;
 } block;
 
-/* 16 dwords of two bf16: low[i] below high[i]. */
-ALWAYS_INLINE __m512i side_by_side(__m512 low, __m512 high) {
-    const __m512i order =
-        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
-                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-    return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(high, low));
-}
-
 static void pack_keys(const block *b, const qr__attention *a) {
-    for (size_t j = 0; j < a->keys; j++) {
-        const float *k = a->k + j * a->ld_kv;
-        uint16_t *row = (uint16_t *)b->k + j * a->D;
-        for (size_t d = 0; d < a->D; d += 16)
-            _mm256_storeu_si256((__m256i *)(row + d),
-                                (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(k + d)));
-    }
+    for (size_t j = 0; j < a->keys; j++)
+        qr__pack_key((uint16_t *)b->k + j * a->D, a->k + j * a->ld_kv, a->D);
 }
 
 static void pack_values(const block *b, const qr__attention *a) {
@@ -51,27 +38,8 @@ static void pack_values(const block *b, const qr__attention *a) {
         for (size_t d = 0; d < a->D; d += 16) {
             __m512 next = j + 1 < a->keys ? _mm512_loadu_ps(v + a->ld_kv + d) : _mm512_setzero_ps();
             _mm512_storeu_si512(b->v + j / 2 * a->D + d,
-                                side_by_side(_mm512_loadu_ps(v + d), next));
+                                qr__side_by_side(_mm512_loadu_ps(v + d), next));
         }
-    }
-}
-
-/* 32 values of each of 16 rows at a time are 16 pairs. */
-static void pack_queries(const block *b, const qr__attention *a, const float *q, size_t queries) {
-    for (size_t d = 0; d < a->D; d += 32) {
-        size_t columns = qr_min(a->D - d, 32) / 2;
-        __m512 rows[16];
-        for (size_t r = 0; r < 16; r++) {
-            rows[r] = _mm512_setzero_ps();
-            if (r < queries) {
-                const float *x = q + r * a->ld_q + d;
-                __m512 high = columns == 16 ? _mm512_loadu_ps(x + 16) : _mm512_setzero_ps();
-                rows[r] = (__m512)_mm512_cvtne2ps_pbh(high, _mm512_loadu_ps(x));
-            }
-        }
-        qr__vec_transpose(rows);
-        for (size_t c = 0; c < columns; c++)
-            _mm512_storeu_ps(b->qt + (d / 2 + c) * LANES, rows[c]);
     }
 }
 
@@ -106,8 +74,9 @@ ALWAYS_INLINE void power_keys(block *b, size_t D, size_t key, size_t n, bool fir
         b->total = _mm512_add_ps(b->total, power[j]);
     }
     for (size_t j = 0; j < n; j += 2)
-        _mm512_storeu_si512(b->p + (key + j) / 2 * LANES,
-                            side_by_side(power[j], j + 1 < n ? power[j + 1] : _mm512_setzero_ps()));
+        _mm512_storeu_si512(
+            b->p + (key + j) / 2 * LANES,
+            qr__side_by_side(power[j], j + 1 < n ? power[j + 1] : _mm512_setzero_ps()));
 }
 
 ALWAYS_INLINE void largest_of_keys(block *b, size_t D, size_t key, size_t n) {
@@ -168,7 +137,7 @@ ALWAYS_INLINE void attend(const qr__attention *a, size_t D) {
     pack_values(&b, a);
     for (size_t first = 0; first < a->queries; first += LANES) {
         size_t queries = qr_min(a->queries - first, LANES);
-        pack_queries(&b, a, a->q + first * a->ld_q, queries);
+        qr__pack_queries(b.qt, a, a->q + first * a->ld_q, queries);
         all_powers(&b, a->keys, D, false);
         if (!qr__vec_all_below(b.total, QR_ATTENTION_POWERS_MAX)) {
             find_largest(&b, a->keys, D);

@@ -10,6 +10,9 @@
 /* Queries of a block, one a lane. */
 #define QR_ATTENTION_LANES 16u
 
+/* Kernels of int8 and of tiles round the number of keys up to a multiple of it. */
+#define QR_ATTENTION_TILE_KEYS 64u
+
 /* Powers of 2 sum up to less than this (2^100), or their reference is too small. */
 #define QR_ATTENTION_POWERS_MAX 0x1p100f
 

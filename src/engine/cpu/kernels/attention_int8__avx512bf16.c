@@ -1,4 +1,6 @@
 /* engine/cpu/kernels/attention_int8__avx512bf16.c: attention in int8, beside attention in bf16. */
+#include "engine/cpu/kernels/attention_int8_vnni_body.h"
+
 #define QR_ATTENTION_ELSE qr__attention_bf16__avx512bf16
 #include "engine/cpu/kernels/attention_int8_body.h"
 

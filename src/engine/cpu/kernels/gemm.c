@@ -2,13 +2,15 @@
  * their panels. */
 #include "engine/cpu/kernels/gemm_list.h"
 
-#define ROW(dtype, need, suffix, stem, columns, step, bytes, group, invariant, tolerance, convert) \
+#define ROW(dtype, need, suffix, stem, columns, step, bytes, together, group, invariant,           \
+            tolerance, convert)                                                                    \
     {#stem "__" #suffix,                                                                           \
      QR_PRECISION_##dtype,                                                                         \
      QR_ISA_##need,                                                                                \
      columns,                                                                                      \
      step,                                                                                         \
      bytes,                                                                                        \
+     together,                                                                                     \
      group,                                                                                        \
      invariant,                                                                                    \
      tolerance,                                                                                    \
@@ -38,8 +40,7 @@ static size_t odd_lines(size_t bytes) {
 qr__gemm_shape qr__gemm_shape_of(const qr__gemm_kernel *kernel, size_t K, size_t N) {
     qr__gemm_shape shape = {.K = K, .N = N};
     const bool scaled = kernel->precision == QR_PRECISION_INT8;
-    const size_t together = kernel->group == 1 ? 1 : 2; /* steps */
-    shape.steps = qr_round_up((K + kernel->step - 1) / kernel->step, together);
+    shape.steps = qr_round_up((K + kernel->step - 1) / kernel->step, kernel->together);
     shape.panels = (N + kernel->columns - 1) / kernel->columns;
     const size_t weights = shape.steps * kernel->step * kernel->columns * kernel->weight_bytes;
     shape.constants_at = qr_round_up(weights, 64);

@@ -10,7 +10,7 @@
  * the weights of all its columns, k innermost; then its constants (bias, and for int8 scale and
  * column sum). One layout serves every M: kernels take up to `rows_max` rows at a time, keep all
  * their sums in registers over the whole of K, and read each panel once a block of rows. Both
- * are zero-padded: K to whole steps, N to whole panels.
+ * are zero-padded: K to as many whole steps as the kernel takes at once, N to whole panels.
  *
  * Operand. Rows of x in the kernel's type, `stride` bytes apart: K values zero-padded, then for
  * int8 a qr__gemm_row. The stride is an odd number of cache lines, so that a block's rows never
@@ -70,6 +70,7 @@ typedef struct qr__gemm_kernel {
     size_t columns;      /* of a panel */
     size_t step;         /* values of k in four bytes of a row */
     size_t weight_bytes; /* of one weight in a panel */
+    size_t together;     /* steps that are taken at once: K is padded to a multiple */
     size_t group;        /* int8: products that meet in 16 bits (quantize_weights.h); 1: none do */
     bool invariant;      /* a row's result depends on the row alone */
     double tolerance;    /* of a result, relative to sum(|x| * |w|) + |bias|, given the same rounded

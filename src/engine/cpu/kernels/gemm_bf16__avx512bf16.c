@@ -28,11 +28,14 @@ static inline __m512i broadcast(const char *p) {
 
 void qr__quantize_bf16__avx512bf16(const qr__gemm_shape *shape, const float *x, void *row) {
     const size_t K = shape->K, whole = K / QR_VEC_LANES * QR_VEC_LANES;
+    const size_t padded = shape->steps * 2;
     uint16_t *out = row;
     for (size_t k = 0; k < whole; k += QR_VEC_LANES)
         _mm256_storeu_si256((__m256i *)(void *)(out + k),
                             (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(x + k)));
-    if (whole < K) /* zeros behind x: an odd K's last pair needs one */
-        _mm256_storeu_si256((__m256i *)(void *)(out + whole),
-                            (__m256i)_mm512_cvtneps_pbh(qr__vec_load_first(x + whole, K - whole)));
+    for (size_t k = whole; k < padded; k += QR_VEC_LANES) { /* zeros behind x, to whole steps */
+        const size_t left = k < K ? K - k : 0;
+        _mm256_storeu_si256((__m256i *)(void *)(out + k),
+                            (__m256i)_mm512_cvtneps_pbh(qr__vec_load_first(x + k, left)));
+    }
 }

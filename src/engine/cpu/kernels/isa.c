@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
@@ -19,6 +21,7 @@
 #define WITH_AVX2   (ANY_MACHINE | BIT(QR_ISA_AVX2))
 #define WITH_AVX512 (WITH_AVX2 | BIT(QR_ISA_AVX512F))
 #define WITH_VNNI   (WITH_AVX512 | BIT(QR_ISA_AVX512VNNI))
+#define WITH_BF16   (WITH_VNNI | BIT(QR_ISA_AVX512BF16))
 #define WITH_NEON   (ANY_MACHINE | BIT(QR_ISA_NEON))
 #define WITH_DOT    (WITH_NEON | BIT(QR_ISA_NEONDOT))
 
@@ -40,7 +43,8 @@ static const struct {
     [QR_ISA_AVX2VNNI] = {"avx2vnni", "x86-64", WITH_AVX2 | BIT(QR_ISA_AVX2VNNI)},
     [QR_ISA_AVX512F] = {"avx512f", "x86-64", WITH_AVX512},
     [QR_ISA_AVX512VNNI] = {"avx512vnni", "x86-64", WITH_VNNI},
-    [QR_ISA_AVX512BF16] = {"avx512bf16", "x86-64", WITH_VNNI | BIT(QR_ISA_AVX512BF16)},
+    [QR_ISA_AVX512BF16] = {"avx512bf16", "x86-64", WITH_BF16},
+    [QR_ISA_AMX] = {"amx", "x86-64", WITH_BF16 | BIT(QR_ISA_AMX)},
     [QR_ISA_NEON] = {"neon", "aarch64", WITH_NEON},
     [QR_ISA_NEONDOT] = {"neondot", "aarch64", WITH_DOT},
     [QR_ISA_NEONI8MM] = {"neoni8mm", "aarch64", WITH_DOT | BIT(QR_ISA_NEONI8MM)},
@@ -74,6 +78,17 @@ static bool has_avx_vnni(void) {
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1) != 0;
 }
 
+/* CPUID 7.0 EDX bits 22, 24, 25: AMX-BF16, AMX-TILE, AMX-INT8. The registers are 8 KB a thread,
+ * which Linux saves for those processes only that asked for it (Documentation/arch/x86/xstate.rst);
+ * it says no where it, or the CPU, has none. */
+static bool has_amx(void) {
+    const unsigned all = 1u << 22 | 1u << 24 | 1u << 25;
+    const long request_permission = 0x1023, tile_data = 18;
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & all) == all &&
+           syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+}
+
 bool qr__isa_available(qr__isa isa) {
     __builtin_cpu_init();
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
@@ -81,6 +96,7 @@ bool qr__isa_available(qr__isa isa) {
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+    bool bf16 = vnni && __builtin_cpu_supports("avx512bf16");
     switch (isa) {
     case QR_ISA_REF:
         return true;
@@ -93,7 +109,9 @@ bool qr__isa_available(qr__isa isa) {
     case QR_ISA_AVX512VNNI:
         return vnni;
     case QR_ISA_AVX512BF16:
-        return vnni && __builtin_cpu_supports("avx512bf16");
+        return bf16;
+    case QR_ISA_AMX:
+        return bf16 && has_amx();
     default:
         return false;
     }

@@ -21,6 +21,7 @@ typedef enum qr__isa {
     QR_ISA_AVX512F,    /* AVX2's and AVX-512 F, BW, DQ, VL */
     QR_ISA_AVX512VNNI, /* and AVX512_VNNI */
     QR_ISA_AVX512BF16, /* and AVX512_BF16 */
+    QR_ISA_AMX,        /* and AMX-TILE, AMX-INT8, AMX-BF16 */
     QR_ISA_NEON,       /* ARMv8.0's: every aarch64 */
     QR_ISA_NEONDOT,    /* and SDOT (FEAT_DotProd) */
     QR_ISA_NEONI8MM,   /* and USMMLA, BFMMLA (FEAT_I8MM, FEAT_BF16) */
@@ -37,7 +38,8 @@ bool qr__isa_includes(qr__isa isa, qr__isa need);
  * on another. */
 bool qr__isa_native(qr__isa isa);
 
-/** True when this machine (CPU and operating system) runs `isa`. */
+/** True when this machine (CPU and operating system) runs `isa`. Linux lets a process use AMX only
+ * when it has asked to: the first question about QR_ISA_AMX does, for all its threads. */
 bool qr__isa_available(qr__isa isa);
 
 /** A model of CPU. */

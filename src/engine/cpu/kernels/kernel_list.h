@@ -42,7 +42,9 @@
     X(HALVE, halve, halve_f32, F32, AVX512F, avx512f, 0)                                           \
     X(ATTENTION, attention, attention_bf16, BF16, AVX512BF16, avx512bf16, 2e-2)                    \
     X(ATTENTION, attention, attention_int8, INT8, AVX512VNNI, avx512vnni, 6e-2)                    \
-    X(ATTENTION, attention, attention_int8, INT8, AVX512BF16, avx512bf16, 6e-2)
+    X(ATTENTION, attention, attention_int8, INT8, AVX512BF16, avx512bf16, 6e-2)                    \
+    X(ATTENTION, attention, attention_bf16, BF16, AMX, amx, 2e-2)                                  \
+    X(ATTENTION, attention, attention_int8, INT8, AMX, amx, 6e-2)
 #else
 #define QR_KERNELS_X86(X)
 #endif

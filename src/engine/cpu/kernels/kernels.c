@@ -1,4 +1,5 @@
 /* engine/cpu/kernels/kernels.c: the table of kernels and the choice among them. */
+#include "engine/cpu/kernels/attention_groups.h"
 #include "engine/cpu/kernels/kernel_list.h"
 
 #define ROW(op, type, stem, dtype, need, suffix, error)                                            \
@@ -42,13 +43,13 @@ void qr__kernels_choose(qr__isa isa, qr_precision precision, qr__kernels *out) {
     };
 }
 
-/* f32: scores and queries of a block of 16. bf16: keys and values, rounded up to a pair, then the
- * same in halves. int8: scores, powers, queries twice, values, channels, keys. */
+/* f32: scores and queries of a block of 16. bf16: the same, powers, keys and values. int8: scores,
+ * powers twice, keys and values; queries twice, channels. */
 size_t qr__attention_scratch_bytes(size_t keys, size_t D) {
-    size_t fours = (keys + 3) / 4 * 4;
+    size_t whole = qr_round_up(keys, QR_ATTENTION_TILE_KEYS);
     size_t single = (keys + D) * 16 * sizeof(float);
-    size_t half = (keys + 1) * D * 4 + (keys + 1 + D) * 16 * 2;
+    size_t half = whole * (16 * sizeof(float) + 16 * 2 + 4 * D) + D * 16 * 2;
     size_t quarter =
-        fours * (16 * sizeof(int32_t) + 16 + 2 * D) + D * (16 + 16 + 6) * sizeof(float);
+        whole * (16 * sizeof(int32_t) + 2 * 16 + 2 * D) + D * (16 + 16 + 6) * sizeof(float);
     return qr_max(single, qr_max(half, quarter));
 }

@@ -1,0 +1,65 @@
+/* engine/cpu/kernels/attention_int8_vnni_body.h: the two products of attention in int8 by VPDPBUSD.
+ *
+ * Operations a key and block of 16 queries: D/4 for the score, D/4 for the value. */
+#include "engine/cpu/kernels/attention_int8_codes_body.h"
+
+#define KEYS        12u /* at a time */
+#define OUT_VECTORS 2u
+#define OUT_QUERIES 12u
+
+/* Scores of n keys (n is a constant where it is inlined). */
+ALWAYS_INLINE void score_keys(block *b, size_t D, size_t key, size_t n) {
+    const uint8_t *k = b->k + key * D;
+    __m512i sum[KEYS];
+    for (size_t j = 0; j < n; j++)
+        sum[j] = _mm512_setzero_si512();
+    for (size_t d = 0; d < D; d += 4) {
+        __m512i q = _mm512_loadu_si512(b->q + d / 4 * LANES);
+        for (size_t j = 0; j < n; j++) {
+            int32_t four;
+            memcpy(&four, k + j * D + d, sizeof four);
+            sum[j] = _mm512_dpbusd_epi32(sum[j], _mm512_set1_epi32(four), q);
+        }
+    }
+    for (size_t j = 0; j < n; j++) {
+        b->most = _mm512_max_epi32(b->most, sum[j]);
+        _mm512_storeu_si512(b->score + (key + j) * LANES, sum[j]);
+    }
+}
+
+ALWAYS_INLINE void all_scores(block *b, size_t keys, size_t D) {
+    size_t group = qr__attention_group(keys, KEYS);
+#define GROUP(n) score_keys(b, D, key, n)
+    for (size_t key = 0; key < keys; key += group)
+        WITH_CONSTANT(qr_min(keys - key, group), GROUP)
+#undef GROUP
+}
+
+/* out[n][d..d + 16 * vectors) */
+ALWAYS_INLINE void mix_values(const block *b, const qr__attention *a, size_t D, size_t query,
+                              const float *scale, float *out, size_t d, size_t n, size_t vectors) {
+    __m512i sum[OUT_QUERIES][OUT_VECTORS];
+    for (size_t q = 0; q < n; q++)
+        for (size_t i = 0; i < vectors; i++)
+            sum[q][i] = _mm512_setzero_si512();
+    for (size_t j = 0; j < (a->keys + 3) / 4; j++) {
+        __m512i value[OUT_VECTORS];
+        for (size_t i = 0; i < vectors; i++)
+            value[i] = _mm512_loadu_si512(b->v + j * D + d + 16 * i);
+        for (size_t q = 0; q < n; q++) {
+            __m512i power = _mm512_set1_epi32((int)b->p[j * LANES + query + q]);
+            for (size_t i = 0; i < vectors; i++)
+                sum[q][i] = _mm512_dpbusd_epi32(sum[q][i], power, value[i]);
+        }
+    }
+    for (size_t i = 0; i < vectors; i++) {
+        __m512 step = _mm512_loadu_ps(b->values.scale + d + 16 * i);
+        __m512 middle = _mm512_loadu_ps(b->values.middle + d + 16 * i);
+        for (size_t q = 0; q < n; q++) {
+            __m512 mean = _mm512_mul_ps(_mm512_cvtepi32_ps(sum[q][i]), _mm512_set1_ps(scale[q]));
+            _mm512_storeu_ps(out + q * a->ld_out + d + 16 * i, _mm512_fmadd_ps(mean, step, middle));
+        }
+    }
+}
+
+#include "engine/cpu/kernels/attention_mix_body.h"
