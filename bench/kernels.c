@@ -115,11 +115,11 @@ static double least(void (*run)(void *argument, size_t rows), void *argument, si
     return best;
 }
 
-/* By what an operand's four bytes hold: bf16 weights may be multiplied in f32. */
+/* By what is multiplied: a row of one value a step is f32, and so may bf16 weights be met. */
 static double peak_of(const qr__gemm_kernel *kernel, const qr_peaks *peaks) {
-    return kernel->step == 4   ? peaks->int8_ops
-           : kernel->step == 2 ? peaks->bf16_flops
-                               : peaks->f32_flops;
+    return kernel->precision == QR_PRECISION_INT8 ? peaks->int8_ops
+           : kernel->step > 1                     ? peaks->bf16_flops
+                                                  : peaks->f32_flops;
 }
 
 static void report(const char *what, const char *kernel_name, size_t rows, double ns,

@@ -12,7 +12,7 @@
 
 #include "engine/cpu/quantize_weights.h"
 
-#define BLOCK       64 /* steps: a block of 32 columns fits in L1 beside its place */
+#define BLOCK       64 /* fours of bytes: a block of 32 columns fits in L1 beside its place */
 #define COLUMNS_MAX 96
 
 static uint32_t bits_of(float f) {
@@ -55,13 +55,17 @@ static void convert(const column *from, size_t k, size_t n, bool half, void *out
 }
 
 typedef struct block {
-    _Alignas(64) uint32_t unit[BLOCK]; /* a step of one column; two-byte units use half of it */
+    /* A step of one column is one of these, half of one or two of them. */
+    _Alignas(64) uint32_t unit[BLOCK];
 } block;
 
-/* out[steps][columns] = blocks[columns][steps] */
-static void transpose(const block *blocks, size_t columns, size_t steps, bool narrow, void *out) {
+/* out[steps][columns] = blocks[columns][steps], units of 2, 4 or 8 bytes */
+static void transpose(const block *blocks, size_t columns, size_t steps, size_t unit, void *out) {
     for (size_t s = 0; s < steps; s++) {
-        if (narrow)
+        if (unit == 8)
+            for (size_t n = 0; n < columns; n++)
+                memcpy((uint64_t *)out + s * columns + n, blocks[n].unit + 2 * s, 8);
+        else if (unit == 2)
             for (size_t n = 0; n < columns; n++)
                 memcpy((uint16_t *)out + s * columns + n, (const uint16_t *)blocks[n].unit + s, 2);
         else
@@ -82,13 +86,14 @@ static void pack_floats(const qr__gemm_kernel *kernel, const qr__gemm_shape *sha
         from[n] = find_column(source, first + n);
         bias[n] = from[n].bias;
     }
-    for (size_t s = 0; s < shape->steps; s += BLOCK) {
-        const size_t steps = qr_min(BLOCK, shape->steps - s);
+    const size_t most = unit == 8 ? BLOCK / 2 : BLOCK;
+    for (size_t s = 0; s < shape->steps; s += most) {
+        const size_t steps = qr_min(most, shape->steps - s);
         const size_t k = s * kernel->step, count = qr_min(steps * kernel->step, shape->K - k);
         memset(blocks, 0, width * sizeof *blocks);
         for (size_t n = 0; n < columns; n++)
             convert(&from[n], k, count, kernel->weight_bytes == 2, blocks[n].unit);
-        transpose(blocks, width, steps, unit == 2, panel + s * width * unit);
+        transpose(blocks, width, steps, unit, panel + s * width * unit);
     }
 }
 

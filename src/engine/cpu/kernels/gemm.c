@@ -46,7 +46,9 @@ qr__gemm_shape qr__gemm_shape_of(const qr__gemm_kernel *kernel, size_t K, size_t
     shape.constants_at = qr_round_up(weights, 64);
     shape.panel_bytes =
         qr_round_up(shape.constants_at + (scaled ? 3 : 1) * kernel->columns * sizeof(float), 64);
-    shape.row_at = qr_round_up(shape.steps * 4, 64);
+    /* What a step takes of a row: f32 may meet weights of fewer bytes. */
+    const size_t unit = qr_max(kernel->step * kernel->weight_bytes, sizeof(float));
+    shape.row_at = qr_round_up(shape.steps * unit, 64);
     shape.stride = odd_lines(shape.row_at + (scaled ? sizeof(qr__gemm_row) : 0));
     return shape;
 }

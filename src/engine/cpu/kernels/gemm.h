@@ -6,11 +6,12 @@
  *     y[M][N] = epilogue(x[M][K] * W[N][K]^T + bias[N])
  *
  * Panels. W is cut into panels of `columns` rows of W (columns of y). A panel holds, for each
- * step of `step` values of k (what four bytes of an activation row hold: 1 f32, 2 bf16, 4 int8),
- * the weights of all its columns, k innermost; then its constants (bias, and for int8 scale and
- * column sum). One layout serves every M: kernels take up to `rows_max` rows at a time, keep all
- * their sums in registers over the whole of K, and read each panel once a block of rows. Both
- * are zero-padded: K to as many whole steps as the kernel takes at once, N to whole panels.
+ * step of `step` values of k (what four bytes of an activation row hold: 1 f32, 2 bf16, 4 int8; or
+ * eight: 4 bf16, 8 int8), the weights of all its columns, k innermost; then its constants (bias,
+ * and for int8 scale and column sum). One layout serves every M: kernels take up to `rows_max` rows
+ * at a time, keep all their sums in registers over the whole of K, and read each panel once a block
+ * of rows. Both are zero-padded: K to as many whole steps as the kernel takes at once, N to whole
+ * panels.
  *
  * Operand. Rows of x in the kernel's type, `stride` bytes apart: K values zero-padded, then for
  * int8 a qr__gemm_row. The stride is an odd number of cache lines, so that a block's rows never
@@ -43,7 +44,7 @@ typedef struct qr__gemm_row {
  * kernel. */
 typedef struct qr__gemm_shape {
     size_t K, N;
-    size_t steps; /* of 4 bytes of a row */
+    size_t steps; /* of 4 or 8 bytes of a row */
     size_t panels;
     size_t constants_at; /* bytes into a panel */
     size_t panel_bytes;
@@ -68,7 +69,7 @@ typedef struct qr__gemm_kernel {
     qr_precision precision;
     qr__isa isa;
     size_t columns;      /* of a panel */
-    size_t step;         /* values of k in four bytes of a row */
+    size_t step;         /* values of k in four bytes of a row, or in eight */
     size_t weight_bytes; /* of one weight in a panel */
     size_t together;     /* steps that are taken at once: K is padded to a multiple */
     size_t group;        /* int8: products that meet in 16 bits (quantize_weights.h); 1: none do */

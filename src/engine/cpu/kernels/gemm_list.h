@@ -42,7 +42,10 @@
 #define QR_GEMM_ARM(X)                                                                             \
     X(F32, NEON, neon, gemm_f32, 16, 1, 4, 1, 1, true, 1e-6, qr__quantize_f32)                     \
     X(BF16, NEON, neon, gemm_bf16, 16, 1, 2, 1, 1, true, 1e-6, qr__quantize_f32)                   \
-    X(INT8, NEONDOT, neondot, gemm_int8, 16, 4, 1, 1, 1, true, 1e-6, qr__quantize_int8__neondot)
+    X(INT8, NEONDOT, neondot, gemm_int8, 16, 4, 1, 1, 1, true, 1e-6, qr__quantize_int8__neondot)   \
+    X(BF16, NEONI8MM, neoni8mm, gemm_bf16, 16, 4, 2, 1, 1, true, 1e-6,                             \
+      qr__quantize_bf16__neoni8mm)                                                                 \
+    X(INT8, NEONI8MM, neoni8mm, gemm_int8, 16, 8, 1, 1, 1, true, 1e-6, qr__quantize_int8__neoni8mm)
 #else
 #define QR_GEMM_ARM(X)
 #endif

@@ -14,7 +14,8 @@
  *
  * A tile is rows x one panel of two vectors. Its sums stay in registers over all of K and go
  * through a small buffer to the epilogue, so that the epilogue's code exists once, not once a tile
- * height. QR_GEMM_INT8 is 1 where sums are integers to be scaled. Measured shares of peak:
+ * height. QR_GEMM_INT8 is 1 where sums are integers to be scaled. With QR_GEMM_PAIRS the tile is
+ * that of gemm_pairs_tile.h, which says what it wants defined. Measured shares of peak:
  * docs/KERNELS.md.
  */
 #include "engine/cpu/kernels/gemm_epilogue_body.h"
@@ -34,6 +35,12 @@
 #define QR_GEMM_AHEAD                                                                              \
     16384 /* bytes: the panel's stream is asked for this early, into L2; 8 to 32 KB measure alike  \
            */
+
+#if defined(QR_GEMM_PAIRS)
+#define QR_GEMM_ROWS_TOGETHER 2
+#include "engine/cpu/kernels/gemm_pairs_tile.h"
+#else
+#define QR_GEMM_ROWS_TOGETHER 1
 
 /* One step of k: two vectors of weights against four bytes of each row; or as many of both for each
  * of QR_GEMM_PARTS steps, where a multiply-add takes several. */
@@ -105,6 +112,7 @@ QR_INLINE void tile(const size_t rows, const qr__gemm_shape *shape, const char *
         QR_GEMM_STORE(sums + i * QR_GEMM_COLUMNS + QR_VEC_LANES, acc[i][1]);
     }
 }
+#endif
 
 typedef void tile_fn(const qr__gemm_shape *shape, const char *operand, const char *panel,
                      float *sums);
@@ -159,7 +167,9 @@ void QR_GEMM_NAME(const qr__gemm_task *task) {
         size_t first = 0;
         /* Blocks as even as can be: 16 rows are 8 + 8, not 14 + 2. */
         for (size_t b = 0; b < blocks; b++) {
-            const size_t rows = (task->rows - first + blocks - b - 1) / (blocks - b);
+            const size_t left = task->rows - first;
+            const size_t share = (left + blocks - b - 1) / (blocks - b);
+            const size_t rows = qr_min(left, qr_round_up(share, QR_GEMM_ROWS_TOGETHER));
             const char *operand = (const char *)task->operand + first * shape->stride;
             tiles[rows](shape, operand, panel, sums);
             finish_tile(task->epilogue, rows, shape, operand, constants, sums,
