@@ -16,24 +16,29 @@ typedef struct head {
     qr__attention a;
 } head;
 
-static head make_head(size_t queries, size_t keys) {
-    head h = {.q = calloc(queries * D, sizeof(float)),
-              .k = calloc(keys * D, sizeof(float)),
-              .v = calloc(keys * D, sizeof(float)),
-              .out = calloc(queries * D, sizeof(float)),
-              .scratch = aligned_alloc(64, qr_round_up(qr__attention_scratch_bytes(keys, D), 64))};
+static head make_head_of(size_t queries, size_t keys, size_t width) {
+    head h = {.q = calloc(queries * width, sizeof(float)),
+              .k = calloc(keys * width, sizeof(float)),
+              .v = calloc(keys * width, sizeof(float)),
+              .out = calloc(queries * width, sizeof(float)),
+              .scratch =
+                  aligned_alloc(64, qr_round_up(qr__attention_scratch_bytes(keys, width), 64))};
     h.a = (qr__attention){.out = h.out,
                           .q = h.q,
                           .k = h.k,
                           .v = h.v,
-                          .ld_out = D,
-                          .ld_q = D,
-                          .ld_kv = D,
+                          .ld_out = width,
+                          .ld_q = width,
+                          .ld_kv = width,
                           .queries = queries,
                           .keys = keys,
-                          .D = D,
+                          .D = width,
                           .scratch = h.scratch};
     return h;
+}
+
+static head make_head(size_t queries, size_t keys) {
+    return make_head_of(queries, keys, D);
 }
 
 static void free_head(const head *h) {
@@ -141,27 +146,15 @@ static float noise(uint32_t *state) {
 static void attend_noise(const qr__kernel *row, size_t queries, size_t keys, size_t width,
                          float *out) {
     uint32_t state = 7;
-    float *q = malloc(queries * width * sizeof *q), *k = malloc(keys * width * sizeof *k);
-    float *v = malloc(keys * width * sizeof *v);
-    void *scratch = aligned_alloc(64, qr_round_up(qr__attention_scratch_bytes(keys, width), 64));
+    head h = make_head_of(queries, keys, width);
     for (size_t i = 0; i < queries * width; i++)
-        q[i] = noise(&state);
+        h.q[i] = noise(&state);
     for (size_t i = 0; i < keys * width; i++)
-        k[i] = noise(&state), v[i] = noise(&state);
-    memset(scratch, 0xff, qr__attention_scratch_bytes(keys, width)); /* whatever was there before */
-    const qr__attention a = {.out = out,
-                             .q = q,
-                             .k = k,
-                             .v = v,
-                             .ld_out = width,
-                             .ld_q = width,
-                             .ld_kv = width,
-                             .queries = queries,
-                             .keys = keys,
-                             .D = width,
-                             .scratch = scratch};
-    ((qr__attention_kernel *)row->function)(&a);
-    free(q), free(k), free(v), free(scratch);
+        h.k[i] = noise(&state), h.v[i] = noise(&state);
+    memset(h.scratch, 0xff, qr__attention_scratch_bytes(keys, width)); /* whatever was there */
+    attend(row, &h);
+    memcpy(out, h.out, queries * width * sizeof *out);
+    free_head(&h);
 }
 
 /* int8's sums are exact, so whoever makes them the bits are the same (where keys are too few for

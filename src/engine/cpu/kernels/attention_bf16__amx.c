@@ -65,10 +65,7 @@ ALWAYS_INLINE void score_keys(const block *b, size_t D, size_t key) {
     const uint16_t *k = b->k + key * D;
     const size_t stride = D * sizeof *k;
     float *score = b->score + key * LANES;
-    _tile_zero(QR_TILE_SUM00);
-    _tile_zero(QR_TILE_SUM01);
-    _tile_zero(QR_TILE_SUM10);
-    _tile_zero(QR_TILE_SUM11);
+    qr__tiles_zero();
     for (size_t d = 0; d < D; d += 32) {
         _tile_loadd(QR_TILE_B0, b->qt + d / 2 * LANES, LANES * 4);
         _tile_loadd(QR_TILE_A0, k + d, stride);
@@ -80,10 +77,7 @@ ALWAYS_INLINE void score_keys(const block *b, size_t D, size_t key) {
         _tile_loadd(QR_TILE_A1, k + 48 * D + d, stride);
         _tile_dpbf16ps(QR_TILE_SUM11, QR_TILE_A1, QR_TILE_B0);
     }
-    _tile_stored(QR_TILE_SUM00, score, LANES * 4);
-    _tile_stored(QR_TILE_SUM01, score + 16 * LANES, LANES * 4);
-    _tile_stored(QR_TILE_SUM10, score + 32 * LANES, LANES * 4);
-    _tile_stored(QR_TILE_SUM11, score + 48 * LANES, LANES * 4);
+    qr__tiles_store(score, 16 * LANES * 4, LANES * 4);
 }
 
 ALWAYS_INLINE void all_scores(block *b, size_t keys, size_t D) {
@@ -118,10 +112,7 @@ static void all_powers(block *b, size_t keys) {
 ALWAYS_INLINE void mix_values(const block *b, size_t keys, size_t d, size_t tiles, float *sums) {
     const size_t stride = b->whole * sizeof *b->vt;
     const uint16_t *vt = b->vt + d * b->whole;
-    _tile_zero(QR_TILE_SUM00);
-    _tile_zero(QR_TILE_SUM01);
-    _tile_zero(QR_TILE_SUM10);
-    _tile_zero(QR_TILE_SUM11);
+    qr__tiles_zero();
     for (size_t key = 0; key < keys; key += 32) {
         _tile_loadd(QR_TILE_B0, b->p + key / 2 * LANES, LANES * 4);
         _tile_loadd(QR_TILE_A0, vt + key, stride);
@@ -135,10 +126,7 @@ ALWAYS_INLINE void mix_values(const block *b, size_t keys, size_t d, size_t tile
             _tile_dpbf16ps(QR_TILE_SUM11, QR_TILE_A1, QR_TILE_B0);
         }
     }
-    _tile_stored(QR_TILE_SUM00, sums, LANES * 4);
-    _tile_stored(QR_TILE_SUM01, sums + 16 * LANES, LANES * 4);
-    _tile_stored(QR_TILE_SUM10, sums + 32 * LANES, LANES * 4);
-    _tile_stored(QR_TILE_SUM11, sums + 48 * LANES, LANES * 4);
+    qr__tiles_store(sums, 16 * LANES * 4, LANES * 4);
 }
 
 ALWAYS_INLINE void mix(const block *b, const qr__attention *a, size_t D, float *out,

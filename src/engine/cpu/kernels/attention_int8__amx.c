@@ -3,13 +3,12 @@
  * there: CPUs with AMX multiply bf16 vectors at half of f32's rate). */
 #include "engine/cpu/kernels/attention_int8_tiles_body.h"
 
-#define QR_ATTENTION_ELSE qr__attention_int8__avx512vnni
 #include "engine/cpu/kernels/attention_int8_body.h"
 
 void qr__attention_int8__amx(const qr__attention *a) {
     const bool fits_tiles = a->D <= QR_TILE_BYTES || a->D % QR_TILE_BYTES == 0;
     if (!fits_tiles || !fits_int8(a)) {
-        QR_ATTENTION_ELSE(a);
+        qr__attention_int8__avx512vnni(a);
         return;
     }
     configure(a->D);

@@ -2,9 +2,8 @@
  * products, for int8 plans.
  *
  * The including file says how products are made, by including attention_int8_vnni_body.h or
- * attention_int8_tiles_body.h first, and which kernel takes what this one does not
- * (QR_ATTENTION_ELSE). About 18 operations a key and block of 16 queries go into the power,
- * whatever the products take. */
+ * attention_int8_tiles_body.h first, and gives what does not fit to another kernel. About 18
+ * operations a key and block of 16 queries go into the power, whatever the products take. */
 
 /* Below, packing costs more than it saves. */
 #define FEWEST_KEYS 32u
@@ -30,10 +29,9 @@ ALWAYS_INLINE bool fits_int8(const qr__attention *a) {
     return a->D % 16 == 0 && a->keys >= FEWEST_KEYS && a->keys <= MOST_KEYS;
 }
 
+/* For what fits. */
 ALWAYS_INLINE void attend_int8(const qr__attention *a) {
-    if (!fits_int8(a))
-        QR_ATTENTION_ELSE(a);
-    else if (a->D == 32)
+    if (a->D == 32)
         attend(a, 32);
     else if (a->D == 64)
         attend(a, 64);

@@ -26,10 +26,7 @@ static void configure(size_t D) {
 ALWAYS_INLINE void score_keys(const block *b, size_t D, size_t key) {
     const uint8_t *k = b->k + key * D;
     int32_t *score = b->score + key * LANES;
-    _tile_zero(QR_TILE_SUM00);
-    _tile_zero(QR_TILE_SUM01);
-    _tile_zero(QR_TILE_SUM10);
-    _tile_zero(QR_TILE_SUM11);
+    qr__tiles_zero();
     for (size_t d = 0; d < D; d += QR_TILE_BYTES) {
         _tile_loadd(QR_TILE_B0, b->q + d / 4 * LANES, LANES * 4);
         _tile_loadd(QR_TILE_A0, k + d, D);
@@ -41,10 +38,7 @@ ALWAYS_INLINE void score_keys(const block *b, size_t D, size_t key) {
         _tile_loadd(QR_TILE_A0, k + 48 * D + d, D);
         _tile_dpbusd(QR_TILE_SUM11, QR_TILE_A0, QR_TILE_B0);
     }
-    _tile_stored(QR_TILE_SUM00, score, LANES * 4);
-    _tile_stored(QR_TILE_SUM01, score + 16 * LANES, LANES * 4);
-    _tile_stored(QR_TILE_SUM10, score + 32 * LANES, LANES * 4);
-    _tile_stored(QR_TILE_SUM11, score + 48 * LANES, LANES * 4);
+    qr__tiles_store(score, 16 * LANES * 4, LANES * 4);
 }
 
 ALWAYS_INLINE void all_scores(block *b, size_t keys, size_t D) {
@@ -73,10 +67,7 @@ static void turn_powers(const block *b, size_t keys) {
 /* sums[16][64]: powers times values [d, d + 16 * tiles), tiles being 1 to 4. */
 ALWAYS_INLINE void mix_values(const block *b, size_t D, size_t d, size_t tiles, int32_t *sums) {
     const size_t stride = D * sizeof *b->v;
-    _tile_zero(QR_TILE_SUM00);
-    _tile_zero(QR_TILE_SUM01);
-    _tile_zero(QR_TILE_SUM10);
-    _tile_zero(QR_TILE_SUM11);
+    qr__tiles_zero();
     for (size_t key = 0; key < b->whole; key += KEYS) {
         const uint32_t *v = b->v + key / 4 * D + d;
         _tile_loadd(QR_TILE_A1, b->rows + key, b->whole);
@@ -95,10 +86,7 @@ ALWAYS_INLINE void mix_values(const block *b, size_t D, size_t d, size_t tiles, 
             _tile_dpbusd(QR_TILE_SUM11, QR_TILE_A1, QR_TILE_B1);
         }
     }
-    _tile_stored(QR_TILE_SUM00, sums, 64 * 4);
-    _tile_stored(QR_TILE_SUM01, sums + 16, 64 * 4);
-    _tile_stored(QR_TILE_SUM10, sums + 32, 64 * 4);
-    _tile_stored(QR_TILE_SUM11, sums + 48, 64 * 4);
+    qr__tiles_store(sums, 16 * 4, 64 * 4);
 }
 
 /* out[queries][d..d + 16) = sums / total * scale + middle */

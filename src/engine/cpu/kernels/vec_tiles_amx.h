@@ -62,4 +62,22 @@ static inline void qr__tiles_configure(size_t height) {
     qr__tiles_load(&config);
 }
 
+/* All four tiles of sums. */
+static inline void qr__tiles_zero(void) {
+    _tile_zero(QR_TILE_SUM00);
+    _tile_zero(QR_TILE_SUM01);
+    _tile_zero(QR_TILE_SUM10);
+    _tile_zero(QR_TILE_SUM11);
+}
+
+/* The same to memory: each begins so many bytes behind the one before, their rows `stride` apart.
+ */
+static inline void qr__tiles_store(void *to, size_t apart, size_t stride) {
+    char *at = to;
+    _tile_stored(QR_TILE_SUM00, at, stride);
+    _tile_stored(QR_TILE_SUM01, at + apart, stride);
+    _tile_stored(QR_TILE_SUM10, at + 2 * apart, stride);
+    _tile_stored(QR_TILE_SUM11, at + 3 * apart, stride);
+}
+
 #endif
