@@ -7,7 +7,7 @@ GENERATED = src/tokenizer/unicode_tables.c # numbers alone; cppcheck takes minut
 BODIES = src/engine/cpu/kernels/.*\.h
 PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider
 
-.PHONY: help build install run setup-test test test-unit test-server test-asan test-tsan check-long check-fresh coverage bench peers lint format clean
+.PHONY: help build install run setup-test test test-unit test-server test-asan test-tsan check-deploy check-long check-fresh coverage bench peers lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -50,6 +50,10 @@ test-asan: setup-test ## units and server under AddressSanitizer and UBSan
 
 test-tsan: setup-test ## units that use threads under ThreadSanitizer
 	@tests/run-sanitized tsan
+
+check-deploy: setup-test ## images, proxies, alerts, units, manifests with the real programs (ARGS="-k NAME ...")
+	@tools/setup deploy
+	@tests/run-deploy $(ARGS)
 
 check-long: setup-test ## what takes an hour and a half: a fresh Debian, millions of strings, every threaded suite under TSan (ARGS="STEP ...")
 	@tools/setup long

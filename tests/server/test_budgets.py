@@ -78,20 +78,31 @@ def was_admitted(server, connection):
     return found[-1]
 
 
-def test_a_deadline_does_not_wait_for_a_batch(start_server, tiny):
-    """The answer is there while the batch that came too late still runs."""
-    server = start_server(*ONE_WORKER, "--batch-tokens", 32768, models=[tiny("slow")])
+def late_while_computing(server):
+    """Whether one batch was seen to run on after its client's 504; "not seen" where the machine was faster than the
+    costs said (200, or the batch ended with the deadline) or slower (late before it was admitted)."""
     body = {"inputs": [LONG_TEXT] * 32}  # one batch
-    ms = 0.55 * least_ms(server, 32)
-    headers = budget(ms)
+    ms = 0.55 * least_ms(server, 32)  # less is refused: no server could keep it
     connection = server.connect(timeout=HANG + ms / 1000)  # a busy machine with sanitizers takes minutes
-    connection.sendall(make_request("/embed", body, headers=headers))
+    connection.sendall(make_request("/embed", body, headers=budget(ms)))
     admitted = was_admitted(server, connection)
     status = read_answer(connection)[0].status
-    assert status in (200, 504)
-    if not admitted or status == 200:
-        pytest.skip("the machine is not as fast as it was when it measured the model: late too early, or not at all")
-    assert metric(server, DEPTH) > 0
+    running = metric(server, DEPTH) > 0
+    connection.close()
+    assert status in (200, 429, 504)
+    return admitted and status == 504 and running
+
+
+def test_a_deadline_does_not_wait_for_a_batch(start_server, tiny):
+    """The answer is there while the batch that came too late still runs. A machine of even speed shows it at once, one
+    whose speed doubles between two requests does not: it is tried again, with the costs that the server has learnt. An
+    answer that waits for its batch never shows it."""
+    server = start_server(*ONE_WORKER, "--batch-tokens", 32768, models=[tiny("slow")])
+    tries = 0
+    while not late_while_computing(server):
+        tries += 1
+        assert tries < 20, "no answer came before its batch was done"
+        wait_idle(server)
     server.signal()
     server.wait_log("told to stop")
     server.signal()

@@ -1,0 +1,41 @@
+"""Programs of Debian packages that are unpacked, not installed: installing nginx, haproxy or prometheus
+starts daemons on the user's machine."""
+import fcntl
+import os
+import shutil
+import subprocess
+
+import pytest
+from program import ROOT
+
+FOLDER = ROOT / "build" / "debs"
+
+
+def unpacked(name, *packages):
+    """The folder into which these packages (their libraries too, as far as a minimal Debian lacks them) are
+    unpacked, once; a test whose packages cannot be had is skipped with the reason. `name` names the folder."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder = FOLDER / name
+    with open(FOLDER / f"{name}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = folder / ".packages"
+        if stamp.exists() and stamp.read_text(encoding="utf-8").split() == list(packages):
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        got = subprocess.run(["apt-get", "-q", "-o", "APT::Sandbox::User=", "download", *packages], cwd=folder,
+                             capture_output=True, text=True)
+        if got.returncode != 0:
+            pytest.skip(f"{' '.join(packages)} cannot be downloaded: {got.stderr.strip().splitlines()[-1:]}")
+        for package in sorted(folder.glob("*.deb")):
+            subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
+            package.unlink()
+        stamp.write_text(" ".join(packages), encoding="utf-8")
+    return folder
+
+
+def library_path(folder):
+    """The environment in which an unpacked program finds its unpacked libraries."""
+    found = [str(d) for d in (folder / "usr/lib/x86_64-linux-gnu", folder / "lib/x86_64-linux-gnu",
+                              folder / "usr/lib/aarch64-linux-gnu") if d.is_dir()]
+    return {**os.environ, "LD_LIBRARY_PATH": ":".join(found)}
