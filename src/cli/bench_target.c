@@ -58,7 +58,7 @@ int qr__bench_target_resolve(const qr__command *command, const char *url, const 
         snprintf(target->route, sizeof target->route, "/embed");
     int fault = getaddrinfo(target->host, target->port, &hints, &found);
     if (fault != 0) {
-        fprintf(stderr, "querent bench http: %s: %s\n", target->host, gai_strerror(fault));
+        fprintf(stderr, "querent %s: %s: %s\n", command->name, target->host, gai_strerror(fault));
         return QR_EXIT_FAULT;
     }
     memcpy(&target->address, found->ai_addr, found->ai_addrlen);

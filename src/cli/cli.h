@@ -34,6 +34,9 @@ int qr_cli_bench_engine(int argc, char **argv);
 /** Measures a running server. */
 int qr_cli_bench_http(int argc, char **argv);
 
+/** Asks a running server whether it is ready. */
+int qr_cli_health(int argc, char **argv);
+
 /** Says what a server would do with a load. */
 int qr_cli_simulate(int argc, char **argv);
 

@@ -23,6 +23,7 @@ static const command commands[] = {
      "lines in, JSON lines {\"ids\",\"tokens\",\"offsets\"} out"},
     {"inspect", NULL, qr_cli_inspect, "what a model is, costs and how it would run here"},
     {"convert", NULL, qr_cli_convert, "a model, ONNX too, as a directory of safetensors"},
+    {"health", NULL, qr_cli_health, "ask a running server whether it is ready"},
     {"bench", "engine", qr_cli_bench_engine, "measure a model on this machine"},
     {"bench", "http", qr_cli_bench_http, "measure a running server"},
     {"simulate", NULL, qr_cli_simulate, "what the server would do with a load"},

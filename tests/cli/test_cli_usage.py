@@ -19,7 +19,7 @@ def test_no_command():
 def test_help_lists_every_command():
     done = querent("--help")
     assert done.returncode == 0 and done.stderr == b""
-    for name in ["serve", "embed", "span", "tokenize", "inspect", "bench engine", "bench http", "simulate", "version"]:
+    for name in ["serve", "embed", "span", "tokenize", "inspect", "health", "bench engine", "bench http", "simulate", "version"]:
         assert re.search(rf"^  {name}\b", done.stdout.decode(), re.M), name
     assert querent("help").stdout == querent("-h").stdout == done.stdout
 
