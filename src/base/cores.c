@@ -12,8 +12,7 @@
 
 #include "base/file.h"
 
-#define CGROUP_ROOT "/sys/fs/cgroup"
-#define PATH_MAX_   1024
+#define PATH_MAX_ 1024
 
 /* Cores that quota/period microseconds amount to; 0 for none. */
 static double quota_v2(const char *dir) {
@@ -57,42 +56,57 @@ static double smallest_quota(const char *mount, const char *path, double (*quota
     }
 }
 
-/* Lines of /proc/self/cgroup: "0::/path" (v2) and "4:cpu,cpuacct:/path" (v1). */
-static double cgroup_quota(void) {
-    char text[8192];
+static bool has_cpu(const char *controllers) {
+    return strcmp(controllers, "cpu") == 0 || strncmp(controllers, "cpu,", 4) == 0 ||
+           strstr(controllers, ",cpu,") != NULL ||
+           (strlen(controllers) > 4 && strcmp(controllers + strlen(controllers) - 4, ",cpu") == 0);
+}
+
+/* One line of /proc/self/cgroup: "0::/path" (v2) or "4:cpu,cpuacct:/path" (v1). */
+static double quota_of_line(const char *root, char *line) {
+    char mount[PATH_MAX_];
+    char *controllers = strchr(line, ':');
+    char *path = controllers == NULL ? NULL : strchr(controllers + 1, ':');
+    if (path == NULL)
+        return 0;
+    *path++ = '\0';
+    controllers++;
+    if (controllers[0] != '\0' && !has_cpu(controllers))
+        return 0;
+    int n = snprintf(mount, sizeof mount, "%s/sys/fs/cgroup%s", root,
+                     controllers[0] == '\0' ? "" : "/cpu");
+    if (n < 0 || (size_t)n >= sizeof mount)
+        return 0;
+    return smallest_quota(mount, path, controllers[0] == '\0' ? quota_v2 : quota_v1);
+}
+
+static double cgroup_quota(const char *root) {
+    char path[PATH_MAX_], text[8192];
     double smallest = 0;
-    if (!qr_file_read_small("/proc/self/cgroup", text, sizeof text))
+    int n = snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+    if (n < 0 || (size_t)n >= sizeof path || !qr_file_read_small(path, text, sizeof text))
         return 0;
     char *save = NULL;
     for (char *line = strtok_r(text, "\n", &save); line != NULL;
          line = strtok_r(NULL, "\n", &save)) {
-        char *controllers = strchr(line, ':');
-        char *path = controllers == NULL ? NULL : strchr(controllers + 1, ':');
-        if (path == NULL)
-            continue;
-        *path++ = '\0';
-        controllers++;
-        double q = 0;
-        if (controllers[0] == '\0')
-            q = smallest_quota(CGROUP_ROOT, path, quota_v2);
-        else if (strcmp(controllers, "cpu") == 0 || strncmp(controllers, "cpu,", 4) == 0 ||
-                 strstr(controllers, ",cpu,") != NULL)
-            q = smallest_quota(CGROUP_ROOT "/cpu", path, quota_v1);
+        double q = quota_of_line(root, line);
         if (q > 0 && (smallest == 0 || q < smallest))
             smallest = q;
     }
     return smallest;
 }
 
-bool qr_cores_quota(void) {
-    return cgroup_quota() > 0;
+qr_cores qr_cores_read(const char *root, int mask) {
+    qr_cores found = {.mask = mask, .quota = cgroup_quota(root), .usable = mask};
+    found.throttled = found.quota > 0 && found.quota < mask;
+    if (found.throttled)
+        found.usable = (int)found.quota;
+    if (found.usable < 1)
+        found.usable = 1;
+    return found;
 }
 
-int qr_cores_available(void) {
+qr_cores qr_cores_find(void) {
     cpu_set_t mask;
-    int cores = sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1;
-    double quota = cgroup_quota();
-    if (quota > 0 && quota < cores)
-        cores = (int)quota;
-    return cores < 1 ? 1 : cores;
+    return qr_cores_read("", sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1);
 }

@@ -59,7 +59,7 @@ typedef struct slot {
 struct qr_pool {
     int members;
     int helpers;        /* threads of our own, in slots 1..helpers */
-    bool spin;          /* not under a quota, which would be spent on it */
+    bool spin;          /* not under a quota below the mask, which would be spent on it */
     atomic_int pending; /* wake-ups that found nobody, at most one a member */
     atomic_bool ending;
     slot slots[];
@@ -106,7 +106,7 @@ qr_status qr_pool_create(int members, qr_pool **out) {
         return QR_NO_MEMORY;
     memset(pool, 0, bytes);
     pool->members = members;
-    pool->spin = !qr_cores_quota();
+    pool->spin = !qr_cores_find().throttled;
     for (int m = 0; m < members; m++) {
         pool->slots[m].member = m;
         pool->slots[m].pool = pool;

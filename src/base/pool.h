@@ -45,9 +45,9 @@ int qr_pool_members(const qr_pool *pool);
  * started stay. */
 QR_MUST_USE qr_status qr_pool_start_helpers(qr_pool *pool);
 
-/** Parks the calling member: it spins for at most 50 us (not under a CPU quota), sleeps, helps
- * whoever calls, and returns once qr_pool_wake() chose it, or at once when a wake-up is pending.
- * May return for nothing: members look for work in a loop. */
+/** Parks the calling member: it spins for at most 50 us (not under a CPU quota below its affinity
+ * mask), sleeps, helps whoever calls, and returns once qr_pool_wake() chose it, or at once when a
+ * wake-up is pending. May return for nothing: members look for work in a loop. */
 void qr_pool_park(qr_pool *pool, int member);
 
 /** Makes one parked member that does not help return from qr_pool_park. When there is none, the

@@ -107,7 +107,7 @@ bool qr__option_read(const qr__option_row *row, qr_text text, qr_option_value *o
             snprintf(must, QR__OPTION_MUST_BYTES, "a whole number in %zu..%zu", row->min, row->max);
         /* The one place where "0: one a core" becomes a number. */
         if (row->type == QR_OPTION_TYPE_THREADS && number == 0)
-            number = (uint64_t)qr_cores_available();
+            number = (uint64_t)qr_cores_find().usable;
         out->number = (size_t)number;
         break;
     case QR_OPTION_TYPE_FLAG:

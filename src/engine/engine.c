@@ -67,7 +67,7 @@ static double ms_since(uint64_t begin_ns) {
 }
 
 static int threads_of(const qr_engine_options *options) {
-    return options->threads > 0 ? options->threads : qr_cores_available();
+    return options->threads > 0 ? options->threads : qr_cores_find().usable;
 }
 
 /* A model from ONNX is proven before anything else is made of it. The originals are given back only

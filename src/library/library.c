@@ -42,9 +42,9 @@ static qr_lib_status read_options(const qr_lib_load_options *given, qr_lib_load_
     if (own->device == NULL)
         own->device = "cpu";
     if (own->threads == 0)
-        own->threads = qr_cores_available();
+        own->threads = qr_cores_find().usable;
     if (own->calls_most == 0)
-        own->calls_most = qr_cores_available();
+        own->calls_most = qr_cores_find().usable;
     return status;
 }
 

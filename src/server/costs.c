@@ -32,7 +32,7 @@ static qr_status measure_team(const qr_pipeline *pipeline, qr_costs *out, qr_err
 
 qr_status qr_costs_measure(const qr_pipeline *pipeline, int workers, qr_costs *out,
                            qr_error *error) {
-    int cores = qr_cores_available();
+    int cores = qr_cores_find().usable;
     out->team_len = workers < cores ? workers : cores;
     qr_status status = measure(pipeline, NULL, &out->alone, error);
     out->team = out->alone;

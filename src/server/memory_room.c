@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 #define FILE_BYTES   (64u << 10)
-#define GATE_TOKENS  1000u /* QR__PROBE_MAX_TOKENS of pipeline/probes.h */
-#define GRAPH_COPIES 3u    /* of a graph's numbers: file, initializers, what is folded of them */
+#define NO_LIMIT     (UINT64_C(1) << 62) /* version 1 has no word for none, but a number */
+#define GATE_TOKENS  1000u               /* QR__PROBE_MAX_TOKENS of pipeline/probes.h */
+#define GRAPH_COPIES 3u /* of a graph's numbers: file, initializers, what is folded of them */
 
 /* The number that stands first in the file behind `key` ("": at its beginning). False: there is
  * none, as where memory.max says "max". */
@@ -39,20 +40,70 @@ static void take_least(uint64_t bytes, const char *limit, qr__memory_room *room)
     room->limit = limit;
 }
 
-/* A group's limit holds for all below it. */
-static void look_at_group(const char *root, const char *group, qr__memory_room *room) {
+/* The files of a version of cgroups. */
+typedef struct group_files {
+    const char *mount, *max, *used, *cached, *limit;
+} group_files;
+
+static const group_files version_2 = {"", "memory.max", "memory.current", "\ninactive_file ",
+                                      "memory.max of its cgroup"};
+static const group_files version_1 = {"/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+                                      "\ntotal_inactive_file ",
+                                      "memory.limit_in_bytes of its cgroup"};
+
+static bool read_group(const char *root, const group_files *files, const char *group,
+                       const char *name, const char *key, uint64_t *out) {
     char path[QR_PATH_BYTES];
-    uint64_t max, current;
-    snprintf(path, sizeof path, "%s/sys/fs/cgroup%s/memory.max", root, group);
-    if (!read_number(path, "", &max))
+    int n = snprintf(path, sizeof path, "%s/sys/fs/cgroup%s%s/%s", root, files->mount, group, name);
+    return n > 0 && (size_t)n < sizeof path && read_number(path, key, out);
+}
+
+/* A group's limit holds for all below it. Pages of files that nobody has used of late count as used
+ * but are given back before anything is refused: a model just read from disk is mostly these. */
+static void look_at_group(const char *root, const group_files *files, const char *group,
+                          qr__memory_room *room) {
+    uint64_t max, used, cached;
+    if (!read_group(root, files, group, files->max, "", &max) || max >= NO_LIMIT ||
+        !read_group(root, files, group, files->used, "", &used))
         return;
-    snprintf(path, sizeof path, "%s/sys/fs/cgroup%s/memory.current", root, group);
-    if (read_number(path, "", &current))
-        take_least(max > current ? max - current : 0, "memory.max of its cgroup", room);
+    if (!read_group(root, files, group, "memory.stat", files->cached, &cached))
+        cached = 0;
+    used -= qr_min(used, cached);
+    take_least(max > used ? max - used : 0, files->limit, room);
+    if (room->group_bytes == 0 || max < room->group_bytes)
+        room->group_bytes = max;
+}
+
+static void look_up(const char *root, const group_files *files, const char *path, size_t len,
+                    qr__memory_room *room) {
+    char group[QR_PATH_BYTES];
+    if (len >= sizeof group)
+        len = 0;
+    snprintf(group, sizeof group, "%.*s", (int)len, path);
+    for (char *slash; (slash = strrchr(group, '/')) != NULL;) {
+        look_at_group(root, files, slash[1] == '\0' ? "" : group, room);
+        *slash = '\0';
+    }
+    look_at_group(root, files, "", room);
+}
+
+/* The path of a line "4:memory:/path" of version 1 is behind its controllers. */
+static size_t path_of(const char *line, size_t len, const group_files **files) {
+    static const char v1[] = ":memory:";
+    if (len > 3 && memcmp(line, "0::", 3) == 0) {
+        *files = &version_2;
+        return 3;
+    }
+    const char *at = memchr(line, ':', len);
+    size_t before = at == NULL ? len : (size_t)(at - line);
+    if (len - before <= sizeof v1 - 1 || memcmp(at, v1, sizeof v1 - 1) != 0)
+        return 0;
+    *files = &version_1;
+    return before + sizeof v1 - 1;
 }
 
 static void look_at_groups(const char *root, qr__memory_room *room) {
-    char path[QR_PATH_BYTES], group[QR_PATH_BYTES] = "";
+    char path[QR_PATH_BYTES];
     char *data;
     size_t len;
     snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
@@ -61,16 +112,13 @@ static void look_at_groups(const char *root, qr__memory_room *room) {
     for (size_t at = 0; at < len;) {
         const char *end = memchr(data + at, '\n', len - at);
         size_t line = end == NULL ? len - at : (size_t)(end - data) - at;
-        if (line > 3 && memcmp(data + at, "0::", 3) == 0)
-            snprintf(group, sizeof group, "%.*s", (int)(line - 3), data + at + 3);
+        const group_files *files;
+        size_t skip = path_of(data + at, line, &files);
+        if (skip > 0)
+            look_up(root, files, data + at + skip, line - skip, room);
         at += line + 1;
     }
     free(data);
-    for (char *slash; (slash = strrchr(group, '/')) != NULL;) {
-        look_at_group(root, slash[1] == '\0' ? "" : group, room);
-        *slash = '\0';
-    }
-    look_at_group(root, "", room);
 }
 
 bool qr__memory_room_read(const char *root, qr__memory_room *out) {

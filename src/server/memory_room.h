@@ -6,8 +6,8 @@
  *     if (qr__memory_room_read("", &room))
  *         status = qr__memory_room_check(&room, name, need_bytes, &error);
  *
- * What is free is the least of MemAvailable and, for each of the process's memory cgroups (v2), its
- * maximum less what it uses. Threads: any.
+ * What is free is the least of MemAvailable and, for each of the process's memory cgroups (v1 and
+ * v2), its maximum less what it uses, inactive pages of files not counted. Threads: any.
  */
 #ifndef QR_SERVER_MEMORY_ROOM_H
 #define QR_SERVER_MEMORY_ROOM_H
@@ -16,7 +16,8 @@
 
 typedef struct qr__memory_room {
     uint64_t free_bytes;
-    const char *limit; /* static text: what leaves no more */
+    const char *limit;    /* static text: what leaves no more */
+    uint64_t group_bytes; /* the least maximum of a cgroup; 0: none */
 } qr__memory_room;
 
 /** Reads /proc and /sys/fs/cgroup below `root` ("" is the system's). False: they tell nothing. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "server/memory_room.h"
 #include "server/server_internal.h"
 
 static bool is_ready(void *state) {
@@ -51,6 +52,19 @@ static void announce(const qr__server *s, const qr_http *http, const char *what)
         return; /* a closed stderr must not stop the server */
 }
 
+/* What the process was given, so that a fractional quota is seen in the log. */
+static void tell_machine(const qr__server *s) {
+    char quota[32] = "none", memory[32] = "none";
+    if (s->cores.quota > 0)
+        snprintf(quota, sizeof quota, "%.2f cores", s->cores.quota);
+    if (s->memory_limit_bytes > 0)
+        snprintf(memory, sizeof memory, "%.0f MB", (double)s->memory_limit_bytes / 1e6);
+    qr_log(QR_LOG_INFO,
+           "machine: %d cores of the mask, cgroup quota %s, %d workers that %s, memory "
+           "limit %s",
+           s->cores.mask, quota, s->workers, s->cores.throttled ? "sleep" : "spin", memory);
+}
+
 static void on_started(void *state, qr_status status, const qr_error *fault) {
     qr__server *s = state;
     qr_error error;
@@ -70,6 +84,7 @@ static void on_started(void *state, qr_status status, const qr_error *fault) {
         }
     }
     atomic_store(&s->phase, QR__SERVING);
+    tell_machine(s);
     if (s->ops != NULL)
         announce(s, s->ops, "ops");
     for (size_t i = s->mains_len; i-- > 0;) /* the port last: who waits for it finds both */
@@ -150,6 +165,8 @@ static qr_status make_api(qr__server *s, qr_error *error) {
         .queue_items = qr_config_number(s->config, QR_OPTION_QUEUE_ITEMS),
         .batch_tokens = qr_config_number(s->config, QR_OPTION_BATCH_TOKENS),
         .workers = (size_t)s->workers,
+        .cores = s->cores,
+        .memory_limit_bytes = s->memory_limit_bytes,
         .keyed = s->access.keys != NULL,
         .hooks = {.ready = is_ready,
                   .metrics = render_metrics,
@@ -291,6 +308,13 @@ static qr_status open_listeners(qr__server *s, qr_error *error) {
     return status == QR_OK && ops != 0 ? qr_http_listen(s->ops, error) : status;
 }
 
+static void look_at_machine(qr__server *s) {
+    qr__memory_room room;
+    s->cores = qr_cores_find();
+    if (qr__memory_room_read("", &room))
+        s->memory_limit_bytes = room.group_bytes;
+}
+
 static qr_status start(qr__server *s, qr_error *error) {
     static qr_status (*const steps[])(qr__server * s, qr_error * error) = {
         read_proxies, make_access,   make_metrics, make_api,       make_verify,
@@ -329,6 +353,7 @@ int qr_server_run(const qr_config *config) {
     qr_log_init((qr_log_level)qr_config_choice(config, QR_OPTION_LOG_LEVEL),
                 (qr_log_format)qr_config_choice(config, QR_OPTION_LOG_FORMAT));
     signal(SIGPIPE, SIG_IGN);
+    look_at_machine(&s);
     if (start(&s, &error) == QR_OK)
         qr_loop_run(s.loop);
     else

@@ -39,6 +39,8 @@ typedef struct qr__server {
 
     /* What lives as long as the process, in the order in which it is made. */
     int workers;
+    qr_cores cores;
+    uint64_t memory_limit_bytes;            /* of the cgroups; 0: none */
     qr__network proxies[QR_LIMIT_NETWORKS]; /* trusted ones */
     size_t proxies_len;
     qr__model_spec specs[QR_LIMIT_MODELS];

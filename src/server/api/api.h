@@ -32,7 +32,9 @@ typedef struct qr_api_hooks {
 typedef struct qr_api_options {
     size_t max_inputs; /* of one request */
     size_t queue_items, batch_tokens, workers;
-    bool keyed; /* requests need an API key, for /openapi.json */
+    qr_cores cores;              /* that the process was given */
+    uint64_t memory_limit_bytes; /* of its cgroups; 0: none */
+    bool keyed;                  /* requests need an API key, for /openapi.json */
     qr_api_hooks hooks;
 } qr_api_options;
 

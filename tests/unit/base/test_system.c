@@ -83,7 +83,7 @@ Test(clock, only_rises) {
 }
 
 Test(cores, at_least_one_and_no_more_than_the_mask) {
-    int cores = qr_cores_available();
+    int cores = qr_cores_find().usable;
     cr_expect_geq(cores, 1);
     cr_expect_leq(cores, sysconf(_SC_NPROCESSORS_CONF));
 }

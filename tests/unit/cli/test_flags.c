@@ -21,7 +21,7 @@ Test(flags, what_is_not_given_has_the_commands_default) {
     cr_expect_str_eq(model.dir, "x");
     cr_expect_eq((qr_precision)model.precision.choice, QR_PRECISION_F32);
     cr_expect_str_eq(model.device.text, "cpu");
-    cr_expect_eq(model.threads.number, (size_t)qr_cores_available());
+    cr_expect_eq(model.threads.number, (size_t)qr_cores_find().usable);
 }
 
 /* The place of a choice is cast to qr_precision. */

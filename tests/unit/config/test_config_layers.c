@@ -32,7 +32,7 @@ Test(config, defaults_are_the_tables) {
 #define CHECK_DEVICE CHECK_TEXT
 #define CHECK_CHOICE(c, o, f)                                                                      \
     cr_expect_str_eq(choice_name(o, qr_config_choice(c, o)), f, "%s", qr_option_name(o))
-#define CHECK_THREADS(c, o, f) cr_expect_eq(qr_config_number(c, o), (size_t)qr_cores_available())
+#define CHECK_THREADS(c, o, f) cr_expect_eq(qr_config_number(c, o), (size_t)qr_cores_find().usable)
 #define CHECK_LIST(c, o, f)    cr_expect_eq(qr_config_list(c, o, &(const char *const *){NULL}), 0)
     QR_OPTION_LIST(QR_X)
 #undef QR_X
@@ -198,7 +198,7 @@ Test(config, no_threads_asked_for_are_one_a_core) {
     cr_expect_eq(qr_config_number(config, QR_OPTION_THREADS), 3);
     qr_config_destroy(config);
     config = load_config("threads: 3\n", (const char *[]){"--threads=0", NULL});
-    cr_expect_eq(qr_config_number(config, QR_OPTION_THREADS), (size_t)qr_cores_available());
+    cr_expect_eq(qr_config_number(config, QR_OPTION_THREADS), (size_t)qr_cores_find().usable);
     qr_config_destroy(config);
 }
 

@@ -146,6 +146,20 @@ static void put_first(qr_buf *out, const qr_pipeline *first) {
     put_key_number(out, "max_input_length", qr_pipeline_max_tokens(first));
 }
 
+/* What the process was given, so that a fractional quota is seen without a shell in its pod. */
+static void put_machine(qr_buf *out, const qr_api_options *options) {
+    qr_buf_printf(out, "\"machine\":{\"mask_cores\":%d,\"quota_cores\":", options->cores.mask);
+    if (options->cores.quota > 0)
+        qr_buf_printf(out, "%.2f", options->cores.quota);
+    else
+        qr_buf_literal(out, "null");
+    qr_buf_printf(out, ",\"workers\":%zu,\"memory_limit_bytes\":", options->workers);
+    if (options->memory_limit_bytes > 0)
+        qr_buf_printf(out, "%llu},", (unsigned long long)options->memory_limit_bytes);
+    else
+        qr_buf_literal(out, "null},");
+}
+
 static void encode(const qr_api *api, qr_exchange *x) {
     const qr_api_options *options = &api->options;
     qr_buf *out = &x->out;
@@ -159,6 +173,7 @@ static void encode(const qr_api *api, qr_exchange *x) {
     put_key_number(out, "max_client_batch_size", qr_min(options->max_inputs, options->queue_items));
     qr_buf_literal(out, "\"max_batch_requests\":null,\"auto_truncate\":true,");
     put_key_text(out, "version", QR_VERSION);
+    put_machine(out, options);
     qr_buf_literal(out, "\"sha\":null,\"docker_label\":null,\"models\":[");
     for (size_t i = 0; i < models; i++) {
         if (i > 0)
@@ -200,17 +215,22 @@ static void encode(const qr_api *api, qr_exchange *x) {
                            QR__S_MEMBER("int8_ranges", QR__S_ANY_OBJECT)),                         \
                 QR__S_MEMBER("model_type", MODEL_TYPE), QR__S_MEMBER("plan", PLAN),                \
                 QR__S_MEMBER("cost", COSTS))
+#define MACHINE                                                                                    \
+    QR__S_SHAPE("\"mask_cores\",\"quota_cores\",\"workers\",\"memory_limit_bytes\"",               \
+                COUNT("mask_cores"), QR__S_MEMBER("quota_cores", QR__S_OR_NULL(QR__S_FLOAT)),      \
+                COUNT("workers"), QR__S_MEMBER("memory_limit_bytes", QR__S_OR_NULL(QR__S_COUNT)))
 /* What describes the first model is not there while none is loaded. */
 #define INFO                                                                                       \
     QR__S_SHAPE("\"max_concurrent_requests\",\"max_batch_tokens\",\"max_client_batch_size\","      \
-                "\"auto_truncate\",\"version\",\"models\"",                                        \
+                "\"auto_truncate\",\"version\",\"machine\",\"models\"",                            \
                 QR__S_JOIN(TEXT("model_id"), EMPTY("model_sha"), TEXT("model_dtype"),              \
                            TEXT("served_model_name"), COUNT("max_input_length")),                  \
                 QR__S_MEMBER("model_type", MODEL_TYPE),                                            \
                 QR__S_JOIN(COUNT("max_concurrent_requests"), COUNT("max_batch_tokens"),            \
                            COUNT("tokenization_workers"), COUNT("max_client_batch_size")),         \
                 EMPTY("max_batch_requests"), QR__S_MEMBER("auto_truncate", QR__S_FLAG),            \
-                TEXT("version"), QR__S_JOIN(EMPTY("sha"), EMPTY("docker_label")),                  \
+                QR__S_JOIN(TEXT("version"), QR__S_MEMBER("machine", MACHINE)),                     \
+                QR__S_JOIN(EMPTY("sha"), EMPTY("docker_label")),                                   \
                 QR__S_MEMBER("models", QR__S_LIST(MODEL)))
 
 static const qr_route rows[] = {
