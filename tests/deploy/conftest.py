@@ -8,3 +8,4 @@ import sys
 from program import ROOT
 
 sys.path.insert(0, str(ROOT / "tests" / "server"))
+sys.path.insert(0, str(ROOT / "tests" / "house"))
