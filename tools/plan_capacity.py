@@ -7,7 +7,7 @@
 A log has a line a query: seconds since 1970, a tab, the query. `plan` reads the busiest minute and the repetitions
 from it, plays the log through caches as replicas have them, asks `querent simulate` what one replica bears on this
 machine, starts one server to see its memory, and adds up. `log` writes a log by one seed: queries drawn by Zipf's law
-over a list and over made-up pairs of its words, at a rate that swings through the day.
+over a list and over made-up mixtures of it, at a rate that swings through the day.
 """
 
 import argparse
@@ -28,7 +28,6 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DAY = 86400
 SIMULATED_SHARES = [0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0]
 RING_POINTS = 100  # a replica's places on the ring of consistent hashing
 
@@ -52,12 +51,11 @@ def write_log(queries, a_day, minutes, seed, out):
     """`minutes` of the day around its peak (at 20:00), which is 1.5 times the mean."""
     rng = random.Random(seed)
     per_minute = a_day / 1440
-    words = vocabulary(queries, max(len(queries), int(a_day * minutes / 1440 / 3)), rng)
+    words = vocabulary(queries, max(len(queries), int(per_minute * minutes / 3)), rng)
     weights = list(itertools.accumulate(1 / (rank + 1) for rank in range(len(words))))  # Zipf's law, exponent 1
     first = 20 * 60 - minutes // 2
     for minute in range(first, first + minutes):
-        rate = per_minute * (1 + 0.5 * math.cos((minute - 20 * 60) / 1440 * 2 * math.pi))
-        count = round(rate)
+        count = round(per_minute * (1 + 0.5 * math.cos((minute - 20 * 60) / 1440 * 2 * math.pi)))
         for query in rng.choices(words, cum_weights=weights, k=count):
             out.write(f"{minute * 60 + rng.random() * 60:.3f}\t{query}\n")
 
@@ -160,7 +158,8 @@ def metric(url, name):
 
 def replica_memory(arguments, queries):
     """(bytes of a server that has answered some queries, without its cache; bytes of its cache a result)."""
-    command = [arguments.binary, "serve", "--model", arguments.model, "--port", 0, "--threads", arguments.workers]
+    command = [arguments.binary, "serve", "--model", arguments.model, "--port", 0, "--threads", arguments.workers,
+               "--log-level", "warn"]  # fmt: skip
     server = subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True)
     url = None
     for line in server.stderr:
@@ -197,8 +196,9 @@ def plan(arguments):
     entries = read_log(arguments.log)
     queries = [query for _, query in entries]
     different = len(set(queries))
-    peak = peak_rate(entries) * arguments.growth
-    print(f"log: {len(entries)} queries, {different} different; the busiest minute had {peak_rate(entries):.1f} a second")
+    busiest = peak_rate(entries)
+    peak = busiest * arguments.growth
+    print(f"log: {len(entries)} queries, {different} different; the busiest minute had {busiest:.1f} a second")
     if arguments.growth != 1:
         print(f"growth: times {arguments.growth:g}, so {peak:.1f} a second")
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:

@@ -1,7 +1,7 @@
-"""What is deployed beside querent, with real programs: proxies, Prometheus, systemd's checks, image tools.
+"""What is deployed beside querent, with real programs: proxies, Prometheus, validators.
 
 Quick tests need nothing but Debian packages that are unpacked under build/debs (debs.py); they run in
-`make test`. Those marked `deploy` need more (buildah, PyPI's validators) and run in `make check-deploy`.
+`make test`. Those marked `deploy` need more (PyPI's validators) or longer and run in `make check-deploy`.
 """
 import sys
 

@@ -1,5 +1,6 @@
 """Programs of Debian packages that are unpacked, not installed: installing nginx, haproxy or prometheus
 starts daemons on the user's machine."""
+import contextlib
 import fcntl
 import os
 import shutil
@@ -11,13 +12,20 @@ from program import ROOT
 FOLDER = ROOT / "build" / "debs"
 
 
+@contextlib.contextmanager
+def locked(path):
+    """One of several test processes at a time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def unpacked(name, *packages):
     """The folder into which these packages (their libraries too, as far as a minimal Debian lacks them) are
     unpacked, once; a test whose packages cannot be had is skipped with the reason. `name` names the folder."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
     folder = FOLDER / name
-    with open(FOLDER / f"{name}.lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(FOLDER / f"{name}.lock"):
         stamp = folder / ".packages"
         if stamp.exists() and stamp.read_text(encoding="utf-8").split() == list(packages):
             return folder

@@ -109,6 +109,16 @@ def wait_answers(port):
     wait_for(answers, "the proxy's first answer")
 
 
+def openssl(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+def self_signed(folder, name, *more):
+    """NAME.pem, a certificate of its own for a day, and NAME.key."""
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", 1,
+            "-subj", f"/CN={name}", *more, "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem")
+
+
 def kill_one(servers, port):
     """Kills the first replica under load; what failed at the clients."""
     load = Load(port)

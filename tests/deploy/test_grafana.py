@@ -7,7 +7,7 @@ import re
 import yaml
 from program import ROOT
 from serving import wait_for
-from test_prometheus import RECORDED, load, programs, prometheus, replicas  # noqa: F401 (fixtures)
+from test_prometheus import RECORDED, load, prometheus, replicas  # noqa: F401 (fixtures)
 
 FOLDER = ROOT / "deploy" / "grafana"
 BOARD = json.loads((FOLDER / "dashboards" / "querent.json").read_text())

@@ -13,7 +13,7 @@ import urllib.request
 import pytest
 from debs import library_path, unpacked
 from program import HANG, ROOT, free_port
-from proxied import Load, Proxy, again, asked, body_of, kill_one, looked_for, replicas, send, wait_answers
+from proxied import Load, Proxy, again, asked, body_of, kill_one, looked_for, openssl, replicas, self_signed, send, wait_answers
 from serving import Server, ask, metric, wait_for
 
 FOLDER = ROOT / "deploy" / "haproxy"
@@ -237,15 +237,6 @@ def cache_room(model, options):
 
 # ---- The sidecar ------------------------------------------------------------------------------------
 
-def openssl(*arguments):
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
-
-
-def authority(folder, name):
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", 1,
-            "-subj", f"/CN={name}", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem")
-
-
 def certificate(folder, name, by):
     """NAME.both: certificate and key in one file, signed by that authority."""
     (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n", encoding="utf-8")
@@ -275,7 +266,7 @@ def over_tls(port, trusted, client=None, newest=None):
 
 def test_a_sidecar_ends_tls(unpacked_haproxy, embedder, tmp_path):
     for name in ("ours", "others"):
-        authority(tmp_path, name)
+        self_signed(tmp_path, name)
     own = certificate(tmp_path, "server", "ours")
     port, path = free_port(), tmp_path / "querent.sock"
     server = Server([embedder], "--uds", path, "--budget-ms", "60000", port=None)

