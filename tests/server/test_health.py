@@ -73,6 +73,7 @@ def test_an_ops_port_is_asked_first(start_server, embedder):
     ops = free_port()
     apart = start_server("--ops-port", ops, models=[embedder])
     assert health(*PATIENT, QUERENT_PORT=apart.port, QUERENT_OPS_PORT=ops) == (0, "")
+    assert health(*PATIENT, QUERENT_UDS="/nowhere/q.sock", QUERENT_OPS_PORT=ops) == (0, "")
     assert health(*PATIENT, QUERENT_PORT=apart.port)[0] == 1, "there is no health but on the ops port"
 
 
