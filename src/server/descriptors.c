@@ -7,10 +7,11 @@
 
 #define OTHER_FDS 64 /* files, epoll, eventfd: what is no connection */
 
-qr_status qr__descriptors_reserve(const qr_config *config, qr_error *error) {
+qr_status qr__descriptors_reserve(const qr__server *s, qr_error *error) {
+    const qr_config *config = s->config;
     size_t connections = qr_config_number(config, QR_OPTION_MAX_CONNECTIONS);
     struct rlimit limit;
-    rlim_t need = qr__server_connections(config) + OTHER_FDS;
+    rlim_t need = qr__server_connections(s) + OTHER_FDS;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
         return QR_OK;
     rlim_t most = limit.rlim_max;

@@ -49,6 +49,8 @@ static void quiesce(void *state) {
 
 static void on_stop_signal(void *state) {
     qr__server *s = state;
+    if (atomic_load(&s->phase) == QR__LOADING || atomic_load(&s->phase) == QR__SERVING)
+        qr__notify_send(&s->notify, "STOPPING=1\nSTATUS=answering what was admitted");
     switch (atomic_load(&s->phase)) {
     case QR__LOADING:
         qr_log(QR_LOG_INFO, "told to stop while loading");

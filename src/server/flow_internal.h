@@ -16,7 +16,7 @@
 #include "server/exchange.h"
 #include "server/flow.h"
 
-#define QR__LISTENERS_MAX 3 /* TCP, UNIX, ops */
+#define QR__LISTENERS_MAX 9 /* those passed to us, or TCP and UNIX; and ops */
 
 /** A listener, as its callbacks know it. */
 typedef struct qr__listener {

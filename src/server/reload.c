@@ -1,8 +1,12 @@
 /* server/reload.c: who has models loaded, and how: the start, SIGHUP, /v2/repository. */
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 
 #include "server/memory_room.h"
 #include "server/server_internal.h"
+
+#define LOOK_MS 50
 
 static qr_status check_model(const qr__server *s, const qr__model_spec *spec, const char *name,
                              const qr__memory_room *room, size_t graph_bytes, qr_error *error) {
@@ -89,6 +93,24 @@ static void read_keys(qr__access *access, const char *what) {
         qr_log(QR_LOG_ERROR, "the old %s keys stay: %s", what, error.message);
 }
 
+/* The service manager waits for the end of a reload. */
+static void look_for_reloaded(void *state) {
+    qr__server *s = state;
+    if (qr__admin_is_busy(s->admin))
+        return;
+    qr_watch_disarm(s->reload_timer);
+    if (atomic_load(&s->phase) == QR__SERVING) /* not behind its STOPPING */
+        qr__notify_send(&s->notify, "READY=1\nSTATUS=serving");
+}
+
+static void tell_of_reload(qr__server *s) {
+    char text[96];
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=reloading",
+             qr_clock_ns() / 1000);
+    qr__notify_send(&s->notify, text);
+    qr_watch_arm(s->reload_timer, LOOK_MS, LOOK_MS);
+}
+
 /* SIGHUP: whatever cannot be read leaves what was read before. */
 static void on_reload_signal(void *state) {
     qr__server *s = state;
@@ -101,6 +123,7 @@ static void on_reload_signal(void *state) {
     read_keys(&s->access, "API");
     read_keys(&s->admin_access, "admin");
     qr__admin_reload(s->admin);
+    tell_of_reload(s);
 }
 
 qr_status qr__models_start(qr__server *s, qr__admin_done done, qr_error *error) {
@@ -110,7 +133,8 @@ qr_status qr__models_start(qr__server *s, qr__admin_done done, qr_error *error) 
                                        .load = load,
                                        .serve = serve,
                                        .state = s};
-    if (qr_watch_signal(s->loop, SIGHUP, on_reload_signal, s) == NULL ||
+    s->reload_timer = qr_watch_timer(s->loop, look_for_reloaded, s);
+    if (s->reload_timer == NULL || qr_watch_signal(s->loop, SIGHUP, on_reload_signal, s) == NULL ||
         qr__admin_create(&options, &s->admin) != QR_OK)
         return qr_error_set(error, QR_NO_MEMORY, "no memory for a loader");
     qr__admin_start(s->admin, done, s);

@@ -36,12 +36,15 @@ static void give_up(qr__server *s, const qr_error *error) {
         qr_loop_stop(s->loop);
 }
 
-static void announce(const qr__server *s, const qr_http *http, const char *what) {
+static void announce(const qr__server *s, const qr_http *http, const qr__passed *passed,
+                     const char *what) {
     const char *host = qr_config_text(s->config, QR_OPTION_HOST);
     bool v6 = host != NULL && strchr(host, ':') != NULL;
     char line[256];
     int len;
-    if (qr_http_port(http) == 0)
+    if (passed != NULL)
+        len = snprintf(line, sizeof line, "querent: %s on %s\n", what, passed->where);
+    else if (qr_http_port(http) == 0)
         len = snprintf(line, sizeof line, "querent: %s on unix:%s\n", what,
                        qr_config_text(s->config, QR_OPTION_UDS));
     else
@@ -65,6 +68,14 @@ static void tell_machine(const qr__server *s) {
            s->cores.mask, quota, s->workers, s->cores.throttled ? "sleep" : "spin", memory);
 }
 
+static void announce_all(const qr__server *s) {
+    if (s->ops != NULL)
+        announce(s, s->ops, s->passed.ops.fd == 0 ? NULL : &s->passed.ops, "ops");
+    for (size_t i = s->mains_len; i-- > 0;) /* the port last: who waits for it finds both */
+        announce(s, s->mains[i], s->passed.mains_len == 0 ? NULL : &s->passed.mains[i],
+                 "listening");
+}
+
 static void on_started(void *state, qr_status status, const qr_error *fault) {
     qr__server *s = state;
     qr_error error;
@@ -85,10 +96,8 @@ static void on_started(void *state, qr_status status, const qr_error *fault) {
     }
     atomic_store(&s->phase, QR__SERVING);
     tell_machine(s);
-    if (s->ops != NULL)
-        announce(s, s->ops, "ops");
-    for (size_t i = s->mains_len; i-- > 0;) /* the port last: who waits for it finds both */
-        announce(s, s->mains[i], "listening");
+    announce_all(s);
+    qr__notify_send(&s->notify, "READY=1\nSTATUS=serving");
 }
 
 static qr_status begin_loading(qr__server *s, qr_error *error) {
@@ -97,33 +106,42 @@ static qr_status begin_loading(qr__server *s, qr_error *error) {
 
 /* Start */
 
-bool qr__server_has_port(const qr_config *config) {
-    return qr_config_text(config, QR_OPTION_UDS) == NULL || qr_config_given(config, QR_OPTION_PORT);
+static bool has_uds(const qr__server *s) {
+    return s->passed.mains_len == 0 && qr_config_text(s->config, QR_OPTION_UDS) != NULL;
 }
 
-size_t qr__server_connections(const qr_config *config) {
-    size_t mains = qr__server_has_port(config) ? 1 : 0;
-    mains += qr_config_text(config, QR_OPTION_UDS) == NULL ? 0 : 1;
-    return mains * qr_config_number(config, QR_OPTION_MAX_CONNECTIONS) + QR__OPS_CONNECTIONS;
+static bool has_port(const qr__server *s) {
+    return s->passed.mains_len == 0 && (!has_uds(s) || qr_config_given(s->config, QR_OPTION_PORT));
+}
+
+static bool has_ops(const qr__server *s) {
+    return s->passed.ops.fd != 0 || qr_config_number(s->config, QR_OPTION_OPS_PORT) != 0;
+}
+
+size_t qr__server_connections(const qr__server *s) {
+    size_t mains = s->passed.mains_len + (has_port(s) ? 1 : 0) + (has_uds(s) ? 1 : 0);
+    return mains * qr_config_number(s->config, QR_OPTION_MAX_CONNECTIONS) + QR__OPS_CONNECTIONS;
 }
 
 static qr_status check_options(qr__server *s, qr_error *error) {
     const qr_config *config = s->config;
     size_t port = qr_config_number(config, QR_OPTION_PORT),
            ops = qr_config_number(config, QR_OPTION_OPS_PORT);
-    if (ops != 0 && ops == port && qr__server_has_port(config))
+    if (ops != 0 && ops == port && has_port(s) && s->passed.ops.fd == 0)
         return qr_error_set(error, QR_BAD_OPTION,
                             "%s %zu: is the main port; give it one of its own",
                             qr_config_source(config, QR_OPTION_OPS_PORT), ops);
-    if (qr_config_flag(config, QR_OPTION_ADMIN) && ops == 0 &&
+    if (qr_config_flag(config, QR_OPTION_ADMIN) && !has_ops(s) &&
         qr_config_text(config, QR_OPTION_ADMIN_KEY_FILE) == NULL)
         return qr_error_set(error, QR_BAD_OPTION,
                             "%s: needs --ops-port, or --admin-key-file to be served on the main "
                             "listener",
                             qr_config_source(config, QR_OPTION_ADMIN));
-    qr_status status = qr__loader_specs(config, s->specs, &s->specs_len, error);
+    qr_status status = qr__activation_check(&s->passed, config, error);
     if (status == QR_OK)
-        status = qr__descriptors_reserve(config, error);
+        status = qr__loader_specs(config, s->specs, &s->specs_len, error);
+    if (status == QR_OK)
+        status = qr__descriptors_reserve(s, error);
     return status;
 }
 
@@ -246,7 +264,7 @@ static qr_status start_loop(qr__server *s, qr_error *error) {
         .metrics = s->metrics,
         .verify = s->verify,
         .cache = s->cache,
-        .connections_max = qr__server_connections(config),
+        .connections_max = qr__server_connections(s),
         .max_body_bytes = qr_config_number(config, QR_OPTION_MAX_BODY_BYTES),
         .default_budget_ns = qr_config_number(config, QR_OPTION_BUDGET_MS) * QR_NS_PER_MS,
         .max_budget_ns = qr_config_number(config, QR_OPTION_MAX_BUDGET_MS) * QR_NS_PER_MS,
@@ -262,7 +280,8 @@ static qr_status start_loop(qr__server *s, qr_error *error) {
         status = qr__flow_create(&options, &s->flow);
     if (status != QR_OK)
         return qr_error_set(error, status, "cannot start the event loop");
-    return qr__drain_watch(s, error);
+    status = qr__drain_watch(s, error);
+    return status == QR_OK ? qr__notify_watch(&s->notify, s->loop, error) : status;
 }
 
 static qr_status open_listener(qr__server *s, unsigned listener, qr_http_options *options,
@@ -284,28 +303,38 @@ static qr_status open_main(qr__server *s, unsigned listener, qr_http_options opt
     return status;
 }
 
+static qr_status open_passed(qr__server *s, unsigned bits, qr_error *error) {
+    qr_status status = QR_OK;
+    for (size_t i = 0; status == QR_OK && i < s->passed.mains_len; i++)
+        status = open_main(s, bits, (qr_http_options){.passed_fd = s->passed.mains[i].fd}, error);
+    return status;
+}
+
 static qr_status open_listeners(qr__server *s, qr_error *error) {
     const qr_config *config = s->config;
     const char *host = qr_config_text(config, QR_OPTION_HOST);
-    uint16_t ops = (uint16_t)qr_config_number(config, QR_OPTION_OPS_PORT);
-    unsigned bits = ops == 0 ? QR_LISTENER_MAIN | QR_LISTENER_OPS : QR_LISTENER_MAIN;
+    const bool ops = has_ops(s);
+    unsigned bits = ops ? QR_LISTENER_MAIN : QR_LISTENER_MAIN | QR_LISTENER_OPS;
     const qr_http_options tcp = {.host = host,
                                  .port = (uint16_t)qr_config_number(config, QR_OPTION_PORT)};
     const qr_http_options local = {.path = qr_config_text(config, QR_OPTION_UDS),
                                    .mode = (unsigned)qr_config_number(config, QR_OPTION_UDS_MODE),
                                    .group = qr_config_text(config, QR_OPTION_UDS_GROUP)};
-    qr_http_options own = {.host = host, .port = ops, .max_connections = QR__OPS_CONNECTIONS};
-    qr_status status = QR_OK;
+    qr_http_options own = {.host = host,
+                           .port = (uint16_t)qr_config_number(config, QR_OPTION_OPS_PORT),
+                           .passed_fd = s->passed.ops.fd,
+                           .max_connections = QR__OPS_CONNECTIONS};
     unsigned admin = qr_config_flag(config, QR_OPTION_ADMIN) ? QR_LISTENER_ADMIN : 0;
     if (qr_config_text(config, QR_OPTION_ADMIN_KEY_FILE) != NULL)
         bits |= admin;
-    if (qr__server_has_port(config))
+    qr_status status = open_passed(s, bits, error);
+    if (status == QR_OK && has_port(s))
         status = open_main(s, bits, tcp, error);
-    if (status == QR_OK && local.path != NULL)
+    if (status == QR_OK && has_uds(s))
         status = open_main(s, bits, local, error);
-    if (status == QR_OK && ops != 0)
+    if (status == QR_OK && ops)
         status = open_listener(s, QR_LISTENER_OPS | admin, &own, &s->ops, error);
-    return status == QR_OK && ops != 0 ? qr_http_listen(s->ops, error) : status;
+    return status == QR_OK && ops ? qr_http_listen(s->ops, error) : status;
 }
 
 static void look_at_machine(qr__server *s) {
@@ -319,7 +348,9 @@ static qr_status start(qr__server *s, qr_error *error) {
     static qr_status (*const steps[])(qr__server * s, qr_error * error) = {
         read_proxies, make_access,   make_metrics, make_api,       make_verify,
         make_cache,   start_workers, start_loop,   open_listeners, begin_loading};
-    qr_status status = check_options(s, error);
+    qr_status status = qr__activation_take(&s->passed, error);
+    if (status == QR_OK)
+        status = check_options(s, error);
     for (size_t i = 0; status == QR_OK && i < sizeof steps / sizeof steps[0]; i++)
         status = steps[i](s, error);
     return status;
@@ -354,10 +385,13 @@ int qr_server_run(const qr_config *config) {
                 (qr_log_format)qr_config_choice(config, QR_OPTION_LOG_FORMAT));
     signal(SIGPIPE, SIG_IGN);
     look_at_machine(&s);
+    qr__notify_init(&s.notify);
+    qr__notify_send(&s.notify, "STATUS=loading models");
     if (start(&s, &error) == QR_OK)
         qr_loop_run(s.loop);
     else
         give_up(&s, &error);
     close_all(&s);
+    qr__notify_deinit(&s.notify);
     return s.exit_code;
 }

@@ -7,6 +7,7 @@
  *     loader.c        one model, in a thread of its own
  *     loop_lag.c      how late the loop is
  *     descriptors.c   how many files may be open
+ *     activation.c    sockets that the service manager passes; notify.c: what it hears
  *
  * Threads: the loop's, but for `phase`, which any may read.
  */
@@ -16,13 +17,15 @@
 #include <stdatomic.h>
 
 #include "config/config.h"
+#include "server/activation.h"
 #include "server/admin.h"
 #include "server/flow.h"
 #include "server/loader.h"
 #include "server/loop_lag.h"
+#include "server/notify.h"
 
 #define QR__OPS_CONNECTIONS 64 /* its own, so that load on the main port cannot take them */
-#define QR__MAINS_MAX       2
+#define QR__MAINS_MAX       QR__PASSED_MAX
 
 /** What the process is doing; drain.c draws how it goes on from SERVING. */
 typedef enum qr__server_phase {
@@ -36,6 +39,9 @@ typedef struct qr__server {
     const qr_config *config;
     _Atomic qr__server_phase phase;
     int exit_code;
+
+    qr__activation passed;
+    qr__notify notify;
 
     /* What lives as long as the process, in the order in which it is made. */
     int workers;
@@ -54,13 +60,13 @@ typedef struct qr__server {
     qr_schedule *schedule;
     qr_loop *loop;
     qr__flow *flow;
-    qr_http *mains[QR__MAINS_MAX]; /* TCP, UNIX, or both */
+    qr_http *mains[QR__MAINS_MAX]; /* TCP, UNIX, or both; or those passed */
     size_t mains_len;
-    qr_http *ops; /* NULL without --ops-port */
+    qr_http *ops; /* NULL without one */
     qr__loop_lag *lag;
 
     qr__admin *admin;
-    qr_watch *drain_timer;
+    qr_watch *reload_timer, *drain_timer;
     uint64_t drain_end_ns;
 } qr__server;
 
@@ -83,16 +89,13 @@ QR_MUST_USE qr_status qr__drain_watch(qr__server *server, qr_error *error);
 
 /* server.c */
 
-/** Whether there is a main listener on a port; one without is on a UNIX socket alone. */
-bool qr__server_has_port(const qr_config *config);
-
 /** Connections of all listeners, at the most. */
-size_t qr__server_connections(const qr_config *config);
+size_t qr__server_connections(const qr__server *server);
 
 /* descriptors.c */
 
 /** Raises the soft limit on open files to what `max-connections` needs. QR_BAD_OPTION: the system
  * allows fewer. */
-QR_MUST_USE qr_status qr__descriptors_reserve(const qr_config *config, qr_error *error);
+QR_MUST_USE qr_status qr__descriptors_reserve(const qr__server *server, qr_error *error);
 
 #endif

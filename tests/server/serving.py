@@ -24,10 +24,11 @@ class Server:
     `port=None`: it is given none, and listens on what `options` say (--uds).
     `held`: its stderr is full from the start, so that the thread which loads the models waits at
     its first line until release(): a server that is still loading, for as long as a test likes.
+    `prefix`: a command that becomes the server, and keeps the descriptors `pass_fds`.
     """
 
-    def __init__(self, models, *options, env=None, wait=True, port=0, held=False):
-        command = [str(BINARY), "serve"] + ([] if port is None else ["--port", str(port)])
+    def __init__(self, models, *options, env=None, wait=True, port=0, held=False, prefix=(), pass_fds=()):
+        command = [*prefix] + [str(BINARY), "serve"] + ([] if port is None else ["--port", str(port)])
         for model in models:
             command += ["--model", str(model)]
         self.lines = []
@@ -49,6 +50,7 @@ class Server:
             stderr=writing,
             env={**os.environ, **(env or {})},
             preexec_fn=die_with_parent,
+            pass_fds=pass_fds,
         )
         os.close(writing)
         if not held:

@@ -86,7 +86,7 @@ static void connection_started(qr_http *http, struct MHD_Connection *mhd, void *
     c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     copy_address(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
                  c->peer);
-    c->local = http->options.path != NULL;
+    c->local = http->local;
     c->last_request_ns =
         now + QR__CONNECTION_AGE_NS + qr_random_next(&http->random) % (QR__CONNECTION_AGE_NS / 5);
     qr__connection_phase(c, QR__PHASE_HEAD, now);

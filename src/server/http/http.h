@@ -84,6 +84,7 @@ typedef struct qr_http_options {
     const char *path;  /* of a UNIX socket, which then stands in for host and port; NULL: none */
     unsigned mode;     /* its permissions */
     const char *group; /* its group, a name or a number; NULL: the process's own */
+    int passed_fd;     /* a listening socket in place of all that, which others hold too; 0: none */
     size_t max_connections;
     size_t max_body_bytes;
     struct qr_loop *loop; /* borrowed */

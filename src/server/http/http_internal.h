@@ -27,6 +27,7 @@ struct qr_http {
     int listen_fd; /* -1 once quiesced */
     int hangup_fd; /* epoll of every connection's EPOLLRDHUP */
     uint16_t port;
+    bool local;           /* a UNIX socket */
     qr__socket_file file; /* of a UNIX socket */
     qr_watch *daemon_watch, *listen_watch, *hangup_watch, *sweep, *accept_retry, *again;
     qr_link connections;

@@ -35,6 +35,8 @@ static uint16_t bound_port(int fd) {
     socklen_t bytes = sizeof address;
     if (getsockname(fd, (struct sockaddr *)&address, &bytes) != 0)
         return 0;
+    if (address.ss_family == AF_UNIX)
+        return 0;
     return address.ss_family == AF_INET6
                ? ntohs(((const struct sockaddr_in6 *)(const void *)&address)->sin6_port)
                : ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port);
@@ -68,13 +70,22 @@ static qr_status bind_address(qr_http *http, qr_error *error) {
 
 qr_status qr__http_bind(qr_http *http, qr_error *error) {
     const qr_http_options *options = &http->options;
+    if (options->passed_fd != 0) {
+        http->listen_fd = options->passed_fd;
+        http->port = bound_port(http->listen_fd);
+        http->local = http->port == 0;
+        return QR_OK;
+    }
     if (options->path == NULL)
         return bind_address(http, error);
+    http->local = true;
     return qr__socket_file_check(&http->file, options->path, options->mode, options->group, error);
 }
 
 qr_status qr_http_listen(qr_http *http, qr_error *error) {
-    if (http->options.path != NULL) {
+    if (http->options.passed_fd != 0) {
+        ; /* it listens already; who came meanwhile has waited in its backlog */
+    } else if (http->options.path != NULL) {
         qr_status status = qr__socket_file_open(&http->file, BACKLOG, &http->listen_fd, error);
         if (status != QR_OK)
             return status;
@@ -159,8 +170,13 @@ void qr__http_accept_again(void *state) {
 
 /* Before the socket is closed: what the system has accepted for us is ours to answer. A filter that
  * drops every further packet (best effort) keeps a connection from being completed behind the last
- * accept and reset by the close; its client tries again and learns that nobody listens. */
+ * accept and reset by the close; its client tries again and learns that nobody listens.
+ *
+ * A socket that was passed to us stays open elsewhere, and a filter on it would stay too: what
+ * waits there waits for the next process. */
 void qr__http_accept_last(qr_http *http) {
+    if (http->options.passed_fd != 0)
+        return;
     qr_http_forget(http); /* of a UNIX socket this is the filter */
     struct sock_filter drop[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
     const struct sock_fprog program = {.len = 1, .filter = drop};
