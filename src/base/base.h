@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/assert.h"
 #include "base/buf.h"
+#include "base/cgroup.h"
 #include "base/chaos.h"
 #include "base/checked.h"
 #include "base/clock.h"

@@ -82,12 +82,12 @@ bool qr_file_read_small(const char *path, char *out, size_t bytes) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    ssize_t n = read(fd, out, bytes - 1);
+    size_t len = 0;
+    for (ssize_t n = 1; n > 0 && len<bytes - 1; len += n> 0 ? (size_t)n : 0)
+        n = read(fd, out + len, bytes - 1 - len);
     close(fd);
-    if (n <= 0)
-        return false;
-    out[n] = '\0';
-    return true;
+    out[len] = '\0';
+    return len > 0;
 }
 
 bool qr_file_join(const char *dir, const char *name, char *out, size_t out_bytes) {

@@ -22,7 +22,8 @@ QR_MUST_USE qr_status qr_file_open(const char *path, size_t max_bytes, int *fd, 
 QR_MUST_USE qr_status qr_file_read_at(int fd, size_t offset, void *to, size_t len);
 
 /** Reads the start of a small kernel file (/proc, /sys) into out[bytes], with a NUL behind it.
- * False when it is missing or empty. */
+ * These say that they have no bytes, so qr_file_read finds none. False when it is missing or
+ * empty. */
 bool qr_file_read_small(const char *path, char *out, size_t bytes);
 
 /** True when `dir`/`name` exists. */

@@ -48,6 +48,13 @@ qr_status qr__cache_create(size_t bytes_max, qr__cache **out) {
     return QR_OK;
 }
 
+void qr__cache_limit(qr__cache *cache, size_t bytes_max) {
+    pthread_mutex_lock(&cache->lock);
+    QR_ASSERT(bytes_max <= cache->bytes_max && qr_list_first(&cache->ring) == NULL);
+    cache->bytes_max = bytes_max;
+    pthread_mutex_unlock(&cache->lock);
+}
+
 void qr__cache_destroy(qr__cache *cache) {
     if (cache == NULL)
         return;

@@ -24,6 +24,9 @@ typedef struct qr__cache qr__cache;
 /** For at most so many bytes, all overhead counted. QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr__cache_create(size_t bytes_max, qr__cache **out);
 
+/** Lowers the most bytes, before anything is kept. */
+void qr__cache_limit(qr__cache *cache, size_t bytes_max);
+
 /** NULL is allowed. */
 void qr__cache_destroy(qr__cache *cache);
 

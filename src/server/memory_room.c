@@ -2,9 +2,8 @@
 #include "server/memory_room.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
-#define FILE_BYTES   (64u << 10)
+#define FILE_BYTES   (16u << 10)
 #define NO_LIMIT     (UINT64_C(1) << 62) /* version 1 has no word for none, but a number */
 #define GATE_TOKENS  1000u               /* QR__PROBE_MAX_TOKENS of pipeline/probes.h */
 #define GRAPH_COPIES 3u /* of a graph's numbers: file, initializers, what is folded of them */
@@ -12,25 +11,15 @@
 /* The number that stands first in the file behind `key` ("": at its beginning). False: there is
  * none, as where memory.max says "max". */
 static bool read_number(const char *path, const char *key, uint64_t *out) {
-    char *data;
-    size_t len;
-    if (qr_file_read(path, FILE_BYTES, &data, &len, NULL) != QR_OK)
+    char text[FILE_BYTES];
+    if (!qr_file_read_small(path, text, sizeof text))
         return false;
-    char *text = realloc(data, len + 1);
-    if (text == NULL) {
-        free(data);
-        return false;
-    }
-    text[len] = '\0';
     const char *at = strstr(text, key);
-    bool found = at != NULL;
-    if (found) {
-        at += strlen(key);
-        at += strspn(at, " ");
-        found = qr_text_to_u64((qr_text){at, strspn(at, "0123456789")}, UINT64_MAX, out);
-    }
-    free(text);
-    return found;
+    if (at == NULL)
+        return false;
+    at += strlen(key);
+    at += strspn(at, " ");
+    return qr_text_to_u64((qr_text){at, strspn(at, "0123456789")}, UINT64_MAX, out);
 }
 
 static void take_least(uint64_t bytes, const char *limit, qr__memory_room *room) {
@@ -42,83 +31,45 @@ static void take_least(uint64_t bytes, const char *limit, qr__memory_room *room)
 
 /* The files of a version of cgroups. */
 typedef struct group_files {
-    const char *mount, *max, *used, *cached, *limit;
+    const char *max, *used, *inactive, *active, *limit;
 } group_files;
 
-static const group_files version_2 = {"", "memory.max", "memory.current", "\ninactive_file ",
-                                      "memory.max of its cgroup"};
-static const group_files version_1 = {"/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
-                                      "\ntotal_inactive_file ",
+static const group_files version_2 = {"memory.max", "memory.current", "\ninactive_file ",
+                                      "\nactive_file ", "memory.max of its cgroup"};
+static const group_files version_1 = {"memory.limit_in_bytes", "memory.usage_in_bytes",
+                                      "\ntotal_inactive_file ", "\ntotal_active_file ",
                                       "memory.limit_in_bytes of its cgroup"};
 
-static bool read_group(const char *root, const group_files *files, const char *group,
-                       const char *name, const char *key, uint64_t *out) {
+static bool read_group(const char *dir, const char *name, const char *key, uint64_t *out) {
     char path[QR_PATH_BYTES];
-    int n = snprintf(path, sizeof path, "%s/sys/fs/cgroup%s%s/%s", root, files->mount, group, name);
-    return n > 0 && (size_t)n < sizeof path && read_number(path, key, out);
+    return qr_file_join(dir, name, path, sizeof path) && read_number(path, key, out);
+}
+
+static uint64_t left_of(const qr__memory_group *group) {
+    return group->max_bytes > group->firm_bytes ? group->max_bytes - group->firm_bytes : 0;
 }
 
 /* A group's limit holds for all below it. Pages of files that nobody has used of late count as used
- * but are given back before anything is refused: a model just read from disk is mostly these. */
-static void look_at_group(const char *root, const group_files *files, const char *group,
-                          qr__memory_room *room) {
-    uint64_t max, used, cached;
-    if (!read_group(root, files, group, files->max, "", &max) || max >= NO_LIMIT ||
-        !read_group(root, files, group, files->used, "", &used))
+ * but are given back before anything is refused: a model just read from disk is mostly these. Those
+ * that were used are given back too before anybody is killed. */
+static void look_at_group(void *state, unsigned version, const char *dir) {
+    qr__memory_room *room = state;
+    const group_files *files = version == 2 ? &version_2 : &version_1;
+    uint64_t max, used, inactive, active;
+    if (!read_group(dir, files->max, "", &max) || max >= NO_LIMIT ||
+        !read_group(dir, files->used, "", &used))
         return;
-    if (!read_group(root, files, group, "memory.stat", files->cached, &cached))
-        cached = 0;
-    used -= qr_min(used, cached);
+    if (!read_group(dir, "memory.stat", files->inactive, &inactive))
+        inactive = 0;
+    if (!read_group(dir, "memory.stat", files->active, &active))
+        active = 0;
+    used -= qr_min(used, inactive);
     take_least(max > used ? max - used : 0, files->limit, room);
     if (room->group_bytes == 0 || max < room->group_bytes)
         room->group_bytes = max;
-}
-
-static void look_up(const char *root, const group_files *files, const char *path, size_t len,
-                    qr__memory_room *room) {
-    char group[QR_PATH_BYTES];
-    if (len >= sizeof group)
-        len = 0;
-    snprintf(group, sizeof group, "%.*s", (int)len, path);
-    for (char *slash; (slash = strrchr(group, '/')) != NULL;) {
-        look_at_group(root, files, slash[1] == '\0' ? "" : group, room);
-        *slash = '\0';
-    }
-    look_at_group(root, files, "", room);
-}
-
-/* The path of a line "4:memory:/path" of version 1 is behind its controllers. */
-static size_t path_of(const char *line, size_t len, const group_files **files) {
-    static const char v1[] = ":memory:";
-    if (len > 3 && memcmp(line, "0::", 3) == 0) {
-        *files = &version_2;
-        return 3;
-    }
-    const char *at = memchr(line, ':', len);
-    size_t before = at == NULL ? len : (size_t)(at - line);
-    if (len - before <= sizeof v1 - 1 || memcmp(at, v1, sizeof v1 - 1) != 0)
-        return 0;
-    *files = &version_1;
-    return before + sizeof v1 - 1;
-}
-
-static void look_at_groups(const char *root, qr__memory_room *room) {
-    char path[QR_PATH_BYTES];
-    char *data;
-    size_t len;
-    snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
-    if (qr_file_read(path, FILE_BYTES, &data, &len, NULL) != QR_OK)
-        return;
-    for (size_t at = 0; at < len;) {
-        const char *end = memchr(data + at, '\n', len - at);
-        size_t line = end == NULL ? len - at : (size_t)(end - data) - at;
-        const group_files *files;
-        size_t skip = path_of(data + at, line, &files);
-        if (skip > 0)
-            look_up(root, files, data + at + skip, line - skip, room);
-        at += line + 1;
-    }
-    free(data);
+    const qr__memory_group group = {max, used - qr_min(used, active), files->limit};
+    if (room->tightest.limit == NULL || left_of(&group) < left_of(&room->tightest))
+        room->tightest = group;
 }
 
 bool qr__memory_room_read(const char *root, qr__memory_room *out) {
@@ -128,7 +79,7 @@ bool qr__memory_room_read(const char *root, qr__memory_room *out) {
     snprintf(path, sizeof path, "%s/proc/meminfo", root);
     if (read_number(path, "\nMemAvailable:", &kib))
         take_least(kib > UINT64_MAX / 1024 ? UINT64_MAX : kib * 1024, "the system's memory", out);
-    look_at_groups(root, out);
+    qr_cgroup_walk(root, "memory", look_at_group, out);
     return out->limit != NULL;
 }
 
@@ -200,4 +151,18 @@ uint64_t qr__memory_room_need(const qr__memory_load *load) {
         need = plus(need, times(words, sizeof(uint16_t)));
     need = plus(need, graph_held(load)); /* until the plan is made */
     return plus(need, need / 8);
+}
+
+/* Bytes a weight of the packing that stays: AUTO may end with f32, and int8 with half of its
+ * matrices, the larger ones, in bf16. */
+static uint64_t kept_bytes_a_weight(qr_precision precision) {
+    return precision == QR_PRECISION_F32 || precision == QR_PRECISION_AUTO ? sizeof(float)
+                                                                           : sizeof(uint16_t);
+}
+
+uint64_t qr__memory_room_stay(const qr__memory_load *load) {
+    const qr_model_info *model = load->model;
+    uint64_t packed = times(model->parameters, kept_bytes_a_weight(load->precision));
+    uint64_t stay = plus(packed, times(load->workers, workspace_bytes(model, load->tokens)));
+    return plus(stay, stay / 8);
 }

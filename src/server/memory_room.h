@@ -1,4 +1,5 @@
-/* server/memory_room.h: whether a second copy of a model fits into memory.
+/* server/memory_room.h: what memory there is, and what loading a model takes of it; whether a
+ * second copy fits.
  *
  *     const qr__memory_load load = {.model = qr_model_get_info(model), .precision = ...};
  *     need_bytes = qr__memory_room_need(&load);
@@ -14,10 +15,18 @@
 
 #include "pipeline/pipeline.h"
 
+/** A memory cgroup with a maximum. */
+typedef struct qr__memory_group {
+    uint64_t max_bytes;
+    uint64_t firm_bytes; /* of it are used, and cannot be given back as pages of files can */
+    const char *limit;   /* static text: the maximum's name; NULL: there is no such group */
+} qr__memory_group;
+
 typedef struct qr__memory_room {
     uint64_t free_bytes;
-    const char *limit;    /* static text: what leaves no more */
-    uint64_t group_bytes; /* the least maximum of a cgroup; 0: none */
+    const char *limit;         /* static text: what leaves no more */
+    uint64_t group_bytes;      /* the least maximum of a cgroup; 0: none */
+    qr__memory_group tightest; /* the group that leaves least */
 } qr__memory_room;
 
 /** Reads /proc and /sys/fs/cgroup below `root` ("" is the system's). False: they tell nothing. */
@@ -39,6 +48,9 @@ typedef struct qr__memory_load {
 /** What the load will take at its peak, at the most: docs/SERVER.md says of what that is the sum.
  * UINT64_MAX: more than can be counted. */
 uint64_t qr__memory_room_need(const qr__memory_load *load);
+
+/** What is kept of it when it is loaded, at the most. */
+uint64_t qr__memory_room_stay(const qr__memory_load *load);
 
 /** What reading ONNX files of so many bytes takes, which comes before there are other facts. */
 uint64_t qr__memory_room_graph(size_t graph_bytes);

@@ -3,13 +3,14 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "server/memory_room.h"
+#include "server/memory_start.h"
 #include "server/server_internal.h"
 
 #define LOOK_MS 50
 
-static qr_status check_model(const qr__server *s, const qr__model_spec *spec, const char *name,
-                             const qr__memory_room *room, size_t graph_bytes, qr_error *error) {
+/* What the load of a model takes, by the headers of its files. */
+static qr_status measure(const qr__server *s, const qr__model_spec *spec, size_t graph_bytes,
+                         qr__memory_item *out, qr_error *error) {
     qr_model *model;
     qr_status status = qr_model_open_pooled(spec->dir, spec->pooling, &model, error);
     if (status != QR_OK)
@@ -22,9 +23,10 @@ static qr_status check_model(const qr__server *s, const qr__model_spec *spec, co
                                   .graph_bytes = graph_bytes,
                                   .workers = (size_t)s->workers + 1, /* and one that measures */
                                   .tokens = qr_max(batch, longest)};
-    status = qr__memory_room_check(room, name, qr__memory_room_need(&load), error);
+    out->need_bytes = qr__memory_room_need(&load);
+    out->stay_bytes = qr__memory_room_stay(&load);
     qr_model_close(model);
-    return status;
+    return QR_OK;
 }
 
 /* Refuses what there is no room for before its weights are read. A graph is read with them, so its
@@ -33,6 +35,7 @@ static qr_status check_room(const qr__server *s, const qr__model_spec *spec, con
                             qr_error *error) {
     qr__memory_room room;
     qr_model_files files;
+    qr__memory_item model = {.name = name};
     if (!qr__memory_room_read("", &room))
         return QR_OK;
     qr_status status = qr_model_files_find(spec->dir, &files, error);
@@ -41,7 +44,72 @@ static qr_status check_room(const qr__server *s, const qr__model_spec *spec, con
     const size_t graph_bytes = qr_model_files_onnx_bytes(&files);
     if (graph_bytes > 0)
         status = qr__memory_room_check(&room, name, qr__memory_room_graph(graph_bytes), error);
-    return status == QR_OK ? check_model(s, spec, name, &room, graph_bytes, error) : status;
+    if (status == QR_OK)
+        status = measure(s, spec, graph_bytes, &model, error);
+    return status == QR_OK ? qr__memory_room_check(&room, name, model.need_bytes, error) : status;
+}
+
+/* Adds a model to those that come before it. One that cannot be opened counts nothing: its load
+ * says what is wrong with it. */
+static qr_status add_first(const qr__server *s, const qr__memory_group *group, size_t index,
+                           qr__memory_item *models, qr_error *error) {
+    const qr__model_spec *spec = &s->specs[index];
+    qr__memory_item *model = &models[index];
+    qr_status status = QR_OK;
+    qr_model_files files;
+    qr_error unread;
+    *model = (qr__memory_item){.name = spec->name[0] == '\0' ? spec->dir : spec->name};
+    if (qr_model_files_find(spec->dir, &files, &unread) != QR_OK)
+        return QR_OK;
+    const size_t graph_bytes = qr_model_files_onnx_bytes(&files);
+    if (graph_bytes > 0) { /* opening it takes its memory */
+        model->need_bytes = qr__memory_room_graph(graph_bytes);
+        status = qr__memory_start_models(group, models, index + 1, error);
+    }
+    if (status == QR_OK && measure(s, spec, graph_bytes, model, &unread) != QR_OK)
+        *model = (qr__memory_item){.name = model->name};
+    return status;
+}
+
+/* Nobody asked for the default's cache, so it takes what is left; one that was asked for is had
+ * whole, or not at all. */
+static qr_status fit_cache(const qr__server *s, const qr__memory_group *group,
+                           const qr__memory_item *models, qr_error *error) {
+    const size_t wanted = qr_config_number(s->config, QR_OPTION_CACHE_BYTES);
+    const uint64_t left = qr__memory_start_left(group, models, s->specs_len);
+    if (wanted <= left)
+        return QR_OK;
+    if (qr_config_given(s->config, QR_OPTION_CACHE_BYTES))
+        return qr__memory_start_cache(group, models, s->specs_len,
+                                      qr_config_source(s->config, QR_OPTION_CACHE_BYTES), wanted,
+                                      error);
+    qr_log(QR_LOG_WARN,
+           "the cache gets %.0f MB, not %.0f MB: %s leaves no more beside the models; raise it, or "
+           "say --cache-bytes",
+           (double)left / 1e6, (double)wanted / 1e6, group->limit);
+    qr__cache_limit(s->cache, (size_t)left);
+    return QR_OK;
+}
+
+/* Before the first model is read: with a limit of its cgroup, what cannot be held is refused, not
+ * killed when it is half loaded. */
+static qr_status check_start(const qr__server *s, qr_error *error) {
+    qr__memory_room room;
+    qr__memory_item models[QR_LIMIT_MODELS];
+    qr_status status = QR_OK;
+    if (!qr__memory_room_read("", &room) || room.tightest.limit == NULL)
+        return QR_OK;
+    for (size_t i = 0; status == QR_OK && i < s->specs_len; i++)
+        status = add_first(s, &room.tightest, i, models, error);
+    if (status == QR_OK)
+        status = qr__memory_start_models(&room.tightest, models, s->specs_len, error);
+    return status == QR_OK ? fit_cache(s, &room.tightest, models, error) : status;
+}
+
+static qr_status check(const qr__server *s, size_t index, const char *name, qr_error *error) {
+    if (name != NULL)
+        return check_room(s, &s->specs[index], name, error);
+    return index == 0 ? check_start(s, error) : QR_OK;
 }
 
 /* The first time everybody waits for it; later it packs on one thread, beside requests. */
@@ -61,7 +129,7 @@ static qr_status load(void *state, size_t index, const char *name, const qr_serv
         .name = name,
         .before = before,
         .others_run = name != NULL};
-    qr_status status = name == NULL ? QR_OK : check_room(s, spec, name, error);
+    qr_status status = check(s, index, name, error);
     return status == QR_OK ? qr__loader_load(&options, spec, out, error) : status;
 }
 

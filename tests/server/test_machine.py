@@ -1,12 +1,14 @@
-"""The cores that a server was given: by its affinity mask, and by a cgroup's quota where one can be made."""
+"""The cores and the memory that a server was given: by its affinity mask, and by cgroups' limits where one can be made."""
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
-from serving import ask
+from make_model import make_model
+from program import WORDS
+from serving import Server, ask, metric, wait_for
 
-CPU = Path("/sys/fs/cgroup/cpu")
 UNIFIED = Path("/sys/fs/cgroup")
 
 
@@ -42,30 +44,54 @@ def test_workers_are_no_more_than_cores_unless_asked_for(start_server, embedder)
     assert on_one_core(lambda: machine(start_server, embedder, "--threads", 2))[0]["workers"] == 2
 
 
-@pytest.fixture
-def group():
-    """A cgroup of the test's own with a quota: limit(CORES), then whoever is started is in it."""
+def make_group(controller):
+    """A cgroup of the test's own with that controller: (its path, whether it is of version 2, what takes this process out again)."""
     v2 = (UNIFIED / "cgroup.controllers").exists()
-    path = (UNIFIED if v2 else CPU) / f"querent-test-{os.getpid()}"
-    line = [part for part in open("/proc/self/cgroup").read().split("\n") if (part[:3] == "0::" if v2 else ":cpu" in part)]
-    home = (UNIFIED if v2 else CPU) / line[0].split(":", 2)[2].lstrip("/") if line else path.parent
+    mount = UNIFIED if v2 else UNIFIED / controller
+    path = mount / f"querent-test-{os.getpid()}"
+    lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().split("\n") if line]
+    homes = [mount / where.lstrip("/") for number, names, where in lines
+             if (number == "0" if v2 else controller in names.split(","))]
     try:
         path.mkdir()
     except OSError as error:
         pytest.skip(f"no cgroup can be made: {error}")
 
-    def limit(cores):
+    def remove():
         try:
-            (path / ("cpu.max" if v2 else "cpu.cfs_quota_us")).write_text(f"{int(cores * 100000)}" + (" 100000" if v2 else ""))
-            (path / "cgroup.procs").write_text(str(os.getpid()))
-        except OSError as error:
-            pytest.skip(f"a cgroup cannot be limited: {error}")
+            for process in (path / "cgroup.procs").read_text().split():
+                (homes[0] / "cgroup.procs").write_text(process)
+        finally:
+            path.rmdir()
 
-    yield limit
+    return path, v2, remove
+
+
+def write_limit(path, files):
+    """Puts this process, and whatever it starts from now on, into a group with these limits."""
     try:
-        (home / "cgroup.procs").write_text(str(os.getpid()))
-    finally:
-        path.rmdir()
+        for name, value in files.items():
+            (path / name).write_text(value)
+        (path / "cgroup.procs").write_text(str(os.getpid()))
+    except OSError as error:
+        pytest.skip(f"a cgroup cannot be limited: {error}")
+
+
+@pytest.fixture
+def group():
+    """A cgroup with a quota: group(CORES)."""
+    path, v2, remove = make_group("cpu")
+    yield lambda cores: write_limit(path, {"cpu.max": f"{int(cores * 100000)} 100000"} if v2
+                                    else {"cpu.cfs_quota_us": f"{int(cores * 100000)}"})
+    remove()
+
+
+@pytest.fixture
+def memory_group():
+    """A cgroup with a limit of its memory: memory_group(MEGABYTES). Which limit it has can be changed."""
+    path, v2, remove = make_group("memory")
+    yield lambda megabytes: write_limit(path, {"memory.max" if v2 else "memory.limit_in_bytes": str(megabytes * 10**6)})
+    remove()
 
 
 @pytest.mark.parametrize("cores", [1.0, 0.5])
@@ -80,3 +106,96 @@ def test_a_quota_as_large_as_the_mask_spins(start_server, embedder, group):
     group(1.0)
     found, waiting = on_one_core(lambda: machine(start_server, embedder))
     assert (found["mask_cores"], found["quota_cores"], found["workers"], waiting) == (1, 1.0, 1, "spin")
+
+
+# ---- Memory -------------------------------------------------------------------------------------------------------
+
+BIG = {"layers": 2, "hidden": 384, "heads": 12, "feed_forward": 1536, "vocab_from": WORDS["vocab_from"], "positions": 512}
+CHARGED_TO_OTHERS = 10  # MB that this process itself may have in the group
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory):
+    """A model whose load may take some 200 MB: what else is in the group is small beside it."""
+    return make_model(tmp_path_factory.mktemp("models") / "big", **BIG)
+
+
+def refusal(start_server, *options, models):
+    server = start_server(*options, models=models, wait=False)
+    assert server.wait() == 1 and server.port is None, server.log
+    return server.log
+
+
+def sum_of(log):
+    """(all, limit, parts) of the message, in MB; the parts are those that are said."""
+    found = re.search(r"may take (\d+) MB, and memory\S+ of its cgroup is (\d+) MB \(.*?\): (.*)$", log, re.M)
+    assert found, log
+    parts = [int(part) for part in re.findall(r"(\d+) MB", found[3])]
+    assert abs(sum(parts) - int(found[1])) <= len(parts), "the sum is that of its parts, rounded"
+    return int(found[1]), int(found[2]), found[3]
+
+
+def test_a_model_that_cannot_fit_is_refused_at_start(start_server, big, memory_group):
+    memory_group(100)
+    log = refusal(start_server, models=[f"first={big}"])
+    total, limit, parts = sum_of(log)
+    assert total > limit and 99 <= limit <= 100
+    assert re.fullmatch(r"\d+ MB in use \+ \d+ MB first while it is loaded", parts)
+
+
+def test_models_that_cannot_fit_together_are_refused_before_the_first_is_read(start_server, big, memory_group):
+    memory_group(100)
+    alone, _, _ = sum_of(refusal(start_server, "--precision", "f32", models=[f"first={big}"]))
+    memory_group(alone + CHARGED_TO_OTHERS)
+    start_server("--precision", "f32", models=[f"first={big}"]).stop()
+    log = refusal(start_server, "--precision", "f32", models=[f"first={big}", f"second={big}"])
+    assert re.fullmatch(r"\d+ MB in use \+ \d+ MB first \+ \d+ MB second while it is loaded", sum_of(log)[2])
+    assert "loaded in" not in log
+
+
+def test_a_cache_that_was_asked_for_is_had_whole_or_refused(start_server, big, memory_group):
+    memory_group(400)
+    start_server("--cache-bytes", 10**8, models=[f"first={big}"]).stop()
+    total, _, parts = sum_of(refusal(start_server, "--cache-bytes", 10**9, models=[f"first={big}"]))
+    assert total > 1000 and re.fullmatch(r"\d+ MB in use \+ \d+ MB first \+ 1000 MB --cache-bytes", parts)
+    assert "QUERENT_CACHE_BYTES" in sum_of(run_plain(big, QUERENT_CACHE_BYTES="1000000000"))[2]
+
+
+def run_plain(model, **env):
+    """A server without the options that all others here have: its log, once it serves or has left."""
+    server = Server([f"first={model}"], env=env, wait=False)
+    wait_for(lambda: server.ready.is_set(), "it to serve or to leave")
+    server.stop()
+    return server.log
+
+
+def test_the_cache_of_the_default_takes_what_is_left(start_server, big, memory_group):
+    """The limit is just what loading takes: of that less stays, but not 67 MB less."""
+    memory_group(100)
+    alone, _, _ = sum_of(refusal(start_server, "--precision", "f32", models=[f"first={big}"]))
+    memory_group(alone + CHARGED_TO_OTHERS)
+    log = run_plain(big, QUERENT_PRECISION="f32")
+    found = re.search(r"warn  the cache gets (\d+) MB, not 67 MB: memory", log)
+    assert found and int(found[1]) < 67 and "listening on" in log, log
+    memory_group(1000)
+    assert "the cache gets" not in run_plain(big, QUERENT_PRECISION="f32")
+
+
+def test_a_reload_that_cannot_fit_is_refused(start_server, big, memory_group):
+    memory_group(100)
+    alone, _, _ = sum_of(refusal(start_server, models=[f"first={big}"]))
+    memory_group(alone + CHARGED_TO_OTHERS)
+    server = start_server(models=[f"first={big}"])
+    server.signal(signal.SIGHUP)
+    server.wait_log("unload it first")
+    assert metric(server, 'querent_reloads_total{model="first",outcome="refused"}') == 1
+    assert ask(server, "/embed", {"inputs": "the old one goes on"}).status == 200
+    server.stop()
+
+
+def test_what_the_limit_is_stands_in_info_and_log(start_server, embedder, memory_group):
+    memory_group(1000)
+    server = start_server(models=[embedder])
+    found = ask(server, "/info").json()["machine"]["memory_limit_bytes"]
+    assert 999e6 <= found <= 1000e6 and "memory limit 1000 MB" in server.log
+    server.stop()

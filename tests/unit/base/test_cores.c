@@ -1,60 +1,13 @@
 /* Cores of a mask and of cgroups: by files as Linux writes them, in a directory of the test's. */
 #include <criterion/criterion.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cores.h"
+#include "base/fake_tree.h"
 
-static char root[64];
-
-static char files[16][256];
-static size_t files_len;
-
-static void setup(void) {
-    snprintf(root, sizeof root, "/tmp/querent-cores-XXXXXX");
-    cr_assert_not_null(mkdtemp(root));
-}
-
-/* Directories go with the last file in them. */
-static void teardown(void) {
-    for (size_t i = 0; i < files_len; i++) {
-        unlink(files[i]);
-        for (char *slash; (slash = strrchr(files[i], '/')) > files[i] + strlen(root);) {
-            *slash = '\0';
-            rmdir(files[i]);
-        }
-    }
-    rmdir(root);
-}
-
-TestSuite(cores, .init = setup, .fini = teardown);
-
-static void put(const char *name, const char *text) {
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    size_t known = 0;
-    while (known < files_len && strcmp(files[known], path) != 0)
-        known++;
-    if (known == files_len) {
-        cr_assert_lt(files_len, sizeof files / sizeof files[0]);
-        snprintf(files[files_len++], sizeof files[0], "%s", path);
-    }
-    for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
-        *slash = '\0';
-        mkdir(path, 0700);
-        *slash = '/';
-    }
-    FILE *file = fopen(path, "w");
-    cr_assert_not_null(file, "%s", path);
-    fputs(text, file);
-    fclose(file);
-}
+TestSuite(cores, .init = fake_tree_create, .fini = fake_tree_remove);
 
 static void expect(int mask, double quota, int usable, bool throttled) {
-    qr_cores found = qr_cores_read(root, mask);
+    qr_cores found = qr_cores_read(fake_tree, mask);
     cr_expect_eq(found.mask, mask);
     cr_expect_eq(found.quota, quota, "quota %f, not %f", found.quota, quota);
     cr_expect_eq(found.usable, usable, "usable %d, not %d", found.usable, usable);
@@ -62,8 +15,8 @@ static void expect(int mask, double quota, int usable, bool throttled) {
 }
 
 static void put_v2(const char *max) {
-    put("proc/self/cgroup", "0::/pod\n");
-    put("sys/fs/cgroup/pod/cpu.max", max);
+    fake_tree_put("proc/self/cgroup", "0::/pod\n");
+    fake_tree_put("sys/fs/cgroup/pod/cpu.max", max);
 }
 
 Test(cores, without_cgroups_are_those_of_the_mask) {
@@ -95,37 +48,38 @@ Test(cores, of_garbage_are_those_of_the_mask) {
         expect(4, 0, 4, false);
     }
     put_v2("100000 100000\n");
-    put("proc/self/cgroup", "no colons\n::\n0:\n");
+    fake_tree_put("proc/self/cgroup", "no colons\n::\n0:\n");
     expect(4, 0, 4, false);
 }
 
 Test(cores, of_nested_groups_are_those_of_the_smallest) {
-    put("proc/self/cgroup", "0::/kube/pod/box\n");
-    put("sys/fs/cgroup/kube/cpu.max", "300000 100000\n");
-    put("sys/fs/cgroup/kube/pod/cpu.max", "150000 100000\n");
-    put("sys/fs/cgroup/kube/pod/box/cpu.max", "max 100000\n");
+    fake_tree_put("proc/self/cgroup", "0::/kube/pod/box\n");
+    fake_tree_put("sys/fs/cgroup/kube/cpu.max", "300000 100000\n");
+    fake_tree_put("sys/fs/cgroup/kube/pod/cpu.max", "150000 100000\n");
+    fake_tree_put("sys/fs/cgroup/kube/pod/box/cpu.max", "max 100000\n");
     expect(8, 1.5, 1, true);
-    put("sys/fs/cgroup/cpu.max", "100000 100000\n"); /* a container's, whose path is another's */
+    fake_tree_put("sys/fs/cgroup/cpu.max",
+                  "100000 100000\n"); /* a container's, whose path is another's */
     expect(8, 1, 1, true);
 }
 
 Test(cores, of_v1) {
-    put("proc/self/cgroup", "5:cpuset:/other\n4:cpu,cpuacct:/kube/pod\n");
-    put("sys/fs/cgroup/cpu/kube/pod/cpu.cfs_quota_us", "-1\n");
-    put("sys/fs/cgroup/cpu/kube/pod/cpu.cfs_period_us", "100000\n");
+    fake_tree_put("proc/self/cgroup", "5:cpuset:/other\n4:cpu,cpuacct:/kube/pod\n");
+    fake_tree_put("sys/fs/cgroup/cpu/kube/pod/cpu.cfs_quota_us", "-1\n");
+    fake_tree_put("sys/fs/cgroup/cpu/kube/pod/cpu.cfs_period_us", "100000\n");
     expect(4, 0, 4, false);
-    put("sys/fs/cgroup/cpu/kube/cpu.cfs_quota_us", "300000\n");
-    put("sys/fs/cgroup/cpu/kube/cpu.cfs_period_us", "100000\n");
+    fake_tree_put("sys/fs/cgroup/cpu/kube/cpu.cfs_quota_us", "300000\n");
+    fake_tree_put("sys/fs/cgroup/cpu/kube/cpu.cfs_period_us", "100000\n");
     expect(4, 3, 3, true);
-    put("proc/self/cgroup", "4:cpuacct,cpu:/kube/pod\n");
+    fake_tree_put("proc/self/cgroup", "4:cpuacct,cpu:/kube/pod\n");
     expect(4, 3, 3, true);
-    put("proc/self/cgroup", "4:cpuset:/kube/pod\n");
+    fake_tree_put("proc/self/cgroup", "4:cpuset:/kube/pod\n");
     expect(4, 0, 4, false);
 }
 
 Test(cores, of_hybrid_groups_are_those_of_either) {
-    put("proc/self/cgroup", "1:cpu:/a\n0::/a\n");
-    put("sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "200000\n");
-    put("sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "100000\n");
+    fake_tree_put("proc/self/cgroup", "1:cpu:/a\n0::/a\n");
+    fake_tree_put("sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "200000\n");
+    fake_tree_put("sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "100000\n");
     expect(4, 2, 2, true);
 }

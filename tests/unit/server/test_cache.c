@@ -177,6 +177,24 @@ Test(cache, bounded_and_keeps_what_is_asked_for) {
     qr__cache_destroy(cache);
 }
 
+Test(cache, may_be_given_less_before_it_is_used) {
+    question q;
+    qr_cache_counts counts;
+    open_cache(1u << 20);
+    qr__cache_limit(cache, 20000);
+    for (int32_t i = 0; i < 100; i++)
+        run_and_add(make(&q, 1000 * i, 8), 1, (float)i);
+    qr__cache_counts(cache, &counts);
+    cr_expect_leq(counts.bytes, 20000);
+    cr_expect_eq(look_up(99000, 8, 1), 99);
+    qr__cache_destroy(cache);
+    open_cache(1u << 20);
+    qr__cache_limit(cache, 0);
+    run_and_add(make(&q, 10, 5), 7, 1.5f);
+    cr_expect_eq(look_up(10, 5, 7), -1);
+    qr__cache_destroy(cache);
+}
+
 Test(cache, what_is_too_large_is_not_kept) {
     question q;
     qr_cache_counts before, counts;

@@ -2,52 +2,29 @@
  * test's. */
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "engine/model_maker.h"
+#include "base/fake_tree.h"
 #include "server/memory_room.h"
 
-static char root[64];
-
-static void put(const char *name, const char *text) {
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
-        *slash = '\0';
-        mkdir(path, 0700);
-        *slash = '/';
-    }
-    FILE *file = fopen(path, "w");
-    cr_assert(file != NULL, "%s", path);
-    fputs(text, file);
-    fclose(file);
-}
-
 static void setup(void) {
-    temp_dir_create(root);
-    put("proc/meminfo", "MemTotal:       16000000 kB\nMemFree:  1 kB\nMemAvailable:    2000 kB\n");
-    put("proc/self/cgroup", "0::/kube/pod\n");
+    fake_tree_create();
+    fake_tree_put("proc/meminfo",
+                  "MemTotal:       16000000 kB\nMemFree:  1 kB\nMemAvailable:    2000 kB\n");
+    fake_tree_put("proc/self/cgroup", "0::/kube/pod\n");
 }
 
-static void teardown(void) {
-    char command[128];
-    snprintf(command, sizeof command, "%s", root);
-    temp_dir_remove(command);
-}
-
-TestSuite(memory_room, .init = setup, .fini = teardown);
+TestSuite(memory_room, .init = setup, .fini = fake_tree_remove);
 
 static void expect(uint64_t free_bytes, const char *limit) {
     qr__memory_room room;
-    cr_assert(qr__memory_room_read(root, &room));
+    cr_assert(qr__memory_room_read(fake_tree, &room));
     cr_assert_eq(room.free_bytes, free_bytes, "%llu", (unsigned long long)room.free_bytes);
     cr_assert(strstr(room.limit, limit) != NULL, "%s", room.limit);
 }
 
 static void expect_in_group(uint64_t free_bytes, uint64_t group_bytes) {
     qr__memory_room room;
-    cr_assert(qr__memory_room_read(root, &room));
+    cr_assert(qr__memory_room_read(fake_tree, &room));
     cr_expect_eq(room.free_bytes, free_bytes);
     cr_expect_eq(room.group_bytes, group_bytes);
 }
@@ -57,56 +34,65 @@ Test(memory_room, is_what_the_system_has) {
 }
 
 Test(memory_room, is_what_the_group_leaves) {
-    put("sys/fs/cgroup/kube/pod/memory.max", "1000000\n");
-    put("sys/fs/cgroup/kube/pod/memory.current", "400000\n");
+    fake_tree_put("sys/fs/cgroup/kube/pod/memory.max", "1000000\n");
+    fake_tree_put("sys/fs/cgroup/kube/pod/memory.current", "400000\n");
     expect(600000, "cgroup");
-    put("sys/fs/cgroup/kube/pod/memory.current", "1000001\n");
+    fake_tree_put("sys/fs/cgroup/kube/pod/memory.current", "1000001\n");
     expect(0, "cgroup");
-    put("sys/fs/cgroup/kube/pod/memory.max", "max\n");
+    fake_tree_put("sys/fs/cgroup/kube/pod/memory.max", "max\n");
     expect(2000 * 1024, "system");
 }
 
 Test(memory_room, is_what_a_group_above_leaves) {
-    put("sys/fs/cgroup/kube/pod/memory.max", "max\n");
-    put("sys/fs/cgroup/kube/memory.max", "1000000\n");
-    put("sys/fs/cgroup/kube/memory.current", "500000\n");
+    fake_tree_put("sys/fs/cgroup/kube/pod/memory.max", "max\n");
+    fake_tree_put("sys/fs/cgroup/kube/memory.max", "1000000\n");
+    fake_tree_put("sys/fs/cgroup/kube/memory.current", "500000\n");
     expect(500000, "cgroup");
 }
 
 /* In a container the process's group is the root of what it sees. */
 Test(memory_room, is_what_the_containers_root_leaves) {
-    put("proc/self/cgroup", "1:name=systemd:/\n0::/\n");
-    put("sys/fs/cgroup/memory.max", "300000\n");
-    put("sys/fs/cgroup/memory.current", "100000\n");
+    fake_tree_put("proc/self/cgroup", "1:name=systemd:/\n0::/\n");
+    fake_tree_put("sys/fs/cgroup/memory.max", "300000\n");
+    fake_tree_put("sys/fs/cgroup/memory.current", "100000\n");
     expect(200000, "cgroup");
 }
 
 Test(memory_room, pages_of_files_do_not_count_as_used) {
-    put("sys/fs/cgroup/kube/pod/memory.max", "1000000\n");
-    put("sys/fs/cgroup/kube/pod/memory.current", "900000\n");
-    put("sys/fs/cgroup/kube/pod/memory.stat", "anon 1\nfile 9\ninactive_file 600000\n");
+    fake_tree_put("sys/fs/cgroup/kube/pod/memory.max", "1000000\n");
+    fake_tree_put("sys/fs/cgroup/kube/pod/memory.current", "900000\n");
+    fake_tree_put("sys/fs/cgroup/kube/pod/memory.stat", "anon 1\nfile 9\ninactive_file 600000\n");
     expect_in_group(700000, 1000000);
 }
 
 Test(memory_room, is_what_a_group_of_version_1_leaves) {
-    put("proc/self/cgroup", "5:cpuset:/x\n4:memory:/kube/pod\n0::/\n");
-    put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
-    put("sys/fs/cgroup/memory/memory.usage_in_bytes", "900000\n");
-    put("sys/fs/cgroup/memory/kube/pod/memory.limit_in_bytes", "9223372036854771712\n");
-    put("sys/fs/cgroup/memory/kube/pod/memory.usage_in_bytes", "900000\n");
+    fake_tree_put("proc/self/cgroup", "5:cpuset:/x\n4:memory:/kube/pod\n0::/\n");
+    fake_tree_put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+    fake_tree_put("sys/fs/cgroup/memory/memory.usage_in_bytes", "900000\n");
+    fake_tree_put("sys/fs/cgroup/memory/kube/pod/memory.limit_in_bytes", "9223372036854771712\n");
+    fake_tree_put("sys/fs/cgroup/memory/kube/pod/memory.usage_in_bytes", "900000\n");
     expect_in_group(2000 * 1024, 0);
-    put("sys/fs/cgroup/memory/kube/memory.limit_in_bytes", "1000000\n");
-    put("sys/fs/cgroup/memory/kube/memory.usage_in_bytes", "900000\n");
-    put("sys/fs/cgroup/memory/kube/memory.stat",
-        "cache 5\ninactive_file 1\ntotal_inactive_file 300000\n");
+    fake_tree_put("sys/fs/cgroup/memory/kube/memory.limit_in_bytes", "1000000\n");
+    fake_tree_put("sys/fs/cgroup/memory/kube/memory.usage_in_bytes", "900000\n");
+    fake_tree_put("sys/fs/cgroup/memory/kube/memory.stat",
+                  "cache 5\ninactive_file 1\ntotal_inactive_file 300000\n");
     expect_in_group(400000, 1000000);
 }
 
 Test(memory_room, may_not_be_known) {
     qr__memory_room room;
     cr_assert_eq(qr__memory_room_read("/nonexistent", &room), false);
-    put("proc/meminfo", "MemTotal: 1 kB\n");
-    cr_assert_eq(qr__memory_room_read(root, &room), false);
+    fake_tree_put("proc/meminfo", "MemTotal: 1 kB\n");
+    cr_assert_eq(qr__memory_room_read(fake_tree, &room), false);
+}
+
+/* The kernel's own files say that they have no bytes. */
+Test(memory_room, is_known_of_the_system_itself) {
+    qr__memory_room room;
+    if (!qr_file_exists("/proc", "meminfo"))
+        return;
+    cr_assert(qr__memory_room_read("", &room));
+    cr_expect_not_null(room.limit);
 }
 
 Test(memory_room, a_refusal_has_both_numbers) {
@@ -147,6 +133,21 @@ Test(memory_room, need_is_all_that_a_load_holds_at_a_time) {
     cr_assert_eq(need("f32", QR_PRECISION_AUTO, 0), need("f16", QR_PRECISION_INT8, 0));
     cr_assert_eq(need("f32", QR_PRECISION_F32, 3),
                  and_an_eighth(read + 4 * weights + 3 * 100 * ROW));
+}
+
+/* Half of int8's matrices may be in bf16, and AUTO may end with f32. */
+Test(memory_room, what_stays_is_the_packing_and_the_workspaces) {
+    qr_model_info model = {
+        .hidden = 8, .word_size = 8, .feed_forward = 32, .vocab = 1000, .parameters = 10000};
+    qr__memory_load load = {.model = &model, .workers = 3, .tokens = 100};
+    const uint64_t workspaces = 3 * 100 * ROW;
+    for (unsigned p = 0; p < QR_PRECISIONS; p++) {
+        const bool halves = p == QR_PRECISION_BF16 || p == QR_PRECISION_INT8;
+        load.precision = (qr_precision)p;
+        cr_expect_eq(qr__memory_room_stay(&load),
+                     and_an_eighth((halves ? 20000u : 40000u) + workspaces));
+        cr_expect_leq(qr__memory_room_stay(&load), qr__memory_room_need(&load));
+    }
 }
 
 /* all-MiniLM-L6-v2, by its config.json, and what a load of it took (docs/SERVER.md). */
