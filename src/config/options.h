@@ -46,6 +46,7 @@
     X(MAX_INPUTS, "max-inputs", NUMBER, "2048", 1, QR_LIMIT_INPUTS, "N", "most inputs in one request") \
     X(MAX_BODY_BYTES, "max-body-bytes", NUMBER, "2000000", 1024, QR_LIMIT_BODY_BYTES, "BYTES", "largest request body") \
     X(MAX_CONNECTIONS, "max-connections", NUMBER, "1024", 1, 65536, "N", "most open connections") \
+    X(MAX_CONNECTION_AGE_S, "max-connection-age-s", NUMBER, "600", 0, 86400, "S", "how old a connection gets, a tenth more or less: then its next answer says to close it; 0: any age") \
     X(DRAIN_DELAY_MS, "drain-delay-ms", NUMBER, "0", 0, 600000, "MS", "how long to keep accepting after SIGTERM") \
     X(DRAIN_TIMEOUT_MS, "drain-timeout-ms", NUMBER, "10000", 0, 600000, "MS", "when open requests are given up after SIGTERM") \
     X(CACHE_BYTES, "cache-bytes", NUMBER, "67108864", 0, 17179869184, "BYTES", "memory for results of texts that are asked for again; 0: every request is computed by itself") \

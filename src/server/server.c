@@ -287,6 +287,7 @@ static qr_status start_loop(qr__server *s, qr_error *error) {
 static qr_status open_listener(qr__server *s, unsigned listener, qr_http_options *options,
                                qr_http **http, qr_error *error) {
     options->max_body_bytes = qr_config_number(s->config, QR_OPTION_MAX_BODY_BYTES);
+    options->max_age_ns = qr_config_number(s->config, QR_OPTION_MAX_CONNECTION_AGE_S) * QR_NS_PER_S;
     options->loop = s->loop;
     qr__flow_connect(s->flow, listener, options);
     qr_status status = qr_http_open(options, http, error);

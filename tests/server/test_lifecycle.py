@@ -10,7 +10,7 @@ import time
 
 import pytest
 from program import HANG, ROOT, free_port
-from serving import ask, make_request, metric, read_answer, send_endless, wait_for
+from serving import ask, endless, is_answered, make_request, metric, read_answer, send_endless, wait_for
 
 
 @pytest.fixture
@@ -84,6 +84,63 @@ def test_ops_routes_have_their_own_port(start_server, embedder):
             connection.close()
 
 
+def test_probes_are_answered_while_the_main_listener_is_full(start_server, tiny):
+    """Its one connection waits for an answer that takes minutes; who comes next on it waits, who comes on the ops port does not."""
+    port = free_port()
+    server = start_server("--threads", 1, "--precision", "f32", "--ops-port", port, "--max-connections", 1, models=[tiny("slow")])
+    body = endless(server)
+    with server.connect() as first, server.connect() as second:
+        first.sendall(make_request("/embed", body))
+        wait_for(lambda: metric(server, "querent_queue_depth", port=port) > 0, "the first to be admitted")
+        second.sendall(make_request("/info"))
+        for path in ("/v2/health/live", "/v2/health/ready", "/health", "/metrics"):
+            assert ask(server, path, port=port).status == 200, path
+        assert not is_answered(second), "the main listener is full"
+        first.close()
+        assert read_answer(second)[0].status == 200
+
+
+def test_probes_are_answered_until_the_end(start_server, tiny):
+    """Delayed, then draining with a request under way: not ready and alive, on the ops port."""
+    port = free_port()
+    server = start_server("--threads", 1, "--precision", "f32", "--ops-port", port, "--drain-delay-ms", 300, models=[tiny("slow")])
+    body = endless(server)
+    with server.connect() as busy:
+        busy.sendall(make_request("/embed", body))
+        wait_for(lambda: metric(server, "querent_queue_depth", port=port) > 0, "the request to be admitted")
+        server.signal()
+        wait_for(lambda: ask(server, "/v2/health/ready", port=port).status == 503, "not ready")
+        assert ask(server, "/v2/health/live", port=port).status == 200
+        wait_for(lambda: get(server.port, "/info") is None, "the main listener to close")
+        assert ask(server, "/v2/health/ready", port=port).status == 503
+        assert ask(server, "/v2/health/live", port=port).status == 200
+        assert not is_answered(busy)
+    assert server.wait() == 0, "nobody waits for the answer any more"
+
+
+def test_a_connection_has_an_age(start_server, embedder):
+    """One that is old is told so by an answer, and closed behind it; without an age none is."""
+    aging = start_server("--max-connection-age-s", 1, models=[embedder])
+    ageless = start_server("--max-connection-age-s", 0, models=[embedder])
+    begun = time.monotonic()
+    with aging.connect() as old, ageless.connect() as kept:
+        while True:
+            old.sendall(make_request("/v2/health/ready"))
+            answer, rest = read_answer(old)
+            assert answer.status == 200 and rest == b""
+            if answer.headers.get("connection") == "close":
+                break
+            time.sleep(0.05)  # of a thousand requests the last one closes it too
+        assert time.monotonic() - begun >= 0.9
+        assert old.recv(1) == b""
+        kept.sendall(make_request("/v2/health/ready"))
+        answer, _ = read_answer(kept)
+        assert answer.status == 200 and "connection" not in answer.headers
+        with aging.connect() as new:
+            new.sendall(make_request("/v2/health/ready"))
+            assert read_answer(new)[0].headers.get("connection") is None
+
+
 def test_an_idle_connection_does_not_hold_up_the_end(start_server, embedder):
     """It would be kept for 75 s, and the drain would wait for ten minutes."""
     server = start_server(models=[embedder])
@@ -102,7 +159,8 @@ def test_while_the_drain_is_delayed(start_server, embedder, number):
     kept = server.connect()
     server.signal(number)
     wait_for(lambda: ask(server, "/v2/health/ready").status == 503, "not ready")
-    assert ask(server, "/v2/health/live").status == 200
+    answer = ask(server, "/v2/health/live")
+    assert answer.status == 200 and answer.headers["connection"] == "close"
     answer = ask(server, "/embed", {"inputs": "new connection"})
     assert answer.status == 200 and answer.headers["connection"] == "close"
     kept.sendall(make_request("/embed", {"inputs": "old connection"}))

@@ -20,6 +20,12 @@ qr__connection *qr__connection_of(struct MHD_Connection *mhd) {
     return info == NULL ? NULL : info->socket_context;
 }
 
+uint64_t qr__connection_old_ns(uint64_t now_ns, uint64_t age_ns, uint64_t random) {
+    if (age_ns == 0)
+        return UINT64_MAX;
+    return now_ns + age_ns - age_ns / 10 + random % (age_ns / 5 + 1);
+}
+
 void qr__connection_phase(qr__connection *connection, qr__phase phase, uint64_t now_ns) {
     static const uint64_t allowed_ns[] = {[QR__PHASE_HEAD] = QR__HEAD_NS,
                                           [QR__PHASE_BODY] = QR__BODY_NS,
@@ -80,15 +86,14 @@ static void connection_started(qr_http *http, struct MHD_Connection *mhd, void *
     qr__connection *c = calloc(1, sizeof *c);
     if (c == NULL)
         return; /* qr__request_access ends a connection without one */
-    uint64_t now = qr_clock_ns();
+    uint64_t now = qr__http_now(http);
     c->http = http;
     c->mhd = mhd;
     c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     copy_address(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
                  c->peer);
     c->local = http->local;
-    c->last_request_ns =
-        now + QR__CONNECTION_AGE_NS + qr_random_next(&http->random) % (QR__CONNECTION_AGE_NS / 5);
+    c->old_ns = qr__connection_old_ns(now, http->options.max_age_ns, qr_random_next(&http->random));
     qr__connection_phase(c, QR__PHASE_HEAD, now);
     struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = c};
     epoll_ctl(http->hangup_fd, EPOLL_CTL_ADD, c->fd,
@@ -159,7 +164,7 @@ static bool is_drained(const qr__connection *c, uint64_t now_ns) {
 
 void qr__http_sweep(void *state) {
     qr_http *http = state;
-    uint64_t now = qr_clock_ns();
+    uint64_t now = qr__http_now(http);
     for (qr_link *l = http->connections.next; l != &http->connections; l = l->next) {
         qr__connection *c = QR_OWNER(l, qr__connection, link);
         if (c->phase == QR__PHASE_IDLE)

@@ -26,7 +26,6 @@ typedef struct qr__request qr__request;
 #define QR__IDLE_NS             (75 * QR_NS_PER_S) /* longer than pooling proxies keep theirs */
 #define QR__DRAIN_IDLE_NS       (200 * QR_NS_PER_MS)
 #define QR__DRAIN_FRESH_NS      QR_NS_PER_S /* accepted, its first request still on its way */
-#define QR__CONNECTION_AGE_NS   (600 * QR_NS_PER_S) /* plus up to a fifth, at random */
 #define QR__CONNECTION_REQUESTS 1000
 #define QR__SWEEP_MS            100
 #define QR__MHD_MEMORY_BYTES    (32u * 1024u)
@@ -50,7 +49,7 @@ typedef struct qr__connection {
     qr__phase phase;
     uint64_t deadline_ns; /* of the phase; UINT64_MAX: none */
     uint64_t phase_since_ns;
-    uint64_t last_request_ns; /* requests after it are told to close */
+    uint64_t old_ns; /* answers after it say Connection: close; UINT64_MAX: never */
     uint64_t
         idle_bytes; /* received when it became idle, to see a next head trickle in; 0: unknown */
     unsigned requests;
@@ -67,6 +66,10 @@ void qr__connection_notify(void *http, struct MHD_Connection *mhd, void **socket
 
 /** NULL: there was no memory for one. */
 qr__connection *qr__connection_of(struct MHD_Connection *mhd);
+
+/** When a connection that begins now is old: after `age_ns`, a tenth more or less by `random`, so
+ * that those of one deploy do not all end at once. UINT64_MAX, never, for 0. */
+uint64_t qr__connection_old_ns(uint64_t now_ns, uint64_t age_ns, uint64_t random);
 
 /** Changes what the connection waits for, from now on. */
 void qr__connection_phase(qr__connection *connection, qr__phase phase, uint64_t now_ns);

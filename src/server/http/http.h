@@ -87,7 +87,9 @@ typedef struct qr_http_options {
     int passed_fd;     /* a listening socket in place of all that, which others hold too; 0: none */
     size_t max_connections;
     size_t max_body_bytes;
-    struct qr_loop *loop; /* borrowed */
+    uint64_t max_age_ns;   /* of a connection: then its next answer is its last; 0: any */
+    const qr_clock *clock; /* by which connections age (borrowed); NULL: the system's */
+    struct qr_loop *loop;  /* borrowed */
 
     /** The head is there. OK: its body is read, and on_request comes. Anything else: the callback
      * has written the answer; the body is read and dropped, and then the answer is sent. Either way
@@ -101,8 +103,7 @@ typedef struct qr_http_options {
     /** The guard refuses the request, and will close its connection: the callback writes the
      * answer. No other call comes for it. */
     void (*on_refused)(void *state, qr_http_request *request, qr_status status);
-    /** libmicrohttpd refused a request before its head was complete, or it never became
-     * complete. */
+    /** A head never became complete, or libmicrohttpd refused it before. */
     void (*on_malformed)(void *state);
     /** The number of open connections has changed. */
     void (*on_connections)(void *state);

@@ -39,6 +39,11 @@ struct qr_http {
     bool listening, closing, quiesced, accept_paused, starved, running;
 };
 
+/** The time by which connections age and are given up. */
+static inline uint64_t qr__http_now(const qr_http *http) {
+    return qr_clock_read(http->options.clock);
+}
+
 /* listen.c */
 
 /** Binds to the options' address, or looks whether a UNIX socket can take its path. QR_BAD_OPTION,

@@ -102,7 +102,7 @@ qr_status qr_http_listen(qr_http *http, qr_error *error) {
 
 /* At the limit the connection that has been idle longest makes room. */
 static void evict_idle(qr_http *http) {
-    uint64_t now = qr_clock_ns();
+    uint64_t now = qr__http_now(http);
     qr__connection *oldest = NULL;
     for (qr_link *l = http->connections.next; l != &http->connections; l = l->next) {
         qr__connection *c = QR_OWNER(l, qr__connection, link);

@@ -8,7 +8,7 @@ static void add_header(struct MHD_Response *response, const char *name, const ch
 
 static bool is_last(const qr__connection *c) {
     return c->http->closing || c->requests >= QR__CONNECTION_REQUESTS ||
-           qr_clock_ns() > c->last_request_ns;
+           qr__http_now(c->http) > c->old_ns;
 }
 
 /* The body is sent from where it lies: the request keeps it until it is completed. */
@@ -29,7 +29,7 @@ enum MHD_Result qr__reply_send(qr__connection *c, qr__request *r, bool close) {
         add_header(response, "Connection", "close");
     if (r->stage == QR__REQUEST_DROP)
         r->stage = QR__REQUEST_ANSWERED;
-    qr__connection_phase(c, QR__PHASE_WRITE, qr_clock_ns());
+    qr__connection_phase(c, QR__PHASE_WRITE, qr__http_now(c->http));
     enum MHD_Result sent = MHD_queue_response(c->mhd, (unsigned)request->code, response);
     MHD_destroy_response(response);
     return sent;

@@ -120,7 +120,7 @@ void *qr__request_line(void *state, const char *uri, struct MHD_Connection *mhd)
     memcpy(r->target, uri == NULL ? "" : uri, r->target_len);
     c->request = r;
     if (c->phase != QR__PHASE_HEAD)
-        qr__connection_phase(c, QR__PHASE_HEAD, r->request.received_ns);
+        qr__connection_phase(c, QR__PHASE_HEAD, qr__http_now(http));
     QR_ASSERT(qr__connection_is_legal(c));
     return NULL;
 }
@@ -153,7 +153,7 @@ static enum MHD_Result begin(qr__connection *c, qr__request *r, const char *url,
     http->requests_open++;
     status = http->options.on_head(http->options.state, request, &facts);
     r->stage = status == QR_OK ? QR__REQUEST_BODY : QR__REQUEST_DROP;
-    qr__connection_phase(c, QR__PHASE_BODY, qr_clock_ns());
+    qr__connection_phase(c, QR__PHASE_BODY, qr__http_now(c->http));
     return MHD_YES;
 }
 
@@ -231,5 +231,5 @@ void qr__request_completed(void *state, struct MHD_Connection *mhd, void **conte
         return;
     if (c->request != NULL)
         qr__request_end(c->request);
-    qr__connection_phase(c, QR__PHASE_IDLE, qr_clock_ns());
+    qr__connection_phase(c, QR__PHASE_IDLE, qr__http_now(c->http));
 }
