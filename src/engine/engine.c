@@ -105,9 +105,10 @@ static qr_status plan_and_pack(qr_engine *engine, const qr_model *model,
     return QR_OK;
 }
 
-static void describe(qr_engine *engine, const qr_saved_plan *chosen) {
+static void describe(qr_engine *engine, qr_precision asked, const qr_saved_plan *chosen) {
     qr_plan_info *plan = &engine->plan;
     plan->precision = chosen->precision;
+    plan->fell_back = asked == QR_PRECISION_AUTO && chosen->precision != engine->device->order[0];
     plan->fallbacks = qr_fallbacks(chosen->fallback, engine->bert->info.layers);
     plan->weight_bytes = engine->packed->bytes;
     snprintf(plan->device, sizeof plan->device, "%s", engine->device->backend->name);
@@ -151,7 +152,7 @@ static qr_status take_plan(qr_engine *engine, const qr_model *model,
     }
     qr_saved_close(saved);
     if (status == QR_OK)
-        describe(engine, &chosen);
+        describe(engine, options->precision, &chosen);
     return status;
 }
 

@@ -20,7 +20,9 @@ static bool is_ready(void *state) {
 
 static void render_metrics(void *state, qr_buf *out) {
     const qr__server *s = state;
-    qr_metrics_now now = {.ready = is_ready(state), .queue_depth = qr_schedule_depth(s->schedule)};
+    qr_metrics_now now = {.ready = is_ready(state),
+                          .queue_depth = qr_schedule_depth(s->schedule),
+                          .memory_limit_bytes = s->memory_limit_bytes};
     const qr_serving *serving = qr__flow_serving(s->flow);
     if (s->cache != NULL)
         qr__cache_counts(s->cache, &now.cache);

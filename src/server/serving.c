@@ -20,6 +20,7 @@ static void add_model(qr_serving *serving, qr_served *model) {
         .kind = qr_kind_name(qr_pipeline_kind(model->pipeline)),
         .precision = qr_precision_name(plan->precision),
         .isa = plan->target,
+        .fell_back = plan->fell_back,
     };
     serving->loaded[serving->loaded_len++] = model;
 }

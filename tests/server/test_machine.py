@@ -198,4 +198,5 @@ def test_what_the_limit_is_stands_in_info_and_log(start_server, embedder, memory
     server = start_server(models=[embedder])
     found = ask(server, "/info").json()["machine"]["memory_limit_bytes"]
     assert 999e6 <= found <= 1000e6 and "memory limit 1000 MB" in server.log
+    assert metric(server, "querent_memory_limit_bytes ") == found
     server.stop()

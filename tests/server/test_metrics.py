@@ -3,8 +3,10 @@ import math
 import re
 from pathlib import Path
 
+import pytest
 from program import ROOT
 from serving import ask, wait_for
+from spoiled_model import spoil
 
 PAGE = ROOT / "docs" / "METRICS.md"
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -67,13 +69,40 @@ def use(server):
 def test_page_and_document_agree(server):
     use(server)
     page, rows = live(server), documented()
-    assert set(page) == set(rows)
+    absent = {"querent_memory_limit_bytes"} if ask(server, "/info").json()["machine"]["memory_limit_bytes"] is None else set()
+    assert set(page) == set(rows) - absent and absent <= set(rows)
     for name, (kind, labels, meaning) in rows.items():
+        if name in absent:
+            continue
         assert page[name]["type"] == kind, name
         assert meaning, name
         assert page[name]["samples"], name + " has no series"
         for _, found, _ in page[name]["samples"]:
             assert set(found) - {"le"} == labels, name
+
+
+@pytest.mark.isa
+def test_a_model_that_int8_spoils_serves_on_a_fallback_plan(start_server, tiny, tmp_path):
+    """Where int8 is the fastest; named, it is no fallback, and from a saved plan it still is one."""
+    spoiled, kept = spoil(tiny("slow"), tmp_path / "spoiled"), tmp_path / "plans"
+    kept.mkdir(mode=0o700)
+
+    def plans(*options):
+        server = start_server(*options, models=[tiny("slow"), spoiled])
+        shown = {labels["model"]: value for _, labels, value in live(server)["querent_model_plan_fallback"]["samples"]}
+        found = {model["name"]: (model["plan"]["precision"], model["plan"]["from_cache"], shown.pop(model["name"]))
+                 for model in ask(server, "/info").json()["models"]}
+        assert not shown
+        server.stop()
+        return found["slow"], found["spoiled"]
+
+    (fast, _, no), (slower, from_cache, fell_back) = plans("--cache-dir", kept)
+    assert (no, from_cache, fell_back) == (0, False, int(fast != slower))
+    assert fast != "int8" or slower in ("bf16", "f32")
+    if fast == "int8":
+        assert plans("--cache-dir", kept)[1] == (slower, True, 1)
+        assert plans("--precision", "int8")[1] == ("int8", False, 0)
+    assert plans("--precision", "f32") == (("f32", False, 0), ("f32", False, 0))
 
 
 def test_names_and_units(server):

@@ -21,9 +21,10 @@
  *     batch duration, loop lag, slack: the same                                        63
  *     batch tokens, batch items, predicted ratio: 20 + 15 + 15                         50
  *     5 counters by model, of 32 + 1 names                                            165
- *     16 models' info, 28 reasons, 4 outcomes                                          48
- *     single ones: 12 of the server, 4 of the cache, 5 of the process                  21
- *                                                                                    1901
+ *     reloads of 16 models, by 3 outcomes                                              48
+ *     16 models' info and fallback, 28 reasons, 4 outcomes                             64
+ *     single ones: 12 of the server, 4 of the cache, 6 of the process                  22
+ *                                                                                    1966
  */
 #define QR__REQUEST_SLOTS 42
 #define QR__STAGE_SLOTS   24 /* six models with all stages */

@@ -121,7 +121,7 @@ static void render_reloads(const qr_metrics *metrics, qr_buf *labels, qr_buf *ou
 
 static void render_models(const qr_metrics *metrics, const qr_metrics_now *now, qr_buf *labels,
                           qr_buf *out) {
-    static const char info[] = "querent_model_info";
+    static const char info[] = "querent_model_info", fallback[] = "querent_model_plan_fallback";
     render_model_counter(metrics, "querent_model_batches_total", "Batches run, by model.", 0, false,
                          labels, out);
     render_model_counter(metrics, "querent_model_items_total", "Sequences run, by model.", 1, false,
@@ -142,6 +142,13 @@ static void render_models(const qr_metrics *metrics, const qr_metrics_now *now, 
         qr__metric_label(labels, "precision", model->precision);
         qr__metric_label(labels, "isa", model->isa);
         qr__metric_sample(out, info, text_of(labels), 1);
+    }
+    qr__metric_head(out, fallback, "gauge",
+                    "1 when a model runs in another precision than the fastest of this machine.");
+    for (size_t m = 0; m < now->models_len; m++) {
+        qr_buf_reset(labels);
+        qr__metric_label(labels, "model", now->models[m].name);
+        qr__metric_sample(out, fallback, text_of(labels), now->models[m].fell_back);
     }
 }
 
@@ -241,6 +248,9 @@ void qr_metrics_render(const qr_metrics *metrics, const qr_metrics_now *now, qr_
     render_verified(metrics, out);
     render_cache(&now->cache, out);
     qr__metrics_process_render(metrics, out);
+    if (now->memory_limit_bytes > 0)
+        qr__metric_alone(out, "querent_memory_limit_bytes", "gauge",
+                         "Least memory limit of the process's cgroups.", now->memory_limit_bytes);
     if (qr_buf_failed(&labels))
         out->failed = true;
     qr_buf_deinit(&labels);

@@ -113,9 +113,10 @@ typedef enum qr_reload { QR_RELOAD_OK, QR_RELOAD_FAILED, QR_RELOAD_REFUSED } qr_
 /** Counts one, of the model of this slot. */
 void qr_metrics_reloaded(qr_metrics *metrics, size_t slot, qr_reload outcome);
 
-/** A model that is being served: labels of querent_model_info. All borrowed. */
+/** A model that is being served: labels of querent_model_info, all borrowed. */
 typedef struct qr_model_labels {
     const char *name, *kind, *precision, *isa;
+    bool fell_back; /* as qr_plan_info has it */
 } qr_model_labels;
 
 /** A proxy's X-Request-Start was ignored: no time, or too long ago. */
@@ -135,6 +136,7 @@ typedef struct qr_metrics_now {
     size_t queue_depth;
     const qr_model_labels *models; /* of the current generation */
     size_t models_len;
+    uint64_t memory_limit_bytes; /* of the cgroups; 0: none */
 } qr_metrics_now;
 
 /** Appends the page: Prometheus' text format 0.0.4. */

@@ -20,9 +20,12 @@ static qr_metrics *make(void) {
 static char *page_of(const qr_metrics *metrics) {
     static qr_buf buf;
     qr_buf_init(&buf, 1u << 20);
-    static const qr_model_labels models[] = {{"new", "span", "f32", "avx2"}};
-    const qr_metrics_now now = {
-        .ready = true, .queue_depth = 17, .models = models, .models_len = 1};
+    static const qr_model_labels models[] = {{"new", "span", "f32", "avx2", true}};
+    const qr_metrics_now now = {.ready = true,
+                                .queue_depth = 17,
+                                .models = models,
+                                .models_len = 1,
+                                .memory_limit_bytes = UINT64_C(5) << 30};
     qr_metrics_render(metrics, &now, &buf);
     qr_buf_byte(&buf, '\0');
     cr_assert_not(qr_buf_failed(&buf));
@@ -251,7 +254,7 @@ Test(metrics, series_are_bounded) {
     for (qr_status status = QR_OK; status < QR_STATUS_COUNT; status++)
         end(metrics, status, true, 1);
     char *page = page_of(metrics);
-    size_t series = series_of(page) + QR_LIMIT_MODELS - 1; /* one model is shown */
+    size_t series = series_of(page) + 2 * (QR_LIMIT_MODELS - 1); /* one model is shown */
     cr_expect_lt(series, 2000, "%zu series", series);
     cr_expect_gt(series, 1800, "%zu series: not all were filled", series);
     expect_line(page, "querent_model_batches_total{model=\"m31\"} 1");
@@ -288,8 +291,24 @@ Test(metrics, counters_of_a_name_go_on) {
                       "code=\"200\"} 1");
     expect_line(page, "querent_model_info{model=\"new\",kind=\"span\",precision=\"f32\","
                       "isa=\"avx2\"} 1");
+    expect_line(page, "querent_model_plan_fallback{model=\"new\"} 1");
+    expect_line(page, "querent_memory_limit_bytes 5368709120");
     cr_expect_null(strstr(page, "model=\"other\""));
     free(page);
+    qr_metrics_destroy(metrics);
+}
+
+Test(metrics, without_a_limit_none_is_shown) {
+    qr_metrics *metrics = make();
+    qr_buf out;
+    qr_buf_init(&out, 1u << 20);
+    const qr_model_labels model = {.name = "m", .kind = "span", .precision = "f32", .isa = "avx2"};
+    const qr_metrics_now now = {.ready = true, .models = &model, .models_len = 1};
+    qr_metrics_render(metrics, &now, &out);
+    qr_buf_byte(&out, '\0');
+    cr_expect_null(strstr(out.data, "querent_memory_limit_bytes"));
+    expect_line(out.data, "querent_model_plan_fallback{model=\"m\"} 0");
+    qr_buf_deinit(&out);
     qr_metrics_destroy(metrics);
 }
 
