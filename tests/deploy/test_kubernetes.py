@@ -61,7 +61,7 @@ def services():
 
 
 def test_the_overlays():
-    assert [folder.name for folder in OVERLAYS] == ["keda", "monitoring", "network-policy", "pinned"]
+    assert [folder.name for folder in OVERLAYS] == ["hpa", "keda", "monitoring", "network-policy", "pinned"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=NAMES)
@@ -95,7 +95,7 @@ def test_selectors_meet_the_pods(resources):
         assert selector and selector.items() <= labels.items(), selector
     for one in of_kind(resources, "PodMonitor"):
         assert labels[one["spec"]["jobLabel"]] == "querent"
-    for one in of_kind(resources, "ScaledObject"):
+    for one in of_kind(resources, "ScaledObject") + of_kind(resources, "HorizontalPodAutoscaler"):
         target = one["spec"]["scaleTargetRef"]
         assert (target["kind"], target["name"]) == ("Deployment", only(resources, "Deployment")["metadata"]["name"])
         assert "replicas" not in deployment, "the scaler's number and the manifest's would take turns"
@@ -136,6 +136,38 @@ def test_the_scaler_asks_for_offered_load():
     assert spec["minReplicaCount"] == only(render(BASE), "Deployment")["spec"]["replicas"]
     behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
     assert behavior["scaleUp"]["stabilizationWindowSeconds"] == 0 and behavior["scaleDown"]["stabilizationWindowSeconds"] == 600
+
+
+def adapter_rule():
+    """prometheus-adapter's rule, as the README has it for the overlay `hpa`."""
+    (text,) = re.findall(r"^```yaml\n(rules:\n.*?)^```$", (KUBERNETES / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    (rule,) = yaml.safe_load(text)["rules"]
+    return rule
+
+
+def test_both_scalers_do_the_same():
+    """Another way to the same replicas: target, bounds and behavior."""
+    scaled = only(render(KUBERNETES / "overlays/keda"), "ScaledObject")["spec"]
+    hpa = only(render(KUBERNETES / "overlays/hpa"), "HorizontalPodAutoscaler")["spec"]
+    assert hpa["scaleTargetRef"] == scaled["scaleTargetRef"]
+    assert (hpa["minReplicas"], hpa["maxReplicas"]) == (scaled["minReplicaCount"], scaled["maxReplicaCount"])
+    assert hpa["behavior"] == scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    (metric,) = hpa["metrics"]
+    assert metric["type"] == "Pods" and metric["pods"]["target"] == {"type": "AverageValue", "averageValue": "600m"}
+    assert metric["pods"]["metric"] == {"name": adapter_rule()["name"]["as"]}
+    assert float(scaled["triggers"][0]["metadata"]["threshold"]) == 0.6
+
+
+def filled_rule(namespace, pods):
+    """The rule's query as the adapter asks it for these pods of a namespace."""
+    rule = adapter_rule()
+    labels = {one["resource"]: label for label, one in rule["resources"]["overrides"].items()}
+    assert labels.keys() == {"namespace", "pod"}
+    series, _, chosen = rule["seriesQuery"].partition("{")
+    assert re.findall(r'(\w+)!=""', chosen) == [labels["namespace"], labels["pod"]]
+    matchers = f'{labels["namespace"]}="{namespace}",{labels["pod"]}=~"{"|".join(pods)}"'
+    parts = {"Series": series, "LabelMatchers": matchers, "GroupBy": labels["pod"]}
+    return re.sub(r"<<\.(\w+)>>", lambda found: parts[found[1]], rule["metricsQuery"])
 
 
 # ---- What a pod may, and what it gets -------------------------------------------------------------------------------
@@ -203,6 +235,7 @@ def test_what_is_scraped_and_asked_for_exists(pod_server):
     query = only(overlays["keda"], "ScaledObject")["spec"]["triggers"][0]["metadata"]["query"]
     wanted = set(re.findall(r"\bquerent_\w+", query))
     assert wanted == {"querent_offered_compute_seconds_total", "querent_workers"}
+    assert set(re.findall(r"\bquerent_\w+", filled_rule("querent", ["a"]))) == wanted
     for name in wanted:
         assert re.search(rf"^{name}(\{{.*\}})? ", page, re.M), name
 
@@ -272,7 +305,7 @@ def test_the_runtime_serves_both_formats(service, start_pod, embedder, tmp_path)
 
 # ---- Validators (make check-deploy) ---------------------------------------------------------------------------------
 
-CORE = re.compile(r"v1|apps/v1|policy/v1|networking\.k8s\.io/v1")
+CORE = re.compile(r"v1|apps/v1|autoscaling/v2|policy/v1|networking\.k8s\.io/v1")
 
 
 def validate_core(manifest):
@@ -301,6 +334,10 @@ def test_the_validator_refuses_what_it_should():
     kubernetes_validate = pytest.importorskip("kubernetes_validate")
     wrong = only(render(BASE), "Deployment")
     wrong["spec"]["template"]["spec"]["enableServiceLink"] = False
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, "1.28", strict=True)
+    wrong = only(render(KUBERNETES / "overlays/hpa"), "HorizontalPodAutoscaler")
+    wrong["spec"]["metrics"][0]["pods"]["target"]["averageValues"] = wrong["spec"]["metrics"][0]["pods"]["target"].pop("averageValue")
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(wrong, "1.28", strict=True)
 
@@ -350,11 +387,13 @@ def test_yamllint():
 
 @pytest.mark.deploy
 def test_the_scaling_query_gives_the_load(pod_server, start_pod, embedder, tmp_path):
-    """On a live Prometheus with two pods: one number, above 0 once something was asked."""
+    """On a live Prometheus with two pods: one number for KEDA, above 0 once something was asked; for the HPA one of each pod,
+    above 0 for who was asked alone."""
     query = only(render(KUBERNETES / "overlays/keda"), "ScaledObject")["spec"]["triggers"][0]["metadata"]["query"]
     other = start_pod([embedder], "--ops-port", free_port(), env=environment(render(BASE)))
     # As the PodMonitor has them labelled.
-    static = [{"targets": [f"127.0.0.1:{one.ops_port}"], "labels": {"namespace": "querent"}} for one in (pod_server, other)]
+    static = [{"targets": [f"127.0.0.1:{one.ops_port}"], "labels": {"namespace": "querent", "pod": name}}
+              for one, name in ((pod_server, "asked"), (other, "idle"))]
     running = Prometheus(tmp_path, {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
                                     "scrape_configs": [{"job_name": "querent", "static_configs": static}]})
 
@@ -365,8 +404,14 @@ def test_the_scaling_query_gives_the_load(pod_server, start_pod, embedder, tmp_p
         assert len(found) <= 1, "KEDA wants one number"
         return bool(found) and found[0][1] > 0
 
+    def load_of_pods():
+        load()
+        found = {labels["pod"]: value for labels, value in running.query(filled_rule("querent", ["asked", "idle"]))}
+        return found.keys() == {"asked", "idle"} and found["asked"] > 0 and found["idle"] == 0
+
     try:
         wait_for(load, "the query to give a load")
+        wait_for(load_of_pods, "the adapter's rule to give both pods' loads")
     finally:
         running.stop()
 
