@@ -17,9 +17,9 @@ def replica(model, port, ops, *options):
     return Server([model], *REPLICAS, "--ops-port", ops, *options, port=port)
 
 
-def replicas(model, *options):
-    """Three servers, each on ports that another process may take again after it."""
-    return [replica(model, free_port(), free_port(), *options) for _ in range(3)]
+def replicas(model, *options, count=3):
+    """So many servers, each on ports that another process may take again after it."""
+    return [replica(model, free_port(), free_port(), *options) for _ in range(count)]
 
 
 def again(server, model, *options):
@@ -117,6 +117,22 @@ def self_signed(folder, name, *more):
     """NAME.pem, a certificate of its own for a day, and NAME.key."""
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", 1,
             "-subj", f"/CN={name}", *more, "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem")
+
+
+def rolling_restart(here, model, *options):
+    """Restarts one replica after the other under load, `here.wait_up()` in between; what failed at the clients."""
+    load = Load(here.port)
+    try:
+        for place, server in enumerate(here.servers):
+            load.wait_for(30)
+            server.signal()
+            assert server.wait() == 0
+            here.servers[place] = again(server, model, *options)
+            here.wait_up()
+            load.wait_for(30)
+    finally:
+        wrong = load.stop()
+    return wrong
 
 
 def kill_one(servers, port):
