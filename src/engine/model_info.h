@@ -134,9 +134,9 @@ typedef struct qr_plan_info {
     qr_rates rates;         /* by which AUTO orders its candidates */
     size_t fallbacks;       /* matrices kept in bf16 within an int8 plan */
     size_t weight_bytes;    /* packed, resident */
-    bool
-        fell_back; /* AUTO did not get the device's fastest precision: the gate refused it, or there
-                       were no texts to try it on */
+    /* AUTO did not get the device's fastest precision: the gate refused it, or there were no texts
+     * to try it on. */
+    bool fell_back;
     bool from_cache; /* found and packed at an earlier start: no gate ran, nothing was packed */
     double load_ms, pack_ms, gate_ms;
     char reason[256]; /* "int8: passed the gate (mean cosine 0.9991, worst 0.9984)" */

@@ -100,8 +100,7 @@ typedef struct qr_http_options {
     /** The last call on the request: its answer was sent, or its client has left. One that was not
      * answered yet must not be any more. */
     void (*on_done)(void *state, qr_http_request *request);
-    /** The guard refuses the request, and will close its connection: the callback writes the
-     * answer. No other call comes for it. */
+    /** The guard refuses, and ends the connection: the callback's answer, and no other call. */
     void (*on_refused)(void *state, qr_http_request *request, qr_status status);
     /** A head never became complete, or libmicrohttpd refused it before. */
     void (*on_malformed)(void *state);
