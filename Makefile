@@ -51,7 +51,7 @@ test-asan: setup-test ## units and server under AddressSanitizer and UBSan
 test-tsan: setup-test ## units that use threads under ThreadSanitizer
 	@tests/run-sanitized tsan
 
-check-deploy: setup-test ## proxies, alerts, the board, manifests with the real programs (ARGS="-k NAME ...")
+check-deploy: setup-test ## proxies, alerts, the board, manifests, images with the real programs (ARGS="-k NAME ...")
 	@tools/setup deploy
 	@tests/run-deploy $(ARGS)
 

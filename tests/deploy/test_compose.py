@@ -1,10 +1,8 @@
 """docker/compose.yaml: limits, healthchecks, read-only roots, ports, mounts; and that the replicas'
 variables start the real program. Compose itself was never run (docs/DEPLOY.md)."""
 import importlib.util
-import os
 import re
 import sys
-from pathlib import Path
 
 import pytest
 from manifests import check_variables, documents, drain_seconds
@@ -29,15 +27,6 @@ def compose():
 
 def services():
     return compose()["services"]
-
-
-def shipped(path):
-    """`path`, a file or folder of another part: deploy/PART/..., or docker/Dockerfile. Without that part
-    there is nothing to agree with."""
-    part = ROOT.joinpath(*Path(os.path.relpath(path, ROOT)).parts[:2])
-    if not part.exists():
-        pytest.skip(f"{part.relative_to(ROOT)} is not in this tree")
-    return path
 
 
 def test_the_services():
@@ -80,7 +69,7 @@ def test_mounts_are_read_only_and_ours_lead_somewhere(name):
     for source, rest in volumes:
         assert source.startswith("../deploy/") and rest.endswith(":ro"), source
     for source, _ in volumes:
-        assert shipped(PATH.parent / source).exists(), f"{source} is not there"
+        assert (PATH.parent / source).exists(), f"{source} is not there"
 
 
 def test_every_volume_is_somebodys():
@@ -90,7 +79,7 @@ def test_every_volume_is_somebodys():
 
 def test_haproxy_knows_the_replicas():
     """By their names and ports here, and listens on the port that is published."""
-    text = shipped(ROOT / "deploy/haproxy/haproxy.cfg").read_text(encoding="utf-8")
+    text = (ROOT / "deploy/haproxy/haproxy.cfg").read_text(encoding="utf-8")
     variables = services()["querent-1"]["environment"]
     ops = rf"\bport {variables['QUERENT_OPS_PORT']}\b"
     addresses = re.findall(r"^\s*server\s+\S+\s+(\S+)", text, re.M)
@@ -100,7 +89,7 @@ def test_haproxy_knows_the_replicas():
 
 
 def test_prometheus_knows_the_replicas():
-    (config,) = documents(shipped(ROOT / "deploy/prometheus/prometheus.yml"))
+    (config,) = documents(ROOT / "deploy/prometheus/prometheus.yml")
     targets = {job["job_name"]: [one for static in job["static_configs"] for one in static["targets"]]
                for job in config["scrape_configs"]}
     port = services()["querent-1"]["environment"]["QUERENT_OPS_PORT"]
@@ -109,7 +98,7 @@ def test_prometheus_knows_the_replicas():
 
 
 def test_the_dockerfile_has_the_target():
-    text = shipped(ROOT / "docker/Dockerfile").read_text(encoding="utf-8")
+    text = (ROOT / "docker/Dockerfile").read_text(encoding="utf-8")
     build = services()["querent-1"]["build"]
     assert build["dockerfile"] == "docker/Dockerfile" and (PATH.parent / build["context"]).resolve() == ROOT
     assert re.search(rf"^FROM .* AS {build['target']}$", text, re.M | re.I)
