@@ -73,6 +73,18 @@ static qr_status load_environment(qr_config *config, qr_error *error) {
     return status;
 }
 
+/* --no-NAME is --NAME=false of an option that is on or off. */
+static qr_option find_negated(qr_text name) {
+    static const char no[] = "no-";
+    const size_t len = sizeof no - 1;
+    if (name.len <= len || memcmp(name.data, no, len) != 0)
+        return QR_OPTION_COUNT;
+    qr_option option = qr__option_find((qr_text){name.data + len, name.len - len});
+    return option != QR_OPTION_COUNT && qr__option_rows[option].type == QR_OPTION_TYPE_FLAG
+               ? option
+               : QR_OPTION_COUNT;
+}
+
 /* One flag at argv[*at]: its option and value; *at moves behind it. */
 static qr_status next_flag(int argc, char **argv, int *at, qr_option *option, qr_text *value,
                            qr_error *error) {
@@ -83,13 +95,16 @@ static qr_status next_flag(int argc, char **argv, int *at, qr_option *option, qr
                             "%.200s: unexpected argument; options begin with --", word);
     qr_text name = {word + FLAG_PREFIX_LEN, len - FLAG_PREFIX_LEN};
     *option = qr__option_find(name);
-    if (*option == QR_OPTION_COUNT)
+    bool negated = *option == QR_OPTION_COUNT;
+    if (negated)
+        *option = find_negated(name);
+    if (*option == QR_OPTION_COUNT || (negated && word[len] == '='))
         return qr__option_unknown("", FLAG_PREFIX, name, error);
     (*at)++;
     if (word[len] == '=')
         *value = qr_text_of(word + len + 1);
     else if (qr__option_rows[*option].type == QR_OPTION_TYPE_FLAG)
-        *value = qr_text_of("true");
+        *value = qr_text_of(negated ? "false" : "true");
     else if (*at < argc)
         *value = qr_text_of(argv[(*at)++]);
     else

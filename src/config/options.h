@@ -32,6 +32,7 @@
     X(OPS_PORT, "ops-port", NUMBER, "0", 0, 65535, "N", "port of health, metrics and admin alone; 0: on the main port") \
     X(API_KEY_FILE, "api-key-file", TEXT, "", 0, 0, "FILE", "API keys, one a line; requests bring one as Authorization: Bearer KEY; empty: nobody needs one") \
     X(CORS_ALLOW_ORIGIN, "cors-allow-origin", LIST, "", 0, QR_LIMIT_ORIGINS, "ORIGIN", "pages of this origin may read answers (*: of any); repeat for more than one") \
+    X(PLAYGROUND, "playground", FLAG, "true", 0, 0, "", "serve a page to try the models with at / to browsers; --no-playground: / tells health to them too") \
     X(ADMIN, "admin", FLAG, "false", 0, 0, "", "serve /v2/repository, which loads and unloads models: on --ops-port, or with --admin-key-file") \
     X(ADMIN_KEY_FILE, "admin-key-file", TEXT, "", 0, 0, "FILE", "keys of --admin, one a line; empty: those of --api-key-file") \
     X(INT8_VECTORS, "int8-vectors", FLAG, "false", 0, 0, "", "measure at load what embedding_dtype int8 and uint8 need") \

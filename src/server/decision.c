@@ -109,8 +109,25 @@ static qr_status read_priority(const qr_http_value *priority, qr_exchange *x) {
     return QR_BAD_HEADER;
 }
 
-/* An entry of Accept: its media type, and whether it is wanted at all (not q=0). */
-static qr_text next_type(qr_text accept, size_t *at, bool *wanted) {
+#define ALL_OF_IT 1000u /* q=1, in thousandths */
+
+/* The weight of an entry of Accept (RFC 9110, 12.4.2), in thousandths: 1 without one. */
+static unsigned weight_of(const char *parameters, size_t len) {
+    const char *q = len > 0 ? memmem(parameters, len, "q=", 2) : NULL;
+    if (q == NULL || (q[-1] != ';' && q[-1] != ' ' && q[-1] != '\t')) /* it begins with one */
+        return ALL_OF_IT;
+    const char *end = parameters + len;
+    unsigned weight = 0, unit = ALL_OF_IT;
+    for (q += 2; q < end && (*q == '.' || (*q >= '0' && *q <= '9')) && unit > 0; q++)
+        if (*q != '.') {
+            weight += unit * (unsigned)(*q - '0');
+            unit /= 10;
+        }
+    return weight < ALL_OF_IT ? weight : ALL_OF_IT;
+}
+
+/* An entry of Accept: its media type, and how much it is wanted; 0: not at all. */
+static qr_text next_type(qr_text accept, size_t *at, unsigned *weight) {
     const char *begin = accept.data + *at;
     const char *comma = memchr(begin, ',', accept.len - *at);
     size_t len = comma == NULL ? accept.len - *at : (size_t)(comma - begin);
@@ -120,10 +137,7 @@ static qr_text next_type(qr_text accept, size_t *at, bool *wanted) {
     size_t type = 0;
     while (type < len && begin[type] != ';' && begin[type] != ' ' && begin[type] != '\t')
         type++;
-    const char *q = type < len ? memmem(begin + type, len - type, "q=0", 3) : NULL;
-    *wanted = q == NULL;
-    for (const char *c = q; c != NULL && c + 3 < begin + len; c++)
-        *wanted |= c[3] >= '1' && c[3] <= '9'; /* q=0.5 */
+    *weight = weight_of(begin + type, len - type);
     return (qr_text){begin, type};
 }
 
@@ -131,18 +145,22 @@ static bool type_is(qr_text type, const char *wanted) {
     return type.len == strlen(wanted) && strncasecmp(type.data, wanted, type.len) == 0;
 }
 
-/* Bytes are for who asks for them before JSON, or before anything. */
+/* Bytes are for who asks for them before JSON, or before anything; pages for who names them and
+ * wants nothing else more, as browsers do. */
 static void read_accept(qr_text accept, qr_exchange *x) {
-    bool json_first = false, wanted;
+    bool json_first = false;
+    unsigned weight, html = 0, other = 0;
     for (size_t at = 0; at < accept.len;) {
-        qr_text type = next_type(accept, &at, &wanted);
-        if (!wanted)
+        qr_text type = next_type(accept, &at, &weight);
+        if (weight == 0)
             continue;
         x->wants_octets |= !json_first && type_is(type, "application/octet-stream");
-        x->wants_html |= type_is(type, "text/html");
         json_first |= type_is(type, "application/json") || type_is(type, "*/*") ||
                       type_is(type, "application/*");
+        unsigned *most = type_is(type, "text/html") ? &html : &other;
+        *most = weight > *most ? weight : *most;
     }
+    x->wants_html = html > 0 && html >= other;
 }
 
 /* What form the body has, and what form its answer shall have. */

@@ -81,7 +81,7 @@ typedef struct qr_exchange {
     qr_text path_model; /* the model that the path names, in path_bytes; data is NULL: none */
     size_t json_bytes;  /* of a body that goes on with binary tensors; 0: all of it is JSON */
     bool wants_octets;  /* Accept: application/octet-stream */
-    bool wants_html;    /* Accept: text/html */
+    bool wants_html;    /* Accept: text/html, and nothing else more */
     qr_trace_id trace;
 
     /* The work. */

@@ -12,6 +12,6 @@ typedef struct qr_note {
     char value[64];
 } qr_note;
 
-#define QR_NOTES_MAX 4 /* more are not written, which an assertion does not let pass */
+#define QR_NOTES_MAX 5 /* more are not written, which an assertion does not let pass */
 
 #endif

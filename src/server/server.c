@@ -188,6 +188,7 @@ static qr_status make_api(qr__server *s, qr_error *error) {
         .cores = s->cores,
         .memory_limit_bytes = s->memory_limit_bytes,
         .keyed = s->access.keys != NULL,
+        .playground = qr_config_flag(s->config, QR_OPTION_PLAYGROUND),
         .hooks = {.ready = is_ready,
                   .metrics = render_metrics,
                   .models = qr__models_index,

@@ -67,6 +67,28 @@ def test_a_long_passage_has_windows_and_they_are_one_text(server):
     assert sum(a["score"] for a in found.json()["answers"]) <= 1 + 1e-9
 
 
+def test_windows_on_request(server):
+    """Their places are code points; together they hold the whole passage, and each holds what its tokens say."""
+    long = " ".join(["👩🏽‍🚀 re\u0301port in München."] * 30)
+    sizes = {"max_seq_len": 40, "doc_stride": 8}
+    found = ask(server, "/spans", {"question": QUESTION, "passages": [PASSAGES[1], long, " \n"], "windows": True, **sizes}).json()["windows"]
+    assert found[0] == {"passage": 0, "start": 0, "end": len(PASSAGES[1]), "tokens": found[0]["tokens"]}
+    assert (found[-1]["passage"], found[-1]["start"], found[-1]["end"]) == (2, 0, 0), "no token, no place"
+    mine = [w for w in found if w["passage"] == 1]
+    assert len(mine) > 3 and [w["passage"] for w in found] == [0, *[1] * len(mine), 2]
+    assert (mine[0]["start"], mine[-1]["end"]) == (0, len(long))
+    question = len(ask(server, "/tokenize", {"inputs": QUESTION, "add_special_tokens": False}).json()[0])
+    for at, window in enumerate(mine):
+        part = ask(server, "/tokenize", {"inputs": long[window["start"] : window["end"]], "add_special_tokens": False}).json()[0]
+        assert at == len(mine) - 1 or window["tokens"] == 40
+        assert window["tokens"] == question + 3 + len(part) or long[window["start"] - 1] != " ", "a window may begin within a word"
+    for before, after in zip(mine, mine[1:]):
+        assert before["start"] < after["start"] < before["end"] < after["end"]
+    assert "windows" not in spans(server) and "windows" not in spans(server, windows=False)
+    assert spans(server, parameters={"windows": True})["windows"] == spans(server, windows=True)["windows"]
+    assert ask(server, "/spans", {"question": QUESTION, "passages": PASSAGES, "windows": 1}).status == 422
+
+
 @pytest.mark.parametrize("fields,status", [
     ({"passages": []}, 400), ({"passages": [""]}, 400), ({"passages": "a"}, 422), ({"passages": [1]}, 422), ({"question": ""}, 400),
     ({"question": None}, 422), ({"top_k": 0}, 422), ({"passages": ["a"] * 2049}, 422),

@@ -35,6 +35,7 @@ typedef struct qr_api_options {
     qr_cores cores;              /* that the process was given */
     uint64_t memory_limit_bytes; /* of its cgroups; 0: none */
     bool keyed;                  /* requests need an API key, for /openapi.json */
+    bool playground;             /* GET / is a page for browsers */
     qr_api_hooks hooks;
 } qr_api_options;
 

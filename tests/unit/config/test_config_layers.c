@@ -66,10 +66,14 @@ Test(config, both_forms_of_a_flag_and_the_last_one_wins) {
 }
 
 Test(config, a_flag_may_be_switched_off) {
-    qr_config *config =
-        load_config("allow-remote: true\n", (const char *[]){"--allow-remote=false", NULL});
-    cr_expect_not(qr_config_flag(config, QR_OPTION_ALLOW_REMOTE));
-    qr_config_destroy(config);
+    static const char *const off[] = {"--allow-remote=false", "--no-allow-remote"};
+    for (size_t i = 0; i < sizeof off / sizeof off[0]; i++) {
+        qr_config *config =
+            load_config("allow-remote: true\n", (const char *[]){off[i], "--port=7", NULL});
+        cr_expect_not(qr_config_flag(config, QR_OPTION_ALLOW_REMOTE), "%s", off[i]);
+        cr_expect_eq(qr_config_number(config, QR_OPTION_PORT), 7);
+        qr_config_destroy(config);
+    }
 }
 
 static void expect_models(qr_config *config, size_t len, const char *first, const char *last) {

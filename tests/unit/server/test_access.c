@@ -188,6 +188,16 @@ Test(access, forms_of_body_and_answer) {
                  {"application/octet-stream; q=0.5", true, false},
                  {"application/json;q=0, application/octet-stream", true, false},
                  {"text/html;q=0", false, false},
+                 {"text/html;q=0.000", false, false},
+                 {"text/html; q=0.001", false, true},
+                 {"text/html;q=0.5, application/json", false, false},
+                 {"text/html;q=0.5, application/json;q=0.4", false, true},
+                 {"*/*, text/html;q=0.9", false, false},
+                 {"application/json, text/html", false, true},
+                 {"text/html;q=7, */*", false, true},
+                 {"text/html;q=", false, false},
+                 {"text/html;seq=0", false, true},
+                 {"text/*", false, false},
                  {"application/octet-streams", false, false},
                  {"", false, false}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -4,6 +4,8 @@
  *     -> {"answers":[{"passage":1,"score":0.81,"start":34,"end":43,"answer":"Ada Byron"},...],
  *         "no_answer":0.07}
  *
+ * With "windows": true also where each window lies, which a long passage has several of.
+ *
  * All windows of all passages are taken as one text (qr_span_mass): scores can be compared between
  * passages, and those of all spans and of no answer are shares of one whole. */
 #include <math.h>
@@ -15,11 +17,13 @@ typedef struct spans_request {
     qr__decoded head;
     qr_text question; /* borrowed from the body, for the call */
     qr__span_parameters parameters;
+    bool windows; /* the answer tells where these lie */
     qr__span_item *items;
 } spans_request;
 
 static const qr__field parameters[] = {
     QR__SPAN_FIELDS(spans_request, parameters),
+    QR__FLAG("windows", spans_request, windows, false),
 };
 
 static const qr__field fields[] = {
@@ -134,6 +138,35 @@ static qr_status find(qr_exchange *x, search *s, qr_span *spans) {
     return status;
 }
 
+/* A place in a text, which moves on only. */
+typedef struct cursor {
+    size_t byte, code_points;
+} cursor;
+
+static size_t move_to(cursor *at, qr_text text, size_t byte) {
+    for (size_t bytes; at->byte < byte; at->byte += bytes, at->code_points++)
+        qr_utf8_decode(text, at->byte, &bytes);
+    return at->code_points;
+}
+
+/* The windows of one passage in its order; start and end from their first and last token. */
+static void put_windows(const qr__span_item *item, size_t passage, qr_buf *out) {
+    cursor start = {0}, end = {0};
+    for (size_t w = 0; w < item->windows.len; w++) {
+        const qr_encoding *window = &item->windows.items[w];
+        size_t first = 0, last = window->len;
+        while (first < last && (window->types[first] != 1 || window->special[first]))
+            first++;
+        while (last > first && window->special[last - 1])
+            last--;
+        bool empty = first == last; /* of a passage without a token */
+        size_t begin = move_to(&start, item->context, empty ? 0 : window->begin[first]);
+        size_t stop = move_to(&end, item->context, empty ? 0 : window->end[last - 1]);
+        qr_buf_printf(out, "%s{\"passage\":%zu,\"start\":%zu,\"end\":%zu,\"tokens\":%zu}",
+                      passage == 0 && w == 0 ? "" : ",", passage, begin, stop, window->len);
+    }
+}
+
 static void put_answers(qr_exchange *x, const search *s) {
     const spans_request *request = x->decoded;
     size_t shown = qr_min(s->len, request->parameters.options.top_k);
@@ -148,6 +181,12 @@ static void put_answers(qr_exchange *x, const search *s) {
     }
     qr_buf_literal(out, "],\"no_answer\":");
     qr_json_double(out, s->no_answer);
+    if (request->windows) {
+        qr_buf_literal(out, ",\"windows\":[");
+        for (size_t i = 0; i < request->head.inputs_len; i++)
+            put_windows(&request->items[i], i, out);
+        qr_buf_byte(out, ']');
+    }
     qr_buf_byte(out, '}');
 }
 
@@ -175,9 +214,14 @@ static void encode(const qr_api *api, qr_exchange *x) {
                 QR__S_MEMBER("passage", QR__S_COUNT), QR__S_MEMBER("score", QR__S_FLOAT),          \
                 QR__S_MEMBER("start", QR__S_COUNT), QR__S_MEMBER("end", QR__S_COUNT),              \
                 QR__S_MEMBER("answer", QR__S_TEXT))
+#define WINDOW                                                                                     \
+    QR__S_SHAPE("\"passage\",\"start\",\"end\",\"tokens\"", QR__S_MEMBER("passage", QR__S_COUNT),  \
+                QR__S_MEMBER("start", QR__S_COUNT), QR__S_MEMBER("end", QR__S_COUNT),              \
+                QR__S_MEMBER("tokens", QR__S_COUNT))
 #define REPLY                                                                                      \
     QR__S_SHAPE("\"answers\",\"no_answer\"", QR__S_MEMBER("answers", QR__S_LIST(ANSWER)),          \
-                QR__S_MEMBER("no_answer", QR__S_FLOAT))
+                QR__S_MEMBER("no_answer", QR__S_FLOAT),                                            \
+                QR__S_MEMBER("windows", QR__S_LIST(WINDOW)))
 
 static const qr_route rows[] = {
     {
