@@ -36,15 +36,18 @@ WAYS = ("TCP", "UNIX socket", "HAProxy", "nginx")
 DRAIN = ("--drain-delay-ms", "5000")  # what the manifests set
 RESTARTS = 5
 STARTS = 15
-SHARES = [0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0]
+SHARES = [0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0]
+TRIES = 3  # of a rate: what the host takes away in a burst is no sign of too much load
 MISS_SHARE = 0.01
-# BERT-base's width and depth: so much work a query that proxy and client take a small part of the cores.
+# BERT-base's width and depth, or long texts: so much work a request that proxy and client, which are on the same cores and not in the
+# simulation, take a small part of them.
+LONG = 12
 LARGE = {"layers": 12, "hidden": 768, "heads": 12, "feed_forward": 3072}
 
 
-def load(port, options, *args, seconds=5.0, warmup=0.0):
+def load(port, options, *args, queries=None, seconds=5.0, warmup=0.0):
     """The JSON of `bench http` against that port."""
-    command = [BINARY, "bench", "http", "--url", f"http://127.0.0.1:{port}", "--queries", options.queries, "--json",
+    command = [BINARY, "bench", "http", "--url", f"http://127.0.0.1:{port}", "--queries", queries or options.queries, "--json",
                "--seconds", seconds, "--warmup", warmup, "--budget-ms", options.budget_ms, "--connections", 256, *args]  # fmt: skip
     return json.loads(subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, check=False).stdout)
 
@@ -164,47 +167,57 @@ def restarted(options, folder):
 # ---- Two replicas beside `simulate` ---------------------------------------------------------------------------------------------
 
 
-def held(rates, shares):
-    """The last rate before one that misses more than MISS_SHARE."""
+def last_held(rates, misses):
+    """The last rate before one that misses too much; misses(rate) is the share that does."""
     kept = 0
-    for rate, missed in zip(rates, shares):
-        if missed > MISS_SHARE:
+    for rate in rates:
+        if misses(rate) > MISS_SHARE:
             break
         kept = rate
     return kept
 
 
-def simulated(options, model):
+def simulated(options, model, texts):
     """What one replica holds alone, and the rates that were tried, by `querent simulate` and its defaults."""
-    command = [BINARY, "bench", "engine", "--model", model, "--queries", options.queries, "--threads", 1, "--lengths", 9, "--seconds", 2, "--json"]
+    command = [BINARY, "bench", "engine", "--model", model, "--precision", "auto", "--queries", texts, "--threads", 1, "--lengths", 9,
+               "--seconds", 2, "--json"]  # fmt: skip
     most = ask(*command)["throughput_qps"]
     rates = [most * share for share in SHARES]
-    command = [BINARY, "simulate", "--model", model, "--queries", options.queries, "--workers", 1, "--budget-ms", options.budget_ms, "--json",
+    command = [BINARY, "simulate", "--model", model, "--queries", texts, "--workers", 1, "--budget-ms", options.budget_ms, "--json",
                "--sweep", ",".join(f"{rate:.1f}" for rate in rates)]  # fmt: skip
     printed = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, check=True).stdout
-    return held(rates, [json.loads(line)["miss_share"] for line in printed.splitlines()]), rates
+    missed = dict(zip(rates, (json.loads(line)["miss_share"] for line in printed.splitlines())))
+    return last_held(rates, missed.get), rates
+
+
+def misses(port, options, texts, rate):
+    """The least share of several tries, the second and third only if need be."""
+    least = 1.0
+    for attempt in range(TRIES):
+        result = load(port, options, "--rate", f"{rate:.1f}", "--seed", attempt + 1, queries=texts, seconds=8, warmup=1)
+        least = min(least, 1 - codes(result, 200) / result["requests"])
+        if least <= MISS_SHARE:
+            break
+    return least
 
 
 def capacity(options, folder):
     large = make_model(folder / "large", **LARGE, vocab_from=ROOT / "models" / "squad-3l", positions=512, pooling="mean")
+    queries, long_texts = options.queries.read_text(encoding="utf-8").splitlines(), folder / "long.txt"
+    long_texts.write_text("".join(" ".join(queries[at : at + LONG]) + "\n" for at in range(0, len(queries), LONG)), encoding="utf-8")
     rows = []
-    for name, model in (("12 x 768, random weights", large), (options.model.name, options.model)):
+    for name, model, texts in (("12 x 768, random weights; queries", large, options.queries),
+                               (f"{options.model.name}; {LONG} queries a text", options.model, long_texts)):  # fmt: skip
         says, holds = [], []
         for _ in range(options.rounds):
-            one, rates = simulated(options, model)
+            one, rates = simulated(options, model, texts)
             says.append(2 * one)
             here = behind_haproxy.Behind(behind_haproxy.unpack_haproxy(), model, folder, "--cache-bytes", "0", count=2)
-            shares = []
-            for rate in rates:
-                result = load(here.port, options, "--rate", f"{2 * rate:.1f}", seconds=8, warmup=1)
-                shares.append(1 - codes(result, 200) / result["requests"])
-                if shares[-1] > MISS_SHARE:
-                    break
+            holds.append(last_held([2 * rate for rate in rates], lambda rate: misses(here.port, options, texts, rate)))
             here.stop()
-            holds.append(held([2 * rate for rate in rates], shares))
         rows.append((name, spread(says, 0), spread(holds, 0), spread([b / a for a, b in zip(says, holds)])))
     table(f"Two replicas of one worker behind HAProxy: the last rate of which {100 * MISS_SHARE:.0f} % at most missed {options.budget_ms} ms",
-          ("model", "twice what is simulated of one", "served", "ratio"), rows)  # fmt: skip
+          ("model and texts", "twice what is simulated of one", "served", "ratio"), rows)  # fmt: skip
 
 
 # ---- The first request ----------------------------------------------------------------------------------------------------------
