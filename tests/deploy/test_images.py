@@ -245,10 +245,10 @@ def test_health_tells_what_is_not_there(start, slim, mounted):
     assert len(container.processes()) == 1, "what was run inside is gone, and reaped"
 
 
-def test_slim_model_serves_by_itself(start, slim_model):
-    env = ports()
+def start_and_ask(start, image, env):
+    """The container; prints how long the first answer took, which is no verdict."""
     began = time.monotonic()
-    container = start(slim_model, env=env)
+    container = start(image, env=env)
 
     def answered():
         try:
@@ -257,7 +257,20 @@ def test_slim_model_serves_by_itself(start, slim_model):
             return False
 
     wait_for(answered, "an answer")
-    print(f"slim-model: {time.monotonic() - began:.2f} s from `podman run` to the first answer")
+    print(f"{time.monotonic() - began:.2f} s from `podman run` to the first answer of slim-model, QUERENT_MODEL={env.get('QUERENT_MODEL', 'both')}")
+    return container
+
+
+def test_slim_model_serves_one_of_its_models(start, slim_model):
+    env = ports(QUERENT_MODEL="minilm=/models/minilm")
+    container = start_and_ask(start, slim_model, env)
+    assert [model["name"] for model in ask(container, "/info", port=int(env["QUERENT_PORT"])).json()["models"]] == ["minilm"]
+    assert container.stop() == 0
+
+
+def test_slim_model_serves_by_itself(start, slim_model):
+    env = ports()
+    container = start_and_ask(start, slim_model, env)
     assert_serves(container, slim_model, env, 384)
     question = {"question": "How tall is it?", "context": "It is 8,849 metres tall."}
     answer = ask(container, "/span", {"inputs": question}, port=int(env["QUERENT_PORT"]))
