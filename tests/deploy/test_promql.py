@@ -6,7 +6,7 @@ import pytest
 from manifests import KUBERNETES, documents
 from serving import ask, wait_for
 from test_grafana import TARGETS, filled
-from test_prometheus import RECORDED, load, replicas, rules  # noqa: F401 (fixtures)
+from test_prometheus import RECORDED, load, not_here, replicas, rules  # noqa: F401 (fixtures)
 
 OF_SCRAPES = {"instance", "job", "namespace", "pod"}  # labels that a scrape adds
 OF_OTHERS = {"up", "ALERTS"}
@@ -44,6 +44,7 @@ def test_every_selector_finds_its_series(replicas, load):  # noqa: F811
     labels = {}
     for name, chosen in re.findall(r"^(\w+)(?:\{(.*)\})? ", page(), re.M):
         labels.setdefault(name, set(OF_SCRAPES)).update(re.findall(r'(\w+)="', chosen))
+    labels |= dict.fromkeys(not_here(replicas), OF_SCRAPES)
     asked = expressions()
     assert len(asked) > 60 and {"keda", "QuerentNotReady"} <= {where for where, _ in asked}, asked
     for where, expression in asked:
