@@ -112,9 +112,9 @@ static uint64_t workspace_bytes(const qr_model_info *model, size_t tokens) {
 /* Bytes a weight of all packings that there are at a time: the gate holds candidates against f32,
  * and int8 calibrates on it; int8 that fails mixes in bf16, and is packed once more when it has
  * been chosen, at most half of its matrices in bf16: those may be the larger ones. */
-static uint64_t packed_bytes_a_weight(qr_precision precision) {
+static uint64_t packed_bytes_a_weight(const qr__memory_load *load) {
     const uint64_t f32 = 4, bf16 = 2, int8 = 1;
-    switch (precision) {
+    switch (load->precision) {
     case QR_PRECISION_F32:
         return f32;
     case QR_PRECISION_BF16:
@@ -123,7 +123,7 @@ static uint64_t packed_bytes_a_weight(qr_precision precision) {
     case QR_PRECISION_AUTO:
         break;
     }
-    return f32 + int8 + bf16 + bf16;
+    return load->accepted ? f32 + int8 : f32 + int8 + bf16 + bf16;
 }
 
 uint64_t qr__memory_room_graph(size_t graph_bytes) {
@@ -136,33 +136,51 @@ static uint64_t graph_held(const qr__memory_load *load) {
     return load->graph_bytes == 0 ? 0 : qr_max(qr__memory_room_graph(load->graph_bytes), floats);
 }
 
+/* Bytes a weight of the packing that stays: AUTO may end with f32, and int8 with half of its
+ * matrices, the larger ones, in bf16. */
+static uint64_t kept_bytes_a_weight(const qr__memory_load *load) {
+    const uint64_t f32 = 4, bf16 = 2, int8 = 1;
+    switch (load->precision) {
+    case QR_PRECISION_F32:
+        return f32;
+    case QR_PRECISION_BF16:
+        return bf16;
+    case QR_PRECISION_INT8:
+        return load->accepted ? int8 : bf16;
+    case QR_PRECISION_AUTO:
+        break;
+    }
+    return load->accepted ? int8 : f32;
+}
+
+/* Words are never in int8. */
+uint64_t qr__memory_room_stay(const qr__memory_load *load) {
+    const qr_model_info *model = load->model;
+    uint64_t words = qr_min(times(model->vocab, model->word_size), model->parameters);
+    uint64_t kept = kept_bytes_a_weight(load);
+    uint64_t stay =
+        plus(times(model->parameters - words, kept), times(words, qr_max(kept, sizeof(uint16_t))));
+    stay = plus(stay, times(load->workers, workspace_bytes(model, load->tokens)));
+    return plus(stay, stay / 8);
+}
+
 /* The weights that are read stay in f32, whatever they are stored in, until the plan is packed. An
- * eighth is for the tokenizer and for the tails of 2 MB pages. */
+ * eighth is for the tokenizer and for the tails of 2 MB pages. When the gate is counted on, so is
+ * that words in 16 bits and the workers' workspaces come when what was read has gone. */
 uint64_t qr__memory_room_need(const qr__memory_load *load) {
     const qr_model_info *model = load->model;
     uint64_t words = qr_min(times(model->vocab, model->word_size), model->parameters);
     uint64_t read = times(model->parameters, sizeof(float));
-    uint64_t packed = times(model->parameters - words, packed_bytes_a_weight(load->precision));
-    uint64_t need =
-        plus(plus(read, packed), times(load->workers, workspace_bytes(model, load->tokens)));
+    uint64_t packed = times(model->parameters - words, packed_bytes_a_weight(load));
+    uint64_t need = plus(read, packed);
     if (load->precision != QR_PRECISION_F32) /* the gate's texts */
         need = plus(need, workspace_bytes(model, GATE_TOKENS));
-    if (load->precision != QR_PRECISION_F32 || strcmp(model->dtype, "f16") == 0)
-        need = plus(need, times(words, sizeof(uint16_t)));
+    if (!load->accepted) {
+        need = plus(need, times(load->workers, workspace_bytes(model, load->tokens)));
+        if (load->precision != QR_PRECISION_F32 || strcmp(model->dtype, "f16") == 0)
+            need = plus(need, times(words, sizeof(uint16_t)));
+    }
     need = plus(need, graph_held(load)); /* until the plan is made */
-    return plus(need, need / 8);
-}
-
-/* Bytes a weight of the packing that stays: AUTO may end with f32, and int8 with half of its
- * matrices, the larger ones, in bf16. */
-static uint64_t kept_bytes_a_weight(qr_precision precision) {
-    return precision == QR_PRECISION_F32 || precision == QR_PRECISION_AUTO ? sizeof(float)
-                                                                           : sizeof(uint16_t);
-}
-
-uint64_t qr__memory_room_stay(const qr__memory_load *load) {
-    const qr_model_info *model = load->model;
-    uint64_t packed = times(model->parameters, kept_bytes_a_weight(load->precision));
-    uint64_t stay = plus(packed, times(load->workers, workspace_bytes(model, load->tokens)));
-    return plus(stay, stay / 8);
+    need = plus(need, need / 8);
+    return qr_max(need, qr__memory_room_stay(load));
 }

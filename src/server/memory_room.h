@@ -43,13 +43,14 @@ typedef struct qr__memory_load {
     size_t graph_bytes;         /* of the model's ONNX files, 0: it has none */
     size_t workers;             /* each with a workspace */
     size_t tokens;              /* of a workspace */
+    bool accepted;              /* count on the gate's taking the first plan that it tries */
 } qr__memory_load;
 
-/** What the load will take at its peak, at the most: docs/SERVER.md says of what that is the sum.
- * UINT64_MAX: more than can be counted. */
+/** What the load will take at its peak: docs/SERVER.md says of what that is the sum. At the most,
+ * unless the gate is counted on. UINT64_MAX: more than can be counted. */
 uint64_t qr__memory_room_need(const qr__memory_load *load);
 
-/** What is kept of it when it is loaded, at the most. */
+/** What is kept of it when it is loaded, in the same way. */
 uint64_t qr__memory_room_stay(const qr__memory_load *load);
 
 /** What reading ONNX files of so many bytes takes, which comes before there are other facts. */

@@ -41,7 +41,7 @@ static qr_status refuse(const qr__memory_group *group, const qr__memory_item *mo
 }
 
 qr_status qr__memory_start_models(const qr__memory_group *group, const qr__memory_item *models,
-                                  size_t len, qr_error *error) {
+                                  size_t len, const char *what, qr_error *error) {
     size_t worst = 0;
     uint64_t most = 0;
     for (size_t i = 0; i < len; i++) {
@@ -53,8 +53,7 @@ qr_status qr__memory_start_models(const qr__memory_group *group, const qr__memor
         return QR_OK;
     char last[160];
     snprintf(last, sizeof last, "%.100s while it is loaded", models[worst].name);
-    return refuse(group, models, worst, models[worst].need_bytes, last,
-                  "loading the models may take", error);
+    return refuse(group, models, worst, models[worst].need_bytes, last, what, error);
 }
 
 uint64_t qr__memory_start_left(const qr__memory_group *group, const qr__memory_item *models,
@@ -68,6 +67,5 @@ qr_status qr__memory_start_cache(const qr__memory_group *group, const qr__memory
                                  qr_error *error) {
     if (cache_bytes <= qr__memory_start_left(group, models, len))
         return QR_OK;
-    return refuse(group, models, len, cache_bytes, source, "the models and the cache may take",
-                  error);
+    return refuse(group, models, len, cache_bytes, source, "the models and the cache take", error);
 }

@@ -2,7 +2,7 @@
  * the first model is read.
  *
  *     const qr__memory_item models[] = {{"minilm", need_bytes, stay_bytes}, ...};
- *     status = qr__memory_start_models(&room.tightest, models, len, &error);
+ *     status = qr__memory_start_models(&room.tightest, models, len, "loading takes", &error);
  *     if (qr__memory_start_left(&room.tightest, models, len) < cache_bytes)
  *         status = qr__memory_start_cache(...);      // or make do with less
  *
@@ -20,11 +20,11 @@ typedef struct qr__memory_item {
     uint64_t need_bytes, stay_bytes; /* while it is loaded, and then; stay <= need */
 } qr__memory_item;
 
-/** QR_NO_MEMORY, with the sum of the worst moment: one of these `len` models may not find room when
- * its turn comes. */
+/** QR_NO_MEMORY, with `what` and the sum of the worst moment: one of these `len` models finds no
+ * room when its turn comes. */
 QR_MUST_USE qr_status qr__memory_start_models(const qr__memory_group *group,
                                               const qr__memory_item *models, size_t len,
-                                              qr_error *error);
+                                              const char *what, qr_error *error);
 
 /** What the group leaves when all of them are loaded. */
 uint64_t qr__memory_start_left(const qr__memory_group *group, const qr__memory_item *models,

@@ -8,9 +8,13 @@
 
 #define LOOK_MS 50
 
-/* What the load of a model takes, by the headers of its files. */
+/* What the load of a model takes by the headers of its files, at the least and at the most. */
+typedef struct load_bounds {
+    qr__memory_item least, most;
+} load_bounds;
+
 static qr_status measure(const qr__server *s, const qr__model_spec *spec, size_t graph_bytes,
-                         qr__memory_item *out, qr_error *error) {
+                         load_bounds *out, qr_error *error) {
     qr_model *model;
     qr_status status = qr_model_open_pooled(spec->dir, spec->pooling, &model, error);
     if (status != QR_OK)
@@ -18,13 +22,16 @@ static qr_status measure(const qr__server *s, const qr__model_spec *spec, size_t
     const qr_model_info *info = qr_model_get_info(model);
     size_t batch = qr_config_number(s->config, QR_OPTION_BATCH_TOKENS);
     size_t longest = spec->max_tokens > 0 ? spec->max_tokens : info->positions;
-    const qr__memory_load load = {.model = info,
-                                  .precision = spec->precision,
-                                  .graph_bytes = graph_bytes,
-                                  .workers = (size_t)s->workers + 1, /* and one that measures */
-                                  .tokens = qr_max(batch, longest)};
-    out->need_bytes = qr__memory_room_need(&load);
-    out->stay_bytes = qr__memory_room_stay(&load);
+    qr__memory_load load = {.model = info,
+                            .precision = spec->precision,
+                            .graph_bytes = graph_bytes,
+                            .workers = (size_t)s->workers + 1, /* and one that measures */
+                            .tokens = qr_max(batch, longest)};
+    out->most.need_bytes = qr__memory_room_need(&load);
+    out->most.stay_bytes = qr__memory_room_stay(&load);
+    load.accepted = true;
+    out->least.need_bytes = qr__memory_room_need(&load);
+    out->least.stay_bytes = qr__memory_room_stay(&load);
     qr_model_close(model);
     return QR_OK;
 }
@@ -35,7 +42,7 @@ static qr_status check_room(const qr__server *s, const qr__model_spec *spec, con
                             qr_error *error) {
     qr__memory_room room;
     qr_model_files files;
-    qr__memory_item model = {.name = name};
+    load_bounds model;
     if (!qr__memory_room_read("", &room))
         return QR_OK;
     qr_status status = qr_model_files_find(spec->dir, &files, error);
@@ -46,41 +53,54 @@ static qr_status check_room(const qr__server *s, const qr__model_spec *spec, con
         status = qr__memory_room_check(&room, name, qr__memory_room_graph(graph_bytes), error);
     if (status == QR_OK)
         status = measure(s, spec, graph_bytes, &model, error);
-    return status == QR_OK ? qr__memory_room_check(&room, name, model.need_bytes, error) : status;
+    return status == QR_OK ? qr__memory_room_check(&room, name, model.most.need_bytes, error)
+                           : status;
 }
+
+/* All models of the start. */
+typedef struct first_models {
+    qr__memory_item least[QR_LIMIT_MODELS], most[QR_LIMIT_MODELS];
+} first_models;
+
+#define LEAST "loading the models takes"
+#define MOST  "if the gate refuses the first plan, loading the models may take"
 
 /* Adds a model to those that come before it. One that cannot be opened counts nothing: its load
  * says what is wrong with it. */
 static qr_status add_first(const qr__server *s, const qr__memory_group *group, size_t index,
-                           qr__memory_item *models, qr_error *error) {
+                           first_models *models, qr_error *error) {
     const qr__model_spec *spec = &s->specs[index];
-    qr__memory_item *model = &models[index];
+    const char *name = spec->name[0] == '\0' ? spec->dir : spec->name;
     qr_status status = QR_OK;
     qr_model_files files;
     qr_error unread;
-    *model = (qr__memory_item){.name = spec->name[0] == '\0' ? spec->dir : spec->name};
+    load_bounds model = {.least = {.name = name}, .most = {.name = name}};
+    models->least[index] = models->most[index] = model.least;
     if (qr_model_files_find(spec->dir, &files, &unread) != QR_OK)
         return QR_OK;
     const size_t graph_bytes = qr_model_files_onnx_bytes(&files);
     if (graph_bytes > 0) { /* opening it takes its memory */
-        model->need_bytes = qr__memory_room_graph(graph_bytes);
-        status = qr__memory_start_models(group, models, index + 1, error);
+        models->least[index].need_bytes = qr__memory_room_graph(graph_bytes);
+        status = qr__memory_start_models(group, models->least, index + 1, LEAST, error);
+        models->least[index].need_bytes = 0;
     }
-    if (status == QR_OK && measure(s, spec, graph_bytes, model, &unread) != QR_OK)
-        *model = (qr__memory_item){.name = model->name};
+    if (status == QR_OK && measure(s, spec, graph_bytes, &model, &unread) == QR_OK) {
+        models->least[index] = model.least;
+        models->most[index] = model.most;
+    }
     return status;
 }
 
 /* Nobody asked for the default's cache, so it takes what is left; one that was asked for is had
  * whole, or not at all. */
 static qr_status fit_cache(const qr__server *s, const qr__memory_group *group,
-                           const qr__memory_item *models, qr_error *error) {
+                           const first_models *models, qr_error *error) {
     const size_t wanted = qr_config_number(s->config, QR_OPTION_CACHE_BYTES);
-    const uint64_t left = qr__memory_start_left(group, models, s->specs_len);
+    const uint64_t left = qr__memory_start_left(group, models->most, s->specs_len);
     if (wanted <= left)
         return QR_OK;
     if (qr_config_given(s->config, QR_OPTION_CACHE_BYTES))
-        return qr__memory_start_cache(group, models, s->specs_len,
+        return qr__memory_start_cache(group, models->least, s->specs_len,
                                       qr_config_source(s->config, QR_OPTION_CACHE_BYTES), wanted,
                                       error);
     qr_log(QR_LOG_WARN,
@@ -92,18 +112,24 @@ static qr_status fit_cache(const qr__server *s, const qr__memory_group *group,
 }
 
 /* Before the first model is read: with a limit of its cgroup, what cannot be held is refused, not
- * killed when it is half loaded. */
+ * killed when it is half loaded. What may not be held is told: to refuse it would keep models from
+ * starting that would have fitted. */
 static qr_status check_start(const qr__server *s, qr_error *error) {
     qr__memory_room room;
-    qr__memory_item models[QR_LIMIT_MODELS];
+    first_models models;
+    qr_error doubt;
     qr_status status = QR_OK;
     if (!qr__memory_room_read("", &room) || room.tightest.limit == NULL)
         return QR_OK;
     for (size_t i = 0; status == QR_OK && i < s->specs_len; i++)
-        status = add_first(s, &room.tightest, i, models, error);
+        status = add_first(s, &room.tightest, i, &models, error);
     if (status == QR_OK)
-        status = qr__memory_start_models(&room.tightest, models, s->specs_len, error);
-    return status == QR_OK ? fit_cache(s, &room.tightest, models, error) : status;
+        status = qr__memory_start_models(&room.tightest, models.least, s->specs_len, LEAST, error);
+    if (status != QR_OK)
+        return status;
+    if (qr__memory_start_models(&room.tightest, models.most, s->specs_len, MOST, &doubt) != QR_OK)
+        qr_log(QR_LOG_WARN, "%s", doubt.message);
+    return fit_cache(s, &room.tightest, &models, error);
 }
 
 static qr_status check(const qr__server *s, size_t index, const char *name, qr_error *error) {

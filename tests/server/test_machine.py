@@ -118,7 +118,7 @@ CHARGED_TO_OTHERS = 10  # MB that this process itself may have in the group
 
 @pytest.fixture(scope="module")
 def big(tmp_path_factory):
-    """A model whose load may take some 200 MB: what else is in the group is small beside it."""
+    """A model whose load takes some 150 MB: what else is in the group is small beside it."""
     return make_model(tmp_path_factory.mktemp("models") / "big", **BIG)
 
 
@@ -130,7 +130,7 @@ def refusal(start_server, *options, models):
 
 def sum_of(log):
     """(all, limit, parts) of the message, in MB; the parts are those that are said."""
-    found = re.search(r"may take (\d+) MB, and memory\S+ of its cgroup is (\d+) MB \(.*?\): (.*)$", log, re.M)
+    found = re.search(r"takes? (\d+) MB, and memory\S+ of its cgroup is (\d+) MB \(.*?\): (.*)$", log, re.M)
     assert found, log
     parts = [int(part) for part in re.findall(r"(\d+) MB", found[3])]
     assert abs(sum(parts) - int(found[1])) <= len(parts), "the sum is that of its parts, rounded"
@@ -143,6 +143,11 @@ def test_a_model_that_cannot_fit_is_refused_at_start(start_server, big, memory_g
     total, limit, parts = sum_of(log)
     assert total > limit and 99 <= limit <= 100
     assert re.fullmatch(r"\d+ MB in use \+ \d+ MB first while it is loaded", parts)
+    memory_group(total + CHARGED_TO_OTHERS)
+    log = run_plain(big)
+    assert "listening on" in log and "if the gate refuses the first plan, loading the models may take" in log
+    memory_group(1000)
+    assert "may take" not in run_plain(big)
 
 
 def test_models_that_cannot_fit_together_are_refused_before_the_first_is_read(start_server, big, memory_group):

@@ -135,6 +135,32 @@ Test(memory_room, need_is_all_that_a_load_holds_at_a_time) {
                  and_an_eighth(read + 4 * weights + 3 * 100 * ROW));
 }
 
+/* Counting on the gate: no candidate but the first, and what comes later beside less. */
+Test(memory_room, need_with_the_first_plan) {
+    const uint64_t read = 40000, gate = 1000 * ROW, weights = 2000;
+    const uint64_t most[QR_PRECISIONS] = {
+        [QR_PRECISION_F32] = need("f32", QR_PRECISION_F32, 0),
+        [QR_PRECISION_BF16] = and_an_eighth(read + 6 * weights + gate),
+        [QR_PRECISION_INT8] = and_an_eighth(read + 5 * weights + gate),
+        [QR_PRECISION_AUTO] = and_an_eighth(read + 5 * weights + gate)};
+    static const uint64_t words_and_weights[QR_PRECISIONS] = {[QR_PRECISION_F32] = 40000,
+                                                              [QR_PRECISION_BF16] = 20000,
+                                                              [QR_PRECISION_INT8] = 18000,
+                                                              [QR_PRECISION_AUTO] = 18000};
+    qr_model_info model = {.dtype = "f32",
+                           .hidden = 8,
+                           .word_size = 8,
+                           .feed_forward = 32,
+                           .vocab = 1000,
+                           .parameters = 10000};
+    qr__memory_load load = {.model = &model, .tokens = 100, .accepted = true};
+    for (unsigned p = 0; p < QR_PRECISIONS; p++) {
+        load.precision = (qr_precision)p;
+        cr_expect_eq(qr__memory_room_need(&load), most[p], "%u", p);
+        cr_expect_eq(qr__memory_room_stay(&load), and_an_eighth(words_and_weights[p]), "%u", p);
+    }
+}
+
 /* Half of int8's matrices may be in bf16, and AUTO may end with f32. */
 Test(memory_room, what_stays_is_the_packing_and_the_workspaces) {
     qr_model_info model = {
@@ -166,9 +192,11 @@ Test(memory_room, need_is_no_less_than_was_measured) {
                            .vocab = 30522,
                            .parameters = 22713216};
     for (size_t i = 0; i < 4; i++) {
-        const qr__memory_load load = {
+        qr__memory_load load = {
             .model = &model, .precision = loads[i].precision, .workers = 1, .tokens = 512};
         uint64_t bytes = qr__memory_room_need(&load);
+        load.accepted = true;
+        cr_expect_geq(qr__memory_room_need(&load), loads[i].measured, "%zu", i);
         cr_assert(bytes >= loads[i].measured && bytes < 2 * loads[i].measured, "%zu: %llu", i,
                   (unsigned long long)bytes);
     }

@@ -58,7 +58,7 @@ static const char *refusal(uint64_t max_bytes, size_t len) {
     static qr_error error;
     const qr__memory_group group = {max_bytes, 10 * MB, "memory.max of its cgroup"};
     error.message[0] = '\0';
-    qr_status status = qr__memory_start_models(&group, models, len, &error);
+    qr_status status = qr__memory_start_models(&group, models, len, "loading takes", &error);
     cr_assert_eq(status, error.message[0] == '\0' ? QR_OK : QR_NO_MEMORY);
     return error.message;
 }
@@ -67,11 +67,11 @@ Test(memory_start, models_are_loaded_one_after_the_other) {
     cr_expect_str_eq(refusal(310 * MB, 1), "");
     cr_expect_str_eq(refusal(360 * MB, 2), "");
     cr_expect_str_eq(refusal(359 * MB, 2),
-                     "loading the models may take 360 MB, and memory.max of its cgroup is 359 MB "
+                     "loading takes 360 MB, and memory.max of its cgroup is 359 MB "
                      "(raise it, or ask for less): 10 MB in use + 100 MB a + 250 MB b while it is "
                      "loaded");
     cr_expect_str_eq(refusal(309 * MB, 1),
-                     "loading the models may take 310 MB, and memory.max of its cgroup is 309 MB "
+                     "loading takes 310 MB, and memory.max of its cgroup is 309 MB "
                      "(raise it, or ask for less): 10 MB in use + 300 MB a while it is loaded");
     cr_expect_str_eq(refusal(5 * MB, 0), "");
 }
@@ -81,9 +81,10 @@ Test(memory_start, the_worst_moment_is_told) {
     static const qr__memory_item falling[] = {{"a", 300 * MB, 100 * MB}, {"b", 50 * MB, 20 * MB}};
     const qr__memory_group group = {200 * MB, 0, "memory.max of its cgroup"};
     qr_error error = {0};
-    cr_assert_eq(qr__memory_start_models(&group, falling, 2, &error), QR_NO_MEMORY);
+    cr_assert_eq(qr__memory_start_models(&group, falling, 2, "loading takes", &error),
+                 QR_NO_MEMORY);
     cr_expect_str_eq(error.message,
-                     "loading the models may take 300 MB, and memory.max of its cgroup is 200 MB "
+                     "loading takes 300 MB, and memory.max of its cgroup is 200 MB "
                      "(raise it, or ask for less): 0 MB in use + 300 MB a while it is loaded");
 }
 
@@ -96,7 +97,7 @@ Test(memory_start, the_cache_fills_beside_all_models) {
     cr_expect_eq(qr__memory_start_cache(&group, models, 2, "--cache-bytes", 67 * MB, &error),
                  QR_NO_MEMORY);
     cr_expect_str_eq(error.message,
-                     "the models and the cache may take 257 MB, and memory.max of its cgroup is "
+                     "the models and the cache take 257 MB, and memory.max of its cgroup is "
                      "250 MB (raise it, or ask for less): 10 MB in use + 100 MB a + 80 MB b + 67 "
                      "MB --cache-bytes");
     const qr__memory_group small = {100 * MB, 10 * MB, "memory.max of its cgroup"};
@@ -107,7 +108,7 @@ Test(memory_start, sums_may_be_more_than_can_be_counted) {
     const qr__memory_item huge[] = {{"a", UINT64_MAX, UINT64_MAX}, {"b", UINT64_MAX, UINT64_MAX}};
     const qr__memory_group group = {UINT64_C(1) << 61, 10 * MB, "memory.max of its cgroup"};
     qr_error error = {0};
-    cr_expect_eq(qr__memory_start_models(&group, huge, 2, &error), QR_NO_MEMORY);
+    cr_expect_eq(qr__memory_start_models(&group, huge, 2, "loading takes", &error), QR_NO_MEMORY);
     cr_expect_eq(qr__memory_start_left(&group, huge, 2), 0);
 }
 
@@ -119,7 +120,8 @@ Test(memory_start, many_names_are_cut_after_the_sum) {
     qr_error error = {0};
     for (size_t i = 0; i < QR_LIMIT_MODELS; i++)
         many[i] = (qr__memory_item){name, 20 * MB, 10 * MB};
-    cr_assert_eq(qr__memory_start_models(&group, many, QR_LIMIT_MODELS, &error), QR_NO_MEMORY);
-    cr_expect_eq(strncmp(error.message, "loading the models may take 180 MB, and memory.max", 50),
-                 0, "%s", error.message);
+    cr_assert_eq(qr__memory_start_models(&group, many, QR_LIMIT_MODELS, "loading takes", &error),
+                 QR_NO_MEMORY);
+    cr_expect_eq(strncmp(error.message, "loading takes 180 MB, and memory.max", 36), 0, "%s",
+                 error.message);
 }
