@@ -6,24 +6,17 @@ import json
 import math
 import os
 import re
-import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "server"))
-
-from program import HANG, ROOT, free_port  # noqa: E402
-from serving import Server, ask, wait_for  # noqa: E402
+from pages import running_browser, watched_pages
+from program import HANG, ROOT, free_port
+from serving import Server, ask, wait_for
 
 pytestmark = pytest.mark.deploy
-BROWSER = shutil.which("chromium")
 HOSTILE = "</textarea><img src=x onerror=alert(1)><script>document.title='gone'</script>"
 SHOTS = ROOT / "build" / "playground"
 LONG = "👩🏽‍🚀 In 1843 the re\u0301port was written by Ada Byron. " + "The river was high that spring. " * 150 + "Bob's “report”: Ada."
-BREACH = "addEventListener('securitypolicyviolation', (e) => console.error('policy: ' + e.violatedDirective + ' ' + e.blockedURI))"
 PATIENT = ("--budget-ms", "600000", "--drain-timeout-ms", "600000")
 
 
@@ -47,43 +40,21 @@ def both(start, embedder, reader):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if BROWSER is None:
-        pytest.skip("there is no chromium")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+    with running_browser() as running:
         yield running
-        running.close()
-
-
-def is_fault(said):
-    """Refusals that a test asks for show in the console too."""
-    return said.type in ("error", "warning") and "Failed to load resource" not in said.text
 
 
 @pytest.fixture
 def visit(browser):
-    """Pages that may ask nobody else, and write nothing to the console: breaches of the policy show there."""
-    contexts, faults = [], []
+    with watched_pages(browser) as new_page:
+        def at(server, port=None, **options):
+            base = server.url if port is None else f"http://127.0.0.1:{port}"
+            page = new_page(base, **options)
+            with page.expect_response(re.compile("openapi.json")):
+                page.goto(base + "/")
+            return page
 
-    def at(server, port=None, **options):
-        base = server.url if port is None else f"http://127.0.0.1:{port}"
-        context = browser.new_context(**options)
-        contexts.append(context)
-        context.add_init_script(BREACH)
-        page = context.new_page()
-        page.on("console", lambda said: faults.append(said.text) if is_fault(said) else None)
-        page.on("pageerror", lambda fault: faults.append(str(fault)))
-        page.on("dialog", lambda dialog: faults.append(dialog.message))
-        page.on("request", lambda request: faults.append(request.url) if not request.url.startswith((base, "data:")) else None)
-        with page.expect_response(re.compile("openapi.json")):
-            page.goto(base + "/")
-        return page
-
-    yield at
-    for context in contexts:
-        context.close()
-    assert not faults
+        yield at
 
 
 def shoot(page, name):

@@ -1,15 +1,12 @@
 """/openapi.json and /docs at a whole server. That answers are what the document says is asked in test_openapi_cases.py."""
-import base64
-import hashlib
 import json
 import re
-import shutil
 
 import pytest
+from pages import assert_confined, running_browser, watched_pages
 from program import free_port
 from serving import ask
 
-BROWSER = shutil.which("chromium")
 NEVER_GOOD = {"/embed_sparse"}  # no model here can answer it
 
 
@@ -113,25 +110,11 @@ def test_each_listener_has_a_document_of_its_own(start_server, embedder):
 # ---- The page ---------------------------------------------------------------------------
 
 
-def hash_of(page, element):
-    content = re.search(rf"<{element}>(.*?)</{element}>", page, re.S)[1]
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-
-
 def test_the_page_may_run_itself_and_nothing_else(keyed):
     answer = ask(keyed, "/docs")
     assert answer.status == 200, "the page needs no key"
-    page = answer.body.decode()
-    policy = dict(rule.split(" ", 1) for rule in answer.headers["content-security-policy"].split("; "))
-    assert policy == {
-        "default-src": "'none'", "connect-src": "'self'", "img-src": "data:", "base-uri": "'none'",
-        "form-action": "'none'", "frame-ancestors": "'none'",
-        "script-src": f"'{hash_of(page, 'script')}'", "style-src": f"'{hash_of(page, 'style')}'",
-    }  # fmt: skip
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["referrer-policy"] == "no-referrer"
-    assert "://" not in page and not re.search(r"\b(src|srcset|style|on\w+)=", page.split("<script>")[0])
-    assert len(page) < 60_000
+    assert_confined(answer)
+    assert len(answer.body) < 60_000
 
 
 def test_without_scripts_it_says_where_to_look(server):
@@ -144,40 +127,20 @@ def test_without_scripts_it_says_where_to_look(server):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if BROWSER is None:
-        pytest.skip("there is no chromium")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+    with running_browser() as running:
         yield running
-        running.close()
-
-
-def is_fault(message):
-    """Refusals that a test asks for show in the console too."""
-    return message.type in ("error", "warning") and "Failed to load resource" not in message.text
 
 
 @pytest.fixture
 def open_page(browser):
-    """Pages that may not ask anybody else, nor write to the console what no test expects."""
-    contexts, faults = [], []
+    with watched_pages(browser) as new_page:
+        def open_at(server, path, **options):
+            page = new_page(server.url, **options)
+            page.goto(server.url + path)
+            page.wait_for_selector("details.route")
+            return page
 
-    def open_at(server, path, **options):
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: faults.append(message.text) if is_fault(message) else None)
-        page.on("pageerror", lambda fault: faults.append(str(fault)))
-        page.on("request", lambda request: faults.append(request.url) if not request.url.startswith((server.url, "data:")) else None)
-        page.goto(server.url + path)
-        page.wait_for_selector("details.route")
-        return page
-
-    yield open_at
-    for context in contexts:
-        context.close()
-    assert not faults
+        yield open_at
 
 
 def try_route(page, name):
