@@ -31,6 +31,13 @@ ZIPF_DRAWS = 400_000
 ZIPF_CACHE = 16 << 20  # smaller than all answers together, so that what it keeps matters
 
 
+def bench_http(querent, url, queries, *args, route="/embed", seconds=3.0, warmup=0.5):
+    """The JSON of `bench http`."""
+    command = [querent, "bench", "http", "--url", url, "--route", route, "--queries", str(queries), "--json"]
+    command += ["--seconds", str(seconds), "--warmup", str(warmup), *map(str, args)]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout)
+
+
 class Server:
     """`querent serve`, from ready to SIGTERM."""
 
@@ -44,11 +51,8 @@ class Server:
                 return
         raise SystemExit("budgets: the server did not start")
 
-    def load(self, queries, *args, route="/embed", seconds=3.0, warmup=0.5):
-        """The JSON of `bench http`."""
-        command = [self.querent, "bench", "http", "--url", self.url, "--route", route, "--queries", str(queries), "--json"]
-        command += ["--seconds", str(seconds), "--warmup", str(warmup), *map(str, args)]
-        return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout)
+    def load(self, queries, *args, **how):
+        return bench_http(self.querent, self.url, queries, *args, **how)
 
     def rss_mib(self):
         status = Path(f"/proc/{self.process.pid}/status").read_text()

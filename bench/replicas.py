@@ -9,6 +9,7 @@ client share this machine's cores, so an idle machine with two cores is the leas
 """
 
 import argparse
+import itertools
 import json
 import random
 import statistics
@@ -25,8 +26,9 @@ for folder in ("tests", "tests/server", "tests/deploy", "tools"):
 
 import behind_haproxy  # noqa: E402
 import behind_nginx  # noqa: E402
-from budgets import codes, interruptions, spread, table  # noqa: E402
+from budgets import bench_http, codes, interruptions, spread, table  # noqa: E402
 from make_model import make_model  # noqa: E402
+from plan_capacity import bearable  # noqa: E402
 from program import BINARY  # noqa: E402
 from proxied import REPLICAS, again  # noqa: E402
 from serving import Server, make_request, read_answer  # noqa: E402
@@ -47,9 +49,8 @@ LARGE = {"layers": 12, "hidden": 768, "heads": 12, "feed_forward": 3072}
 
 def load(port, options, *args, queries=None, seconds=5.0, warmup=0.0):
     """The JSON of `bench http` against that port."""
-    command = [BINARY, "bench", "http", "--url", f"http://127.0.0.1:{port}", "--queries", queries or options.queries, "--json",
-               "--seconds", seconds, "--warmup", warmup, "--budget-ms", options.budget_ms, "--connections", 256, *args]  # fmt: skip
-    return json.loads(subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, check=False).stdout)
+    return bench_http(BINARY, f"http://127.0.0.1:{port}", queries or options.queries, "--budget-ms", options.budget_ms, *args,
+                      seconds=seconds, warmup=warmup)  # fmt: skip
 
 
 def failed(result):
@@ -167,16 +168,6 @@ def restarted(options, folder):
 # ---- Two replicas beside `simulate` ---------------------------------------------------------------------------------------------
 
 
-def last_held(rates, misses):
-    """The last rate before one that misses too much; misses(rate) is the share that does."""
-    kept = 0
-    for rate in rates:
-        if misses(rate) > MISS_SHARE:
-            break
-        kept = rate
-    return kept
-
-
 def simulated(options, model, texts):
     """What one replica holds alone, and the rates that were tried, by `querent simulate` and its defaults."""
     command = [BINARY, "bench", "engine", "--model", model, "--precision", "auto", "--queries", texts, "--threads", 1, "--lengths", 9,
@@ -186,8 +177,7 @@ def simulated(options, model, texts):
     command = [BINARY, "simulate", "--model", model, "--queries", texts, "--workers", 1, "--budget-ms", options.budget_ms, "--json",
                "--sweep", ",".join(f"{rate:.1f}" for rate in rates)]  # fmt: skip
     printed = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, check=True).stdout
-    missed = dict(zip(rates, (json.loads(line)["miss_share"] for line in printed.splitlines())))
-    return last_held(rates, missed.get), rates
+    return bearable([json.loads(line) for line in printed.splitlines()], MISS_SHARE), rates
 
 
 def misses(port, options, texts, rate):
@@ -213,7 +203,9 @@ def capacity(options, folder):
             one, rates = simulated(options, model, texts)
             says.append(2 * one)
             here = behind_haproxy.Behind(behind_haproxy.unpack_haproxy(), model, folder, "--cache-bytes", "0", count=2)
-            holds.append(last_held([2 * rate for rate in rates], lambda rate: misses(here.port, options, texts, rate)))
+            # One after the other: no rate is tried behind the first that is too much.
+            rows_of_rates = ({"rate": 2 * rate, "miss_share": misses(here.port, options, texts, 2 * rate)} for rate in rates)
+            holds.append(bearable(rows_of_rates, MISS_SHARE))
             here.stop()
         rows.append((name, spread(says, 0), spread(holds, 0), spread([b / a for a, b in zip(says, holds)])))
     table(f"Two replicas of one worker behind HAProxy: the last rate of which {100 * MISS_SHARE:.0f} % at most missed {options.budget_ms} ms",
@@ -225,7 +217,7 @@ def capacity(options, folder):
 
 def first(options, folder):
     """A client's first request after ready, beside the median of its next two hundred; each a query of its own."""
-    queries = iter(options.queries.read_text(encoding="utf-8").splitlines())
+    queries = itertools.cycle(options.queries.read_text(encoding="utf-8").splitlines())
     ratios, firsts, medians = [], [], []
     for _ in range(STARTS):
         server = Server([options.model], *REPLICAS, "--cache-bytes", "0")

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /** *out = a + b. False when it does not fit; *out is then wrapped and must not be used. */
 static inline bool qr_checked_add(size_t a, size_t b, size_t *out) {
@@ -18,6 +19,16 @@ static inline bool qr_checked_add(size_t a, size_t b, size_t *out) {
 /** *out = a * b, as qr_checked_add. */
 static inline bool qr_checked_mul(size_t a, size_t b, size_t *out) {
     return !__builtin_mul_overflow(a, b, out);
+}
+
+/** a + b, or the largest number: for sums that are only compared. */
+static inline uint64_t qr_saturating_add(uint64_t a, uint64_t b) {
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/** a * b, as qr_saturating_add. */
+static inline uint64_t qr_saturating_mul(uint64_t a, uint64_t b) {
+    return b != 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
 }
 
 /** The lesser of two sizes. */

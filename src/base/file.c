@@ -83,8 +83,9 @@ bool qr_file_read_small(const char *path, char *out, size_t bytes) {
     if (fd < 0)
         return false;
     size_t len = 0;
-    for (ssize_t n = 1; n > 0 && len<bytes - 1; len += n> 0 ? (size_t)n : 0)
-        n = read(fd, out + len, bytes - 1 - len);
+    ssize_t n;
+    while ((n = read(fd, out + len, bytes - 1 - len)) > 0) /* none when it is full */
+        len += (size_t)n;
     close(fd);
     out[len] = '\0';
     return len > 0;

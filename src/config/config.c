@@ -156,6 +156,24 @@ static bool uses_host(const qr_config *config) {
            qr_config_number(config, QR_OPTION_OPS_PORT) != 0;
 }
 
+qr_status qr_config_check_remote(const qr_config *config, const char *source, const char *where,
+                                 qr_error *error) {
+    if (qr_config_text(config, QR_OPTION_API_KEY_FILE) != NULL)
+        return QR_OK;
+    if (qr_config_flag(config, QR_OPTION_ADMIN) &&
+        qr_config_text(config, QR_OPTION_ADMIN_KEY_FILE) == NULL)
+        return qr_error_set(error, QR_BAD_OPTION,
+                            "%s: on %.200s anybody could unload models; give --admin-key-file",
+                            qr_config_source(config, QR_OPTION_ADMIN), where);
+    if (!qr_config_flag(config, QR_OPTION_ALLOW_REMOTE))
+        return qr_error_set(
+            error, QR_BAD_OPTION,
+            "%s %.200s: other machines could reach it, and nobody would be asked "
+            "for a key; give --api-key-file, or add --allow-remote if that is meant",
+            source, where);
+    return QR_OK;
+}
+
 /* Rules between options. */
 static qr_status check_together(const qr_config *config, qr_error *error) {
     const char *host = qr_config_text(config, QR_OPTION_HOST);
@@ -166,21 +184,9 @@ static qr_status check_together(const qr_config *config, qr_error *error) {
     if (host == NULL)
         return qr_error_set(error, QR_BAD_OPTION, "%s: must not be empty",
                             qr_config_source(config, QR_OPTION_HOST));
-    if (uses_host(config) && !is_loopback(host) && qr_config_flag(config, QR_OPTION_ADMIN) &&
-        qr_config_text(config, QR_OPTION_ADMIN_KEY_FILE) == NULL &&
-        qr_config_text(config, QR_OPTION_API_KEY_FILE) == NULL)
-        return qr_error_set(error, QR_BAD_OPTION,
-                            "%s: on %.200s anybody could unload models; give --admin-key-file",
-                            qr_config_source(config, QR_OPTION_ADMIN), host);
-    if (uses_host(config) && !is_loopback(host) &&
-        !qr_config_flag(config, QR_OPTION_ALLOW_REMOTE) &&
-        qr_config_text(config, QR_OPTION_API_KEY_FILE) == NULL)
-        return qr_error_set(
-            error, QR_BAD_OPTION,
-            "%s %.200s: other machines could reach it, and nobody would be asked "
-            "for a key; give --api-key-file, or add --allow-remote if that is meant",
-            qr_config_source(config, QR_OPTION_HOST), host);
-    return QR_OK;
+    if (!uses_host(config) || is_loopback(host))
+        return QR_OK;
+    return qr_config_check_remote(config, qr_config_source(config, QR_OPTION_HOST), host, error);
 }
 
 qr_status qr_config_load(int argc, char **argv, qr_config **out, qr_error *error) {

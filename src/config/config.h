@@ -51,6 +51,12 @@ typedef struct qr_config qr_config;
  * QR_NO_MEMORY. *out: returns owned. */
 QR_MUST_USE qr_status qr_config_load(int argc, char **argv, qr_config **out, qr_error *error);
 
+/** Whether an address that other machines can reach may be served: with keys, or by `allow-remote`
+ * and no admin routes. `source` and `where` stand in the message: "--host", "0.0.0.0".
+ * QR_BAD_OPTION. */
+QR_MUST_USE qr_status qr_config_check_remote(const qr_config *config, const char *source,
+                                             const char *where, qr_error *error);
+
 /** Frees the config with all that its accessors returned; NULL is allowed. */
 void qr_config_destroy(qr_config *config);
 

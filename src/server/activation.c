@@ -124,22 +124,8 @@ qr_status qr__activation_take(qr__activation *out, qr_error *error) {
 }
 
 static qr_status check_remote(const qr__passed *passed, const qr_config *config, qr_error *error) {
-    bool keys = qr_config_text(config, QR_OPTION_API_KEY_FILE) != NULL;
-    if (!passed->remote || keys)
-        return QR_OK;
-    if (qr_config_flag(config, QR_OPTION_ADMIN) &&
-        qr_config_text(config, QR_OPTION_ADMIN_KEY_FILE) == NULL)
-        return qr_error_set(error, QR_BAD_OPTION,
-                            "%s: on %s (LISTEN_FDS) anybody could unload models; give "
-                            "--admin-key-file",
-                            qr_config_source(config, QR_OPTION_ADMIN), passed->where);
-    if (!qr_config_flag(config, QR_OPTION_ALLOW_REMOTE))
-        return qr_error_set(error, QR_BAD_OPTION,
-                            "LISTEN_FDS: other machines could reach %s, and nobody would be asked "
-                            "for a key; give --api-key-file, or add --allow-remote if that is "
-                            "meant",
-                            passed->where);
-    return QR_OK;
+    return passed->remote ? qr_config_check_remote(config, "LISTEN_FDS", passed->where, error)
+                          : QR_OK;
 }
 
 qr_status qr__activation_check(const qr__activation *passed, const qr_config *config,

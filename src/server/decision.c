@@ -158,7 +158,7 @@ static void read_accept(qr_text accept, qr_exchange *x) {
         json_first |= type_is(type, "application/json") || type_is(type, "*/*") ||
                       type_is(type, "application/*");
         unsigned *most = type_is(type, "text/html") ? &html : &other;
-        *most = weight > *most ? weight : *most;
+        *most = (unsigned)qr_max(*most, weight);
     }
     x->wants_html = html > 0 && html >= other;
 }

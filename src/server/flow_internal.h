@@ -11,12 +11,13 @@
 
 #include <stdatomic.h>
 
+#include "server/activation.h"
 #include "server/deadlines.h"
 #include "server/decision.h"
 #include "server/exchange.h"
 #include "server/flow.h"
 
-#define QR__LISTENERS_MAX 9 /* those passed to us, or TCP and UNIX; and ops */
+#define QR__LISTENERS_MAX (QR__PASSED_MAX + 1) /* those passed to us, or TCP and UNIX; and ops */
 
 /** A listener, as its callbacks know it. */
 typedef struct qr__listener {

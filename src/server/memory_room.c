@@ -8,12 +8,9 @@
 #define GATE_TOKENS  1000u               /* QR__PROBE_MAX_TOKENS of pipeline/probes.h */
 #define GRAPH_COPIES 3u /* of a graph's numbers: file, initializers, what is folded of them */
 
-/* The number that stands first in the file behind `key` ("": at its beginning). False: there is
+/* The number that stands first in the text behind `key` ("": at its beginning). False: there is
  * none, as where memory.max says "max". */
-static bool read_number(const char *path, const char *key, uint64_t *out) {
-    char text[FILE_BYTES];
-    if (!qr_file_read_small(path, text, sizeof text))
-        return false;
+static bool find_number(const char *text, const char *key, uint64_t *out) {
     const char *at = strstr(text, key);
     if (at == NULL)
         return false;
@@ -40,9 +37,14 @@ static const group_files version_1 = {"memory.limit_in_bytes", "memory.usage_in_
                                       "\ntotal_inactive_file ", "\ntotal_active_file ",
                                       "memory.limit_in_bytes of its cgroup"};
 
-static bool read_group(const char *dir, const char *name, const char *key, uint64_t *out) {
+static bool read_group(const char *dir, const char *name, char text[static FILE_BYTES]) {
     char path[QR_PATH_BYTES];
-    return qr_file_join(dir, name, path, sizeof path) && read_number(path, key, out);
+    return qr_file_join(dir, name, path, sizeof path) && qr_file_read_small(path, text, FILE_BYTES);
+}
+
+static bool read_bytes(const char *dir, const char *name, uint64_t *out) {
+    char text[FILE_BYTES];
+    return read_group(dir, name, text) && find_number(text, "", out);
 }
 
 static uint64_t left_of(const qr__memory_group *group) {
@@ -55,13 +57,16 @@ static uint64_t left_of(const qr__memory_group *group) {
 static void look_at_group(void *state, unsigned version, const char *dir) {
     qr__memory_room *room = state;
     const group_files *files = version == 2 ? &version_2 : &version_1;
+    char stat[FILE_BYTES];
     uint64_t max, used, inactive, active;
-    if (!read_group(dir, files->max, "", &max) || max >= NO_LIMIT ||
-        !read_group(dir, files->used, "", &used))
+    if (!read_bytes(dir, files->max, &max) || max >= NO_LIMIT ||
+        !read_bytes(dir, files->used, &used))
         return;
-    if (!read_group(dir, "memory.stat", files->inactive, &inactive))
+    if (!read_group(dir, "memory.stat", stat))
+        stat[0] = '\0';
+    if (!find_number(stat, files->inactive, &inactive))
         inactive = 0;
-    if (!read_group(dir, "memory.stat", files->active, &active))
+    if (!find_number(stat, files->active, &active))
         active = 0;
     used -= qr_min(used, inactive);
     take_least(max > used ? max - used : 0, files->limit, room);
@@ -73,12 +78,12 @@ static void look_at_group(void *state, unsigned version, const char *dir) {
 }
 
 bool qr__memory_room_read(const char *root, qr__memory_room *out) {
-    char path[QR_PATH_BYTES];
+    char path[QR_PATH_BYTES], text[FILE_BYTES];
     uint64_t kib;
     *out = (qr__memory_room){0};
     snprintf(path, sizeof path, "%s/proc/meminfo", root);
-    if (read_number(path, "\nMemAvailable:", &kib))
-        take_least(kib > UINT64_MAX / 1024 ? UINT64_MAX : kib * 1024, "the system's memory", out);
+    if (qr_file_read_small(path, text, sizeof text) && find_number(text, "\nMemAvailable:", &kib))
+        take_least(qr_saturating_mul(kib, 1024), "the system's memory", out);
     qr_cgroup_walk(root, "memory", look_at_group, out);
     return out->limit != NULL;
 }
@@ -94,19 +99,11 @@ qr_status qr__memory_room_check(const qr__memory_room *room, const char *name, u
                         (double)room->free_bytes / 1e6);
 }
 
-static uint64_t times(uint64_t a, uint64_t b) {
-    return b != 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
-}
-
-static uint64_t plus(uint64_t a, uint64_t b) {
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 /* The rows of a batch of so many tokens, as engine/cpu/context.c lays them out, in f32. */
 static uint64_t workspace_bytes(const qr_model_info *model, size_t tokens) {
     uint64_t C = model->hidden, F = model->feed_forward;
     uint64_t floats = 6 * C + qr_max(3 * C, F) + 2 * qr_max(C, F) + model->word_size;
-    return times(times(tokens, floats), sizeof(float));
+    return qr_saturating_mul(qr_saturating_mul(tokens, floats), sizeof(float));
 }
 
 /* Bytes a weight of all packings that there are at a time: the gate holds candidates against f32,
@@ -127,12 +124,13 @@ static uint64_t packed_bytes_a_weight(const qr__memory_load *load) {
 }
 
 uint64_t qr__memory_room_graph(size_t graph_bytes) {
-    return times(graph_bytes, GRAPH_COPIES);
+    return qr_saturating_mul(graph_bytes, GRAPH_COPIES);
 }
 
 /* Weights of few bits are folded to f32 on their way. */
 static uint64_t graph_held(const qr__memory_load *load) {
-    const uint64_t floats = times(load->model->parameters, GRAPH_COPIES * sizeof(float));
+    const uint64_t floats =
+        qr_saturating_mul(load->model->parameters, GRAPH_COPIES * sizeof(float));
     return load->graph_bytes == 0 ? 0 : qr_max(qr__memory_room_graph(load->graph_bytes), floats);
 }
 
@@ -156,12 +154,13 @@ static uint64_t kept_bytes_a_weight(const qr__memory_load *load) {
 /* Words are never in int8. */
 uint64_t qr__memory_room_stay(const qr__memory_load *load) {
     const qr_model_info *model = load->model;
-    uint64_t words = qr_min(times(model->vocab, model->word_size), model->parameters);
+    uint64_t words = qr_min(qr_saturating_mul(model->vocab, model->word_size), model->parameters);
     uint64_t kept = kept_bytes_a_weight(load);
-    uint64_t stay =
-        plus(times(model->parameters - words, kept), times(words, qr_max(kept, sizeof(uint16_t))));
-    stay = plus(stay, times(load->workers, workspace_bytes(model, load->tokens)));
-    return plus(stay, stay / 8);
+    uint64_t stay = qr_saturating_add(qr_saturating_mul(model->parameters - words, kept),
+                                      qr_saturating_mul(words, qr_max(kept, sizeof(uint16_t))));
+    stay = qr_saturating_add(
+        stay, qr_saturating_mul(load->workers, workspace_bytes(model, load->tokens)));
+    return qr_saturating_add(stay, stay / 8);
 }
 
 /* The weights that are read stay in f32, whatever they are stored in, until the plan is packed. An
@@ -169,18 +168,19 @@ uint64_t qr__memory_room_stay(const qr__memory_load *load) {
  * that words in 16 bits and the workers' workspaces come when what was read has gone. */
 uint64_t qr__memory_room_need(const qr__memory_load *load) {
     const qr_model_info *model = load->model;
-    uint64_t words = qr_min(times(model->vocab, model->word_size), model->parameters);
-    uint64_t read = times(model->parameters, sizeof(float));
-    uint64_t packed = times(model->parameters - words, packed_bytes_a_weight(load));
-    uint64_t need = plus(read, packed);
+    uint64_t words = qr_min(qr_saturating_mul(model->vocab, model->word_size), model->parameters);
+    uint64_t read = qr_saturating_mul(model->parameters, sizeof(float));
+    uint64_t packed = qr_saturating_mul(model->parameters - words, packed_bytes_a_weight(load));
+    uint64_t need = qr_saturating_add(read, packed);
     if (load->precision != QR_PRECISION_F32) /* the gate's texts */
-        need = plus(need, workspace_bytes(model, GATE_TOKENS));
+        need = qr_saturating_add(need, workspace_bytes(model, GATE_TOKENS));
     if (!load->accepted) {
-        need = plus(need, times(load->workers, workspace_bytes(model, load->tokens)));
+        need = qr_saturating_add(
+            need, qr_saturating_mul(load->workers, workspace_bytes(model, load->tokens)));
         if (load->precision != QR_PRECISION_F32 || strcmp(model->dtype, "f16") == 0)
-            need = plus(need, times(words, sizeof(uint16_t)));
+            need = qr_saturating_add(need, qr_saturating_mul(words, sizeof(uint16_t)));
     }
-    need = plus(need, graph_held(load)); /* until the plan is made */
-    need = plus(need, need / 8);
+    need = qr_saturating_add(need, graph_held(load)); /* until the plan is made */
+    need = qr_saturating_add(need, need / 8);
     return qr_max(need, qr__memory_room_stay(load));
 }

@@ -5,10 +5,6 @@
 
 #define SUM_BYTES (16u << 10)
 
-static uint64_t plus(uint64_t a, uint64_t b) {
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 static double megabytes(uint64_t bytes) {
     return (double)bytes / 1e6;
 }
@@ -18,7 +14,7 @@ static uint64_t held_beside(const qr__memory_group *group, const qr__memory_item
                             size_t len) {
     uint64_t sum = group->firm_bytes;
     for (size_t i = 0; i < len; i++)
-        sum = plus(sum, models[i].stay_bytes);
+        sum = qr_saturating_add(sum, models[i].stay_bytes);
     return sum;
 }
 
@@ -29,13 +25,13 @@ static qr_status refuse(const qr__memory_group *group, const qr__memory_item *mo
     qr_buf_init(&parts, SUM_BYTES);
     for (size_t i = 0; i < len; i++)
         qr_buf_printf(&parts, " + %.0f MB %.100s", megabytes(models[i].stay_bytes), models[i].name);
-    (void)qr_error_set(error, QR_NO_MEMORY,
-                       "%s %.0f MB, and %s is %.0f MB (raise it, or ask for less): %.0f MB in "
-                       "use%.*s + %.0f MB %s",
-                       what, megabytes(plus(held_beside(group, models, len), last_bytes)),
-                       group->limit, megabytes(group->max_bytes), megabytes(group->firm_bytes),
-                       (int)parts.len, parts.len == 0 ? "" : parts.data, megabytes(last_bytes),
-                       last);
+    (void)qr_error_set(
+        error, QR_NO_MEMORY,
+        "%s %.0f MB, and %s is %.0f MB (raise it, or ask for less): %.0f MB in "
+        "use%.*s + %.0f MB %s",
+        what, megabytes(qr_saturating_add(held_beside(group, models, len), last_bytes)),
+        group->limit, megabytes(group->max_bytes), megabytes(group->firm_bytes), (int)parts.len,
+        parts.len == 0 ? "" : parts.data, megabytes(last_bytes), last);
     qr_buf_deinit(&parts);
     return QR_NO_MEMORY;
 }
@@ -45,7 +41,7 @@ qr_status qr__memory_start_models(const qr__memory_group *group, const qr__memor
     size_t worst = 0;
     uint64_t most = 0;
     for (size_t i = 0; i < len; i++) {
-        uint64_t sum = plus(held_beside(group, models, i), models[i].need_bytes);
+        uint64_t sum = qr_saturating_add(held_beside(group, models, i), models[i].need_bytes);
         worst = sum > most ? i : worst;
         most = qr_max(sum, most);
     }

@@ -92,7 +92,7 @@ static void connection_started(qr_http *http, struct MHD_Connection *mhd, void *
     c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     copy_address(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
                  c->peer);
-    c->local = http->local;
+    c->local = http->port == 0;
     c->old_ns = qr__connection_old_ns(now, http->options.max_age_ns, qr_random_next(&http->random));
     qr__connection_phase(c, QR__PHASE_HEAD, now);
     struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = c};

@@ -24,10 +24,9 @@
 struct qr_http {
     qr_http_options options;
     struct MHD_Daemon *daemon;
-    int listen_fd; /* -1 once quiesced */
-    int hangup_fd; /* epoll of every connection's EPOLLRDHUP */
-    uint16_t port;
-    bool local;           /* a UNIX socket */
+    int listen_fd;        /* -1 once quiesced */
+    int hangup_fd;        /* epoll of every connection's EPOLLRDHUP */
+    uint16_t port;        /* 0: a UNIX socket */
     qr__socket_file file; /* of a UNIX socket */
     qr_watch *daemon_watch, *listen_watch, *hangup_watch, *sweep, *accept_retry, *again;
     qr_link connections;

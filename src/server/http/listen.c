@@ -73,12 +73,10 @@ qr_status qr__http_bind(qr_http *http, qr_error *error) {
     if (options->passed_fd != 0) {
         http->listen_fd = options->passed_fd;
         http->port = bound_port(http->listen_fd);
-        http->local = http->port == 0;
         return QR_OK;
     }
     if (options->path == NULL)
         return bind_address(http, error);
-    http->local = true;
     return qr__socket_file_check(&http->file, options->path, options->mode, options->group, error);
 }
 
