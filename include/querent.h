@@ -68,7 +68,8 @@ typedef enum qr_lib_status {
     QR_LIB_EMPTY_INPUT = 7, /* a question, context or query without a byte */
     QR_LIB_TOO_LONG = 8,    /* a text that the model cannot take */
     QR_LIB_NO_ROOM = 9,     /* the caller's array is too short */
-    QR_LIB_INTERNAL = 10    /* numbers that are not finite, or a fault of this library */
+    QR_LIB_INTERNAL = 10,   /* numbers that are not finite, or a fault of this library */
+    QR_LIB_DEVICE = 11      /* a GPU failed; for good, when it fails again: start another process */
 } qr_lib_status;
 
 /** What the status means, in a few words. "unknown status" for other numbers. Lives for ever. */
@@ -109,7 +110,8 @@ typedef enum qr_lib_precision {
     QR_LIB_PRECISION_F32 = 0,
     QR_LIB_PRECISION_BF16 = 1,
     QR_LIB_PRECISION_INT8 = 2,
-    QR_LIB_PRECISION_AUTO = 3 /* the fastest that keeps the model's answers; what a server takes */
+    QR_LIB_PRECISION_AUTO = 3, /* the fastest that keeps the model's answers; what a server takes */
+    QR_LIB_PRECISION_F16 = 4   /* of GPUs */
 } qr_lib_precision;
 
 /** With a `cache_dir` of NULL or "" no plans are kept, and of models from ONNX only their proofs,
@@ -117,7 +119,7 @@ typedef enum qr_lib_precision {
 typedef struct qr_lib_load_options {
     size_t struct_size;    /* sizeof(qr_lib_load_options) */
     const char *name;      /* NULL: the directory's last component */
-    const char *device;    /* "cpu", "cpu:avx2", "auto", as --device; NULL: "cpu" */
+    const char *device;    /* "cpu", "cpu:avx2", "cuda", "auto", as --device; NULL: "cpu" */
     const char *cache_dir; /* an existing directory for packed plans; NULL or "": see above */
     int precision;         /* a qr_lib_precision */
     int threads;           /* that compute one call together; 0: one a core, at most 256 */

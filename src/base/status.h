@@ -43,6 +43,7 @@
     X(DRAINING, 503, "the server is shutting down")                                                \
     X(NOT_READY, 503, "the server is not ready")                                                   \
     X(MODEL_OUT, 503, "the model is unloaded")                                                     \
+    X(DEVICE, 503, "the device failed")                                                            \
     X(LATE, 504, "the request's time budget ran out")                                              \
     X(IO, 500, "a file could not be read or written")                                              \
     X(INTERNAL, 500, "internal error")

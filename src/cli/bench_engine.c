@@ -23,7 +23,7 @@ typedef struct bench_report {
 } bench_report;
 
 static double element_bytes(qr_precision precision) {
-    return precision == QR_PRECISION_F32 ? 4 : precision == QR_PRECISION_BF16 ? 2 : 1;
+    return precision == QR_PRECISION_F32 ? 4 : precision == QR_PRECISION_INT8 ? 1 : 2;
 }
 
 /* The peak of a precision; where the plan's instructions have none of its own (bf16 without

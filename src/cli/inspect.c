@@ -84,7 +84,7 @@ static void print_text(const inspected *all, qr_buf *out) {
     const qr_model_info *model = qr_engine_model(qr_pipeline_engine(pipeline));
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));
     const qr_tokenizer_info *tokenizer = qr_tokenizer_get_info(qr_pipeline_tokenizer(pipeline));
-    char pooling[QR_POOLING_TEXT_BYTES];
+    char pooling[QR_POOLING_TEXT_BYTES], place[QR_PLAN_PLACE_BYTES];
     qr_buf_printf(out, "model       %s (%s, %s)\n", qr_pipeline_dir(pipeline), model->architecture,
                   qr_kind_name(qr_pipeline_kind(pipeline)));
     if (all->found != NULL)
@@ -107,7 +107,9 @@ static void print_text(const inspected *all, qr_buf *out) {
     qr_buf_printf(out, "longest     %zu tokens (%zu positions)\n", qr_pipeline_max_tokens(pipeline),
                   model->positions);
     qr_buf_printf(out, "plan        %s on %s: %s\n", qr_precision_name(plan->precision),
-                  plan->target, plan->reason);
+                  qr_plan_place(plan, place), plan->reason);
+    if (plan->passed_over[0] != '\0')
+        qr_buf_printf(out, "            %s\n", plan->passed_over);
     qr_buf_printf(out, "rates       %s\n", plan->rates.name);
     print_predicted(model, &plan->rates, out);
     if (all->here != NULL)
@@ -224,7 +226,9 @@ static void print_json(const inspected *all, qr_buf *out) {
     qr_buf_printf(out, "\"handle_chinese_chars\":%s,\"model_max_length\":%zu},\"plan\":{",
                   bool_name(tokenizer->handle_chinese_chars), tokenizer->model_max_length);
     json_pair(out, "precision", qr_precision_name(plan->precision));
+    json_pair(out, "device", plan->device);
     json_pair(out, "isa", plan->target);
+    json_pair(out, "passed_over", plan->passed_over);
     json_pair(out, "reason", plan->reason);
     json_pair(out, "rates", plan->rates.name);
     qr_buf_printf(out, "\"fallbacks\":%zu,\"weight_bytes\":%zu,\"from_cache\":%s,", plan->fallbacks,
@@ -242,7 +246,15 @@ static int fail(const qr__command *command, const qr_error *error) {
 static int measure(const qr__command *command, const qr_pipeline *pipeline, const char *path,
                    qr__measured *out) {
     qr_error error = {0};
-    const char *target = qr_engine_plan(qr_pipeline_engine(pipeline))->target;
+    const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));
+    const char *target = plan->target;
+    if (strcmp(plan->device, "cpu") != 0) {
+        qr_error_set(&error, QR_BAD_OPTION,
+                     "--measure: times precisions of the CPU, and this plan is for %s; add "
+                     "--device cpu",
+                     plan->device);
+        return fail(command, &error);
+    }
     if (qr__measure(path, target, out, &error) == QR_OK)
         return QR_EXIT_OK;
     return fail(command, &error);

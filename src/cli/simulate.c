@@ -160,16 +160,23 @@ static int draw(simulate *s) {
     return qr__cli_write_file(arguments->svg, &s->out) ? QR_EXIT_OK : QR_EXIT_FAULT;
 }
 
+static size_t streams_of(const simulate *s) {
+    size_t streams = qr_engine_plan(qr_pipeline_engine(s->pipeline))->streams;
+    return qr_min(streams, s->arguments->workers);
+}
+
 /* The costs, and the queries' lengths. */
 static qr_status prepare(simulate *s, qr_error *error) {
     const simulate_arguments *arguments = s->arguments;
     qr_status status = qr__simulate_lengths(s->pipeline, &s->queries, &s->lengths, error);
     if (status == QR_OK)
-        status = qr_costs_measure(s->pipeline, (int)arguments->workers, &s->costs, error);
+        status = qr_costs_measure(s->pipeline, (int)arguments->workers,
+                                  arguments->batch_tokens.number, &s->costs, error);
     s->load = (qr__simulate_load){.machine = {.workers = (int)arguments->workers,
                                               .alone = s->costs.alone,
                                               .team = s->costs.team,
                                               .team_len = s->costs.team_len,
+                                              .streams = streams_of(s),
                                               .queue_items = arguments->queue_items.number,
                                               .batch_tokens = arguments->batch_tokens.number,
                                               .job_tokens = qr_pipeline_max_tokens(s->pipeline),

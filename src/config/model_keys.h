@@ -13,7 +13,7 @@
     X(NAME, "name", TEXT, "", 1, QR_LIMIT_MODEL_NAME - 1, "NAME", "how requests and metrics call it; the directory's last component without") \
     X(PATH, "path", TEXT, "", 1, QR_PATH_BYTES - 1, "PATH", "its directory or .onnx file; required") \
     X(DEVICE, "device", DEVICE, "", 0, 0, "cpu[:ISA]|cuda[:N]|auto", "where it runs") \
-    X(PRECISION, "precision", CHOICE, "", 0, 0, "auto|f32|bf16|int8", "arithmetic of its plan") \
+    X(PRECISION, "precision", CHOICE, "", 0, 0, "auto|f32|f16|bf16|int8", "arithmetic of its plan") \
     X(BUDGET_MS, "budget-ms", NUMBER, "", 1, QR_LIMIT_BUDGET_MS, "MS", "latency budget of its requests that bring none") \
     X(MAX_TOKENS, "max-tokens", NUMBER, "", 3, QR_LIMIT_POSITIONS, "N", "its longest input, shorter than its own maximum") \
     X(POOLING, "pooling", TEXT, "", 1, 64, "NAME", "how an embedding model pools, whatever its files say") \

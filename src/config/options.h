@@ -36,7 +36,7 @@
     X(ADMIN, "admin", FLAG, "false", 0, 0, "", "serve /v2/repository, which loads and unloads models: on --ops-port, or with --admin-key-file") \
     X(ADMIN_KEY_FILE, "admin-key-file", TEXT, "", 0, 0, "FILE", "keys of --admin, one a line; empty: those of --api-key-file") \
     X(INT8_VECTORS, "int8-vectors", FLAG, "false", 0, 0, "", "measure at load what embedding_dtype int8 and uint8 need") \
-    X(PRECISION, "precision", CHOICE, "auto", 0, 0, "auto|f32|bf16|int8", "arithmetic of the plan") \
+    X(PRECISION, "precision", CHOICE, "auto", 0, 0, "auto|f32|f16|bf16|int8", "arithmetic of the plan") \
     X(DEVICE, "device", DEVICE, "auto", 0, 0, "cpu[:ISA]|cuda[:N]|auto", "where models run") \
     X(THREADS, "threads", THREADS, "0", 0, QR_LIMIT_THREADS, "N", "worker threads; 0: one a core") \
     X(BATCH_TOKENS, "batch-tokens", NUMBER, "512", 1, 65536, "N", "most tokens in one batch") \

@@ -33,12 +33,15 @@ typedef struct qr_device {
     char target[32];                   /* as qr_plan_info has it */
     bool runs[QR_PRECISIONS];          /* has kernels for the precision */
     qr_precision order[QR_PRECISIONS]; /* what AUTO tries, the fastest first; f32 ends it */
-    qr_rates rates;                    /* from which the order follows */
+    bool varies[QR_PRECISIONS];        /* a sequence's bits depend on its batch mates */
+    size_t streams; /* batches side by side that a device with processors of its own is kept busy
+                       by; 0: it computes on the threads that call it */
+    qr_rates rates; /* from which the order follows */
 } qr_device;
 
 /** A plan to pack for. */
 typedef struct qr_plan {
-    qr_precision precision;  /* F32, BF16 or INT8 */
+    qr_precision precision;  /* one that the device runs */
     const uint8_t *fallback; /* [L] bits of QR_MATRIX_...: what int8 keeps in bf16; NULL: nothing */
     const float *ranges;     /* [L][QR_RANGES_A_LAYER][C] from calibrate, for int8; NULL: unknown */
 } qr_plan;
@@ -75,7 +78,8 @@ struct qr_backend {
     const char *name; /* of --device: "cpu" */
 
     /** Opens the variety called `target`; NULL: the best there is. QR_BAD_OPTION: there is none
-     * of that name here, with those that there are. *out: returns owned. */
+     * of that name here, with those that there are; QR_IO: the machine has none of the kind at all;
+     * QR_NOT_IMPLEMENTED: nor has this build, of which "auto" says nothing. *out: returns owned. */
     qr_status (*open)(const char *target, qr_device **out, qr_error *error);
     void (*close)(qr_device *device);
 
@@ -111,18 +115,26 @@ struct qr_backend {
     void (*context_destroy)(qr_context *context);
 
     /** Runs a batch that engine.c found legal for the model and the context. *out as
-     * qr_context_forward. */
+     * qr_context_forward. QR_DEVICE: the device failed, this batch or for good (`lost`). */
     qr_status (*forward)(qr_context *context, const qr_batch *batch, qr_output wanted,
                          const float **out);
 
     /** Runs a legal batch and raises ranges[L][QR_RANGES_A_LAYER][C] to the greatest magnitude of
      * each channel. NULL: the device's int8 has no use for them. */
     qr_status (*calibrate)(qr_context *context, const qr_batch *batch, float *ranges);
+
+    /** Whether the device has failed for good: every forward from now on gives QR_DEVICE, of every
+     * engine of the process. Any thread, at any time. NULL: it cannot. */
+    bool (*lost)(const qr_device *device);
 };
 
 /** A context for a packing, as qr_context_create makes one for an engine's (engine/contexts.c). */
 QR_MUST_USE qr_status qr_packed_context(const qr_packed *packed, const qr_context_options *options,
                                         qr_context **out, qr_error *error);
+
+/** QR_OK: a legal batch for the context and its model; else as qr_context_forward says. */
+QR_MUST_USE qr_status qr_context_check(const qr_context *context, const qr_batch *batch,
+                                       qr_output wanted);
 
 /** qr_backend.calibrate, with qr_context_forward's checks and refusals. The device has it. */
 QR_MUST_USE qr_status qr_context_calibrate(qr_context *context, const qr_batch *batch,

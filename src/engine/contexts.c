@@ -48,7 +48,7 @@ static qr_status check_sequence(const qr_model_info *info, const qr_batch *batch
 
 /* `starts` is checked as it is walked, so a falling or overlong entry is met before anything
  * that it points to. */
-static qr_status check_batch(const qr_context *c, const qr_batch *batch, qr_output wanted) {
+qr_status qr_context_check(const qr_context *c, const qr_batch *batch, qr_output wanted) {
     const qr_model_info *info = &c->packed->bert->info;
     if ((wanted == QR_OUTPUT_SPAN && info->head != QR_HEAD_SPAN) ||
         (wanted == QR_OUTPUT_LABELS && info->head != QR_HEAD_LABELS) ||
@@ -69,14 +69,14 @@ static qr_status check_batch(const qr_context *c, const qr_batch *batch, qr_outp
 }
 
 qr_status qr_context_calibrate(qr_context *context, const qr_batch *batch, float *ranges) {
-    qr_status status = check_batch(context, batch, QR_OUTPUT_HIDDEN);
+    qr_status status = qr_context_check(context, batch, QR_OUTPUT_HIDDEN);
     return status == QR_OK ? context->packed->device->backend->calibrate(context, batch, ranges)
                            : status;
 }
 
 qr_status qr_context_forward(qr_context *context, const qr_batch *batch, qr_output wanted,
                              const float **out) {
-    qr_status status = check_batch(context, batch, wanted);
+    qr_status status = qr_context_check(context, batch, wanted);
     return status == QR_OK ? context->packed->device->backend->forward(context, batch, wanted, out)
                            : status;
 }

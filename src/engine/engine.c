@@ -5,14 +5,12 @@
 #include <stdlib.h>
 
 #include "engine/backend.h"
-#include "engine/cpu/cpu.h"
+#include "engine/devices.h"
 #include "engine/plan/plan.h"
 #include "engine/proven.h"
 #include "engine/saved/saved.h"
 
-/* Every device kind of this build, the fastest first: "auto" takes the first that opens. */
-static const qr_backend *const backends[] = {&qr_backend_cpu};
-#define BACKENDS (sizeof backends / sizeof backends[0])
+#define PASSED_OVER ((int)sizeof((qr_plan_info *)0)->passed_over)
 
 struct qr_engine {
     qr_bert *bert; /* info, and the weights that the packing reads where they are */
@@ -20,47 +18,6 @@ struct qr_engine {
     qr_packed *packed;
     qr_plan_info plan;
 };
-
-/* "kind" or "kind:target"; *target is NULL without one. */
-static const qr_backend *find_backend(const char *device, const char **target) {
-    size_t len = strcspn(device, ":");
-    *target = device[len] == ':' ? device + len + 1 : NULL;
-    if (*target != NULL && **target == '\0')
-        return NULL;
-    for (size_t i = 0; i < BACKENDS; i++)
-        if (qr_text_is((qr_text){device, len}, backends[i]->name))
-            return backends[i];
-    return NULL;
-}
-
-/* The fastest kind that is there. The last refusal is what the caller sees: the CPU is always
- * the last, and always there. */
-static qr_status open_any(qr_device **out, qr_error *error) {
-    qr_status status = QR_BAD_OPTION;
-    for (size_t i = 0; i < BACKENDS && status != QR_OK; i++)
-        status = backends[i]->open(NULL, out, error);
-    return status;
-}
-
-static qr_status open_device(const char *device, qr_device **out, qr_error *error) {
-    const char *target;
-    if (device == NULL || strcmp(device, "auto") == 0)
-        return open_any(out, error);
-    const qr_backend *backend = find_backend(device, &target);
-    if (backend != NULL)
-        return backend->open(target, out, error);
-    bool cuda = strncmp(device, "cuda", 4) == 0 && (device[4] == '\0' || device[4] == ':');
-    return qr_error_set(error, QR_BAD_OPTION, "device %.64s: %s; use cpu or auto", device,
-                        cuda ? "this build has no GPU part" : "there is no such device");
-}
-
-qr_status qr_device_check(const char *device, qr_error *error) {
-    qr_device *opened = NULL;
-    qr_status status = open_device(device, &opened, error);
-    if (status == QR_OK)
-        opened->backend->close(opened);
-    return status;
-}
 
 static double ms_since(uint64_t begin_ns) {
     return (double)(qr_clock_ns() - begin_ns) / (double)QR_NS_PER_MS;
@@ -115,6 +72,8 @@ static void describe(qr_engine *engine, qr_precision asked, const qr_saved_plan 
     snprintf(plan->target, sizeof plan->target, "%s", engine->device->target);
     snprintf(plan->reason, sizeof plan->reason, "%s", chosen->reason);
     plan->rates = engine->device->rates;
+    plan->varies = engine->device->varies[chosen->precision];
+    plan->streams = engine->device->streams;
 }
 
 /* f32 by name has no gate, and packing it takes no longer than reading it back. */
@@ -156,16 +115,75 @@ static qr_status take_plan(qr_engine *engine, const qr_model *model,
     return status;
 }
 
+/* Back to an engine without a device. */
+static void clear(qr_engine *engine) {
+    if (engine->packed != NULL)
+        engine->device->backend->packed_destroy(engine->packed);
+    if (engine->device != NULL)
+        engine->device->backend->close(engine->device);
+    qr_bert_destroy(engine->bert);
+    *engine = (qr_engine){.bert = NULL};
+}
+
+/* Takes the device. */
+static qr_status create_on(qr_engine *engine, qr_device *device, const qr_model *model,
+                           const qr_engine_options *options, qr_error *error) {
+    engine->device = device;
+    return take_plan(engine, model, options, error);
+}
+
+/* "not on cuda: there is no NVIDIA driver": messages that begin with the device need not name it
+ * twice. */
+static void say_passed_over(const char *kind, const qr_error *refusal, char out[PASSED_OVER]) {
+    char prefix[64];
+    int len = snprintf(prefix, sizeof prefix, "device %s: ", kind);
+    bool named = strncmp(refusal->message, prefix, (size_t)len) == 0;
+    snprintf(out, PASSED_OVER, "not on %s: %.*s", kind, PASSED_OVER - 32,
+             refusal->message + (named ? len : 0));
+}
+
+/* The fastest kind that opens and takes the model. What a faster one said is in the plan, but
+ * for that this build has none of its kind. The last refusal is the caller's. */
+static qr_status create_on_any(qr_engine *engine, const qr_model *model,
+                               const qr_engine_options *options, qr_error *error) {
+    char passed_over[PASSED_OVER] = "";
+    bool is_absent = false;
+    qr_status status = QR_BAD_OPTION;
+    for (size_t i = 0; qr__device_kind(i) != NULL; i++) {
+        qr_device *device = NULL;
+        qr_error refusal = {0};
+        clear(engine);
+        qr_status opened = qr__device_kind(i)->open(NULL, &device, &refusal);
+        status = opened == QR_OK ? create_on(engine, device, model, options, &refusal) : opened;
+        if (status == QR_OK)
+            break;
+        is_absent = opened == QR_IO;
+        if (opened != QR_NOT_IMPLEMENTED)
+            say_passed_over(qr__device_kind(i)->name, &refusal, passed_over);
+        if (error != NULL)
+            *error = refusal;
+    }
+    memcpy(engine->plan.passed_over, passed_over, sizeof passed_over);
+    engine->plan.is_absent = is_absent;
+    return status;
+}
+
 qr_status qr_engine_create(const qr_model *model, const qr_engine_options *options, qr_engine **out,
                            qr_error *error) {
     uint64_t begin = qr_clock_ns();
+    qr_device *device;
+    qr_status status;
     *out = NULL;
     qr_engine *engine = calloc(1, sizeof *engine);
     if (engine == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "no memory for an engine");
-    qr_status status = open_device(options->device, &engine->device, error);
-    if (status == QR_OK)
-        status = take_plan(engine, model, options, error);
+    if (qr__device_is_auto(options->device)) {
+        status = create_on_any(engine, model, options, error);
+    } else {
+        status = qr__device_open(options->device, &device, error);
+        if (status == QR_OK)
+            status = create_on(engine, device, model, options, error);
+    }
     if (status != QR_OK) {
         qr_engine_destroy(engine);
         return status;
@@ -178,12 +196,13 @@ qr_status qr_engine_create(const qr_model *model, const qr_engine_options *optio
 void qr_engine_destroy(qr_engine *engine) {
     if (engine == NULL)
         return;
-    if (engine->packed != NULL)
-        engine->device->backend->packed_destroy(engine->packed);
-    if (engine->device != NULL)
-        engine->device->backend->close(engine->device);
-    qr_bert_destroy(engine->bert);
+    clear(engine);
     free(engine);
+}
+
+bool qr_engine_lost(const qr_engine *engine) {
+    const qr_backend *backend = engine->device->backend;
+    return backend->lost != NULL && backend->lost(engine->device);
 }
 
 const qr_model_info *qr_engine_model(const qr_engine *engine) {

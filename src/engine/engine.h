@@ -17,10 +17,12 @@
 
 #include "engine/batch.h"
 #include "engine/model_info.h"
+#include "engine/plan_info.h"
 
 typedef struct qr_engine_options {
     qr_precision precision;
-    const char *device; /* as qr_device_check takes it; NULL: "auto" */
+    const char *device; /* as qr_device_check takes it; NULL: "auto", the fastest that is here and
+                           takes the model */
     const qr_batch
         *probes; /* texts for the accuracy gate, tokenized for this model; NULL: no gate, bf16
                                and int8 are taken as asked. Borrowed for the call. */
@@ -34,10 +36,14 @@ typedef struct qr_engine_options {
 
 typedef struct qr_engine qr_engine;
 
-/** Where models can run: "auto", "cpu", "cpu:TARGET" (one instruction set: "cpu:avx2"), "cuda",
- * "cuda:N". QR_BAD_OPTION: no such device, or none in this build or machine; the message names
- * what there is. */
+/** Where models can run: "auto" (the fastest that is here and takes the model), "cpu",
+ * "cpu:TARGET" (one instruction set: "cpu:avx2"), "cuda", "cuda:N". QR_BAD_OPTION: no such device,
+ * or none in this build or machine; the message names what there is. */
 QR_MUST_USE qr_status qr_device_check(const char *device, qr_error *error);
+
+/** Whether what such a name stands for has memory of its own: a GPU by name. False of "auto", which
+ * may end on the CPU. */
+bool qr_device_is_away(const char *device);
 
 /** Reads the model's weights, finds the fastest plan that keeps its answers, and packs them for
  * it. QR_BAD_MODEL: a tensor cannot be read or is not finite, or a model from ONNX is not what its
@@ -55,6 +61,10 @@ const qr_model_info *qr_engine_model(const qr_engine *engine);
 
 /** Lives as long as the engine. */
 const qr_plan_info *qr_engine_plan(const qr_engine *engine);
+
+/** Whether its device has failed for good: every pass from now on gives QR_DEVICE, and only another
+ * process can have it again. Any thread, at any time. */
+bool qr_engine_lost(const qr_engine *engine);
 
 typedef struct qr_context_options {
     size_t tokens_max, sequences_max; /* of a batch, 1 and more */
@@ -84,8 +94,9 @@ typedef enum qr_output {
 
 /** Runs the model. *out borrows the context's memory until its next call. Allocates nothing.
  * QR_BAD_REQUEST: an id, type or length out of range, or an output that the model's head cannot
- * give; QR_TOO_LONG: above the context's maxima. On the CPU a sequence's numbers do not depend
- * on its batch mates or on who helped (the OpenBLAS path excepted). */
+ * give; QR_TOO_LONG: above the context's maxima; QR_DEVICE: the device failed. On the CPU a
+ * sequence's numbers do not depend on its batch mates or on who helped (the OpenBLAS path
+ * excepted). */
 QR_MUST_USE qr_status qr_context_forward(qr_context *context, const qr_batch *batch,
                                          qr_output wanted, const float **out);
 

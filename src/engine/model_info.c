@@ -1,9 +1,16 @@
 /* engine/model_info.c: names and sizes that follow from a model's facts alone. */
-#include "engine/model_info.h"
+#include "engine/plan_info.h"
 
 #include <stdio.h>
 
-static const char *const precision_names[QR_PRECISIONS] = {"auto", "f32", "bf16", "int8"};
+static const char *const precision_names[QR_PRECISIONS] = {"auto", "f32", "f16", "bf16", "int8"};
+
+const char *qr_plan_place(const qr_plan_info *plan, char out[QR_PLAN_PLACE_BYTES]) {
+    const bool cpu = strcmp(plan->device, "cpu") == 0;
+    snprintf(out, QR_PLAN_PLACE_BYTES, "%s%s%s", cpu ? "" : plan->device, cpu ? "" : " ",
+             plan->target);
+    return out;
+}
 
 const char *qr_precision_name(qr_precision precision) {
     return precision_names[precision];

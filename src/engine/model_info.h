@@ -1,4 +1,4 @@
-/* engine/model_info.h: what there is to know of a model, and of the plan by which it runs.
+/* engine/model_info.h: what there is to know of a model; plan_info.h has how it runs.
  *
  *     qr_model *model;
  *     if (qr_model_open("models/minilm", &model, &error) != QR_OK) ...
@@ -19,7 +19,8 @@
 
 typedef enum qr_precision {
     QR_PRECISION_AUTO,
-    QR_PRECISION_F32,
+    QR_PRECISION_F32, /* from here on the most exact first */
+    QR_PRECISION_F16,
     QR_PRECISION_BF16,
     QR_PRECISION_INT8
 } qr_precision;
@@ -37,7 +38,7 @@ const char *qr_activation_name(qr_activation activation);
 /** What stands behind the encoder: nothing, two numbers a token, K a text, or K a token. */
 typedef enum qr_head { QR_HEAD_NONE, QR_HEAD_SPAN, QR_HEAD_LABELS, QR_HEAD_TOKENS } qr_head;
 
-/** "auto", "f32", "bf16", "int8". */
+/** "auto", "f32", "f16", "bf16", "int8". */
 const char *qr_precision_name(qr_precision precision);
 
 /** What a classifier's labels are to each other: `problem_type`. */
@@ -118,33 +119,5 @@ void qr_model_close(qr_model *model);
 
 /** Lives as long as the model. */
 const qr_model_info *qr_model_get_info(const qr_model *model);
-
-/** What a device's precisions reach, by the row of a committed table. */
-typedef struct qr_rates {
-    char name[96];              /* of the row: "Intel Ice Lake server, avx512vnni, 2026-11-25" */
-    double gops[QR_PRECISIONS]; /* billions of operations a second, few rows; 0: not measured */
-} qr_rates;
-#define QR_RATES_TIE 1.03 /* rates closer than this count as equal */
-
-/** How a model runs, and why so. */
-typedef struct qr_plan_info {
-    qr_precision precision; /* never AUTO */
-    char device[16];        /* "cpu" */
-    char target[32];        /* what its kernels are made for: "avx512vnni" */
-    qr_rates rates;         /* by which AUTO orders its candidates */
-    size_t fallbacks;       /* matrices kept in bf16 within an int8 plan */
-    size_t weight_bytes;    /* packed, resident */
-    /* AUTO did not get the device's fastest precision: the gate refused it, or there were no texts
-     * to try it on. */
-    bool fell_back;
-    bool from_cache; /* found and packed at an earlier start: no gate ran, nothing was packed */
-    double load_ms, pack_ms, gate_ms;
-    char reason[256]; /* "int8: passed the gate (mean cosine 0.9991, worst 0.9984)" */
-    bool proven;      /* the model came from ONNX: the next four are its; else zeroed */
-    qr_proof proof;
-    double proof_ms;       /* what it took this start */
-    bool proof_from_cache; /* an earlier start proved it, and nothing has changed since */
-    char proof_text[192];  /* "gives what the graph gives: largest difference 2.1e-06 ..."; or "" */
-} qr_plan_info;
 
 #endif

@@ -18,6 +18,7 @@ static const char *const status_texts[] = {
     [QR_LIB_TOO_LONG] = "a text is too long for the model",
     [QR_LIB_NO_ROOM] = "the array for the results is too short",
     [QR_LIB_INTERNAL] = "internal error",
+    [QR_LIB_DEVICE] = "the device failed",
 };
 
 const char *qr_lib_status_text(qr_lib_status status) {
@@ -58,6 +59,8 @@ qr_lib_status qr__lib_status_of(qr_status status) {
         return QR_LIB_NO_MEMORY;
     case QR_IO:
         return QR_LIB_IO;
+    case QR_DEVICE:
+        return QR_LIB_DEVICE;
     default:
         return QR_LIB_INTERNAL;
     }

@@ -41,9 +41,11 @@ qr_lib_status qr__batches_finish(qr__batches *run, qr_lib_error *error) {
         return QR_LIB_OK;
     qr_status status =
         qr_context_forward(run->seat->context, batch, qr_pipeline_output(run->pipeline), &floats);
-    if (status != QR_OK) /* what was added is legal: this is no fault of the caller's */
-        return qr__lib_fault(error, status == QR_NO_MEMORY ? QR_LIB_NO_MEMORY : QR_LIB_INTERNAL,
+    if (status != QR_OK) { /* what was added is legal: this is no fault of the caller's */
+        bool known = status == QR_NO_MEMORY || status == QR_DEVICE;
+        return qr__lib_fault(error, known ? qr__lib_status_of(status) : QR_LIB_INTERNAL,
                              "the model could not be run: %s", qr_status_name(status));
+    }
     for (size_t b = 0; b < batch->sequences; b++) {
         size_t tokens = batch->starts[b + 1] - batch->starts[b];
         run->take(run->state, run->done++, floats, tokens);

@@ -5,10 +5,9 @@
 #include "library/library_internal.h"
 
 static const qr_precision precisions[] = {
-    [QR_LIB_PRECISION_F32] = QR_PRECISION_F32,
-    [QR_LIB_PRECISION_BF16] = QR_PRECISION_BF16,
-    [QR_LIB_PRECISION_INT8] = QR_PRECISION_INT8,
-    [QR_LIB_PRECISION_AUTO] = QR_PRECISION_AUTO,
+    [QR_LIB_PRECISION_F32] = QR_PRECISION_F32,   [QR_LIB_PRECISION_BF16] = QR_PRECISION_BF16,
+    [QR_LIB_PRECISION_INT8] = QR_PRECISION_INT8, [QR_LIB_PRECISION_AUTO] = QR_PRECISION_AUTO,
+    [QR_LIB_PRECISION_F16] = QR_PRECISION_F16,
 };
 
 static qr_lib_kind kind_of(qr_kind kind) {
@@ -32,7 +31,7 @@ static qr_lib_status read_options(const qr_lib_load_options *given, qr_lib_load_
     qr_lib_status status = qr__lib_options_read(given, own, sizeof *own, QR__LIB_FIRST_LOAD_OPTIONS,
                                                 "qr_lib_load_options", error);
     if (status == QR_LIB_OK)
-        status = qr__lib_choice_check("precision", own->precision, QR_LIB_PRECISION_AUTO, error);
+        status = qr__lib_choice_check("precision", own->precision, QR_LIB_PRECISION_F16, error);
     if (status == QR_LIB_OK)
         status = qr__lib_choice_check("threads", own->threads, QR_LIMIT_THREADS, error);
     if (status == QR_LIB_OK)

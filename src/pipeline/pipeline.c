@@ -89,6 +89,12 @@ static qr_status check_vocabulary(const char *dir, const qr_tokenizer_info *toke
                         dir, tokenizer->source, tokenizer->vocab - 1, model->vocab - 1);
 }
 
+static void tell_passed_over(const char *dir, const qr_plan_info *plan) {
+    if (plan->passed_over[0] != '\0')
+        qr_log(plan->is_absent ? QR_LOG_INFO : QR_LOG_WARN, "%s: runs on %s, %s", dir, plan->device,
+               plan->passed_over);
+}
+
 /* The built-in texts are tokenized for this model before its weights are read. */
 static qr_status create_engine(const qr_model *model, const char *dir,
                                const qr_pipeline_options *options, qr_pipeline *pipeline,
@@ -113,6 +119,8 @@ static qr_status create_engine(const qr_model *model, const char *dir,
                      qr_status_sentence(status));
     for (qr__probe_use use = 0; use < QR_PROBE_SETS; use++)
         qr_ragged_deinit(&probes[use]);
+    if (status == QR_OK)
+        tell_passed_over(dir, qr_engine_plan(pipeline->engine));
     return status;
 }
 

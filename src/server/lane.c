@@ -8,6 +8,7 @@
 #define WARM_NS_MOST    (300 * QR_NS_PER_MS)
 #define WARM_TOKENS     12
 #define MEASURED_TOKENS 192 /* the longest length that is measured */
+#define SHORT_TOKENS    9   /* of a text that fills a device's batches */
 #define MEASURED_RUNS   3
 #define MEASURED_NS     (100 * QR_NS_PER_MS) /* a length that takes longer is run less often */
 
@@ -16,7 +17,7 @@ qr_status qr__lane_init(qr__lane *lane, const qr_pipeline *pipeline, qr_pool *po
     size_t tokens = qr_max(batch_tokens, qr_pipeline_max_tokens(pipeline));
     const qr_context_options wanted = {
         .tokens_max = tokens, .sequences_max = QR_BATCH_JOBS, .pool = pool};
-    *lane = (qr__lane){.pipeline = pipeline};
+    *lane = (qr__lane){.pipeline = pipeline, .tokens = tokens};
     if (!qr_ragged_init(&lane->ragged, tokens, QR_BATCH_JOBS))
         return qr_error_set(error, QR_NO_MEMORY, "model %s: no memory for its batches",
                             qr_pipeline_name(pipeline));
@@ -61,14 +62,18 @@ qr_status qr__lane_run(qr__lane *lane, const qr_job *const *jobs, size_t len, bo
     return status;
 }
 
-/* One sequence of some ids or other. */
-static qr_status assemble_any(qr__lane *lane, size_t tokens) {
+/* Sequences of some ids or other, so many tokens each, as many as `total` tokens are enough for. */
+static qr_status assemble_any(qr__lane *lane, size_t tokens, size_t total) {
     size_t vocab = qr_engine_model(qr_pipeline_engine(lane->pipeline))->vocab;
     int32_t ids[MEASURED_TOKENS];
+    const qr_job job = {.ids = ids, .tokens = tokens};
+    const qr_job *jobs[QR_BATCH_JOBS] = {NULL};
+    size_t len = 0;
     for (size_t i = 0; i < tokens; i++)
         ids[i] = (int32_t)((i * 997) % vocab);
-    const qr_job job = {.ids = ids, .tokens = tokens}, *const jobs[] = {&job};
-    return assemble(lane, jobs, 1);
+    while (len < QR_BATCH_JOBS && (len + 1) * tokens <= total)
+        jobs[len++] = &job;
+    return assemble(lane, jobs, len);
 }
 
 static qr_status refuse(const qr__lane *lane, qr_status status, qr_error *error) {
@@ -78,7 +83,7 @@ static qr_status refuse(const qr__lane *lane, qr_status status, qr_error *error)
 
 qr_status qr__lane_warm(qr__lane *lane, qr_error *error) {
     size_t tokens = qr_min(WARM_TOKENS, qr_pipeline_max_tokens(lane->pipeline));
-    qr_status status = assemble_any(lane, tokens);
+    qr_status status = assemble_any(lane, tokens, tokens);
     uint64_t begin = qr_clock_ns(), fastest = UINT64_MAX;
     for (int run = 0; run < WARM_RUNS_MOST; run++) {
         const float *out;
@@ -96,10 +101,10 @@ qr_status qr__lane_warm(qr__lane *lane, qr_error *error) {
     return QR_OK;
 }
 
-/* The fastest of some runs, and of those before: what else went on on the machine is not the
- * model's cost. */
-static qr_status time_length(qr__lane *lane, qr_cost_sample *sample) {
-    qr_status status = assemble_any(lane, sample->tokens);
+/* The fastest of some runs of the batch at hand, and of those before: what else went on on the
+ * machine is not the model's cost. */
+static qr_status time_batch(qr__lane *lane, double *ns) {
+    qr_status status = QR_OK;
     uint64_t begin = qr_clock_ns(), least = UINT64_MAX;
     for (int run = 0; status == QR_OK && run < MEASURED_RUNS; run++) {
         const float *floats;
@@ -110,20 +115,54 @@ static qr_status time_length(qr__lane *lane, qr_cost_sample *sample) {
         if (end - begin > MEASURED_NS)
             break;
     }
-    if ((double)least < sample->ns)
-        sample->ns = (double)least;
+    if ((double)least < *ns)
+        *ns = (double)least;
+    return status;
+}
+
+/* Of one sequence. */
+static qr_status time_length(qr__lane *lane, qr_cost_sample *sample) {
+    qr_status status = assemble_any(lane, sample->tokens, sample->tokens);
+    return status == QR_OK ? time_batch(lane, &sample->ns) : status;
+}
+
+/* Short texts are what fills the batches of a device. */
+static qr_status measure_batches(qr__lane *lane, int rounds, qr_cost *out) {
+    const size_t longest = qr_min(MEASURED_TOKENS, qr_pipeline_max_tokens(lane->pipeline));
+    const size_t few = qr_min(SHORT_TOKENS, longest);
+    const size_t jobs = qr_min(lane->tokens / few, QR_BATCH_JOBS);
+    qr_cost_batches b = {few, jobs * few, longest, INFINITY, INFINITY, INFINITY};
+    qr_status status = QR_OK;
+    for (int i = 0; status == QR_OK && i < rounds; i++) {
+        status = assemble_any(lane, few, few);
+        if (status == QR_OK)
+            status = time_batch(lane, &b.short_ns);
+        if (status == QR_OK)
+            status = assemble_any(lane, few, b.full_tokens);
+        if (status == QR_OK)
+            status = time_batch(lane, &b.full_ns);
+        if (status == QR_OK)
+            status = assemble_any(lane, longest, longest);
+        if (status == QR_OK)
+            status = time_batch(lane, &b.long_ns);
+    }
+    *out = qr_cost_fit_batches(&b);
+    return status;
+}
+
+static qr_status measure_lengths(qr__lane *lane, int rounds, qr_cost *out) {
+    size_t most = qr_min(MEASURED_TOKENS, qr_pipeline_max_tokens(lane->pipeline));
+    qr_cost_sample samples[] = {
+        {1 + most / 24, INFINITY}, {1 + most / 4, INFINITY}, {most, INFINITY}};
+    qr_status status = QR_OK;
+    for (int i = 0; status == QR_OK && i < 3 * rounds; i++)
+        status = time_length(lane, &samples[i % 3]);
+    *out = qr_cost_fit(samples);
     return status;
 }
 
 qr_status qr__lane_measure(qr__lane *lane, int rounds, qr_cost *out, qr_error *error) {
-    size_t most = qr_min(MEASURED_TOKENS, qr_pipeline_max_tokens(lane->pipeline));
-    qr_cost_sample samples[] = {
-        {1 + most / 24, INFINITY}, {1 + most / 4, INFINITY}, {most, INFINITY}};
-    for (int i = 0; i < 3 * rounds; i++) {
-        qr_status status = time_length(lane, &samples[i % 3]);
-        if (status != QR_OK)
-            return refuse(lane, status, error);
-    }
-    *out = qr_cost_fit(samples);
-    return QR_OK;
+    bool device = qr_engine_plan(qr_pipeline_engine(lane->pipeline))->streams > 0;
+    qr_status status = (device ? measure_batches : measure_lengths)(lane, rounds, out);
+    return status == QR_OK ? QR_OK : refuse(lane, status, error);
 }

@@ -17,6 +17,7 @@
 typedef struct qr__lane {
     const qr_pipeline *pipeline; /* borrowed */
     qr_context *context;
+    size_t tokens;    /* that it has room for */
     qr_ragged ragged; /* the batch at hand */
 } qr__lane;
 
@@ -39,7 +40,8 @@ QR_MUST_USE qr_status qr__lane_run(qr__lane *lane, const qr_job *const *jobs, si
 
 /** What batches cost, from the fastest passes of three lengths in so many rounds: on one thread
  * without help when the lane is one without a pool, else with the help of all who are parked there.
- * Statuses as the engine's. */
+ * On a device with processors of its own from a short text, as many of them as the lane takes, and
+ * a long one. Statuses as the engine's. */
 QR_MUST_USE qr_status qr__lane_measure(qr__lane *lane, int rounds, qr_cost *out, qr_error *error);
 
 #endif

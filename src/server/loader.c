@@ -75,14 +75,15 @@ qr_status qr__loader_specs(const qr_config *config, qr__model_spec *specs, size_
 static void log_model(const qr_pipeline *pipeline, uint64_t took_ns) {
     const qr_model_info *model = qr_engine_model(qr_pipeline_engine(pipeline));
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));
+    char place[QR_PLAN_PLACE_BYTES];
     qr_log(QR_LOG_INFO,
            "model %s: %s, %s, %zux%zu, inputs of at most %zu tokens; %s on %s, %.0f MB of weights "
            "(%s); loaded in %.0f ms%s",
            qr_pipeline_name(pipeline), model->architecture,
            qr_kind_name(qr_pipeline_kind(pipeline)), model->layers, model->hidden,
-           qr_pipeline_max_tokens(pipeline), qr_precision_name(plan->precision), plan->target,
-           (double)plan->weight_bytes / 1e6, plan->reason, (double)took_ns / 1e6,
-           plan->from_cache ? " from the cache" : "");
+           qr_pipeline_max_tokens(pipeline), qr_precision_name(plan->precision),
+           qr_plan_place(plan, place), (double)plan->weight_bytes / 1e6, plan->reason,
+           (double)took_ns / 1e6, plan->from_cache ? " from the cache" : "");
     if (plan->proven && plan->proof_from_cache)
         qr_log(QR_LOG_INFO, "model %s: from ONNX, %s; remembered from an earlier start",
                qr_pipeline_name(pipeline), plan->proof_text);
@@ -208,6 +209,38 @@ static qr_status warm_alone(const qr__loader_options *options, qr_served *model,
     return status;
 }
 
+static qr_status make_on(const qr__loader_options *options, const qr__model_spec *spec,
+                         const qr__served_options *served, bool *away, qr_served **out,
+                         qr_error *error) {
+    qr_pipeline *pipeline;
+    qr_status status = read_model(options, spec, &pipeline, error);
+    if (status != QR_OK)
+        return status;
+    *away = qr_engine_plan(qr_pipeline_engine(pipeline))->streams > 0;
+    status = qr__served_create(served, pipeline, out, error);
+    if (status != QR_OK)
+        qr_pipeline_destroy(pipeline);
+    return status;
+}
+
+/* A device that has room for the weights may have none for the lanes; "auto" goes on to the CPU
+ * then, as it does for what an engine refuses. */
+static qr_status make_served(const qr__loader_options *options, const qr__model_spec *spec,
+                             const qr__served_options *served, qr_served **out, qr_error *error) {
+    qr__model_spec on_cpu = *spec;
+    qr_error refusal = {0};
+    bool away = false;
+    qr_status status = make_on(options, spec, served, &away, out, &refusal);
+    if (status != QR_OK && error != NULL)
+        *error = refusal;
+    if (status == QR_OK || !away || (spec->device != NULL && strcmp(spec->device, "auto") != 0))
+        return status;
+    qr_log(QR_LOG_WARN, "%s: runs on the CPU, its device has no room for its batches: %s",
+           spec->dir, refusal.message);
+    on_cpu.device = "cpu";
+    return make_on(options, &on_cpu, served, &away, out, error);
+}
+
 qr_status qr__loader_load(const qr__loader_options *options, const qr__model_spec *spec,
                           qr_served **out, qr_error *error) {
     const qr__served_options served = {
@@ -221,16 +254,10 @@ qr_status qr__loader_load(const qr__loader_options *options, const qr__model_spe
         .before = options->before,
         .others_run = options->others_run,
     };
-    qr_pipeline *pipeline;
     *out = NULL;
-    qr_status status = read_model(options, spec, &pipeline, error);
+    qr_status status = make_served(options, spec, &served, out, error);
     if (status != QR_OK)
         return status;
-    status = qr__served_create(&served, pipeline, out, error);
-    if (status != QR_OK) {
-        qr_pipeline_destroy(pipeline);
-        return status;
-    }
     status = warm_alone(options, *out, error);
     if (status != QR_OK) {
         qr__served_unpin(*out);

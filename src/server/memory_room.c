@@ -110,17 +110,18 @@ static uint64_t workspace_bytes(const qr_model_info *model, size_t tokens) {
  * and int8 calibrates on it; int8 that fails mixes in bf16, and is packed once more when it has
  * been chosen, at most half of its matrices in bf16: those may be the larger ones. */
 static uint64_t packed_bytes_a_weight(const qr__memory_load *load) {
-    const uint64_t f32 = 4, bf16 = 2, int8 = 1;
+    const uint64_t f32 = 4, half = 2, int8 = 1;
     switch (load->precision) {
     case QR_PRECISION_F32:
         return f32;
+    case QR_PRECISION_F16:
     case QR_PRECISION_BF16:
-        return f32 + bf16;
+        return f32 + half;
     case QR_PRECISION_INT8:
     case QR_PRECISION_AUTO:
         break;
     }
-    return load->accepted ? f32 + int8 : f32 + int8 + bf16 + bf16;
+    return load->accepted ? f32 + int8 : f32 + int8 + half + half;
 }
 
 uint64_t qr__memory_room_graph(size_t graph_bytes) {
@@ -137,23 +138,26 @@ static uint64_t graph_held(const qr__memory_load *load) {
 /* Bytes a weight of the packing that stays: AUTO may end with f32, and int8 with half of its
  * matrices, the larger ones, in bf16. */
 static uint64_t kept_bytes_a_weight(const qr__memory_load *load) {
-    const uint64_t f32 = 4, bf16 = 2, int8 = 1;
+    const uint64_t f32 = 4, half = 2, int8 = 1;
     switch (load->precision) {
     case QR_PRECISION_F32:
         return f32;
+    case QR_PRECISION_F16:
     case QR_PRECISION_BF16:
-        return bf16;
+        return half;
     case QR_PRECISION_INT8:
-        return load->accepted ? int8 : bf16;
+        return load->accepted ? int8 : half;
     case QR_PRECISION_AUTO:
         break;
     }
     return load->accepted ? int8 : f32;
 }
 
-/* Words are never in int8. */
+/* Words are never in int8. On a device nothing stays here. */
 uint64_t qr__memory_room_stay(const qr__memory_load *load) {
     const qr_model_info *model = load->model;
+    if (load->away)
+        return 0;
     uint64_t words = qr_min(qr_saturating_mul(model->vocab, model->word_size), model->parameters);
     uint64_t kept = kept_bytes_a_weight(load);
     uint64_t stay = qr_saturating_add(qr_saturating_mul(model->parameters - words, kept),
@@ -163,6 +167,14 @@ uint64_t qr__memory_room_stay(const qr__memory_load *load) {
     return qr_saturating_add(stay, stay / 8);
 }
 
+/* A device is sent what is read, a packing at a time, which may be made here first. */
+static uint64_t need_away(const qr__memory_load *load) {
+    const uint64_t a_weight = sizeof(float) + sizeof(float);
+    uint64_t need = qr_saturating_mul(load->model->parameters, a_weight);
+    need = qr_saturating_add(need, graph_held(load));
+    return qr_saturating_add(need, need / 8);
+}
+
 /* The weights that are read stay in f32, whatever they are stored in, until the plan is packed. An
  * eighth is for the tokenizer and for the tails of 2 MB pages. When the gate is counted on, so is
  * that words in 16 bits and the workers' workspaces come when what was read has gone. */
@@ -170,6 +182,8 @@ uint64_t qr__memory_room_need(const qr__memory_load *load) {
     const qr_model_info *model = load->model;
     uint64_t words = qr_min(qr_saturating_mul(model->vocab, model->word_size), model->parameters);
     uint64_t read = qr_saturating_mul(model->parameters, sizeof(float));
+    if (load->away)
+        return need_away(load);
     uint64_t packed = qr_saturating_mul(model->parameters - words, packed_bytes_a_weight(load));
     uint64_t need = qr_saturating_add(read, packed);
     if (load->precision != QR_PRECISION_F32) /* the gate's texts */

@@ -44,6 +44,7 @@ typedef struct qr__memory_load {
     size_t workers;             /* each with a workspace */
     size_t tokens;              /* of a workspace */
     bool accepted;              /* count on the gate's taking the first plan that it tries */
+    bool away;                  /* packings and workspaces are in a device's own memory */
 } qr__memory_load;
 
 /** What the load will take at its peak: docs/SERVER.md says of what that is the sum. At the most,

@@ -100,7 +100,7 @@ void qr__notify_send(qr__notify *notify, const char *text) {
 static void on_alive(void *state) {
     qr__notify *notify = state;
     post_kept(notify);
-    if (notify->kept_len == 0)
+    if (notify->kept_len == 0 && (notify->well == NULL || notify->well(notify->well_state)))
         (void)post(notify, "WATCHDOG=1");
 }
 

@@ -24,7 +24,9 @@ typedef struct qr__notify {
     int fd; /* -1: nobody listens */
     struct sockaddr_un address;
     socklen_t address_bytes;
-    uint64_t watchdog_ms; /* between two signs of life; 0: none are asked for */
+    uint64_t watchdog_ms;      /* between two signs of life; 0: none are asked for */
+    bool (*well)(void *state); /* asked before each of them; false: none. NULL: always */
+    void *well_state;
     qr_watch *alive, *again;
     char kept[QR__NOTIFY_KEPT][QR__NOTIFY_BYTES]; /* what found no room yet, the oldest first */
     size_t kept_len;
@@ -35,7 +37,8 @@ typedef struct qr__notify {
  * us. What cannot be used is logged, and left. */
 void qr__notify_init(qr__notify *notify);
 
-/** Sends what was kept, and WATCHDOG=1 at half of the interval, from the loop. QR_NO_MEMORY. */
+/** Sends what was kept, and WATCHDOG=1 at half of the interval while all is well, from the loop.
+ * QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr__notify_watch(qr__notify *notify, qr_loop *loop, qr_error *error);
 
 /** Sends lines of NAME=VALUE, shorter than QR__NOTIFY_BYTES; never waits. What the manager's queue

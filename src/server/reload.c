@@ -26,7 +26,8 @@ static qr_status measure(const qr__server *s, const qr__model_spec *spec, size_t
                             .precision = spec->precision,
                             .graph_bytes = graph_bytes,
                             .workers = (size_t)s->workers + 1, /* and one that measures */
-                            .tokens = qr_max(batch, longest)};
+                            .tokens = qr_max(batch, longest),
+                            .away = qr_device_is_away(spec->device)};
     out->most.need_bytes = qr__memory_room_need(&load);
     out->most.stay_bytes = qr__memory_room_stay(&load);
     load.accepted = true;

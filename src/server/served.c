@@ -1,38 +1,86 @@
 /* server/served.c: a served model's making, its users, and its end. */
 #include "server/served.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "server/lane.h"
 
-#define MEASURED_ROUNDS  1 /* the start waits for them, and costs are corrected later */
-#define CONTENDED_ROUNDS 5 /* beside traffic: the least of them is nearest to an idle machine's */
+#define MEASURED_ROUNDS       1 /* the start waits for them, and costs are corrected later */
+#define DEVICE_LINES_A_SECOND 10
+#define CONTENDED_ROUNDS      5 /* beside traffic: the least is nearest to an idle machine's */
 
 /* A model with its lanes; `served` is what others see of it. */
 typedef struct model {
     qr_served served; /* first: its address is the model's */
     qr__served_options options;
     atomic_size_t pins;
+    atomic_bool told_lost; /* the log says so once, not with every request */
     qr_task destruction;   /* a worker's, when nobody pins it any more */
     qr_pipeline *pipeline; /* owned once the model stands */
-    qr__lane *lanes;       /* [workers] */
+    size_t lanes_len;      /* one a worker; on a device with processors of its own one a stream */
+    qr__lane *lanes;       /* [lanes_len] */
+    atomic_flag *taken;    /* [lanes_len] with streams: a worker has the lane */
+    qr_streams streams;    /* `most` 0: none */
     qr__lane check_lane;   /* without helpers; no context: the model is not checked */
 } model;
 
 static atomic_uint_least64_t models_made;
 
+/* A batch that fails is run again job by job, so one failure may be told more than once. */
+static void tell_device(model *m) {
+    static qr_rate rate;
+    const qr_engine *engine = qr_pipeline_engine(m->pipeline);
+    const char *name = qr_pipeline_name(m->pipeline), *device = qr_engine_plan(engine)->device;
+    uint64_t dropped;
+    if (m->options.metrics != NULL)
+        qr_metrics_device_failed(m->options.metrics, m->served.slot);
+    if (qr_engine_lost(engine)) {
+        if (!atomic_exchange(&m->told_lost, true))
+            qr_log(QR_LOG_ERROR,
+                   "model %s: its device (%s) is lost and every batch fails from now on: this "
+                   "process is neither ready nor live any more, start another",
+                   name, device);
+    } else if (qr_rate_allow(&rate, DEVICE_LINES_A_SECOND, qr_clock_ns(), &dropped)) {
+        qr_log(QR_LOG_ERROR,
+               "model %s: its device (%s) failed a batch (%" PRIu64 " like it not logged)", name,
+               device, dropped);
+    }
+}
+
+/* The schedule runs no more batches side by side than there are streams. */
+static size_t take_lane(model *m, int worker) {
+    size_t lane = 0;
+    if (m->streams.most == 0)
+        return (size_t)worker;
+    while (lane < m->lanes_len &&
+           atomic_flag_test_and_set_explicit(&m->taken[lane], memory_order_acquire))
+        lane++;
+    QR_ASSERT(lane < m->lanes_len);
+    return lane;
+}
+
+static void give_lane(model *m, size_t lane) {
+    if (m->streams.most > 0)
+        atomic_flag_clear_explicit(&m->taken[lane], memory_order_release);
+}
+
 static qr_status run(model *m, int worker, const qr_job *const *jobs, size_t len, bool hidden) {
     qr_metrics *metrics = m->options.metrics;
     uint64_t begun = qr_clock_ns();
-    qr_status status = qr__lane_run(&m->lanes[worker], jobs, len, hidden);
+    size_t lane = take_lane(m, worker);
+    qr_status status = qr__lane_run(&m->lanes[lane], jobs, len, hidden);
+    give_lane(m, lane);
     if (status == QR_OK && metrics != NULL) {
         size_t tokens = 0;
         for (size_t i = 0; i < len; i++)
             tokens += jobs[i]->tokens;
         qr_metrics_batch(metrics, m->served.slot, len, tokens, qr_clock_ns() - begun);
     }
-    if (status != QR_OK && len == 1)
+    if (status == QR_DEVICE)
+        tell_device(m);
+    else if (status != QR_OK && len == 1)
         qr_log(QR_LOG_ERROR, "model %s: the engine refused a sequence of %zu tokens: %s",
                qr_pipeline_name(m->pipeline), jobs[0]->tokens, qr_status_name(status));
     return status;
@@ -47,12 +95,6 @@ static qr_status run_batch(qr_queue *queue, int worker, const qr_job *const *job
 static qr_status run_hidden(qr_queue *queue, int worker, const qr_job *const *jobs, size_t len) {
     return run(QR_OWNER(QR_OWNER(queue, qr_served, hidden_queue), model, served), worker, jobs, len,
                true);
-}
-
-/* OpenBLAS, which the reference target uses at f32, sums in an order that depends on the batch:
- * there the same text does not always give the same bits, and a difference would mean nothing. */
-static bool same_bits(const qr_plan_info *plan) {
-    return plan->precision != QR_PRECISION_F32 || strcmp(plan->target, "ref") != 0;
 }
 
 /* Whether a pass takes as long: the same matrices, in the same precisions, on the same kernels. Few
@@ -89,19 +131,16 @@ static int rounds_of(const model *m) {
 
 /* A lane without helpers says what batches cost; it stays where answers are to be checked. */
 static qr_status measure(model *m, qr_cost *out, qr_error *error) {
-    const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(m->pipeline));
     bool checked = m->options.checked, kept = keeps_costs(m);
     qr_status status = QR_OK;
-    if (checked && !same_bits(plan))
-        qr_log(QR_LOG_WARN, "model %s: not verified: at f32 on %s a result depends on its batch",
-               qr_pipeline_name(m->pipeline), plan->target);
     if (kept)
         *out = m->options.before->queue.cost;
-    if (!kept || (checked && same_bits(plan)))
-        status = qr__lane_init(&m->check_lane, m->pipeline, NULL, 1, error);
+    if (!kept || checked)
+        status = qr__lane_init(&m->check_lane, m->pipeline, NULL,
+                               m->streams.most > 0 ? m->options.batch_tokens : 1, error);
     if (status == QR_OK && !kept)
         status = qr__lane_measure(&m->check_lane, rounds_of(m), out, error);
-    if (!checked || !same_bits(plan))
+    if (!checked)
         qr__lane_deinit(&m->check_lane);
     return status;
 }
@@ -112,7 +151,7 @@ static qr_status measure_team(model *m, const qr_cost *alone, qr_error *error) {
     m->served.team_cost = *alone;
     if (keeps_costs(m))
         m->served.team_cost = m->options.before->team_cost;
-    else if (m->options.pool != NULL && m->options.workers > 1)
+    else if (m->streams.most == 0 && m->options.pool != NULL && m->options.workers > 1)
         return qr__lane_measure(&m->lanes[0], rounds_of(m), &m->served.team_cost, error);
     return QR_OK;
 }
@@ -122,6 +161,7 @@ static void make_queue(model *m, qr_queue *queue, qr_queue_run *run_jobs, const 
     qr_queue_init(queue, run_jobs, cost, m->options.batch_tokens,
                   qr_pipeline_max_tokens(m->pipeline));
     queue->team_cost = &m->served.team_cost;
+    queue->streams = m->streams.most > 0 ? &m->streams : NULL;
     if (before != NULL)
         atomic_store(&queue->correction, qr_queue_correction(before));
 }
@@ -135,26 +175,31 @@ static void make_queues(model *m, const qr_cost *cost) {
 
 static qr_status make_lanes(model *m, qr_error *error) {
     const qr__served_options *options = &m->options;
-    m->lanes = calloc((size_t)options->workers, sizeof *m->lanes);
-    if (m->lanes == NULL)
+    qr_pool *pool = m->streams.most > 0 ? NULL : options->pool;
+    m->lanes_len = m->streams.most > 0 ? m->streams.most : (size_t)options->workers;
+    m->lanes = calloc(m->lanes_len, sizeof *m->lanes);
+    m->taken = calloc(m->lanes_len, sizeof *m->taken);
+    for (size_t i = 0; m->taken != NULL && i < m->lanes_len; i++)
+        atomic_flag_clear(&m->taken[i]);
+    if (m->lanes == NULL || m->taken == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "model %s: no memory for %d workers",
                             qr_pipeline_name(m->pipeline), options->workers);
     qr_status status = QR_OK;
-    for (int w = 0; status == QR_OK && w < options->workers; w++) {
-        status =
-            qr__lane_init(&m->lanes[w], m->pipeline, options->pool, options->batch_tokens, error);
+    for (size_t i = 0; status == QR_OK && i < m->lanes_len; i++) {
+        status = qr__lane_init(&m->lanes[i], m->pipeline, pool, options->batch_tokens, error);
         if (status == QR_OK)
-            status = qr__lane_warm(&m->lanes[w], error);
+            status = qr__lane_warm(&m->lanes[i], error);
     }
     return status;
 }
 
 /* Frees all but the pipeline, which is still the caller's when creation fails. */
 static void free_shell(model *m) {
-    for (int w = 0; m->lanes != NULL && w < m->options.workers; w++)
-        qr__lane_deinit(&m->lanes[w]);
+    for (size_t i = 0; m->lanes != NULL && i < m->lanes_len; i++)
+        qr__lane_deinit(&m->lanes[i]);
     qr__lane_deinit(&m->check_lane);
     free(m->lanes);
+    free(m->taken);
     free(m);
 }
 
@@ -168,10 +213,13 @@ qr_status qr__served_create(const qr__served_options *options, qr_pipeline *pipe
                             qr_pipeline_name(pipeline));
     m->options = *options;
     m->pipeline = pipeline;
+    m->streams.most =
+        qr_min(qr_engine_plan(qr_pipeline_engine(pipeline))->streams, (size_t)options->workers);
     m->served = (qr_served){.pipeline = pipeline,
                             .number = atomic_fetch_add(&models_made, 1),
                             .budget_ns = options->budget_ns};
     atomic_init(&m->pins, 1);
+    atomic_init(&m->told_lost, false);
     if (options->metrics != NULL)
         m->served.slot = qr_metrics_model(options->metrics, qr_pipeline_name(pipeline));
     qr_status status = make_lanes(m, error);

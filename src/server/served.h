@@ -1,5 +1,6 @@
 /* server/served.h: one model that is served: its pipeline, a queue for the schedule, and a lane a
- * worker, the context and the staging memory that a batch runs in.
+ * worker, the context and the staging memory that a batch runs in; on a device with processors of
+ * its own a lane a stream.
  *
  *     qr__served_create(&options, pipeline, &model, &error);     // seconds; away from the loop
  *     ticket->queue = &model->queue;
@@ -60,8 +61,7 @@ void qr__served_pin(qr_served *model);
 /** One user less; the last one has the model destroyed. NULL is allowed. */
 void qr__served_unpin(qr_served *model);
 
-/** Whether its answers can be checked: it was made `checked`, and its plan gives a sequence the
- * same bits whatever it is batched with. */
+/** Whether its answers can be checked: it was made `checked`. */
 bool qr__served_checks(const qr_served *model);
 
 /** Computes a job of such a model again into its room, alone, on the calling thread. One call at a

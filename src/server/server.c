@@ -13,14 +13,29 @@
 #include "server/memory_room.h"
 #include "server/server_internal.h"
 
+/* Whoever replaces the model, or the process, ends it. */
+static bool is_lost(void *state) {
+    const qr__server *s = state;
+    qr_serving *serving = s->flow == NULL ? NULL : qr__flow_serving(s->flow);
+    bool lost = false;
+    for (size_t i = 0; serving != NULL && i < qr_serving_len(serving); i++)
+        lost = lost || qr_engine_lost(qr_pipeline_engine(qr_serving_at(serving, i)->pipeline));
+    return lost;
+}
+
+static bool is_well(void *state) {
+    return !is_lost(state);
+}
+
 static bool is_ready(void *state) {
     const qr__server *s = state;
-    return atomic_load(&s->phase) == QR__SERVING;
+    return atomic_load(&s->phase) == QR__SERVING && !is_lost(state);
 }
 
 static void render_metrics(void *state, qr_buf *out) {
     const qr__server *s = state;
     qr_metrics_now now = {.ready = is_ready(state),
+                          .lost = is_lost(state),
                           .queue_depth = qr_schedule_depth(s->schedule),
                           .memory_limit_bytes = s->memory_limit_bytes};
     const qr_serving *serving = qr__flow_serving(s->flow);
@@ -190,6 +205,7 @@ static qr_status make_api(qr__server *s, qr_error *error) {
         .keyed = s->access.keys != NULL,
         .playground = qr_config_flag(s->config, QR_OPTION_PLAYGROUND),
         .hooks = {.ready = is_ready,
+                  .lost = is_lost,
                   .metrics = render_metrics,
                   .models = qr__models_index,
                   .state = s},
@@ -390,6 +406,8 @@ int qr_server_run(const qr_config *config) {
     signal(SIGPIPE, SIG_IGN);
     look_at_machine(&s);
     qr__notify_init(&s.notify);
+    s.notify.well = is_well;
+    s.notify.well_state = &s;
     qr__notify_send(&s.notify, "STATUS=loading models");
     if (start(&s, &error) == QR_OK)
         qr_loop_run(s.loop);

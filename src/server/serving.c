@@ -19,6 +19,7 @@ static void add_model(qr_serving *serving, qr_served *model) {
         .name = qr_pipeline_name(model->pipeline),
         .kind = qr_kind_name(qr_pipeline_kind(model->pipeline)),
         .precision = qr_precision_name(plan->precision),
+        .device = plan->device,
         .isa = plan->target,
         .fell_back = plan->fell_back,
     };

@@ -75,12 +75,13 @@ def test_a_bad_command_line_is_named(arguments, named):
 
 
 @pytest.mark.parametrize("command", ["embed", "span", "inspect"])
-@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
-def test_a_gpu_is_refused_clearly(reader, command, device):
+def test_a_gpu_that_is_not_here_is_refused_clearly(reader, command):
+    """Whether it is the module, the driver, the card or its number that is missing."""
     model = [reader] if command == "inspect" else ["--model", reader]
-    done = querent(command, *model, "--device", device)
+    done = querent(command, *model, "--device", "cuda:99")
+    told = done.stderr.decode()
     assert done.returncode == 1
-    assert f"device {device}" in done.stderr.decode() and "GPU" in done.stderr.decode()
+    assert "device cuda" in told and ("GPU" in told or "NVIDIA driver" in told or "highest number" in told)
 
 
 @pytest.mark.parametrize("device", ["cpu", "auto"])
@@ -92,7 +93,7 @@ def test_shared_options_are_those_of_serve():
     """Same words, same bounds, same refusal; only the defaults are the command's own."""
     serve, embed = (querent(command, "--help").stdout.decode() for command in ("serve", "embed"))
     for option, of_serve, of_embed in [
-        ("--precision auto|f32|bf16|int8", "[default auto]", "[default f32]"),
+        ("--precision auto|f32|f16|bf16|int8", "[default auto]", "[default f32]"),
         ("--device cpu[:ISA]|cuda[:N]|auto", "[default auto]", "[default cpu]"),
         ("--threads N", "[0..256, default 0]", "[0..256, default 0]"),
     ]:

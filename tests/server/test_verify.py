@@ -48,9 +48,11 @@ def test_off_by_default(server):
     assert counts(server) == {"checked": 0, "mismatches": 0, "dropped": 0}
 
 
-def test_not_where_bits_depend_on_the_batch(start_server, embedder):
-    """OpenBLAS, which the reference target uses at f32, makes no promise to compare."""
+def test_by_tolerance_where_bits_depend_on_the_batch(start_server, embedder):
+    """OpenBLAS, which the reference target uses at f32, promises no bits, but numbers."""
     server = start_server("--verify-ppm", 1000000, "--precision", "f32", models=[embedder], env={"QUERENT_ISA": "ref"})
-    send_mixed(server, 3, clients=1)
-    assert counts(server) == {"checked": 0, "mismatches": 0, "dropped": 0}
-    assert "not verified: at f32 on ref" in server.log
+    sent = send_mixed(server, 10)
+    wait_for(lambda: sum(counts(server).values()) >= sent, "the line to be empty")
+    found = counts(server)
+    assert found["checked"] > 0 and found["mismatches"] == 0
+    assert "verify:" not in server.log

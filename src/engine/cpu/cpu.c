@@ -31,6 +31,7 @@ static qr_status cpu_open(const char *target, qr_device **out, qr_error *error) 
     qr__rates_describe(qr__rates_find(qr__rates_table, qr__rates_table_len, &id, isa), &id,
                        &cpu->base.rates);
     qr__rates_order(&cpu->base.rates, cpu->base.runs, cpu->base.order);
+    cpu->base.varies[QR_PRECISION_F32] = isa == QR_ISA_REF; /* OpenBLAS's kernels go by the rows */
     *out = &cpu->base;
     return QR_OK;
 }

@@ -213,11 +213,17 @@ static qr_status choose_int8(chooser *c, bool *found, qr__choice *out) {
     return QR_OK;
 }
 
-/* bf16 as a whole; *found is false when it fails. */
-static qr_status choose_bf16(chooser *c, bool *found, qr__choice *out) {
-    qr_status status = try_plan(c, QR_PRECISION_BF16, false, &c->plain);
+/* f16 or bf16 as a whole; *found is false when it fails. */
+static qr_status choose_half(chooser *c, qr_precision half, bool *found, qr__choice *out) {
+    qr_status status = try_plan(c, half, false, &c->plain);
     *found = status == QR_OK && c->plain.passed;
-    return *found ? finish(c, QR_PRECISION_BF16, 0, &c->plain, out) : status;
+    return *found ? finish(c, half, 0, &c->plain, out) : status;
+}
+
+static qr_status choose_candidate(chooser *c, qr_precision precision, bool *found,
+                                  qr__choice *out) {
+    return precision == QR_PRECISION_INT8 ? choose_int8(c, found, out)
+                                          : choose_half(c, precision, found, out);
 }
 
 /* What was asked for by name is taken whether it passes or not. */
@@ -225,7 +231,7 @@ static qr_status choose_named(chooser *c, qr_precision asked, qr__choice *out) {
     bool found = false;
     qr_status status = run_reference(c);
     if (status == QR_OK)
-        status = (asked == QR_PRECISION_INT8 ? choose_int8 : choose_bf16)(c, &found, out);
+        status = choose_candidate(c, asked, &found, out);
     return status == QR_OK && !found ? finish(c, asked, 0, &c->plain, out) : status;
 }
 
@@ -237,7 +243,7 @@ static qr_status choose_fastest(chooser *c, qr__choice *out) {
     qr_status status = order[0] != QR_PRECISION_F32 ? run_reference(c) : QR_OK;
     for (size_t i = 0; status == QR_OK && order[i] != QR_PRECISION_F32; i++) {
         bool found = false;
-        status = (order[i] == QR_PRECISION_INT8 ? choose_int8 : choose_bf16)(c, &found, out);
+        status = choose_candidate(c, order[i], &found, out);
         if (status != QR_OK || found)
             return status;
         snprintf(why, sizeof why, "%s fails the gate (%s)", qr_precision_name(order[i]),

@@ -52,8 +52,8 @@ size_t qr__choose_ranking_probes(size_t sequences);
 
 /** Finds the fastest plan that passes. AUTO: the candidates in their order up to f32, int8 also
  * with the worst matrices in bf16 (at most half of them). INT8: as it is, or with such matrices;
- * BF16: bf16; neither is replaced when it fails, `passed` says so. F32: no gate. `fallback` [L]
- * gets the chosen plan's bits. On QR_OK the last build() was the choice. */
+ * F16 and BF16: as they are; none of them is replaced when it fails, `passed` says so. F32: no
+ * gate. `fallback` [L] gets the chosen plan's bits. On QR_OK the last build() was the choice. */
 QR_MUST_USE qr_status qr__choose(const qr__search *search, qr_precision asked, uint8_t *fallback,
                                  qr__choice *out, qr_error *error);
 

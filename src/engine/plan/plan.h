@@ -37,7 +37,7 @@ typedef struct qr_trial_result {
 } qr_trial_result;
 
 /** Takes trial->f32, also when it fails. AUTO: the device's order of precisions up to f32, int8
- * also with its worst matrices in bf16: the first that passes. INT8 and BF16 by name are taken even
+ * also with its worst matrices in bf16: the first that passes. Others by name are taken even
  * when they fail (the reason says so). QR_BAD_OPTION: the device has no kernels for what was asked
  * by name. */
 QR_MUST_USE qr_status qr_trial_run(const qr_trial *trial, qr_trial_result *out, qr_error *error);

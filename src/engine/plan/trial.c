@@ -35,14 +35,25 @@ static const qr_packed *any_packed(const bench *b) {
     return any;
 }
 
+static qr_status refuse(const qr_device *device, qr_precision precision, qr_error *error) {
+    char has[64] = "";
+    for (unsigned p = 0; p < QR_PRECISIONS; p++)
+        if (device->runs[p]) {
+            size_t len = strlen(has);
+            snprintf(has + len, sizeof has - len, "%s%s", len > 0 ? ", " : "",
+                     qr_precision_name((qr_precision)p));
+        }
+    return qr_error_set(error, QR_BAD_OPTION,
+                        "precision %s: no kernel for it on %s:%s, which has %s",
+                        qr_precision_name(precision), device->backend->name, device->target, has);
+}
+
 static qr_status calibrate_once(bench *b, qr_error *error);
 
 static qr_status pack(bench *b, qr_precision precision, const uint8_t *fallback, qr_packed **out,
                       qr_error *error) {
     if (!b->trial->device->runs[precision])
-        return qr_error_set(error, QR_BAD_OPTION,
-                            "precision %s: no kernel for the instruction set %s; use f32",
-                            qr_precision_name(precision), b->trial->device->target);
+        return refuse(b->trial->device, precision, error);
     qr_status status = precision == QR_PRECISION_INT8 ? calibrate_once(b, error) : QR_OK;
     if (status != QR_OK)
         return status;
@@ -146,6 +157,13 @@ static size_t trials_max(const qr_trial *trial) {
     return trials < 1e6 ? (size_t)trials : 1000000;
 }
 
+/* Each thread has a context. On a device they wait for it, and more of them than keep it busy only
+ * take its memory. */
+static int threads_of(const qr_trial *trial) {
+    size_t streams = trial->device->streams;
+    return streams > 0 && streams < (size_t)trial->threads ? (int)streams : trial->threads;
+}
+
 static qr_status choose(bench *b, uint8_t *fallback, qr_trial_result *out, qr_error *error) {
     const qr_trial *trial = b->trial;
     const qr_model_info *info = &trial->bert->info;
@@ -161,7 +179,7 @@ static qr_status choose(bench *b, uint8_t *fallback, qr_trial_result *out, qr_er
         .build = build,
         .run = run,
     };
-    qr_status status = qr__probe_run_create(&search.probes, trial->threads, &b->run, error);
+    qr_status status = qr__probe_run_create(&search.probes, threads_of(trial), &b->run, error);
     if (status != QR_OK)
         return status;
     qr__choice choice;

@@ -22,8 +22,9 @@ typedef struct qr_route qr_route;
 
 /** What handlers of /health, /info and /metrics ask the rest of the server. */
 typedef struct qr_api_hooks {
-    bool (*ready)(void *state);                /* loaded, warm, not draining; NULL: always */
-    void (*metrics)(void *state, qr_buf *out); /* Prometheus text; NULL: none */
+    bool (*ready)(void *state); /* loaded, warm, not draining, no device lost; NULL: always */
+    bool (*lost)(void *state);  /* a model's device is: only another process helps; NULL: never */
+    void (*metrics)(void *state, qr_buf *out);                 /* Prometheus text; NULL: none */
     void (*models)(void *state, bool ready_only, qr_buf *out); /* Triton's index; NULL: none */
     void *state;
 } qr_api_hooks;

@@ -16,6 +16,7 @@ static const char *tei_type(qr_status status) {
     case QR_NOT_READY:
     case QR_MODEL_OUT:
     case QR_NO_MEMORY:
+    case QR_DEVICE:
         return "Unhealthy";
     default:
         return qr_status_http(status) < 500 && status != QR_WRONG_KIND ? "Validation" : "Backend";

@@ -18,7 +18,13 @@ void qr__fail_health(qr_status status, const qr_fault *fault, qr_buf *out) {
         qr__fail_tei(status, fault, out);
 }
 
-/* Alive is whoever can answer; load never changes that. */
+/* Alive is whoever can answer; load never changes that. A process whose device is lost is to be
+ * started anew: it will never have it again. */
+static qr_status check_live(qr__call *call) {
+    const qr_api_hooks *hooks = &call->api->options.hooks;
+    return hooks->lost != NULL && hooks->lost(hooks->state) ? QR_DEVICE : QR_OK;
+}
+
 static void encode_live(const qr_api *api, qr_exchange *x) {
     (void)api;
     qr_buf_literal(&x->out, "{\"live\":true}");
@@ -27,6 +33,11 @@ static void encode_live(const qr_api *api, qr_exchange *x) {
 static void encode_ready(const qr_api *api, qr_exchange *x) {
     (void)api;
     qr_buf_literal(&x->out, "{\"ready\":true}");
+}
+
+void qr__fail_live(qr_status status, const qr_fault *fault, qr_buf *out) {
+    (void)status, (void)fault;
+    qr_buf_literal(out, "{\"live\":false}");
 }
 
 void qr__fail_ready(qr_status status, const qr_fault *fault, qr_buf *out) {
@@ -55,11 +66,12 @@ static const qr_route rows[] = {
     {
         .method = "GET",
         .pattern = "/v2/health/live",
-        .summary = "200 while the process answers",
+        .summary = "200 while the process answers and has not lost a device",
         .reply = QR__S_SHAPE("\"live\"", QR__S_MEMBER("live", "{\"const\":true}")),
         .flags = QR__ROUTE_OPS,
+        .decode = check_live,
         .encode = encode_live,
-        .fail = qr__fail_tei,
+        .fail = qr__fail_live,
     },
     {
         .method = "GET",

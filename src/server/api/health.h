@@ -18,7 +18,10 @@ void qr__health_encode(const qr_api *api, qr_exchange *exchange);
 /** "unhealthy"; what is no matter of health as TEI's other routes word it. */
 void qr__fail_health(qr_status status, const qr_fault *fault, qr_buf *out);
 
-/** The Open Inference Protocol's: {"ready":false}. */
+/** The Open Inference Protocol's: {"live":false}. */
+void qr__fail_live(qr_status status, const qr_fault *fault, qr_buf *out);
+
+/** And {"ready":false}. */
 void qr__fail_ready(qr_status status, const qr_fault *fault, qr_buf *out);
 
 #endif

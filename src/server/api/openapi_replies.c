@@ -29,6 +29,7 @@ static const qr__fault_shape shapes[] = {
     {qr__fail_rerank, "RerankError", QR__S_EITHER(TEI_RERANK, COHERE)},
     {qr__fail_cohere, "RerankError", NULL},
     {qr__fail_oip, "OipError", QR__S_SHAPE("\"error\"", TEXT_MEMBER("error"))},
+    {qr__fail_live, "NotLive", QR__S_SHAPE("\"live\"", QR__S_MEMBER("live", "{\"const\":false}"))},
     {qr__fail_ready, "NotReady",
      QR__S_SHAPE("\"ready\"", QR__S_MEMBER("ready", "{\"const\":false}"))},
 };

@@ -162,6 +162,10 @@ void qr_metrics_batch(qr_metrics *metrics, size_t slot, size_t items, size_t tok
     add(&model->compute_ns, compute_ns);
 }
 
+void qr_metrics_device_failed(qr_metrics *metrics, size_t slot) {
+    add(&model_of(metrics, slot)->device_failures, 1);
+}
+
 void qr_metrics_offered(qr_metrics *metrics, size_t slot, size_t body_bytes, uint64_t cost_ns) {
     qr__model_slot *model = model_of(metrics, slot);
     add(&model->offered_ns, cost_ns);

@@ -64,6 +64,7 @@ typedef struct qr__model_slot {
     char *name; /* owned; set before the slot is counted in models_len */
     _Atomic uint64_t batches, items, tokens, compute_ns;
     _Atomic uint64_t reloads[QR_RELOADS];
+    _Atomic uint64_t device_failures;     /* batches */
     _Atomic uint64_t offered_ns;          /* of all requests */
     _Atomic uint64_t read_bytes, read_ns; /* of those whose body was read: what a byte costs */
 } qr__model_slot;

@@ -81,8 +81,9 @@ static void render_model_counter(const qr_metrics *metrics, const char *name, co
     qr__metric_head(out, name, "counter", help);
     for (size_t m = 0; m <= QR__MODEL_SLOTS; m++) {
         const qr__model_slot *model = &metrics->models[m];
-        const _Atomic uint64_t *fields[] = {&model->batches, &model->items, &model->tokens,
-                                            &model->compute_ns, &model->offered_ns};
+        const _Atomic uint64_t *fields[] = {&model->batches,    &model->items,
+                                            &model->tokens,     &model->compute_ns,
+                                            &model->offered_ns, &model->device_failures};
         bool other = m == QR__MODEL_SLOTS;
         if (other ? load(&model->batches) == 0 : m >= named)
             continue;
@@ -132,6 +133,8 @@ static void render_models(const qr_metrics *metrics, const qr_metrics_now *now, 
                          "Time in forward passes, by model.", 3, true, labels, out);
     render_model_counter(metrics, "querent_offered_compute_seconds_total",
                          "What requests were to cost one worker, by model.", 4, true, labels, out);
+    render_model_counter(metrics, "querent_model_device_failures_total",
+                         "Batches that a model's device failed.", 5, false, labels, out);
     render_reloads(metrics, labels, out);
     qr__metric_head(out, info, "gauge", "1 for each model, with what it is and how it runs.");
     for (size_t m = 0; m < now->models_len; m++) {
@@ -140,6 +143,7 @@ static void render_models(const qr_metrics *metrics, const qr_metrics_now *now, 
         qr__metric_label(labels, "model", model->name);
         qr__metric_label(labels, "kind", model->kind);
         qr__metric_label(labels, "precision", model->precision);
+        qr__metric_label(labels, "device", model->device);
         qr__metric_label(labels, "isa", model->isa);
         qr__metric_sample(out, info, text_of(labels), 1);
     }
@@ -221,6 +225,8 @@ void qr_metrics_render(const qr_metrics *metrics, const qr_metrics_now *now, qr_
     qr_buf_printf(out, "querent_build_info{version=\"%s\"} 1\n", QR_VERSION);
     qr__metric_alone(out, "querent_ready", "gauge", "1 when the server takes requests to models.",
                      now->ready);
+    qr__metric_alone(out, "querent_device_lost", "gauge",
+                     "1 when a model's device has failed for good.", now->lost);
     render_requests(metrics, &labels, out);
     render_stages(metrics, &labels, out);
     render_alone(&metrics->batch_tokens, &qr__scale_tokens, "querent_batch_tokens",

@@ -60,13 +60,14 @@ void qr_metrics_destroy(qr_metrics *metrics);
  * when a model is replaced by another of its name. Beyond 32 names all share one slot, "other". */
 size_t qr_metrics_model(qr_metrics *metrics, const char *name);
 
-/** Counts a request: duration by route, model and code; stages; what became of its budget;
- * rejections; deadline misses. */
+/** Counts a request: duration, stages, what became of its budget, rejections, deadline misses. */
 void qr_metrics_request(qr_metrics *metrics, const qr_record *record);
 
 /** Counts a batch that the model of this slot ran. */
 void qr_metrics_batch(qr_metrics *metrics, size_t slot, size_t items, size_t tokens,
                       uint64_t compute_ns);
+/** The same of one that its device failed. */
+void qr_metrics_device_failed(qr_metrics *metrics, size_t slot);
 
 /** Counts what a request to the model of this slot was to cost one worker, computed or not; 0: it
  * needs no computing. `body_bytes` long, it says what a byte costs. */
@@ -115,7 +116,7 @@ void qr_metrics_reloaded(qr_metrics *metrics, size_t slot, qr_reload outcome);
 
 /** A model that is being served: labels of querent_model_info, all borrowed. */
 typedef struct qr_model_labels {
-    const char *name, *kind, *precision, *isa;
+    const char *name, *kind, *precision, *device, *isa;
     bool fell_back; /* as qr_plan_info has it */
 } qr_model_labels;
 
@@ -131,7 +132,7 @@ typedef struct qr_cache_counts {
 
 /** What is so at the moment of rendering, and is not counted. */
 typedef struct qr_metrics_now {
-    bool ready;
+    bool ready, lost;      /* lost: a model's device is */
     qr_cache_counts cache; /* zero without one */
     size_t queue_depth;
     const qr_model_labels *models; /* of the current generation */

@@ -25,7 +25,8 @@ void qr_queue_init(qr_queue *queue, qr_queue_run *run, const qr_cost *cost, size
  * than its queue takes. A job's share holds its part of what a batch costs by itself. */
 static size_t price(const qr_schedule *schedule, qr_ticket *ticket) {
     const qr_queue *queue = ticket->queue;
-    double machine = QR__MARGIN / schedule->options.workers;
+    double machine = QR__MARGIN / (double)qr__queue_width(schedule, queue);
+    size_t share_tokens = qr__queue_share(queue);
     double correction = qr_queue_correction(queue);
     size_t tokens = 0;
     ticket->turn.cost_ns = ticket->cost_ns = ticket->offered_ns = 0;
@@ -36,14 +37,14 @@ static size_t price(const qr_schedule *schedule, qr_ticket *ticket) {
             return 0;
         double cost = correction * qr_cost_job(&queue->cost, job->tokens);
         double fixed = correction * queue->cost.fixed_ns *
-                       (double)qr_min(job->tokens, QR__SHARE_TOKENS) / QR__SHARE_TOKENS;
+                       (double)qr_min(job->tokens, share_tokens) / (double)share_tokens;
         job->cost_ns = (uint64_t)cost;
         job->share_ns = (uint64_t)((cost + fixed) * machine);
         ticket->cost_ns += job->cost_ns;
         ticket->offered_ns += (uint64_t)(cost + fixed);
         ticket->turn.cost_ns += job->share_ns;
         tokens += job->tokens;
-        if (job->tokens > LONG_TOKENS)
+        if (job->tokens > LONG_TOKENS && queue->streams == NULL)
             ticket->line = QR_LINE_LONG;
     }
     return tokens;
@@ -62,7 +63,8 @@ static double least_ns(const qr_schedule *schedule, const qr_ticket *ticket) {
         double job = all < one ? all : one;
         longest = job > longest ? job : longest;
     }
-    double spread = (double)ticket->cost_ns / correction / schedule->options.workers;
+    double width = (double)qr__queue_width(schedule, ticket->queue);
+    double spread = (double)ticket->cost_ns / correction / width;
     return (spread > longest ? spread : longest) * (correction < 1 ? correction : 1);
 }
 
@@ -142,7 +144,7 @@ static qr_status admit(qr_schedule *schedule, qr_ticket *ticket) {
     if (!qr_checked_add(depth, ticket->jobs_len, &more) || more > schedule->options.queue_items)
         return QR_OVERLOADED;
     if (ticket->queue->tokens == 0)
-        ticket->queue->slot = schedule->slots++;
+        ticket->queue->slot = schedule->slots++; /* no ticket of it waits */
     put_in_order(schedule, ticket);
     note_wait(schedule, wait_of(ticket));
     if (ticket->line == QR_LINE_SHORT)
@@ -153,6 +155,8 @@ static qr_status admit(qr_schedule *schedule, qr_ticket *ticket) {
         qr_order_remove(&schedule->order, &ticket->turn);
         return QR_OVERLOADED;
     }
+    if (ticket->queue->streams != NULL && ticket->queue->tokens == 0)
+        qr_list_append(&schedule->streamed, &ticket->queue->waiting);
     ticket->queue->tokens += tokens;
     atomic_fetch_add(&schedule->depth, ticket->jobs_len);
     schedule->waiting_short += ticket->line == QR_LINE_SHORT;

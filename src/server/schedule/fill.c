@@ -5,6 +5,10 @@
  * worker busy is cut into their number of batches rather than run as one: on a CPU, parallelism
  * beats batching.
  *
+ * A device with processors of its own (qr_streams) is the other way round: a batch costs there as
+ * much as a single text, up to some hundred tokens. So its queues are not cut, no more batches than
+ * keep it busy are begun (meanwhile the next one fills), and there is one line.
+ *
  * A batch cannot be interrupted. So long jobs have a line of their own. While short ones wait only
  * one worker at a time takes from there, and while short ones come at all one worker never does: it
  * helps with the long ones instead, and leaves them when a short one comes (base/pool.h). */
@@ -22,13 +26,15 @@ void qr__ticket_drop(qr_schedule *schedule, qr_ticket *ticket) {
     if (ticket->next_job == ticket->jobs_len)
         return;
     for (size_t i = ticket->next_job; i < ticket->jobs_len; i++)
-        ticket->queue->tokens -= ticket->jobs[i].tokens;
+        qr__queue_less(ticket->queue, ticket->jobs[i].tokens);
     atomic_fetch_sub(&schedule->depth, ticket->jobs_len - ticket->next_job);
     ticket->next_job = ticket->jobs_len;
     leave(schedule, ticket);
 }
 
 static size_t token_budget(const qr_schedule *schedule, const qr_queue *queue) {
+    if (queue->streams != NULL)
+        return queue->batch_tokens;
     size_t workers = (size_t)schedule->options.workers;
     size_t share = qr_max((queue->tokens + workers - 1) / workers, QR__SHARE_TOKENS);
     return qr_min(share, queue->batch_tokens);
@@ -46,10 +52,24 @@ static bool long_may_go(const qr_schedule *schedule, uint64_t now_ns) {
             (!short_come || schedule->running_long + 1 < schedule->options.workers));
 }
 
+/* The marks of queues whose device has all the batches that it may have. A queue that shares one,
+ * of very many, waits with it until the next of them ends. */
+static uint64_t full_marks(const qr_schedule *schedule) {
+    uint64_t marks = 0;
+    for (const qr_link *link = schedule->streamed.next; link != &schedule->streamed;
+         link = link->next) {
+        const qr_queue *queue = QR_OWNER(link, qr_queue, waiting);
+        if (queue->streams->running >= queue->streams->most)
+            marks |= qr__line_mark(queue, QR_LINE_SHORT) | qr__line_mark(queue, QR_LINE_LONG);
+    }
+    return marks;
+}
+
 /* The ticket that goes next; NULL: nothing waits that may go. */
 static const qr_ticket *next_ticket(const qr_schedule *schedule, uint64_t now_ns) {
     uint64_t marks = long_may_go(schedule, now_ns) ? QR_ORDER_ANY : QR__SHORT_MARKS;
-    return ticket_of(qr_order_first(&schedule->order, marks));
+    marks &= ~full_marks(schedule);
+    return marks == 0 ? NULL : ticket_of(qr_order_first(&schedule->order, marks));
 }
 
 bool qr__schedule_waiting(const qr_schedule *schedule, uint64_t now_ns) {
@@ -97,7 +117,7 @@ static void take(qr__worker *worker, qr_ticket *ticket) {
     worker->tokens += job->tokens;
     worker->cost_ns += job->cost_ns;
     worker->share_ns += job->share_ns;
-    ticket->queue->tokens -= job->tokens;
+    qr__queue_less(ticket->queue, job->tokens);
     ticket->running++;
 }
 
@@ -164,11 +184,30 @@ static void fill_from_line(qr__worker *worker, uint64_t now_ns, qr_link *ended) 
 /* A batch keeps its worker, and whoever is free to help, until it is done: what is left of the
  * longest one is waited for however little of the machine's time all of them take together. */
 static void note_end(qr_schedule *schedule, const qr__worker *worker, uint64_t now_ns) {
-    int helpers = schedule->options.workers - schedule->busy;
+    int helpers = worker->queue->streams != NULL ? 0 : schedule->options.workers - schedule->busy;
     double ns = QR__MARGIN * (double)worker->cost_ns / (helpers + 1);
     uint64_t end_ns = now_ns + (uint64_t)ns;
     if (end_ns > schedule->held_until_ns)
         schedule->held_until_ns = end_ns;
+}
+
+/* A batch of a device has its place there, and takes its whole time however few jobs are in it. */
+static void take_place(qr__worker *worker) {
+    qr_streams *streams = worker->queue->streams;
+    if (streams == NULL)
+        return;
+    streams->running++;
+    double ns = QR__MARGIN * (double)worker->cost_ns / (double)streams->most;
+    worker->share_ns = qr_max(worker->share_ns, (uint64_t)ns);
+}
+
+/* Whether its time says what batches cost when there is much to do: nobody is free to help, or its
+ * device has as many as it may have. */
+static bool is_alone(const qr__worker *worker) {
+    const qr_schedule *schedule = worker->schedule;
+    const qr_streams *streams = worker->queue->streams;
+    return streams != NULL ? streams->running == streams->most
+                           : schedule->busy == schedule->options.workers;
 }
 
 bool qr__batch_fill(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
@@ -179,10 +218,11 @@ bool qr__batch_fill(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
         fill_from_line(worker, now_ns, ended);
     if (worker->len == 0)
         return false;
+    take_place(worker);
     schedule->running_ns += worker->share_ns;
     schedule->running_long += worker->line == QR_LINE_LONG;
     schedule->busy++;
-    worker->alone = schedule->busy == schedule->options.workers;
+    worker->alone = is_alone(worker);
     note_end(schedule, worker, now_ns);
     return true;
 }

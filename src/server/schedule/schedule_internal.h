@@ -49,6 +49,7 @@ struct qr_schedule {
     pthread_mutex_t lock;
     qr_order order;         /* the tickets that wait; costs are the machine's time */
     unsigned slots;         /* given to queues so far */
+    qr_link streamed;       /* queues with streams that have waiting tickets */
     size_t waiting_short;   /* tickets in short lines */
     uint64_t short_wait_ns; /* what short tickets' places are behind their deadlines, about */
     uint64_t short_ns;      /* when the last one was submitted; 0: none was */
@@ -104,6 +105,24 @@ static inline uint64_t qr__batch_fixed_ns(const qr_queue *queue) {
 /** The mark of the tickets of a queue's line. */
 static inline uint64_t qr__line_mark(const qr_queue *queue, qr_queue_line line) {
     return 1ull << (2 * (queue->slot % QR__SLOTS) + line);
+}
+
+/** So many of its batches are run side by side. */
+static inline size_t qr__queue_width(const qr_schedule *schedule, const qr_queue *queue) {
+    return queue->streams != NULL ? queue->streams->most : (size_t)schedule->options.workers;
+}
+
+/** Tokens over which what a batch costs by itself is spread when there is much to do: the batches
+ * of a queue that is cut for the workers end there, those of a device are filled. */
+static inline size_t qr__queue_share(const qr_queue *queue) {
+    return queue->streams != NULL ? queue->batch_tokens : QR__SHARE_TOKENS;
+}
+
+/** Takes note that `tokens` of the queue's wait no longer. */
+static inline void qr__queue_less(qr_queue *queue, size_t tokens) {
+    queue->tokens -= tokens;
+    if (queue->tokens == 0 && queue->streams != NULL)
+        qr_list_remove(&queue->waiting);
 }
 
 /** Gives up those jobs of the ticket that no batch took. */

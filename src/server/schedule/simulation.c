@@ -44,6 +44,7 @@ typedef struct simulator {
     qr_clock clock;
     qr_schedule *schedule;
     qr_queue queue;
+    qr_streams streams;
     size_t wakes;        /* wake-ups that nobody has followed yet */
     uint64_t answers_ns; /* of the batch that just ended */
     place *places;       /* owned; [queue_items], all that the schedule can have */
@@ -70,15 +71,25 @@ static double batch_ns(const qr__worker *worker, const qr_cost *cost) {
     return ns;
 }
 
-/* From now on the batch goes as fast as its helpers make it. */
+/* From now on the batch goes as fast as its helpers make it, or as those beside it on its device
+ * let it. */
 static void set_pace(const simulator *sim, hand *h) {
     h->left_ns -= (double)(sim->now_ns - h->since_ns) * h->speed;
     h->since_ns = sim->now_ns;
     h->speed = 1;
+    if (sim->streams.most > 0 && sim->streams.running > 1)
+        h->speed = 1 / (double)sim->streams.running;
     if (h->helpers > 0)
         h->speed += (h->gain - 1) * h->helpers / (sim->machine->team_len - 1);
     double rest_ns = h->left_ns > 0 ? h->left_ns / h->speed : 0;
     h->end_ns = sim->now_ns + (uint64_t)(rest_ns + 0.5);
+}
+
+/* The device has a batch more, or less. */
+static void set_paces(const simulator *sim, hand *hands) {
+    for (int i = 0; sim->streams.most > 0 && i < sim->machine->workers; i++)
+        if (hands[i].state == RUNNING)
+            set_pace(sim, &hands[i]);
 }
 
 /* The hand's worker has a batch: whoever does nothing helps. */
@@ -99,6 +110,7 @@ static void start_batch(simulator *sim, hand *h, const qr__worker *worker) {
         h->helpers++;
     }
     set_pace(sim, h);
+    set_paces(sim, sim->hands);
 }
 
 static void stop_helping(const simulator *sim, hand *h) {
@@ -139,6 +151,7 @@ static void end_batch(simulator *sim, int index) {
     qr__worker_end(worker);
     h->state = ANSWERING;
     h->end_ns = sim->now_ns + sim->answers_ns;
+    set_paces(sim, sim->hands);
 }
 
 /* Who returns from a wake-up: one that does nothing, or one that only helps; -1: all have work. */
@@ -252,6 +265,8 @@ static qr_status prepare(simulator *sim) {
                                          .clock = &sim->clock};
     sim->clock = (qr_clock){now, sim};
     qr_queue_init(&sim->queue, NULL, &machine->alone, machine->batch_tokens, machine->job_tokens);
+    sim->streams.most = machine->streams;
+    sim->queue.streams = machine->streams > 0 ? &sim->streams : NULL;
     sim->places = calloc(machine->queue_items, sizeof *sim->places);
     if (sim->places == NULL)
         return QR_NO_MEMORY;

@@ -19,10 +19,12 @@
 
 /** The machine, and the server on it. */
 typedef struct qr_simulation {
-    int workers;         /* 1 to QR_LIMIT_THREADS */
-    qr_cost alone;       /* what a batch takes one worker; what the scheduler reckons with */
-    qr_cost team;        /* what it takes `team_len` workers together */
-    int team_len;        /* 0 or 1: idle workers do not help */
+    int workers;    /* 1 to QR_LIMIT_THREADS */
+    qr_cost alone;  /* what a batch takes one worker; what the scheduler reckons with */
+    qr_cost team;   /* what it takes `team_len` workers together */
+    int team_len;   /* 0 or 1: idle workers do not help */
+    size_t streams; /* batches that a device with processors of its own takes side by side, which
+                       share its speed; 0: batches run on the workers' cores */
     size_t queue_items;  /* as qr_schedule_options has it */
     size_t batch_tokens; /* these two as qr_queue has them */
     size_t job_tokens;

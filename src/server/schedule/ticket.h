@@ -21,6 +21,7 @@ typedef struct qr_job {
     const float *result; /* the room once it is written, and const from then on; NULL: not run */
 
     /* The schedule's own. */
+    qr_status failed;  /* why `result` is NULL, once it was run */
     uint64_t cost_ns;  /* what it is likely to add to a batch's time */
     uint64_t share_ns; /* what it is to be counted as of the machine's time */
 } qr_job;
@@ -34,6 +35,13 @@ typedef qr_status qr_queue_run(qr_queue *queue, int worker, const qr_job *const 
 /** Tickets with long jobs stand in a line of their own: see fill.c. */
 typedef enum qr_queue_line { QR_LINE_SHORT, QR_LINE_LONG } qr_queue_line;
 
+/** A device with processors of its own, as much of it as a model may have: so many batches side by
+ * side, of all queues that share this. Their workers wait for it, and nobody can help. */
+typedef struct qr_streams {
+    size_t most;
+    size_t running; /* the schedule's own */
+} qr_streams;
+
 /** Embedded in its owner, who may free it when no ticket that names it is submitted. */
 struct qr_queue {
     qr_queue_run *run;
@@ -42,9 +50,11 @@ struct qr_queue {
                                  no budget is taken for impossible */
     size_t batch_tokens;      /* most tokens in a batch; a longer job runs alone */
     size_t job_tokens;        /* most tokens in one job */
+    qr_streams *streams; /* where its batches run (borrowed); NULL: on the workers' own cores */
 
     /* The schedule's own. */
     unsigned slot;             /* while tickets wait: which marks are its lines' */
+    qr_link waiting;           /* with streams, while tickets wait: among such queues */
     size_t tokens;             /* of the jobs that are in no batch yet */
     _Atomic double correction; /* how much longer than `cost` says its batches take of late; written
                                   with the schedule's lock held */
@@ -74,7 +84,7 @@ typedef struct qr_ticket {
     void *owner;
 
     /* The schedule's own; status and times are to be read once it is finished. */
-    qr_status status; /* OK, LATE, GONE, or INTERNAL: a job could not be run */
+    qr_status status; /* OK, LATE, GONE; DEVICE, or for other reasons INTERNAL: a job failed */
     uint64_t submitted_ns, started_ns, done_ns;
     uint64_t slack_ns;               /* from its start to its deadline */
     size_t batch_jobs, batch_tokens; /* of the last batch that it was in */

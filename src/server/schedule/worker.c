@@ -19,8 +19,10 @@ static qr_status run_jobs(qr__worker *worker, size_t first, size_t len) {
     qr_queue *queue = worker->queue;
     qr_job **jobs = worker->jobs + first;
     qr_status status = queue->run(queue, worker->index, (const qr_job *const *)jobs, len);
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         jobs[i]->result = status == QR_OK ? jobs[i]->room : NULL;
+        jobs[i]->failed = status;
+    }
     return status;
 }
 
@@ -44,7 +46,7 @@ static void let_go(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
         ticket->batch_jobs = worker->len;
         ticket->batch_tokens = worker->tokens;
         if (worker->jobs[i]->result == NULL && ticket->status == QR_OK) {
-            ticket->status = QR_INTERNAL;
+            ticket->status = worker->jobs[i]->failed == QR_DEVICE ? QR_DEVICE : QR_INTERNAL;
             qr__ticket_drop(schedule, ticket);
         }
         if (ticket->running == 0 && ticket->next_job == ticket->jobs_len) {
@@ -56,6 +58,8 @@ static void let_go(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
     schedule->running_ns -= worker->share_ns;
     schedule->running_long -= worker->line == QR_LINE_LONG;
     schedule->busy--;
+    if (worker->queue->streams != NULL)
+        worker->queue->streams->running--;
 }
 
 /* With the lock held: the queue's correction follows the upper quartile of what batches take,
@@ -163,7 +167,11 @@ void qr__worker_end(qr__worker *worker) {
     pthread_mutex_lock(&schedule->lock);
     correct(worker, took_ns);
     let_go(worker, end_ns, &ended);
+    /* The device is not to wait until this worker has written its answers. */
+    bool more = worker->queue->streams != NULL && qr__schedule_waiting(schedule, end_ns);
     pthread_mutex_unlock(&schedule->lock);
+    if (more)
+        qr__schedule_wake(schedule);
     finish_all(&ended);
     tell_worked(schedule, worker->begun_ns);
 }

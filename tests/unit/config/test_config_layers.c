@@ -127,9 +127,9 @@ Test(config, faults_in_flags_name_flag_value_and_bounds) {
     expect_refusal(NULL, "--max-inputs 0:", (const char *[]){"--max-inputs=0", NULL});
     expect_refusal(NULL, "--max-inputs 99999999999999999999999:",
                    (const char *[]){"--max-inputs=99999999999999999999999", NULL});
-    expect_refusal(NULL, "must be one of auto|f32|bf16|int8",
+    expect_refusal(NULL, "must be one of auto|f32|f16|bf16|int8",
                    (const char *[]){"--precision", "f3", NULL});
-    expect_refusal(NULL, "must be one of auto|f32|bf16|int8",
+    expect_refusal(NULL, "must be one of auto|f32|f16|bf16|int8",
                    (const char *[]){"--precision", "auto|f32", NULL});
     expect_refusal(NULL, "must be true or false", (const char *[]){"--allow-remote=yes", NULL});
     expect_refusal(NULL, "--port: needs a value", (const char *[]){"--port", NULL});

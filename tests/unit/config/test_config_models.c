@@ -26,7 +26,7 @@ Test(config_models, every_key_by_its_type) {
     cr_expect_str_eq(qr_config_model(config, 0, QR_MODEL_KEY_NAME)->text, "a");
     cr_expect_str_eq(qr_config_model(config, 0, QR_MODEL_KEY_PATH)->text, "/models/a");
     cr_expect_str_eq(qr_config_model(config, 0, QR_MODEL_KEY_DEVICE)->text, "cpu:avx2");
-    cr_expect_eq(qr_config_model(config, 0, QR_MODEL_KEY_PRECISION)->choice, 2);
+    cr_expect_eq(qr_config_model(config, 0, QR_MODEL_KEY_PRECISION)->choice, 3);
     cr_expect_eq(qr_config_model(config, 0, QR_MODEL_KEY_BUDGET_MS)->number, 50);
     cr_expect_eq(qr_config_model(config, 0, QR_MODEL_KEY_MAX_TOKENS)->number, 64);
     cr_expect_str_eq(qr_config_model(config, 0, QR_MODEL_KEY_POOLING)->text, "cls");

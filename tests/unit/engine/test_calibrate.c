@@ -116,7 +116,8 @@ Test(calibrate, smooths_by_the_square_root) {
 static double int8_error(const qr_batch *texts, const qr_batch *calibration) {
     double squares = 0;
     float expected[4 * C];
-    for (qr_precision p = QR_PRECISION_F32; p <= QR_PRECISION_INT8; p += 2) {
+    for (qr_precision p = QR_PRECISION_F32; p <= QR_PRECISION_INT8;
+         p += QR_PRECISION_INT8 - QR_PRECISION_F32) {
         qr_engine *engine = NULL;
         const float *out;
         const qr_engine_options options = {.precision = p, .calibration = calibration};

@@ -254,6 +254,11 @@ Test(forward, an_isa_by_name) {
     options.precision = QR_PRECISION_INT8;
     cr_assert_eq(forward_create(dir, &options, &engine, &error), QR_BAD_OPTION);
     cr_assert(strstr(error.message, "int8") != NULL, "%s", error.message);
+    options.precision = QR_PRECISION_F16; /* a GPU's */
+    cr_assert_eq(forward_create(dir, &options, &engine, &error), QR_BAD_OPTION);
+    cr_assert(strstr(error.message, "precision f16: no kernel for it on cpu:ref, which has f32") !=
+                  NULL,
+              "%s", error.message);
 }
 
 Test(forward, devices_by_name) {

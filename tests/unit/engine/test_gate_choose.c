@@ -12,7 +12,7 @@ enum { LAYERS = 6, MATRICES = LAYERS * QR_MATRICES_A_LAYER, TEXTS = 12, WIDTH = 
 struct fake {
     double int8[MATRICES]; /* error of the matrix in int8 */
     double bf16[MATRICES];
-    double bf16_all; /* of the plan as a whole, on one more axis */
+    double bf16_all, f16_all; /* of the plan as a whole, on one more axis */
     qr_precision precision;
     uint8_t fallback[LAYERS];
     float out[TEXTS * WIDTH];
@@ -44,7 +44,9 @@ static qr_status run(void *user, size_t sequences, const float **out, qr_error *
                        (f->fallback[m / QR_MATRICES_A_LAYER] >> m % QR_MATRICES_A_LAYER & 1) == 0;
             row[m + 1] = (float)(low ? f->int8[m] : f->bf16[m]);
         }
-        row[WIDTH - 1] = (float)(f->precision == QR_PRECISION_BF16 ? f->bf16_all : 0);
+        row[WIDTH - 1] = (float)(f->precision == QR_PRECISION_BF16  ? f->bf16_all
+                                 : f->precision == QR_PRECISION_F16 ? f->f16_all
+                                                                    : 0);
     }
     *out = f->out;
     return QR_OK;
@@ -62,6 +64,7 @@ static const qr_precision int8_first[] = {QR_PRECISION_INT8, QR_PRECISION_BF16, 
                           bf16_first[] = {QR_PRECISION_BF16, QR_PRECISION_INT8, QR_PRECISION_F32},
                           int8_only[] = {QR_PRECISION_INT8, QR_PRECISION_F32},
                           bf16_only[] = {QR_PRECISION_BF16, QR_PRECISION_F32},
+                          f16_first[] = {QR_PRECISION_F16, QR_PRECISION_BF16, QR_PRECISION_F32},
                           f32_only[] = {QR_PRECISION_F32};
 
 static void set_up(double int8_error) {
@@ -216,6 +219,33 @@ Test(gate_choose, what_is_asked_for_by_name_is_taken_and_judged) {
     check_choice(QR_PRECISION_F32, 0);
     cr_assert_str_eq(choice.reason, "f32: as asked");
     cr_assert_eq(fake.runs, 0);
+}
+
+/* A GPU's order: both halves are judged alike, and bf16 comes when f16 fails (a model whose
+ * activations overflow it). */
+Test(gate_choose, f16_is_judged_and_bf16_follows) {
+    set_up(.005);
+    search.order = f16_first;
+    choose(QR_PRECISION_AUTO);
+    check_choice(QR_PRECISION_F16, 0);
+    cr_assert_not_null(strstr(choice.reason, "f16: passed the gate"), "%s", choice.reason);
+    cr_assert_eq(fake.runs, 2);
+    set_up(.005);
+    search.order = f16_first;
+    fake.f16_all = INFINITY;
+    choose(QR_PRECISION_AUTO);
+    check_choice(QR_PRECISION_BF16, 0);
+    set_up(.005);
+    search.order = f16_first;
+    fake.f16_all = fake.bf16_all = .2;
+    choose(QR_PRECISION_AUTO);
+    check_choice(QR_PRECISION_F32, 0);
+    set_up(.005);
+    fake.f16_all = .2;
+    choose(QR_PRECISION_F16);
+    check_choice(QR_PRECISION_F16, 0);
+    cr_assert_not(choice.passed);
+    cr_assert_not_null(strstr(choice.reason, "f16: as asked, but it fails"), "%s", choice.reason);
 }
 
 Test(gate_choose, without_trials_the_usual_culprit_is_found_still) {

@@ -52,9 +52,9 @@ Test(rates, a_row_names_itself) {
 
 /* "ibf": int8, bf16, f32. */
 static void check_order(double f32, double bf16, double int8, const char *expected) {
-    static const char letters[QR_PRECISIONS] = {'?', 'f', 'b', 'i'};
-    const qr_rates rates = {.gops = {0, f32, bf16, int8}};
-    const bool runs[QR_PRECISIONS] = {false, true, true, true};
+    static const char letters[QR_PRECISIONS] = {'?', 'f', 'h', 'b', 'i'};
+    const qr_rates rates = {.gops = {0, f32, 0, bf16, int8}};
+    const bool runs[QR_PRECISIONS] = {false, true, false, true, true};
     qr_precision order[QR_PRECISIONS];
     char found[QR_PRECISIONS + 1] = "";
     qr__rates_order(&rates, runs, order);
@@ -84,8 +84,8 @@ Test(rates, what_was_not_measured_or_does_not_run_is_not_tried) {
     check_order(100, 200, 0, "bf");
     check_order(0, 200, 400, "f");
     check_order(0, 0, 0, "f");
-    const qr_rates rates = {.gops = {0, 100, 200, 400}};
-    const bool runs[QR_PRECISIONS] = {false, true, true, false};
+    const qr_rates rates = {.gops = {0, 100, 0, 200, 400}};
+    const bool runs[QR_PRECISIONS] = {false, true, false, true, false};
     qr_precision order[QR_PRECISIONS];
     qr__rates_order(&rates, runs, order);
     cr_assert_eq(order[0], QR_PRECISION_BF16);

@@ -25,8 +25,10 @@ Test(library_arguments, loading) {
     expect(qr_lib_model_load(NULL, &options, &model, &error), QR_LIB_BAD_ARGUMENT, "dir");
     cr_assert(model == NULL);
     expect(qr_lib_model_load("/nowhere", &options, &model, &error), QR_LIB_BAD_MODEL, "/nowhere");
-    options.precision = 4;
-    expect(qr_lib_model_load(dir, &options, &model, &error), QR_LIB_BAD_ARGUMENT, "precision is 4");
+    options.precision = 5;
+    expect(qr_lib_model_load(dir, &options, &model, &error), QR_LIB_BAD_ARGUMENT, "precision is 5");
+    options.precision = QR_LIB_PRECISION_F16;
+    expect(qr_lib_model_load(dir, &options, &model, &error), QR_LIB_BAD_DEVICE, "precision f16");
     options = (qr_lib_load_options){.struct_size = sizeof options, .threads = -1};
     expect(qr_lib_model_load(dir, &options, &model, &error), QR_LIB_BAD_ARGUMENT, "threads is -1");
     options = (qr_lib_load_options){.struct_size = sizeof options, .calls_most = 257};
@@ -185,9 +187,9 @@ Test(library_arguments, spans_and_tokens) {
 }
 
 Test(library_arguments, statuses_have_texts) {
-    for (int status = QR_LIB_OK; status <= QR_LIB_INTERNAL; status++)
+    for (int status = QR_LIB_OK; status <= QR_LIB_DEVICE; status++)
         cr_assert(strcmp(qr_lib_status_text((qr_lib_status)status), "unknown status") != 0);
-    cr_assert_str_eq(qr_lib_status_text((qr_lib_status)11), "unknown status");
+    cr_assert_str_eq(qr_lib_status_text((qr_lib_status)12), "unknown status");
     cr_assert_str_eq(qr_lib_status_text((qr_lib_status)-1), "unknown status");
     cr_assert_eq(qr_lib_log_to(NULL, NULL, (qr_lib_log_level)4), QR_LIB_BAD_ARGUMENT);
 }

@@ -38,3 +38,24 @@ Test(cost, a_model_of_very_few_tokens) {
     cr_expect_eq(cost.token_ns, 200);
     cr_expect_eq(cost.fixed_ns + cost.square_ns, 0);
 }
+
+static qr_cost fit_batches(size_t full, double short_ns, double full_ns, double long_ns) {
+    return qr_cost_fit_batches(&(qr_cost_batches){9, full, 192, short_ns, full_ns, long_ns});
+}
+
+/* A device: short texts alone and all at once cost nearly the same. */
+Test(cost, of_batches_that_cost_nearly_the_same) {
+    qr_cost cost = fit_batches(509, 60000, 110000, 75000);
+    cr_expect_float_eq(cost.fixed_ns + qr_cost_job(&cost, 9) - cost.square_ns * 81, 60000, 1);
+    cr_expect_float_eq(cost.token_ns, 100, 1e-9);
+    cr_expect_float_eq(cost.fixed_ns, 59100, 1e-9);
+    cr_expect_eq(cost.square_ns, 0); /* below the line: no term is negative */
+    cost = fit_batches(509, 60000, 110000, 59100 + 19200 + 3 * 192 * 192);
+    cr_expect_float_eq(cost.square_ns, 3, 1e-9);
+    cost = fit_batches(509, 60000, 59000, 58000); /* flat, with noise */
+    cr_expect_eq(cost.fixed_ns, 60000);
+    cr_expect_eq(cost.token_ns + cost.square_ns, 0);
+    cost = fit_batches(9, 60000, 60000, 60000); /* a batch holds no second text */
+    cr_expect_eq(cost.token_ns, 0);
+    cr_expect_eq(cost.fixed_ns, 60000);
+}

@@ -140,10 +140,12 @@ Test(memory_room, need_with_the_first_plan) {
     const uint64_t read = 40000, gate = 1000 * ROW, weights = 2000;
     const uint64_t most[QR_PRECISIONS] = {
         [QR_PRECISION_F32] = need("f32", QR_PRECISION_F32, 0),
+        [QR_PRECISION_F16] = and_an_eighth(read + 6 * weights + gate),
         [QR_PRECISION_BF16] = and_an_eighth(read + 6 * weights + gate),
         [QR_PRECISION_INT8] = and_an_eighth(read + 5 * weights + gate),
         [QR_PRECISION_AUTO] = and_an_eighth(read + 5 * weights + gate)};
     static const uint64_t words_and_weights[QR_PRECISIONS] = {[QR_PRECISION_F32] = 40000,
+                                                              [QR_PRECISION_F16] = 20000,
                                                               [QR_PRECISION_BF16] = 20000,
                                                               [QR_PRECISION_INT8] = 18000,
                                                               [QR_PRECISION_AUTO] = 18000};
@@ -168,12 +170,28 @@ Test(memory_room, what_stays_is_the_packing_and_the_workspaces) {
     qr__memory_load load = {.model = &model, .workers = 3, .tokens = 100};
     const uint64_t workspaces = 3 * 100 * ROW;
     for (unsigned p = 0; p < QR_PRECISIONS; p++) {
-        const bool halves = p == QR_PRECISION_BF16 || p == QR_PRECISION_INT8;
+        const bool halves =
+            p == QR_PRECISION_F16 || p == QR_PRECISION_BF16 || p == QR_PRECISION_INT8;
         load.precision = (qr_precision)p;
         cr_expect_eq(qr__memory_room_stay(&load),
                      and_an_eighth((halves ? 20000u : 40000u) + workspaces));
         cr_expect_leq(qr__memory_room_stay(&load), qr__memory_room_need(&load));
     }
+}
+
+/* A GPU's packings are in its own memory: what is read, and one copy of it on its way. */
+Test(memory_room, on_a_device_only_the_load_takes_memory) {
+    qr_model_info model = {
+        .hidden = 8, .word_size = 8, .feed_forward = 32, .vocab = 1000, .parameters = 10000};
+    qr__memory_load load = {.model = &model, .workers = 3, .tokens = 100, .away = true};
+    for (unsigned p = 0; p < QR_PRECISIONS; p++) {
+        load.precision = (qr_precision)p;
+        cr_expect_eq(qr__memory_room_stay(&load), 0);
+        cr_expect_eq(qr__memory_room_need(&load), and_an_eighth(80000));
+    }
+    load.graph_bytes = 1000000;
+    cr_expect_eq(qr__memory_room_need(&load),
+                 and_an_eighth(80000 + qr__memory_room_graph(1000000)));
 }
 
 /* all-MiniLM-L6-v2, by its config.json, and what a load of it took (docs/SERVER.md). */

@@ -20,7 +20,7 @@ static qr_metrics *make(void) {
 static char *page_of(const qr_metrics *metrics) {
     static qr_buf buf;
     qr_buf_init(&buf, 1u << 20);
-    static const qr_model_labels models[] = {{"new", "span", "f32", "avx2", true}};
+    static const qr_model_labels models[] = {{"new", "span", "f32", "cpu", "avx2", true}};
     const qr_metrics_now now = {.ready = true,
                                 .queue_depth = 17,
                                 .models = models,
@@ -290,7 +290,7 @@ Test(metrics, counters_of_a_name_go_on) {
     expect_line(page, "querent_request_duration_seconds_count{route=\"/embed\",model=\"b\\\"\","
                       "code=\"200\"} 1");
     expect_line(page, "querent_model_info{model=\"new\",kind=\"span\",precision=\"f32\","
-                      "isa=\"avx2\"} 1");
+                      "device=\"cpu\",isa=\"avx2\"} 1");
     expect_line(page, "querent_model_plan_fallback{model=\"new\"} 1");
     expect_line(page, "querent_memory_limit_bytes 5368709120");
     cr_expect_null(strstr(page, "model=\"other\""));

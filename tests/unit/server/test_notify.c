@@ -181,6 +181,28 @@ Test(notify, a_loop_that_hangs_shows_no_life) {
     manager_close(&m);
 }
 
+/* Asked ten times, it said no: then it is well again. */
+static int asked;
+
+static bool well_in_the_end(void *state) {
+    (void)state;
+    return ++asked > 10;
+}
+
+/* A server that lost its GPU. */
+Test(notify, who_is_not_well_shows_no_life) {
+    manager m;
+    qr_error error;
+    manager_open(&m);
+    setenv("WATCHDOG_USEC", "4000", 1);
+    qr__notify_init(&m.notify);
+    m.notify.well = well_in_the_end;
+    cr_assert(qr__notify_watch(&m.notify, m.loop, &error) == QR_OK);
+    run_until(&m, "WATCHDOG=1");
+    cr_expect_gt(asked, 10);
+    manager_close(&m);
+}
+
 static uint64_t interval_of(const char *usec, const char *pid) {
     qr__notify notify;
     setenv("NOTIFY_SOCKET", "@nobody", 1);

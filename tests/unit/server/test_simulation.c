@@ -349,3 +349,37 @@ Test(simulation, a_recorded_load_ends_as_it_did) {
     cr_expect_geq(count(recorded, N, QR_LATE), 20);
     cr_expect_geq(count(recorded, N, QR_TOO_LONG), 5);
 }
+
+/* A device: one batch of whatever waits, which costs as much as a single one; and two side by side,
+ * each at half the speed. */
+Test(simulation, batches_of_a_device) {
+    qr_simulated requests[6];
+    qr_simulation machine = machine_of(4);
+    machine.alone = machine.team = (qr_cost){.fixed_ns = 100 * US};
+    machine.streams = 1;
+    for (size_t i = 0; i < 6; i++)
+        requests[i] = request(i == 0 ? 0 : 10, 80);
+    simulate(&machine, requests, 6);
+    expect_done(requests, 6, (const unsigned[]){100, 200, 200, 200, 200, 200});
+    machine.streams = 2;
+    for (size_t i = 0; i < 6; i++)
+        requests[i] = request(i == 0 ? 0 : 10, 80);
+    simulate(&machine, requests, 6);
+    expect_done(requests, 6, (const unsigned[]){190, 210, 300, 300, 300, 300});
+}
+
+/* Far above what single texts would allow: batches grow, and nobody is refused for the share of a
+ * batch that others bear too. */
+Test(simulation, a_device_carries_by_batching) {
+    enum { N = 20000 };
+    static qr_simulated requests[N];
+    qr_simulation machine = machine_of(4);
+    machine.alone = machine.team = (qr_cost){.fixed_ns = 100 * US, .token_ns = 100};
+    machine.streams = 2;
+    for (size_t i = 0; i < N; i++) {
+        requests[i] = request(i * 5, 9); /* 200,000 a second */
+        requests[i].budget_ns = 20000 * US;
+    }
+    simulate(&machine, requests, N);
+    cr_expect_eq(count(requests, N, QR_OK), N, "%zu of %d", count(requests, N, QR_OK), N);
+}

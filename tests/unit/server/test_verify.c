@@ -1,10 +1,12 @@
 /* Answers computed again: how many are chosen, what is dropped, what a difference looks like. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "engine/device_double.h"
 #include "server/ops/metrics.h"
 #include "server/serving_fixture.h"
 #include "server/verify.h"
@@ -166,13 +168,64 @@ Test(verify, a_generation_without_lanes_for_it) {
     qr__verify_destroy(verify);
 }
 
-/* On the reference target at f32 the product's order of summing is the batch's: nothing to
- * compare. */
-Test(verify, not_where_bits_depend_on_the_batch) {
-    qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
-    setenv("QUERENT_ISA", "ref", 1);
-    qr_serving *reference = fixture_serving(1, 1, NULL, metrics, true);
-    unsetenv("QUERENT_ISA");
-    cr_expect_not(qr__served_checks(qr_serving_at(reference, 0)));
-    qr_serving_unpin(reference);
+/* No float of a short vector is far off, but all lean another way. */
+Test(verify, tolerance_looks_at_the_whole_too) {
+    float a[8], b[8];
+    for (size_t i = 0; i < 8; i++) {
+        a[i] = 0.05f;
+        b[i] = a[i] + (i % 2 == 0 ? 1.5e-3f : -1.5e-3f);
+    }
+    cr_expect_eq(qr__verify_far(a, a, 8), 8);
+    cr_expect_lt(qr__verify_far(b, a, 8), 8); /* cosine 0.99955 */
+    for (size_t i = 0; i < 8; i++)
+        b[i] = a[i] + (i % 2 == 0 ? 5e-4f : -5e-4f); /* 0.99995 */
+    cr_expect_eq(qr__verify_far(b, a, 8), 8);
+    b[3] = a[3] + 2.1e-3f;
+    cr_expect_eq(qr__verify_far(b, a, 8), 3);
+    a[3] = 20, b[3] = 20.03f; /* by the size of large ones */
+    cr_expect_eq(qr__verify_far(b, a, 8), 8);
+    float none[2] = {0, 0}, tiny[2] = {1e-9f, 0};
+    cr_expect_eq(qr__verify_far(none, none, 2), 2);
+    cr_expect_eq(qr__verify_far(tiny, none, 2), 2);
+}
+
+/* Where bits depend on the batch, numbers near what was sent pass, and others do not. */
+Test(verify, by_tolerance_where_bits_depend_on_the_batch) {
+    static const struct {
+        float off[2]; /* of numbers of order 1 */
+        bool passes;
+    } cases[] = {{{1e-6f, 0}, true},
+                 {{1.5e-3f, -1.5e-3f}, true},
+                 {{0, 4e-3f}, false},
+                 {{NAN, 0}, false},
+                 {{0, INFINITY}, false}};
+    qr__verify *verify;
+    device_double_begin();
+    device_double.varies = true;
+    qr_log_init(QR_LOG_ERROR + 1, QR_LOG_AS_TEXT);
+    qr_serving *own = serving;
+    serving = fixture_serving(0, 1, NULL, metrics, true);
+    model = qr_serving_at(serving, 0);
+    cr_assert_eq(qr__verify_create(1000000, metrics, &verify), QR_OK);
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        float sent[TINY_HIDDEN];
+        uint64_t before = count(QR_VERIFY_MISMATCH);
+        memcpy(sent, fixture_expected(0, 2), sizeof sent);
+        for (size_t i = 0; i < 2; i++)
+            sent[5 + i] += cases[c].off[i] * fmaxf(1, fabsf(sent[5 + i]));
+        offer(verify, 2, sent);
+        check_all(verify);
+        cr_expect_eq(count(QR_VERIFY_MISMATCH) - before, !cases[c].passes, "case %zu", c);
+    }
+    /* A device that fails says nothing of the numbers. */
+    uint64_t mismatches = count(QR_VERIFY_MISMATCH), dropped = count(QR_VERIFY_DROPPED);
+    offer(verify, 1, fixture_expected(0, 1));
+    device_double.forward = QR_DEVICE;
+    check_all(verify);
+    cr_expect_eq(count(QR_VERIFY_MISMATCH), mismatches);
+    cr_expect_eq(count(QR_VERIFY_DROPPED), dropped + 1);
+    qr__verify_destroy(verify);
+    qr_serving_unpin(serving);
+    serving = own;
+    device_double_end();
 }

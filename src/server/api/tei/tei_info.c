@@ -17,6 +17,8 @@ static const char *dtype_name(qr_precision precision) {
     switch (precision) {
     case QR_PRECISION_F32:
         return "float32";
+    case QR_PRECISION_F16:
+        return "float16";
     case QR_PRECISION_BF16:
         return "bfloat16";
     case QR_PRECISION_INT8:
@@ -125,7 +127,9 @@ static void put_model(qr_exchange *x, const qr_served *served) {
     }
     qr_buf_literal(out, "\"plan\":{");
     put_key_text(out, "precision", qr_precision_name(plan->precision));
+    put_key_text(out, "device", plan->device);
     put_key_text(out, "isa", plan->target);
+    put_key_text(out, "passed_over", plan->passed_over);
     put_key_text(out, "reason", plan->reason);
     put_key_text(out, "rates", plan->rates.name);
     put_key_number(out, "fallbacks", plan->fallbacks);
@@ -196,8 +200,9 @@ static void encode(const qr_api *api, qr_exchange *x) {
                    QR__S_MEMBER("span", QR__S_ANY_OBJECT), QR__S_MEMBER("classifier", LABELS),     \
                    QR__S_MEMBER("reranker", LABELS), QR__S_MEMBER("tokens", LABELS)))
 #define PLAN                                                                                       \
-    QR__S_SHAPE("\"precision\",\"isa\",\"reason\",\"weight_bytes\",\"load_ms\"",                   \
-                QR__S_JOIN(TEXT("precision"), TEXT("isa"), TEXT("reason"), TEXT("rates")),         \
+    QR__S_SHAPE("\"precision\",\"device\",\"isa\",\"reason\",\"weight_bytes\",\"load_ms\"",        \
+                QR__S_JOIN(TEXT("precision"), TEXT("device"), TEXT("isa"), TEXT("reason"),         \
+                           TEXT("rates"), TEXT("passed_over")),                                    \
                 COUNT("fallbacks"), COUNT("weight_bytes"), QR__S_MEMBER("from_cache", QR__S_FLAG), \
                 FLOAT("load_ms"), FLOAT("pack_ms"), FLOAT("gate_ms"))
 #define COST                                                                                       \

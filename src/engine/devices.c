@@ -1,0 +1,64 @@
+/* engine/devices.c: the list of kinds, and what --device may say of them. */
+#include "engine/devices.h"
+
+#include "engine/cpu/cpu.h"
+
+/* The fastest first: "auto" takes the first that opens and takes the model. */
+static const qr_backend *const built[] = {&qr_backend_cpu, NULL};
+static const qr_backend *const *kinds = built;
+
+void qr__devices_use(const qr_backend *const *others) {
+    kinds = others != NULL ? others : built;
+}
+
+bool qr__device_is_auto(const char *device) {
+    return device == NULL || strcmp(device, "auto") == 0;
+}
+
+const qr_backend *qr__device_kind(size_t index) {
+    return kinds[index];
+}
+
+/* "kind" or "kind:target"; *target is NULL without one. */
+static const qr_backend *find(const char *device, const char **target) {
+    size_t len = strcspn(device, ":");
+    *target = device[len] == ':' ? device + len + 1 : NULL;
+    if (*target != NULL && **target == '\0')
+        return NULL;
+    for (size_t i = 0; kinds[i] != NULL; i++)
+        if (qr_text_is((qr_text){device, len}, kinds[i]->name))
+            return kinds[i];
+    return NULL;
+}
+
+static bool is_cuda(const char *device) {
+    return strncmp(device, "cuda", 4) == 0 && (device[4] == '\0' || device[4] == ':');
+}
+
+bool qr_device_is_away(const char *device) {
+    return device != NULL && is_cuda(device);
+}
+
+qr_status qr__device_open(const char *device, qr_device **out, qr_error *error) {
+    const char *target;
+    const qr_backend *backend = find(device, &target);
+    if (backend != NULL) {
+        qr_status status = backend->open(target, out, error);
+        return status == QR_NOT_IMPLEMENTED || status == QR_IO ? QR_BAD_OPTION : status;
+    }
+    return qr_error_set(error, QR_BAD_OPTION,
+                        "device %.64s: there is no such device; use cpu, cuda or auto", device);
+}
+
+/* Of "auto" the last kind must be there: it takes what the others refuse. */
+qr_status qr_device_check(const char *device, qr_error *error) {
+    qr_device *opened = NULL;
+    size_t last = 0;
+    while (kinds[last + 1] != NULL)
+        last++;
+    qr_status status = qr__device_is_auto(device) ? kinds[last]->open(NULL, &opened, error)
+                                                  : qr__device_open(device, &opened, error);
+    if (status == QR_OK)
+        opened->backend->close(opened);
+    return status;
+}
