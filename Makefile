@@ -7,7 +7,7 @@ GENERATED = src/tokenizer/unicode_tables.c # numbers alone; cppcheck takes minut
 BODIES = src/engine/cpu/kernels/.*\.h
 PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider
 
-.PHONY: help build install run setup-test test test-unit test-server test-asan test-tsan check-deploy check-long check-fresh coverage bench peers lint format clean
+.PHONY: help build install run setup-test test test-unit test-server test-asan test-tsan check-deploy check-long check-fresh coverage bench peers test-cuda bench-cuda lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -77,6 +77,12 @@ peers: setup-test ## querent beside ONNX Runtime, OpenVINO, CTranslate2 and llam
 	@tools/setup peers
 	@bench/peers
 
+test-cuda: ## kernels and whole passes on this machine's GPU; needs nvcc, CMake and a compiler, no network (docs/CUDA.md)
+	@tests/run-device test
+
+bench-cuda: ## the same GPU timed, beside PyTorch where it is installed, as JSON (ARGS="--runs N")
+	@tests/run-device bench $(ARGS)
+
 lint: ## gcc and clang with -Werror, cppcheck
 	@tools/setup lint
 	@cmake --preset dev >/dev/null && cmake --build --preset dev -j $(JOBS) -- --quiet
@@ -85,7 +91,7 @@ lint: ## gcc and clang with -Werror, cppcheck
 
 format: ## clang-format on all of our C
 	@tools/setup format
-	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+	@git ls-files -co --exclude-standard '*.c' '*.h' '*.cu' '*.cpp' | xargs clang-format -i
 
 clean: ## remove build trees
 	@rm -rf build build-*

@@ -1,6 +1,5 @@
 # `cmake --install`: the program, the library, what finds it, and man pages. DESTDIR and --prefix may be given then: the
 # files that find the library say where it is by where they are.
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/querent)

@@ -2,9 +2,10 @@
 #include "engine/devices.h"
 
 #include "engine/cpu/cpu.h"
+#include "engine/cuda/cuda.h"
 
 /* The fastest first: "auto" takes the first that opens and takes the model. */
-static const qr_backend *const built[] = {&qr_backend_cpu, NULL};
+static const qr_backend *const built[] = {&qr_backend_cuda, &qr_backend_cpu, NULL};
 static const qr_backend *const *kinds = built;
 
 void qr__devices_use(const qr_backend *const *others) {

@@ -62,7 +62,8 @@ def used():
             files[goal].add(line.strip())
         elif line.strip():
             goal = "build" if line.startswith("src/") else "test"
-    own = re.escape(str(ROOT)) + r"/|/usr/lib/gcc/"  # a compiler's own headers come with it
+    # A compiler's own headers come with it; NVIDIA's toolkit, where one is, is no package of Debian's.
+    own = re.escape(str(ROOT)) + r"/|/usr/lib/gcc/|/usr/include/(c\+\+/|[^/]*/c\+\+/)|/usr/local/cuda[^/]*/"
     return {goal: {path for path in found if not re.match(own, path)} for goal, found in files.items()}
 
 

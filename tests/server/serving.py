@@ -24,11 +24,12 @@ class Server:
     `port=None`: it is given none, and listens on what `options` say (--uds).
     `held`: its stderr is full from the start, so that the thread which loads the models waits at
     its first line until release(): a server that is still loading, for as long as a test likes.
+    `binary`: another program than the built one, in a folder of its own.
     `prefix`: a command that becomes the server, and keeps the descriptors `pass_fds`.
     """
 
-    def __init__(self, models, *options, env=None, wait=True, port=0, held=False, prefix=(), pass_fds=()):
-        command = [*prefix] + [str(BINARY), "serve"] + ([] if port is None else ["--port", str(port)])
+    def __init__(self, models, *options, env=None, wait=True, port=0, held=False, prefix=(), pass_fds=(), binary=BINARY):
+        command = [*prefix] + [str(binary), "serve"] + ([] if port is None else ["--port", str(port)])
         for model in models:
             command += ["--model", str(model)]
         self.lines = []

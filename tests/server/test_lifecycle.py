@@ -285,7 +285,7 @@ def test_port_in_use(start_server, embedder):
         (["--host", "::"], "--allow-remote"),
         (["--host", "no.such.name", "--allow-remote"], "--host"),
         (["--device", "cuda"], "device cuda"),
-        (["--device", "cuda:1"], "device cuda:1"),
+        (["--device", "cuda:99"], "device cuda"),
         (["--device", "tpu"], "--device tpu"),
     ],
 )

@@ -1,0 +1,72 @@
+/* engine/cuda/module/gpu_device.h: a GPU that was opened: the driver, our kernels on it, and
+ * whether it still works.
+ *
+ *     qr__gpu *gpu;
+ *     status = qr__gpu_open(host, "0", backend, &gpu, &error);
+ *     int result = qr__gpu_enter(gpu);                       // on each thread, at each call
+ *     if (result == QR__CU_OK)
+ *         result = gpu->driver.mem_alloc(&pointer, bytes);
+ *     if (result != QR__CU_OK)
+ *         return qr__gpu_fault(gpu, result, "weights", &error);
+ *     qr__gpu_close(gpu);
+ *
+ * All opens of a device in a process share the driver's primary context, so what breaks one breaks
+ * all: a lost device is remembered for the process's life. Threads: any; the driver keeps a current
+ * context for each, which qr__gpu_enter sets.
+ */
+#ifndef QR_ENGINE_CUDA_GPU_DEVICE_H
+#define QR_ENGINE_CUDA_GPU_DEVICE_H
+
+#include "engine/cuda/kernels/cuda_kernel_list.h"
+#include "engine/cuda/module/driver.h"
+#include "engine/cuda/module_abi.h"
+
+/** Every kernel of the image. */
+typedef enum qr__gpu_kernel {
+#define QR_X(name, arguments, threads, shared) QR__GPU_##name,
+    QR_CUDA_KERNEL_LIST(QR_X)
+#undef QR_X
+        QR__GPU_KERNELS
+} qr__gpu_kernel;
+
+typedef struct qr__gpu {
+    qr_device base;
+    const qr__cuda_host *host;
+    qr__driver driver;
+    int ordinal;
+    qr__cu_device device;
+    qr__cu_context context;
+    qr__cu_module module;
+    int major, minor; /* compute capability */
+    unsigned multiprocessors;
+    bool programmatic; /* a kernel may begin while the one before it ends: sm_90 and later */
+    qr__cu_function kernels[QR__GPU_KERNELS];
+} qr__gpu;
+
+/** Opens device `target` ("0"; NULL: the first). QR_BAD_OPTION with what to do. *out: returns
+ * owned; borrows the host and the backend. */
+QR_MUST_USE qr_status qr__gpu_open(const qr__cuda_host *host, const char *target,
+                                   const qr_backend *backend, qr__gpu **out, qr_error *error);
+
+/** NULL is allowed. */
+void qr__gpu_close(qr__gpu *gpu);
+
+/** Makes the device the calling thread's. */
+QR_MUST_USE qr__cu_result qr__gpu_enter(const qr__gpu *gpu);
+
+/** Says what a failed call means: QR_NO_MEMORY, or QR_DEVICE; then looks whether the device works
+ * at all and remembers when it does not. `what` was being done, for the message; `error` may be
+ * NULL. */
+qr_status qr__gpu_fault(const qr__gpu *gpu, qr__cu_result result, const char *what,
+                        qr_error *error);
+
+/** As qr_backend.lost. */
+bool qr__gpu_is_lost(const qr__gpu *gpu);
+
+/** Launches a kernel with its one argument on a stream. `follows`: it waits by itself for the one
+ * before it in the stream, and may begin earlier where the device can do that. */
+QR_MUST_USE qr__cu_result qr__gpu_launch(const qr__gpu *gpu, qr__cu_stream stream,
+                                         qr__gpu_kernel kernel, const uint32_t grid[3],
+                                         const void *argument, bool follows);
+
+#endif

@@ -1,0 +1,58 @@
+"""What `make test-cuda` and `make bench-cuda` run, on the fake driver: that they work, before they meet a GPU."""
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from program import ROOT
+
+TOOLS = ROOT / "build/tests/cuda"
+pytestmark = pytest.mark.skipif("QUERENT" in os.environ or not (TOOLS / "device_pass").exists(),
+                                reason="about the release build with its tests")
+
+
+def run(*command, driver=True, **environment):
+    env = {**os.environ, "QR_FAKE_CUDA_LEAKS": "1", **environment}
+    env["LD_LIBRARY_PATH"] = str(TOOLS / "driver") if driver else ""
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, env=env, timeout=300)
+
+
+def test_whole_passes_agree_with_the_reference_and_the_card_is_named():
+    done = run(TOOLS / "device_pass", "short", QR_FAKE_CUDA_NAME="a card of tests")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("device: a card of tests, driver for CUDA 13.0\n")
+    assert done.stdout.count("\npassed ") == 6 and done.stdout.endswith("all passed\n")
+
+
+def test_a_pass_that_fails_is_a_failure():
+    done = run(TOOLS / "device_pass", "short", QR_FAKE_CUDA_FAIL="cuStreamSynchronize:9:700:sticky", QR_FAKE_CUDA_LEAKS="")
+    assert done.returncode != 0 and "FAILED" in done.stdout
+
+
+@pytest.mark.parametrize("tool", ["device_pass", "bench_cuda"])
+def test_without_a_driver_they_say_so(tool):
+    done = run(TOOLS / tool, driver=False)
+    assert done.returncode == 1
+    assert "there is no NVIDIA driver" in done.stdout + done.stderr
+
+
+def test_the_bench_prints_json():
+    done = run(TOOLS / "bench_cuda", "--tiny", "--runs", 3)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["device"] == "fake" and found["capability"] == "9.0" and found["runs"] == 3
+    assert [case["precision"] for case in found["cases"]] == ["f16", "bf16"]
+    for case in found["cases"]:
+        for clock in ("gpu_us", "host_us"):
+            assert 0 < case[clock]["p50"] <= case[clock]["p90"]
+        assert case["weight_bytes"] == (4 * 64 * 64 + 2 * 64 * 256) * 2
+        assert case["floor_us"] > 0 and case["floor_share"] >= 0
+    assert run(TOOLS / "bench_cuda", "--what").returncode == 2
+
+
+def test_beside_pytorch_where_there_is_one():
+    done = run(sys.executable, ROOT / "bench/cuda_torch.py", "--tiny", "--runs", 2)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["torch"] is None or "why" in found or found["cases"]
