@@ -17,28 +17,41 @@ endif()
 set(QR_CUDA_CODE -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90a,code=sm_90a
     -gencode arch=compute_80,code=compute_80 -gencode arch=compute_90,code=compute_90)
 
-find_program(QR_NVCC nvcc HINTS $ENV{CUDACXX} ENV CUDA_HOME ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES bin
-    NO_CMAKE_FIND_ROOT_PATH DOC "the CUDA compiler")
-if(DEFINED ENV{CUDACXX} AND EXISTS "$ENV{CUDACXX}")
-    set(QR_NVCC $ENV{CUDACXX})
+# The first that works: an old nvcc, or one whose C++ compiler is missing or too new for it, is passed over.
+set(QR_NVCC "" CACHE FILEPATH
+    "the CUDA compiler; empty: CUDACXX, PATH, CUDA_HOME, /usr/local/cuda, what tools/setup cuda installed")
+set(nvccs ${QR_NVCC})
+if(NOT nvccs)
+    set(nvcc_on_path NOTFOUND)
+    find_program(nvcc_on_path nvcc NO_CACHE NO_CMAKE_FIND_ROOT_PATH)
+    file(GLOB nvcc_of_setup ${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/nvidia/cu*/bin/nvcc)
+    set(nvccs $ENV{CUDACXX} ${nvcc_on_path} $ENV{CUDA_HOME}/bin/nvcc $ENV{CUDA_PATH}/bin/nvcc /usr/local/cuda/bin/nvcc
+        ${nvcc_of_setup})
 endif()
-
-# An old nvcc, or one whose C++ compiler is missing or too new for it, is found out here.
-if(QR_NVCC AND NOT QR_NVCC_TRIED STREQUAL QR_NVCC)
-    set(trial ${PROJECT_BINARY_DIR}/cuda/trial.cu)
-    file(WRITE ${trial} "struct a { int *x; };\nextern \"C\" __global__ void k(const __grid_constant__ a b) { *b.x = 1; }\n")
-    execute_process(COMMAND ${QR_NVCC} -std=c++17 ${QR_CUDA_CODE} -fatbin -o ${trial}.fatbin ${trial}
-        RESULT_VARIABLE failed OUTPUT_VARIABLE said ERROR_VARIABLE said)
-    if(failed)
-        string(STRIP "${said}" said)
-        message(STATUS "${QR_NVCC} does not compile for the GPUs that the kernels are for: ${said}")
+set(QR_NVCC "")
+foreach(nvcc IN LISTS nvccs)
+    if(QR_NVCC OR NOT EXISTS "${nvcc}")
+        continue()
     endif()
-    set(QR_NVCC_TRIED ${QR_NVCC} CACHE INTERNAL "")
-    set(QR_NVCC_FAILED ${failed} CACHE INTERNAL "")
-endif()
-if(NOT QR_NVCC OR QR_NVCC_FAILED)
+    if(NOT QR_NVCC_TRIED STREQUAL nvcc)
+        set(trial ${PROJECT_BINARY_DIR}/cuda/trial.cu)
+        file(WRITE ${trial}
+            "struct a { int *x; };\nextern \"C\" __global__ void k(const __grid_constant__ a b) { *b.x = 1; }\n")
+        execute_process(COMMAND ${nvcc} -std=c++17 ${QR_CUDA_CODE} -fatbin -o ${trial}.fatbin ${trial}
+            RESULT_VARIABLE failed OUTPUT_VARIABLE said ERROR_VARIABLE said)
+        if(failed)
+            string(STRIP "${said}" said)
+            message(STATUS "${nvcc} does not compile for the GPUs that the kernels are for: ${said}")
+            continue()
+        endif()
+        set(QR_NVCC_TRIED ${nvcc} CACHE INTERNAL "")
+    endif()
+    set(QR_NVCC ${nvcc})
+endforeach()
+if(NOT QR_NVCC)
     if(QR_CUDA STREQUAL "ON")
-        message(FATAL_ERROR "QR_CUDA=ON needs nvcc of CUDA 12 or later: PATH, CUDACXX, CUDA_HOME or /usr/local/cuda")
+        message(FATAL_ERROR "QR_CUDA=ON needs nvcc of CUDA 12 or later: "
+            "CUDACXX, PATH, CUDA_HOME, /usr/local/cuda, or tools/setup cuda, which fetches it")
     endif()
     message(STATUS "No nvcc that works: built without libquerent_cuda.so (-DQR_CUDA=ON makes this an error)")
     return()

@@ -127,4 +127,84 @@ def test_a_library_by_name_is_found():
 def test_goals_contain_each_other():
     assert named("build") < named("run") < named("test") < named("lint") < named("long")
     assert named("test") < named("coverage") < named("long")
+    assert named("build") < named("cuda") and "g++" in named("cuda")
     assert subprocess.run(["tools/setup", "holiday"], cwd=ROOT, capture_output=True).returncode == 2
+
+
+# ---- nvcc from PyPI ---------------------------------------------------------------------------------------------
+
+GPU = "/proc/driver/nvidia/version"
+PLACES = r"/usr/local/cuda\b"
+LIST = "tools/nvcc-requirements.txt"
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A checkout on a machine with nothing to install: its dpkg says so, its pip writes down what it is asked for, and fails
+    while a file `offline` is there. machine(GOAL, nvcc=RELEASE) runs tools/setup; the GPU is the file `gpu`."""
+    programs = tmp_path / "programs"
+    for folder in (programs, tmp_path / "tools", tmp_path / ".venv/bin", tmp_path / "tests"):
+        folder.mkdir(parents=True)
+    text = (ROOT / "tools/setup").read_text(encoding="utf-8")
+    assert GPU in text and re.search(PLACES, text)
+    text = re.sub(PLACES, str(tmp_path / "none"), text.replace(GPU, str(tmp_path / "gpu")))
+    shutil.copy(ROOT / LIST, tmp_path / LIST)
+    for path, body in ((tmp_path / "tools/setup", text), (programs / "dpkg-query", "#!/bin/sh\necho install ok installed\n"),
+                       (programs / "dpkg", "#!/bin/sh\necho arm64\n"), (tmp_path / "tests/requirements.txt", ""),
+                       (tmp_path / ".venv/bin/pip", f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n! [ -e {tmp_path}/offline ]\n')):
+        path.write_text(body, encoding="utf-8")
+        path.chmod(0o755)
+
+    def run(goal, nvcc=None):
+        (programs / "nvcc").unlink(missing_ok=True)
+        if nvcc:
+            (programs / "nvcc").write_text(f"#!/bin/sh\necho Cuda compilation tools, release {nvcc}, V{nvcc}.88\n", encoding="utf-8")
+            (programs / "nvcc").chmod(0o755)
+        done = subprocess.run([tmp_path / "tools/setup", goal], env={"PATH": f"{programs}:/usr/bin:/bin"}, capture_output=True, text=True)
+        asked = (tmp_path / "asked").read_text(encoding="utf-8") if (tmp_path / "asked").exists() else ""
+        (tmp_path / "asked").unlink(missing_ok=True)
+        return done.returncode, done.stdout + done.stderr, f"--no-deps --require-hashes -r {LIST}\n" in asked
+
+    run.folder = tmp_path
+    return run
+
+
+def test_nvcc_is_fetched_once(machine):
+    assert machine("cuda")[::2] == (0, True) and machine("cuda")[::2] == (0, False)
+    (machine.folder / LIST).write_text("another==1\n", encoding="utf-8")
+    assert machine("cuda")[::2] == (0, True)
+    (machine.folder / "offline").touch()
+    (machine.folder / LIST).write_text("another==2\n", encoding="utf-8")
+    assert machine("cuda")[0] != 0 and machine("cuda")[2], "a failure is one, and is no installation"
+
+
+def test_a_machine_with_a_gpu_gets_nvcc(machine):
+    assert machine("build") == (0, "", False)
+    (machine.folder / "gpu").touch()
+    for goal in ("format", "build"):
+        assert machine(goal, nvcc="13.0") == (0, "", False) and machine(goal, nvcc="12.4") == (0, "", False)
+    assert not machine("format")[2]
+    code, said, fetched = machine("build", nvcc="11.8")
+    assert code == 0 and fetched and "NVIDIA GPU" in said and "no GPU part" not in said
+    assert machine("build") == (0, "", False), "it is there now"
+    (machine.folder / ".venv/nvcc.installed").unlink()
+    assert machine("test")[2]
+
+
+def test_without_a_network_the_build_goes_on(machine):
+    (machine.folder / "gpu").touch()
+    (machine.folder / "offline").touch()
+    code, said, fetched = machine("build")
+    assert code == 0 and fetched and "no GPU part" in said
+    (machine.folder / LIST).unlink()
+    assert machine("build") == (0, "", False), "an image's build without the list"
+
+
+def test_the_list_of_nvcc_is_pinned():
+    """One release of all, and a sum for each of both architectures."""
+    text = (ROOT / LIST).read_text(encoding="utf-8")
+    pinned = dict(re.findall(r"^([\w-]+)==([\d.]+)", text, re.M))
+    assert pinned.keys() == {"nvidia-cuda-nvcc", "nvidia-cuda-crt", "nvidia-nvvm", "nvidia-cuda-runtime"}
+    assert {version.rsplit(".", 1)[0] for version in pinned.values()} == {"13.0"}
+    assert len({pinned[name] for name in pinned if name != "nvidia-cuda-runtime"}) == 1
+    assert len(set(re.findall(r"--hash=sha256:([0-9a-f]{64})\b", text))) == 2 * len(pinned)
