@@ -92,9 +92,9 @@ class Engine:
                         shutil.which("crun"), "--cgroup-manager", "cgroupfs", "--events-backend", "none", command, *arguments,
                         env=library_path(self.programs))  # fmt: skip
 
-    def take(self, name, source):
-        """An image of a folder or a tar."""
-        container = self.buildah("from", "scratch")
+    def take(self, name, source, over="scratch"):
+        """An image of a folder or a tar, laid on another one."""
+        container = self.buildah("from", "--pull-never", over)
         self.buildah("add", container, source, "/")
         self.buildah("commit", "-q", "--format", "docker", container, name)
         self.buildah("rm", container)

@@ -1,6 +1,7 @@
 """docker/compose.yaml: limits, healthchecks, read-only roots, ports, mounts; and that the replicas'
 variables start the real program. Compose itself was never run (docs/DEPLOY.md)."""
 import importlib.util
+import json
 import re
 import sys
 
@@ -11,6 +12,7 @@ from serving import Server, ask
 from wheels import unpacked_wheel
 
 PATH = ROOT / "docker" / "compose.yaml"
+GPU = ROOT / "docker" / "compose.gpu.yaml"
 REPLICAS = ["querent-1", "querent-2", "querent-3"]
 # What has a port on the host, and which.
 PUBLISHED = {
@@ -27,6 +29,18 @@ def compose():
 
 def services():
     return compose()["services"]
+
+
+def merged(one, other):
+    """A second file laid over the first, as far as ours need it: maps are joined, anything else is replaced."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return other
+    return {**one, **{key: merged(one[key], value) if key in one else value for key, value in other.items()}}
+
+
+def with_gpu():
+    (over,) = documents(GPU)
+    return merged(compose(), over)
 
 
 def test_the_services():
@@ -104,6 +118,24 @@ def test_the_dockerfile_has_the_target():
     assert re.search(rf"^FROM .* AS {build['target']}$", text, re.M | re.I)
 
 
+def test_a_replica_with_a_gpu():
+    """What the second file changes of a replica, and that it changes nothing else."""
+    made, plain = (json.loads(json.dumps(one)) for one in (with_gpu(), compose()))  # without what their aliases share
+    text = (ROOT / "docker/Dockerfile").read_text(encoding="utf-8")
+    for name in REPLICAS:
+        service, before = made["services"].pop(name), plain["services"].pop(name)
+        assert re.search(rf"^FROM .* AS {service['build']['target']}$", text, re.M)
+        assert service["image"] == f"querent:{service['build'].pop('target')}" and before["build"].pop("target")
+        check_variables(service["environment"])
+        assert service["environment"].pop("QUERENT_DEVICE") == "cuda"
+        (device,) = service["deploy"]["resources"].pop("reservations")["devices"]
+        assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+        limits = service["deploy"]["resources"].pop("limits")
+        assert re.fullmatch("[1-9][0-9]*", limits["cpus"]) and limits.keys() == before["deploy"]["resources"].pop("limits").keys()
+        assert service | {"image": ""} == before | {"image": ""}
+    assert made == plain
+
+
 def test_a_replica_starts_with_these_variables(embedder):
     variables = services()["querent-1"]["environment"]
     server = Server([embedder], "--ops-port", free_port(), env=variables)
@@ -125,6 +157,8 @@ def test_the_published_schema():
     models = sys.modules["compose_spec_models"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(models)
     models.ComposeSpecification.model_validate(compose())
+    models.ComposeSpecification.model_validate(documents(GPU)[0])
+    models.ComposeSpecification.model_validate(with_gpu())
     wrong = compose()
     wrong["services"]["haproxy"]["helthcheck"] = wrong["services"]["haproxy"].pop("healthcheck")
     with pytest.raises(ValidationError):

@@ -41,7 +41,19 @@ def test_the_bases_are_short_names_and_can_be_given():
     given = dict(line.split("=", 1) for line in instructions("ARG"))
     assert given["BUILDER"] == "debian:bookworm-slim" and given["BASE"] == "scratch"
     stages = {line.split()[-1]: line.split()[0] for line in instructions("FROM")}
-    assert stages == {"build": "${BUILDER}", "model": "${BUILDER}", "slim": "${BASE}", "slim-model": "slim"}
+    assert stages == {"build": "${BUILDER}", "build-cuda": "build", "model": "${BUILDER}", "slim": "${BASE}", "cuda": "slim",
+                      "cuda-model": "cuda", "slim-model": "slim"}
+    assert list(stages)[-1] == "slim-model", "the last one is built when none is named"
+
+
+def test_the_gpu_images_differ_in_the_gpu():
+    """Module and libraries are laid where the program (../lib/querent) and the loader look; models as in slim-model."""
+    text = DOCKERFILE.read_text(encoding="utf-8")
+    stages = dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", text, re.M | re.S))
+    assert "install -D -m 644 -t /gpu/usr/lib/querent build/libquerent_cuda.so" in stages["build-cuda"]
+    assert stages["cuda-model"].split("#")[0].strip() == stages["slim-model"].strip()
+    assert "COPY --from=build-cuda /gpu /\n" in stages["cuda"] and not re.search("USER|ENTRYPOINT|QUERENT_", stages["cuda"])
+    assert "DQR_CUDA=ON" in stages["build-cuda"], "without nvcc there is no such image"
 
 
 def test_no_shell_is_needed_to_start_or_to_ask():

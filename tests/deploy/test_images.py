@@ -3,6 +3,7 @@ as 65532, on a read-only root, without capabilities, as PID 1 (containers.py).""
 import re
 import shutil
 import stat
+import subprocess
 import time
 
 import pytest
@@ -15,6 +16,7 @@ from test_dockerfile import CONTEXT, MODEL_SUMS
 pytestmark = pytest.mark.deploy
 
 MOST_BYTES = 90e6
+MOST_BYTES_CUDA = 60e6
 USER = "65532"
 # Nothing that runs, builds or installs another program.
 PROGRAMS = re.compile(r"(ba|da|z|k|c|fi)?sh|busybox|toybox|apt.*|dpkg.*|[gc]cc?|[gc]\+\+|clang.*|ld(\.\w+)?|as|ar|make"
@@ -58,7 +60,7 @@ def builder(engine):
     """The image to compile in. It also tells whether containers run here at all."""
     tar = engine.folder / "builder.tar"
     try:
-        engine.run(ROOT / "docker/make-base", tar)
+        engine.run(ROOT / "docker/make-base", tar, "cuda")
     except Failed as failed:
         if re.search(r"Could not resolve|Failed to fetch|Could not connect|Unable to connect", str(failed)):
             pytest.skip(f"Debian's packages are not reached: {str(failed).splitlines()[-1]}")
@@ -78,6 +80,49 @@ def slim(engine, context, builder):
 def slim_model(engine, context, builder, slim):
     engine.build(context, "slim-model", "slim-model", BUILDER=builder, REVISION=REVISION)
     return engine.image("slim-model")
+
+
+@pytest.fixture(scope="module")
+def wheels():
+    """The files of tools/nvcc-requirements.txt, which building `cuda` installs; kept under build/ from run to run."""
+    folder = ROOT / "build/nvcc-wheels"
+    done = subprocess.run([ROOT / ".venv/bin/pip", "download", "-q", "--no-deps", "--require-hashes", "--dest", folder,
+                           "-r", ROOT / "tools/nvcc-requirements.txt"], capture_output=True, text=True)  # fmt: skip
+    if done.returncode != 0 and re.search("No matching distribution|connection|Retrying", done.stderr, re.I):
+        pytest.skip(f"PyPI is not reached: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cuda(engine, context, builder, wheels):
+    """Built without PyPI: pip is told to look into the mounted folder alone."""
+    base = engine.folder / "pip"
+    (base / "etc").mkdir(parents=True)
+    (base / "etc/pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n", encoding="ascii")
+    engine.take("querent-builder-pip", base, over=builder)
+    engine.build(context, "cuda", "cuda", "--volume", f"{wheels}:/wheels:ro", BUILDER="localhost/querent-builder-pip", REVISION=REVISION)
+    return engine.image("cuda")
+
+
+@pytest.fixture(scope="module")
+def cuda_model(engine, context, wheels, cuda):
+    engine.build(context, "cuda-model", "cuda-model", "--volume", f"{wheels}:/wheels:ro", BUILDER="localhost/querent-builder-pip", REVISION=REVISION)
+    return engine.image("cuda-model")
+
+
+@pytest.fixture(scope="module")
+def fake_driver(tmp_path_factory):
+    """A folder as NVIDIA's toolkit would mount one: the tests' libcuda.so.1, and what that is linked with."""
+    libcuda = ROOT / "build/tests/cuda/driver/libcuda.so.1"
+    if not libcuda.exists():
+        pytest.skip("build/ is built without its tests")
+    folder = tmp_path_factory.mktemp("driver")
+    folder.chmod(0o755)
+    linked = subprocess.run(["ldd", libcuda], capture_output=True, text=True, check=True).stdout
+    for path in [libcuda, *re.findall(r"=> (\S+/lib(?:stdc\+\+|gcc_s)\S+)", linked)]:
+        shutil.copy(path, folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +195,31 @@ def test_the_files_of_slim_model(slim_model):
     assert {str(path.relative_to(models)) for path in models.rglob("*") if path.is_file()} == listed
 
 
-def test_what_the_images_say(slim, slim_model):
-    for image in (slim, slim_model):
+def test_the_files_of_cuda(slim, cuda):
+    """slim's, the module, and what a driver is linked with; no library of CUDA's."""
+    check_files(cuda, "(?!)")
+
+    def files(image):
+        return {str(path.relative_to(image.root)) for path in image.paths() if not path.is_dir()}
+
+    more = files(cuda) - files(slim)
+    assert files(slim) <= files(cuda) and "usr/lib/querent/libquerent_cuda.so" in more
+    (folder,) = {path.rsplit("/", 1)[0] for path in files(slim) if path.endswith("/libc.so.6")}
+    assert more == {"usr/lib/querent/libquerent_cuda.so", *(f"{folder}/{name}" for name in ("libdl.so.2", "libpthread.so.0", "librt.so.1"))}
+    assert (slim.root / "usr/bin/querent").read_bytes() == (cuda.root / "usr/bin/querent").read_bytes()
+    size = sum(path.lstat().st_size for path in cuda.paths() if not path.is_dir())
+    print(f"cuda: {size / 1e6:.1f} MB unpacked")
+    assert size <= MOST_BYTES_CUDA
+    assert cuda.environment["NVIDIA_VISIBLE_DEVICES"] == "all" and cuda.environment["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
+
+
+def test_the_files_of_cuda_model(slim_model, cuda_model):
+    check_files(cuda_model, r"/models/(minilm|squad-3l)/")
+    assert cuda_model.environment["QUERENT_MODEL"] == slim_model.environment["QUERENT_MODEL"]
+
+
+def test_what_the_images_say(slim, slim_model, cuda, cuda_model):
+    for image in (slim, slim_model, cuda, cuda_model):
         config = image.config
         assert config["User"] == f"{USER}:{USER}" and not config["Volumes"] and list(config["ExposedPorts"]) == ["8080/tcp"]
         assert config["Entrypoint"] == ["/usr/bin/querent", "serve"] and not config["Cmd"] and config["StopSignal"] == "SIGTERM"
@@ -233,6 +301,35 @@ def test_slim_serves_a_mounted_model(start, slim, mounted):
     assert "ro" in container.mounts()["/models"]
     assert container.stop() == 0
     assert "drained: every admitted request is answered" in container.log()
+
+
+def plan(container, env):
+    return ask(container, "/info", port=int(env["QUERENT_PORT"])).json()["models"][0]["plan"]
+
+
+def test_cuda_without_a_gpu_serves_on_the_cpu_and_says_why(start, cuda, mounted):
+    env = ports(QUERENT_MODEL="/models/embedder")
+    container = start(cuda, "--volume", f"{mounted}:/models:ro", env=env)
+    assert_serves(container, cuda, env, 64)
+    assert_confined(container)
+    assert plan(container, env)["device"] == "cpu" and "there is no NVIDIA driver" in plan(container, env)["passed_over"]
+    assert container.stop() == 0
+
+
+def test_cuda_by_name_without_a_gpu_ends(start, cuda, mounted):
+    container = start(cuda, "--volume", f"{mounted}:/models:ro", env=ports(QUERENT_MODEL="/models/embedder", QUERENT_DEVICE="cuda"))
+    wait_for(lambda: not container.state()["Running"], "the server to give up")
+    assert container.state()["ExitCode"] == 1 and "there is no NVIDIA driver" in container.log(), container.log()
+
+
+def test_cuda_serves_on_the_driver_that_is_mounted(start, cuda, mounted, fake_driver):
+    """The fake one, where one of the toolkits has it; the module is the image's own, with nvcc's image of the kernels."""
+    env = ports(QUERENT_MODEL="/models/embedder", QUERENT_DEVICE="cuda")
+    container = start(cuda, "--volume", f"{mounted}:/models:ro", "--volume", f"{fake_driver}:/usr/local/nvidia/lib64:ro", env=env)
+    assert_serves(container, cuda, env, 64)
+    assert_confined(container)
+    assert plan(container, env)["device"] == "cuda" and plan(container, env)["passed_over"] == ""
+    assert container.stop() == 0
 
 
 def test_health_tells_what_is_not_there(start, slim, mounted):

@@ -14,12 +14,13 @@ import yaml
 from live_prometheus import Prometheus
 from manifests import (BASE, KSERVE, KUBERNETES, OVERLAYS, check_variables, container_of, documents, drain_seconds, environment,
                        kustomization, of_kind, only, pod_of, render)
-from program import ROOT, free_port
+from program import BINARY, HANG, ROOT, free_port
 from serving import Server, ask, wait_for
 from wheels import import_model, installed_checkov
 
 FOLDERS = [BASE, *OVERLAYS]
 NAMES = [folder.name for folder in FOLDERS]
+GPUS = "nvidia.com/gpu"
 CONTROLLED = {"app.kubernetes.io/name": "querent"}
 
 
@@ -54,14 +55,15 @@ def runtime():
 
 
 def services():
-    return [documents(path)[0] for path in sorted(KSERVE.glob("inferenceservice-*.yaml"))]
+    found = [documents(path)[0] for path in KSERVE.glob("inferenceservice-*.yaml")]
+    return sorted(found, key=lambda one: one["metadata"]["name"])
 
 
 # ---- The tree -------------------------------------------------------------------------------------------------------
 
 
 def test_the_overlays():
-    assert [folder.name for folder in OVERLAYS] == ["hpa", "keda", "monitoring", "network-policy", "pinned"]
+    assert [folder.name for folder in OVERLAYS] == ["gpu", "hpa", "keda", "monitoring", "network-policy", "pinned"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=NAMES)
@@ -186,7 +188,7 @@ def check_restricted(container, pod):
 def check_guaranteed(container):
     """Requests are limits and CPUs are whole, or the static CPU manager gives no cores away."""
     resources = container["resources"]
-    assert resources["requests"] == resources["limits"] and resources["limits"].keys() == {"cpu", "memory"}
+    assert resources["requests"] == resources["limits"] and resources["limits"].keys() - {GPUS} == {"cpu", "memory"}
     assert re.fullmatch("[1-9][0-9]*", resources["limits"]["cpu"])
 
 
@@ -213,7 +215,22 @@ def test_pinned_pods_get_an_even_number_of_cpus():
 def test_no_image_names_a_registry():
     for path in [*KUBERNETES.rglob("*.yaml"), *KSERVE.glob("*.yaml")]:
         for image in re.findall(r"^\s*(?:- )?image: (\S+)", path.read_text(encoding="utf-8"), re.M):
-            assert re.fullmatch(r"querent:slim(-model)?", image), f"{path}: {image}"
+            assert re.fullmatch(r"querent:(slim|cuda)(-model)?", image), f"{path}: {image}"
+    assert {folder.name: container_of(render(folder))["image"] for folder in FOLDERS} == {
+        folder.name: "querent:cuda-model" if folder.name == "gpu" else "querent:slim-model" for folder in FOLDERS}
+
+
+def test_a_pod_with_a_gpu():
+    """It gets one, goes where there are some, and is replaced before another is asked for."""
+    made = render(KUBERNETES / "overlays/gpu")
+    spec, container = pod_of(made)["spec"], container_of(made)
+    assert container["resources"]["limits"][GPUS] == "1"
+    assert spec["tolerations"] == [{"key": GPUS, "operator": "Exists", "effect": "NoSchedule"}]
+    assert {one["whenUnsatisfiable"] for one in spec["topologySpreadConstraints"]} == {"ScheduleAnyway"}
+    assert only(made, "Deployment")["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    assert container["startupProbe"]["failureThreshold"] > container_of(render(BASE))["startupProbe"]["failureThreshold"]
+    assert all(GPUS not in container_of(render(folder))["resources"]["limits"] for folder in FOLDERS if folder.name != "gpu")
+    assert "QUERENT_DEVICE" not in environment(render(BASE))
 
 
 # ---- The program, started as a pod starts it ------------------------------------------------------------------------
@@ -224,6 +241,25 @@ def test_probes_are_answered(pod_server):
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert ask(pod_server, container[probe]["httpGet"]["path"], port=pod_server.ops_port).status == 200
     assert ask(pod_server, "/metrics").status == 404, "metrics have a port of their own"
+
+
+def test_a_pod_with_a_gpu_starts(start_pod, embedder, tmp_path):
+    """The overlay's variables: with a driver (the tests' own) ready, without one not on the CPU but ended."""
+    built = ROOT / "build/tests/cuda"
+    if not (built / "libquerent_cuda.so").exists() or "QUERENT" in os.environ:
+        pytest.skip("about the release build with its tests")
+    for file in (BINARY, built / "libquerent_cuda.so"):
+        shutil.copy(file, tmp_path)
+    variables = environment(render(KUBERNETES / "overlays/gpu"))
+    driver = {"LD_LIBRARY_PATH": str(built / "driver")}
+    server = start_pod([embedder], "--ops-port", free_port(), env=variables | driver, binary=tmp_path / BINARY.name)
+    path = container_of(render(BASE))["readinessProbe"]["httpGet"]["path"]
+    assert ask(server, path, port=server.ops_port).status == 200
+    assert [model["plan"]["device"] for model in ask(server, "/info").json()["models"]] == ["cuda"]
+    server = start_pod([embedder], "--ops-port", free_port(), env=variables, binary=tmp_path / BINARY.name, wait=False)
+    assert server.process.wait(HANG) == 1
+    server.reader.join(HANG)
+    assert "there is no NVIDIA driver" in server.log
 
 
 def test_what_is_scraped_and_asked_for_exists(pod_server):
@@ -259,7 +295,7 @@ def test_a_pod_leaves_as_the_manifest_says(start_pod, embedder):
 def test_inference_services_name_the_runtime():
     formats = {one["name"]: one["version"] for one in runtime()["spec"]["supportedModelFormats"]}
     assert formats.keys() == {"huggingface-bert", "onnx"} and runtime()["spec"]["protocolVersions"] == ["v2"]
-    assert [one["metadata"]["name"] for one in services()] == ["embedding", "span"]
+    assert [one["metadata"]["name"] for one in services()] == ["embedding", "embedding-gpu", "span"]
     for one in services():
         model = one["spec"]["predictor"]["model"]
         assert model["runtime"] == runtime()["metadata"]["name"] and model["protocolVersion"] == "v2"
@@ -282,6 +318,18 @@ def test_kserve_pods_are_restricted_guaranteed_and_have_time():
         assert predictor["terminationGracePeriodSeconds"] > drain_seconds(variables)
 
 
+def test_a_kserve_pod_with_a_gpu():
+    """What it puts in the place of the runtime's own."""
+    (spec,) = [one["spec"]["predictor"] for one in services() if one["metadata"]["name"] == "embedding-gpu"]
+    (given,) = runtime()["spec"]["containers"]
+    assert spec["model"]["image"] == given["image"].replace("slim", "cuda")
+    check_guaranteed(spec["model"])
+    assert spec["model"]["resources"]["limits"][GPUS] == "1" and spec["tolerations"][0]["key"] == GPUS
+    variables = {one["name"]: one["value"] for one in given["env"] + spec["model"]["env"]}
+    check_variables(variables)
+    assert variables["QUERENT_DEVICE"] == "cuda"
+
+
 @pytest.mark.parametrize("service", services(), ids=lambda one: one["metadata"]["name"])
 def test_the_runtime_serves_both_formats(service, start_pod, embedder, tmp_path):
     """The container's own arguments and variables; /mnt/models is a folder of this test."""
@@ -298,7 +346,7 @@ def test_the_runtime_serves_both_formats(service, start_pod, embedder, tmp_path)
     assert ask(server, runtime()["spec"]["annotations"]["prometheus.kserve.io/path"]).status == 200
     assert ask(server, f"/v2/models/{name}/ready").status == 200
     text = {key: {"name": key, "shape": [1], "datatype": "BYTES", "data": ["a b c"]} for key in ("text", "question", "context")}
-    body = {"inputs": [text[key] for key in (["text"] if name == "embedding" else ["question", "context"])]}
+    body = {"inputs": [text[key] for key in (["text"] if name.startswith("embedding") else ["question", "context"])]}
     answer = ask(server, f"/v2/models/{name}/infer", body)
     assert answer.status == 200, answer.body
 
@@ -379,7 +427,7 @@ def test_yamllint():
     config = pytest.importorskip("yamllint.config")
     linter = pytest.importorskip("yamllint.linter")
     rules = config.YamlLintConfig("extends: default\nrules: {line-length: {max: 100}, document-start: disable}")
-    files = [*KUBERNETES.rglob("*.yaml"), *KSERVE.glob("*.yaml"), ROOT / "docker/compose.yaml"]
+    files = [*KUBERNETES.rglob("*.yaml"), *KSERVE.glob("*.yaml"), *(ROOT / "docker").glob("*.yaml")]
     faults = [f"{path}:{one}" for path in files for one in linter.run(path.read_text(encoding="utf-8"), rules)]
     assert not faults, "\n".join(faults)
     assert list(linter.run("a: 1\na: 2\n", rules))

@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from activated import Manager, listening, passing
@@ -18,6 +19,7 @@ from program import HANG, ROOT, free_port, make_tiny
 from serving import Server, ask, make_request, read_answer
 
 UNITS = ROOT / "deploy" / "systemd"
+DROP_IN = Path("querent.service.d/gpu.conf")
 OPEN = {  # what is left open, and why; every other wall of systemd's list stands
     "SystemCallFilter=~@resources": "the limit on descriptors, cores of a worker",
     "RootDirectory=/RootImage=": "it would need an image",
@@ -28,7 +30,10 @@ OPEN = {  # what is left open, and why; every other wall of systemd's list stand
     "DeviceAllow=": "the clock's, of ProtectClock",
     "IPAddressDeny=": "localhost is allowed",
 }
-EXPOSURE = 1.3  # at most, of `systemd-analyze security`; 0 is a service that can do nothing, 10 one without a sandbox
+OPEN_GPU = {  # by querent.service.d/gpu.conf, besides
+    "PrivateDevices=": "NVIDIA's device files",
+}
+EXPOSURE, EXPOSURE_GPU = 1.3, 1.5  # at most, of `systemd-analyze security`; 0 is a service that can do nothing, 10 one without a sandbox
 
 
 def needs(program):
@@ -43,10 +48,17 @@ def analyze(*arguments):
 @pytest.fixture
 def units(tmp_path):
     """The shipped files, with a program that is there."""
-    for unit in UNITS.glob("querent.*"):
+    for unit in (*UNITS.glob("*.service"), *UNITS.glob("*.socket")):
         text = unit.read_text().replace("/usr/local/bin/querent", "/bin/true")
         (tmp_path / unit.name).write_text(text)
     return tmp_path
+
+
+@pytest.fixture
+def gpu_units(units):
+    """The same with the drop-in for a GPU."""
+    shutil.copytree(UNITS / DROP_IN.parent, units / DROP_IN.parent)
+    return units
 
 
 @needs("systemd-analyze")
@@ -63,14 +75,41 @@ def test_verify_finds_faults(units):
     assert "querent" in analyze("verify", "--man=no", unit)[1]
 
 
-@needs("systemd-analyze")
-def test_security(units):
-    unit = units / "querent.service"
+def exposure(unit):
+    """Of the whole, and what is open."""
     code, said = analyze("security", "--offline=true", "--no-pager", unit)
     found = re.search(r"Overall exposure level for querent.service: ([\d.]+)", said)
-    assert found and code == 0 and float(found[1]) <= EXPOSURE, said
+    assert found and code == 0, said
     checks = json.loads(analyze("security", "--offline=true", "--no-pager", "--json=short", unit)[1])
-    assert {check["name"] for check in checks if float(check["exposure"] or 0)} <= set(OPEN)
+    return float(found[1]), {check["name"] for check in checks if float(check["exposure"] or 0)}
+
+
+@needs("systemd-analyze")
+def test_security(units):
+    of_all, open_ = exposure(units / "querent.service")
+    assert of_all <= EXPOSURE and open_ <= set(OPEN), (of_all, open_ - set(OPEN))
+
+
+@needs("systemd-analyze")
+def test_the_drop_in_for_a_gpu(gpu_units):
+    """Valid, and it opens the devices alone."""
+    unit = gpu_units / "querent.service"
+    code, said = analyze("verify", "--man=no", unit)
+    assert code == 0 and "gpu.conf" not in said, said
+    of_all, open_ = exposure(unit)
+    print(f"exposure with a GPU: {of_all}")
+    assert of_all <= EXPOSURE_GPU and open_ <= set(OPEN) | set(OPEN_GPU), (of_all, open_ - set(OPEN))
+    assert set(OPEN_GPU) <= open_, "the drop-in was not read"
+    (gpu_units / DROP_IN).write_text((UNITS / DROP_IN).read_text().replace("DevicePolicy=closed", "DevicePolicy=shut"))
+    assert "gpu.conf" in analyze("verify", "--man=no", unit)[1]
+
+
+def test_what_the_drop_in_sets():
+    text = (UNITS / DROP_IN).read_text()
+    assert re.findall("^DeviceAllow=(.*)$", text, re.M) == ["char-nvidia* rw"] and "DevicePolicy=closed" in text
+    variables = dict(re.findall(r"^Environment=(\w+)=(.*)$", text, re.M))
+    assert variables["QUERENT_DEVICE"] == "cuda" and "--device" not in setting("querent.service", "ExecStart")
+    assert variables["CUDA_CACHE_PATH"].startswith(f"/var/cache/{setting('querent.service', 'CacheDirectory')}/")
 
 
 def setting(unit, name):
