@@ -12,7 +12,7 @@ void qr__devices_use(const qr_backend *const *others) {
     kinds = others != NULL ? others : built;
 }
 
-bool qr__device_is_auto(const char *device) {
+bool qr_device_is_auto(const char *device) {
     return device == NULL || strcmp(device, "auto") == 0;
 }
 
@@ -32,12 +32,10 @@ static const qr_backend *find(const char *device, const char **target) {
     return NULL;
 }
 
-static bool is_cuda(const char *device) {
-    return strncmp(device, "cuda", 4) == 0 && (device[4] == '\0' || device[4] == ':');
-}
-
 bool qr_device_is_away(const char *device) {
-    return device != NULL && is_cuda(device);
+    const char *target;
+    const qr_backend *backend = device == NULL ? NULL : find(device, &target);
+    return backend != NULL && backend != &qr_backend_cpu;
 }
 
 qr_status qr__device_open(const char *device, qr_device **out, qr_error *error) {
@@ -57,8 +55,8 @@ qr_status qr_device_check(const char *device, qr_error *error) {
     size_t last = 0;
     while (kinds[last + 1] != NULL)
         last++;
-    qr_status status = qr__device_is_auto(device) ? kinds[last]->open(NULL, &opened, error)
-                                                  : qr__device_open(device, &opened, error);
+    qr_status status = qr_device_is_auto(device) ? kinds[last]->open(NULL, &opened, error)
+                                                 : qr__device_open(device, &opened, error);
     if (status == QR_OK)
         opened->backend->close(opened);
     return status;

@@ -14,9 +14,6 @@
 
 #include "engine/backend.h"
 
-/** Whether the name (NULL: none was given) leaves the choice to the engine. */
-bool qr__device_is_auto(const char *device);
-
 /** A kind, the fastest first; the CPU is the last, and always there. NULL behind it. */
 const qr_backend *qr__device_kind(size_t index);
 

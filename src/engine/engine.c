@@ -177,7 +177,7 @@ qr_status qr_engine_create(const qr_model *model, const qr_engine_options *optio
     qr_engine *engine = calloc(1, sizeof *engine);
     if (engine == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "no memory for an engine");
-    if (qr__device_is_auto(options->device)) {
+    if (qr_device_is_auto(options->device)) {
         status = create_on_any(engine, model, options, error);
     } else {
         status = qr__device_open(options->device, &device, error);

@@ -41,6 +41,9 @@ typedef struct qr_engine qr_engine;
  * or none in this build or machine; the message names what there is. */
 QR_MUST_USE qr_status qr_device_check(const char *device, qr_error *error);
 
+/** Whether such a name (NULL: none was given) leaves the choice to the engine. */
+bool qr_device_is_auto(const char *device);
+
 /** Whether what such a name stands for has memory of its own: a GPU by name. False of "auto", which
  * may end on the CPU. */
 bool qr_device_is_away(const char *device);

@@ -120,10 +120,10 @@ static qr_status time_batch(qr__lane *lane, double *ns) {
     return status;
 }
 
-/* Of one sequence. */
-static qr_status time_length(qr__lane *lane, qr_cost_sample *sample) {
-    qr_status status = assemble_any(lane, sample->tokens, sample->tokens);
-    return status == QR_OK ? time_batch(lane, &sample->ns) : status;
+/* Of sequences as assemble_any takes them. */
+static qr_status time_sequences(qr__lane *lane, size_t tokens, size_t total, double *ns) {
+    qr_status status = assemble_any(lane, tokens, total);
+    return status == QR_OK ? time_batch(lane, ns) : status;
 }
 
 /* Short texts are what fills the batches of a device. */
@@ -134,17 +134,11 @@ static qr_status measure_batches(qr__lane *lane, int rounds, qr_cost *out) {
     qr_cost_batches b = {few, jobs * few, longest, INFINITY, INFINITY, INFINITY};
     qr_status status = QR_OK;
     for (int i = 0; status == QR_OK && i < rounds; i++) {
-        status = assemble_any(lane, few, few);
+        status = time_sequences(lane, few, few, &b.short_ns);
         if (status == QR_OK)
-            status = time_batch(lane, &b.short_ns);
+            status = time_sequences(lane, few, b.full_tokens, &b.full_ns);
         if (status == QR_OK)
-            status = assemble_any(lane, few, b.full_tokens);
-        if (status == QR_OK)
-            status = time_batch(lane, &b.full_ns);
-        if (status == QR_OK)
-            status = assemble_any(lane, longest, longest);
-        if (status == QR_OK)
-            status = time_batch(lane, &b.long_ns);
+            status = time_sequences(lane, longest, longest, &b.long_ns);
     }
     *out = qr_cost_fit_batches(&b);
     return status;
@@ -156,7 +150,8 @@ static qr_status measure_lengths(qr__lane *lane, int rounds, qr_cost *out) {
         {1 + most / 24, INFINITY}, {1 + most / 4, INFINITY}, {most, INFINITY}};
     qr_status status = QR_OK;
     for (int i = 0; status == QR_OK && i < 3 * rounds; i++)
-        status = time_length(lane, &samples[i % 3]);
+        status =
+            time_sequences(lane, samples[i % 3].tokens, samples[i % 3].tokens, &samples[i % 3].ns);
     *out = qr_cost_fit(samples);
     return status;
 }

@@ -233,7 +233,7 @@ static qr_status make_served(const qr__loader_options *options, const qr__model_
     qr_status status = make_on(options, spec, served, &away, out, &refusal);
     if (status != QR_OK && error != NULL)
         *error = refusal;
-    if (status == QR_OK || !away || (spec->device != NULL && strcmp(spec->device, "auto") != 0))
+    if (status == QR_OK || !away || !qr_device_is_auto(spec->device))
         return status;
     qr_log(QR_LOG_WARN, "%s: runs on the CPU, its device has no room for its batches: %s",
            spec->dir, refusal.message);

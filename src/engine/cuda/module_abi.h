@@ -30,8 +30,8 @@
 /** What the module needs of the program: functions with a state that only the program has. */
 typedef struct qr__cuda_host {
     unsigned abi;
-    void (*bert_release)(qr_bert *bert, const float **tensor); /* qr_bert_release */
-    void (*warn)(const char *message);                         /* a line of the log */
+    void (*bert_release_all)(qr_bert *bert); /* qr_bert_release_all */
+    void (*warn)(const char *message);       /* a line of the log */
 } qr__cuda_host;
 
 /** What the program needs of the module. */

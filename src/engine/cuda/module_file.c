@@ -19,7 +19,7 @@ static void warn(const char *message) {
 
 static const qr__cuda_host host = {
     .abi = QR__CUDA_ABI,
-    .bert_release = qr_bert_release,
+    .bert_release_all = qr_bert_release_all,
     .warn = warn,
 };
 

@@ -70,14 +70,21 @@ qr_status qr_bert_save(const qr_bert *bert, const qr_sink *sink) {
 
 /* MADV_DONTNEED gives the pages back at once; the address range stays and reads as zeros, but
  * nobody has its address any more. */
+static void release(const qr__bert_store *store, const qr__bert_slot *slot) {
+    if (*slot->to == NULL)
+        return;
+    *slot->to = NULL;
+    if (slot_bytes(slot) >= LARGE_BYTES)
+        madvise(store->base + slot->at, slot_bytes(slot), MADV_DONTNEED);
+}
+
 void qr_bert_release(qr_bert *bert, const float **tensor) {
-    qr__bert_store *store = bert->store;
-    for (size_t i = 0; i < store->count; i++) {
-        const qr__bert_slot *slot = &store->slots[i];
-        if (slot->to != tensor || *tensor == NULL)
-            continue;
-        *tensor = NULL;
-        if (slot_bytes(slot) >= LARGE_BYTES)
-            madvise(store->base + slot->at, slot_bytes(slot), MADV_DONTNEED);
-    }
+    for (size_t i = 0; i < bert->store->count; i++)
+        if (bert->store->slots[i].to == tensor)
+            release(bert->store, &bert->store->slots[i]);
+}
+
+void qr_bert_release_all(qr_bert *bert) {
+    for (size_t i = 0; i < bert->store->count; i++)
+        release(bert->store, &bert->store->slots[i]);
 }

@@ -108,4 +108,7 @@ void qr_bert_destroy(qr_bert *bert);
  * are only forgotten. */
 void qr_bert_release(qr_bert *bert, const float **tensor);
 
+/** The same for every tensor: of whoever has copied all of them elsewhere. */
+void qr_bert_release_all(qr_bert *bert);
+
 #endif

@@ -103,7 +103,8 @@ struct linear_case {
 };
 
 void linear(dice &random, const linear_case &c) {
-    const auto x = random_rows<float>(random, c.rows, c.in, c.in, 1);
+    const uint32_t pitch = c.in + random.below(40);
+    const auto x = random_rows<float>(random, c.rows, c.in, pitch, 1);
     const auto w = random_rows<float>(random, c.out, c.in, c.in, 1 / sqrt(c.in / 4.0));
     const auto bias = random_floats(random, c.out, c.out, -1, 1);
     const auto add = random_rows<float>(random, c.rows, c.out, c.out, 1);
@@ -118,6 +119,8 @@ void linear(dice &random, const linear_case &c) {
                                       y,
                                       c.in,
                                       c.out,
+                                      pitch,
+                                      0,
                                       c.rows_of,
                                       c.activation};
     name_case("linear in %u, out %u, rows %u, activation %d", c.in, c.out, c.rows,
@@ -127,7 +130,7 @@ void linear(dice &random, const linear_case &c) {
     for (size_t i = 0; i < (size_t)c.rows * c.out; i++) {
         double sum = c.has_bias ? bias[i % c.out] : 0, magnitude = 2;
         for (size_t k = 0; k < c.in; k++) {
-            const double product = (double)x[i / c.out * c.in + k] * w[i % c.out * c.in + k];
+            const double product = (double)x[i / c.out * pitch + k] * w[i % c.out * c.in + k];
             sum += product, magnitude += fabs(product);
         }
         const double expected = activated(sum, c.activation) + (c.has_add ? add[i] : 0);

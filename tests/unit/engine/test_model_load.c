@@ -368,6 +368,11 @@ Test(model_load, released_tensors_leave_memory) {
     qr_bert_release(bert, &bert->word); /* again: nothing happens */
     qr_bert_release(bert, &bert->layers[0].query.bias);
     cr_assert_null(bert->layers[0].query.bias);
+    qr_bert_release_all(bert); /* also what went before */
+    cr_assert_null(bert->position);
+    cr_assert_null(bert->layers[0].output.weight);
+    cr_assert_null(bert->layers[0].output_norm.beta);
+    cr_assert_lt(resident_bytes() + 20000000 + sizeof(float) * 12 * 256 * 256, before);
     cr_assert_str_eq(bert->info.architecture, "BertModel");
     qr_bert_destroy(bert);
     qr_bert_destroy(NULL);

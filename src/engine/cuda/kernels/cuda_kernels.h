@@ -126,16 +126,16 @@ typedef struct qr_cuda_pool_args {
     uint32_t unused;
 } qr_cuda_pool_args;
 
-/** linear_f32: y[rows][out] = activation(x[rows][in] * w[out][in]' + bias) + add, all f32,
- * unpadded: heads and Dense modules. Each number is a sum over `in` in an order that does not
+/** linear_f32: y[rows][out] = activation(x[rows][in] * w[out][in]' + bias) + add, all f32, unpadded
+ * but for x: heads and Dense modules. Each number is a sum over `in` in an order that does not
  * depend on the batch. Grid (ceil(out / QR_CUDA_LINEAR_COLUMNS), any number of blocks): blocks
  * stride over rows. */
 typedef struct qr_cuda_linear_args {
     const qr_cuda_counts *counts;
-    const float *x, *w, *bias; /* bias may be NULL */
+    const float *x, *w, *bias; /* x [rows][pitch]; bias may be NULL */
     const float *add;          /* [rows][out]; may be NULL */
     float *y;
-    uint32_t in, out;
+    uint32_t in, out, pitch, unused;
     qr_cuda_rows rows;
     qr_cuda_activation activation;
 } qr_cuda_linear_args;

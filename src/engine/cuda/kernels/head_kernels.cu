@@ -75,7 +75,7 @@ QR_DEVICE void dot_rows(const qr_cuda_linear_args &args, const float *w, uint32_
                         uint32_t rows, float (&sum)[LINEAR_ROWS]) {
     const float *x[LINEAR_ROWS];
     for (uint32_t r = 0; r < LINEAR_ROWS; r++) {
-        x[r] = args.x + (size_t)(row + r < rows ? row + r : rows - 1) * args.in;
+        x[r] = args.x + (size_t)(row + r < rows ? row + r : rows - 1) * args.pitch;
         sum[r] = 0;
     }
     for (uint32_t i = threadIdx.x % 32; i < args.in; i += 32) {

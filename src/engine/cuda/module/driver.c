@@ -10,28 +10,32 @@
 #define QR_CUDA_RELEASE_MIN 12030
 #endif
 
-static const struct {
-    const char *symbol;
-    size_t offset;
-} calls[] = {
+static const qr__driver_symbol calls[] = {
 #define QR_X(name, symbol, arguments) {#symbol, offsetof(qr__driver, name)},
     QR__DRIVER_LIST(QR_X)
 #undef QR_X
 };
 #define CALLS (sizeof calls / sizeof calls[0])
 
-static qr_status find_calls(void *library, qr__driver *driver, qr_error *error) {
-    for (size_t i = 0; i < CALLS; i++) {
-        void *found = dlsym(library, calls[i].symbol);
+const char *qr__driver_find(void *library, const qr__driver_symbol *symbols, size_t len,
+                            void *table) {
+    for (size_t i = 0; i < len; i++) {
+        void *found = dlsym(library, symbols[i].name);
         if (found == NULL)
-            return qr_error_set(error, QR_BAD_OPTION,
-                                "device cuda: the NVIDIA driver (libcuda.so.1) has no %s: it is "
-                                "too old; install one for CUDA %d.%d or newer",
-                                calls[i].symbol, QR_CUDA_RELEASE_MIN / 1000,
-                                QR_CUDA_RELEASE_MIN % 1000 / 10);
-        memcpy((char *)driver + calls[i].offset, &found, sizeof found);
+            return symbols[i].name;
+        memcpy((char *)table + symbols[i].offset, &found, sizeof found);
     }
-    return QR_OK;
+    return NULL;
+}
+
+static qr_status find_calls(void *library, qr__driver *driver, qr_error *error) {
+    const char *missing = qr__driver_find(library, calls, CALLS, driver);
+    if (missing == NULL)
+        return QR_OK;
+    return qr_error_set(error, QR_BAD_OPTION,
+                        "device cuda: the NVIDIA driver (libcuda.so.1) has no %s: it is too old; "
+                        "install one for CUDA %d.%d or newer",
+                        missing, QR_CUDA_RELEASE_MIN / 1000, QR_CUDA_RELEASE_MIN % 1000 / 10);
 }
 
 static qr_status check_release(qr__driver *driver, qr_error *error) {

@@ -22,6 +22,17 @@ typedef struct qr__driver {
     int release; /* 1000 * major + 10 * minor of the newest CUDA that it serves */
 } qr__driver;
 
+/** A library's symbol, and where its address belongs in a table of calls. */
+typedef struct qr__driver_symbol {
+    const char *name;
+    size_t offset;
+} qr__driver_symbol;
+
+/** Fills a table with the addresses of a library's symbols. The first that is not there, or
+ * NULL. */
+const char *qr__driver_find(void *library, const qr__driver_symbol *symbols, size_t len,
+                            void *table);
+
 /** Opens the driver, once for the process: it stays. QR_BAD_OPTION, with what to do: there is none,
  * or it is too old, or finds no device. */
 QR_MUST_USE qr_status qr__driver_open(qr__driver *driver, qr_error *error);

@@ -57,7 +57,6 @@ static void place_buffers(qr__gpu_context *c, qr__gpu_cutter *cutter) {
     const size_t T = rows_of(c), B = c->sequences_max;
     const size_t element = qr__gpu_element_bytes(w->precision);
     const qr__gpu_layer *layer = &w->layers[0];
-    const bool token_head = info->head == QR_HEAD_SPAN || info->head == QR_HEAD_TOKENS;
     place_table(cutter, T, B, &c->staged);
     c->x = qr__gpu_cut(cutter, T, w->widths.hidden, element);
     c->residual = w->precision == QR_PRECISION_F32
@@ -70,7 +69,6 @@ static void place_buffers(qr__gpu_context *c, qr__gpu_cutter *cutter) {
     c->partial =
         qr__gpu_cut(cutter, qr_max(partial_rows(c, &layer->output), partial_rows(c, &layer->down)),
                     w->widths.hidden, sizeof(float));
-    c->wide = qr__gpu_cut(cutter, token_head ? T : 0, info->hidden, sizeof(float));
     c->lt_workspace = qr__gpu_cut(cutter, c->lt == NULL ? 0 : QR__LT_WORKSPACE_BYTES_MAX, 1, 1);
     for (size_t i = 0; i < sizeof c->vectors / sizeof c->vectors[0]; i++)
         c->vectors[i] = qr__gpu_cut(cutter, B, widest_vector(info), sizeof(float));
@@ -135,7 +133,7 @@ static void plan_lt(qr__gpu_context *c) {
                                                          [QR__LT_DOWN] = &layer->down};
     if (rows_of(c) < qr__lt_tokens())
         return;
-    c->lt = qr__lt_create(c->weights->gpu, c->weights->precision);
+    c->lt = qr__lt_create(c->weights->precision);
     for (size_t b = 0; b < c->bucket_count; b++)
         for (unsigned kind = 0; kind < QR__LT_KINDS; kind++)
             qr__lt_plan(c->lt, (qr__lt_kind)kind, c->buckets[b], linears[kind]->n,

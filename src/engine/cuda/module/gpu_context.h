@@ -39,7 +39,6 @@ typedef struct qr__gpu_context {
     qr__cu_pointer x, words, qkv, attended, inner; /* T [rows][pitch] */
     qr__cu_pointer residual;                       /* x in f32 [rows][hidden]; of f32 it is x */
     qr__cu_pointer partial;                        /* f32 [splits][rows][hidden] */
-    qr__cu_pointer wide;                           /* f32 [rows][C], for heads of tokens */
     qr__cu_pointer vectors[3];                     /* f32 [B][widest], between a head's layers */
     qr__lt *lt;                                    /* NULL: all products are our own */
     qr__cu_pointer lt_workspace;

@@ -47,6 +47,7 @@ typedef struct product {
     qr_cuda_rows rows;
     qr_cuda_activation activation;
     qr__cu_pointer x, add, y; /* add 0: nothing */
+    uint32_t pitch;           /* of x; 0: no padding */
 } product;
 
 static void multiply_wide(qr__gpu_steps *steps, const product *p) {
@@ -60,6 +61,7 @@ static void multiply_wide(qr__gpu_steps *steps, const product *p) {
         .y = qr__gpu_at(p->y),
         .in = p->linear->k,
         .out = p->linear->n,
+        .pitch = p->pitch != 0 ? p->pitch : p->linear->k,
         .rows = p->rows,
         .activation = p->activation,
     };
@@ -137,9 +139,12 @@ static void labels(qr__gpu_steps *steps, qr__cu_pointer result) {
 
 /* Numbers of each token. */
 static void tokens(qr__gpu_steps *steps, const qr__gpu_linear *linear, qr__cu_pointer result) {
-    const product p = {
-        .linear = linear, .rows = QR_CUDA_TOKENS, .x = steps->context->wide, .y = result};
-    widen(steps, steps->context->wide);
+    const qr__gpu_context *c = steps->context;
+    const product p = {.linear = linear,
+                       .rows = QR_CUDA_TOKENS,
+                       .x = c->residual,
+                       .y = result,
+                       .pitch = c->weights->widths.hidden};
     multiply_wide(steps, &p);
 }
 

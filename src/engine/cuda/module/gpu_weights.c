@@ -293,27 +293,7 @@ void qr__gpu_weights_destroy(qr__gpu_weights *weights) {
     free(weights);
 }
 
-static void release_linear(const qr__gpu_weights *w, qr_bert *bert, qr_bert_linear *linear) {
-    w->gpu->host->bert_release(bert, &linear->weight);
-}
-
+/* All of it is on the device. */
 void qr__gpu_weights_release(const qr__gpu_weights *w, qr_bert *bert) {
-    for (size_t l = 0; l < bert->info.layers; l++) {
-        qr_bert_layer *layer = &bert->layers[l];
-        qr_bert_linear *all[] = {&layer->query,        &layer->key,
-                                 &layer->value,        &layer->attention_output,
-                                 &layer->intermediate, &layer->output};
-        for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-            release_linear(w, bert, all[i]);
-    }
-    qr_bert_linear *heads[] = {&bert->projection, &bert->span, &bert->pooler, &bert->classifier};
-    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
-        release_linear(w, bert, heads[i]);
-    for (size_t i = 0; i < bert->info.denses; i++) {
-        release_linear(w, bert, &bert->dense[i].linear);
-        release_linear(w, bert, &bert->dense[i].residual);
-    }
-    const float **tables[] = {&bert->word, &bert->position, &bert->type};
-    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
-        w->gpu->host->bert_release(bert, tables[i]);
+    w->gpu->host->bert_release_all(bert);
 }

@@ -4,6 +4,8 @@
  * x'[k][T], with W stored as a k by n matrix that is to be transposed. */
 #include "engine/cuda/module/lt.h"
 
+#include "engine/cuda/module/gpu_shapes.h"
+
 #include <dlfcn.h>
 #include <stdlib.h>
 
@@ -22,7 +24,7 @@ struct qr__lt_product {
     size_t workspace_bytes;
 };
 
-#define PRODUCTS_MAX (QR__LT_KINDS * 24u) /* a product of each kind for each bucket */
+#define PRODUCTS_MAX (QR__LT_KINDS * QR__GPU_BUCKETS_MAX) /* a kind and bucket each */
 
 struct qr__lt {
     calls calls;
@@ -46,26 +48,17 @@ static void *open_library(void) {
 }
 
 static bool find_calls(calls *out) {
-    static const struct {
-        const char *symbol;
-        size_t offset;
-    } rows[] = {
+    static const qr__driver_symbol rows[] = {
 #define QR_X(name, symbol, arguments) {#symbol, offsetof(calls, name)},
         QR__LT_LIST(QR_X)
 #undef QR_X
     };
     void *library = open_library();
-    for (size_t i = 0; library != NULL && i < sizeof rows / sizeof rows[0]; i++) {
-        void *found = dlsym(library, rows[i].symbol);
-        if (found == NULL)
-            return false;
-        memcpy((char *)out + rows[i].offset, &found, sizeof found);
-    }
-    return library != NULL;
+    return library != NULL &&
+           qr__driver_find(library, rows, sizeof rows / sizeof rows[0], out) == NULL;
 }
 
-qr__lt *qr__lt_create(const qr__gpu *gpu, qr_precision precision) {
-    (void)gpu; /* its context is the calling thread's, which is how cuBLASLt knows it */
+qr__lt *qr__lt_create(qr_precision precision) {
     qr__lt *lt = precision == QR_PRECISION_F32 ? NULL : calloc(1, sizeof *lt);
     if (lt == NULL)
         return NULL;

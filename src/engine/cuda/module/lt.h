@@ -1,7 +1,7 @@
 /* engine/cuda/module/lt.h: NVIDIA's cuBLASLt for the matrix products of large batches, where it is
  * installed.
  *
- *     qr__lt *lt = qr__lt_create(gpu, QR_PRECISION_F16);         // NULL: not there, or not wanted
+ *     qr__lt *lt = qr__lt_create(QR_PRECISION_F16);              // NULL: not there, or not wanted
  *     qr__lt_plan(lt, QR__LT_UP, bucket, n, k);
  *     const qr__lt_product *product = qr__lt_find(lt, QR__LT_UP, bucket);
  *     status = qr__lt_multiply(lt, product, &buffers, stream);
@@ -37,8 +37,8 @@ typedef struct qr__lt_product qr__lt_product;
 size_t qr__lt_tokens(void);
 
 /** NULL: there is no such library, or it does not work here: our own products serve. The device is
- * the calling thread's. Returns owned; borrows the GPU. */
-qr__lt *qr__lt_create(const qr__gpu *gpu, qr_precision precision);
+ * the calling thread's. Returns owned. */
+qr__lt *qr__lt_create(qr_precision precision);
 
 /** NULL is allowed. */
 void qr__lt_destroy(qr__lt *lt);
