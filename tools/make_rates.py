@@ -4,8 +4,8 @@
     python3 tools/make_rates.py [--runs 5] [--name "Intel Ice Lake server"] [--bench build/bench/kernels]
 
 Runs `build/bench/kernels --rates` so many times and keeps the best of each figure: what is slower was disturbed. Rows of other
-CPUs stay as they are; of an instruction set that no CPU was measured with before, this machine's row stands in for any CPU. A CPU
-that is new to the table needs --name. Run it again whenever a kernel is added or made faster, and rebuild.
+CPUs stay as they are; of an instruction set that no CPU of this vendor was measured with before, this machine's row stands in for
+all of them. A CPU that is new to the table needs --name. Run it again whenever a kernel is added or made faster, and rebuild.
 """
 import argparse
 import datetime
@@ -52,7 +52,7 @@ def merge(rows, measured, name, date):
         if not name and not known:
             raise ValueError(f"{key[0]} {key[1]}/{key[2]} is not in the table: give it a --name")
         empty = ("", 0, 0, key[3])
-        others = [other for other, row in rows.items() if other[3] == key[3] and row[1] and other not in (empty, key)]
+        others = [other for other, row in rows.items() if (other[0], other[3]) == (key[0], key[3]) and row[1] and other != key]
         rows.pop(empty, None)
         rows[key] = [name or known[0], not others, date, ", ".join(f"{figure:g}" for figure in figures)]
 

@@ -7,6 +7,7 @@
 
 #include "engine/cpu/forward.h"
 #include "engine/cpu/rates.h"
+#include "engine/cpu/target.h"
 
 /* One more thread is called for each so many operations of a batch: about 20 us of a core. Waking
  * and meeting it costs nearly as much, so for less it would not pay. */
@@ -16,7 +17,7 @@
  * for it. */
 static qr_status cpu_open(const char *target, qr_device **out, qr_error *error) {
     qr__isa isa;
-    qr_status status = qr__isa_choose(target, &isa, error);
+    qr_status status = qr__target_choose(target, &isa, error);
     if (status != QR_OK)
         return status;
     qr__cpu *cpu = calloc(1, sizeof *cpu);

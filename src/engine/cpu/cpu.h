@@ -2,7 +2,8 @@
  * teams of threads.
  *
  * Targets are instruction sets ("ref", "avx2", "avx512vnni", ...: docs/ENGINE.md); without one
- * the environment's QUERENT_ISA counts, else the best that this machine has. */
+ * the environment's QUERENT_ISA counts, else the fastest of this machine
+ * (engine/cpu/target.h). */
 #ifndef QR_ENGINE_CPU_H
 #define QR_ENGINE_CPU_H
 

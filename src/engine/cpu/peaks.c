@@ -7,6 +7,7 @@
 #include "engine/cpu/peaks.h"
 
 #include "engine/cpu/memory_huge.h"
+#include "engine/cpu/target.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -200,7 +201,7 @@ qr_status qr_peaks_measure(const char *target, int threads, size_t footprint_byt
     qr__isa isa;
     if (threads < 1 || threads > QR_LIMIT_THREADS || footprint_bytes > QR_LIMIT_WEIGHTS_FILE_BYTES)
         return QR_BAD_OPTION;
-    qr_status status = qr__isa_choose(target, &isa, NULL);
+    qr_status status = qr__target_choose(target, &isa, NULL);
     if (status == QR_OK)
         status = measure_arithmetic(isa, threads, QR_PRECISION_F32, &out->f32_flops);
     if (status == QR_OK)

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "engine/cpu/kernels/gemm.h"
-#include "engine/cpu/kernels/isa.h"
+#include "engine/cpu/target.h"
 
 const char *const *forward_isas(void) {
     static const char *names[QR_ISA_COUNT + 1];
@@ -19,7 +19,7 @@ const char *const *forward_isas(void) {
 
 bool forward_has(const char *isa, qr_precision precision) {
     qr__isa chosen;
-    cr_assert_eq(qr__isa_choose(isa, &chosen, NULL), QR_OK);
+    cr_assert_eq(qr__target_choose(isa, &chosen, NULL), QR_OK);
     return qr__gemm_find(precision, chosen) != NULL;
 }
 

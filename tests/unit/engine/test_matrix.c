@@ -2,6 +2,7 @@
  * memory, and GELU's stated error. */
 #include "engine/cpu/kernels/gemm.h"
 #include "engine/cpu/matrix.h"
+#include "engine/cpu/target.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -28,7 +29,7 @@ Test(matrix, multiplies_after_its_source_is_gone) {
     qr__memory_huge *memory;
     cr_assert_eq(qr__memory_huge_create(&memory, NULL), QR_OK);
     qr__isa isa;
-    cr_assert_eq(qr__isa_choose(NULL, &isa, NULL), QR_OK);
+    cr_assert_eq(qr__target_choose(NULL, &isa, NULL), QR_OK);
     qr__matrix *m = pack(3, 70, QR_PRECISION_F32, isa, memory);
     cr_assert_eq(qr__matrix_in(m), 3);
     cr_assert_eq(qr__matrix_out(m), 70);
@@ -67,7 +68,7 @@ Test(matrix, smoothing_keeps_the_product) {
     }
     const qr__matrix_rows rows = {.weights = w, .stride = K, .rows = N, .scale = 1};
     qr__isa isa;
-    cr_assert_eq(qr__isa_choose(NULL, &isa, NULL), QR_OK);
+    cr_assert_eq(qr__target_choose(NULL, &isa, NULL), QR_OK);
     for (qr_precision p = QR_PRECISION_F32; p <= QR_PRECISION_INT8; p++) {
         if (qr__gemm_find(p, isa) == NULL)
             continue;
@@ -112,7 +113,7 @@ Test(matrix, refuses_what_it_cannot_do) {
 
 Test(matrix, refuses_rows_whose_sum_could_overflow) {
     qr__isa isa;
-    cr_assert_eq(qr__isa_choose(NULL, &isa, NULL), QR_OK);
+    cr_assert_eq(qr__target_choose(NULL, &isa, NULL), QR_OK);
     if (qr__gemm_find(QR_PRECISION_INT8, isa) == NULL)
         cr_skip_test("no int8 kernel on this machine");
     const float w = 1; /* refused before a further weight is read */

@@ -5,8 +5,6 @@
  * system does not save is not available. */
 #include "engine/cpu/kernels/isa.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <sys/syscall.h>
@@ -49,8 +47,6 @@ static const struct {
     [QR_ISA_NEONDOT] = {"neondot", "aarch64", WITH_DOT},
     [QR_ISA_NEONI8MM] = {"neoni8mm", "aarch64", WITH_DOT | BIT(QR_ISA_NEONI8MM)},
 };
-
-#define GROUP_NAME "avx512" /* the best of several */
 
 const char *qr__isa_name(qr__isa isa) {
     return isa < QR_ISA_COUNT ? table[isa].name : "unknown";
@@ -161,68 +157,3 @@ qr__cpu_id qr__isa_cpu(void) {
     return (qr__cpu_id){0};
 }
 #endif
-
-static qr__isa best(void) {
-    for (qr__isa isa = QR_ISA_COUNT - 1; isa > QR_ISA_REF; isa--)
-        if (qr__isa_available(isa))
-            return isa;
-    return QR_ISA_REF;
-}
-
-/* "ref avx2 ...", as many as fit: what can be asked for in this build. */
-static void list_names(char *out, size_t size) {
-    size_t used = 0;
-    out[0] = '\0';
-    for (qr__isa isa = QR_ISA_REF; isa < QR_ISA_COUNT; isa++) {
-        const char *group = isa == QR_ISA_AVX512F ? " " GROUP_NAME : "";
-        if (!qr__isa_native(isa))
-            continue;
-        int wrote = snprintf(out + used, size - used, "%s %s", group, table[isa].name);
-        if (wrote < 0 || (size_t)wrote >= size - used)
-            return;
-        used += (size_t)wrote;
-    }
-}
-
-/* QR_BAD_OPTION, and why: `name` is none, or one that this machine cannot run. */
-static qr_status refuse(const char *source, const char *name, qr_error *error) {
-    char names[160];
-    const char *architecture = strcmp(name, GROUP_NAME) == 0 ? "x86-64" : NULL;
-    bool known = architecture != NULL;
-    for (qr__isa isa = QR_ISA_REF; isa < QR_ISA_COUNT; isa++) {
-        if (strcmp(name, table[isa].name) == 0) {
-            known = true;
-            architecture = table[isa].architecture;
-        }
-    }
-    list_names(names, sizeof names);
-    if (!known)
-        return qr_error_set(error, QR_BAD_OPTION, "%s%.32s: no such instruction set; known:%s",
-                            source, name, names);
-    if (architecture != NULL && strcmp(architecture, ARCHITECTURE) != 0)
-        return qr_error_set(error, QR_BAD_OPTION,
-                            "%s%s: an instruction set of %s, not of this machine; known:%s", source,
-                            name, architecture, names);
-    return qr_error_set(error, QR_BAD_OPTION, "%s%s: this machine cannot run it; its best is %s",
-                        source, name, qr__isa_name(best()));
-}
-
-qr_status qr__isa_choose(const char *name, qr__isa *out, qr_error *error) {
-    const char *source = "cpu:";
-    if (name == NULL) {
-        name = getenv("QUERENT_ISA");
-        source = "QUERENT_ISA=";
-    }
-    *out = best();
-    if (name == NULL || name[0] == '\0')
-        return QR_OK;
-    if (strcmp(name, GROUP_NAME) == 0 && qr__isa_includes(*out, QR_ISA_AVX512F))
-        return QR_OK;
-    for (qr__isa isa = QR_ISA_REF; isa < QR_ISA_COUNT; isa++) {
-        if (strcmp(name, table[isa].name) == 0 && qr__isa_available(isa)) {
-            *out = isa;
-            return QR_OK;
-        }
-    }
-    return refuse(source, name, error);
-}

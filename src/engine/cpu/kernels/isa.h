@@ -1,13 +1,12 @@
 /* engine/cpu/kernels/isa.h: the instruction sets that kernels are written for, and which of them
  * this machine runs.
  *
- *     qr__isa isa;
- *     status = qr__isa_choose(NULL, &isa, &error);      // QUERENT_ISA, else this machine's best
- *     if (qr__isa_includes(isa, QR_ISA_AVX512F)) ...    // may an AVX-512F kernel be used?
+ *     if (qr__isa_available(QR_ISA_AVX512F)) ...        // can this machine run it?
+ *     if (qr__isa_includes(isa, QR_ISA_AVX512F)) ...    // may a plan for `isa` use its kernels?
  *
  * A name stands for the whole set below it: "avx512bf16" runs VNNI's, AVX-512F's and AVX2's
  * kernels too, "neoni8mm" those of "neondot" and "neon". The one reader of cpuid and getauxval in
- * the engine. Thread-safe.
+ * the engine. Which of them a plan takes is engine/cpu/target.h's. Thread-safe.
  */
 #ifndef QR_ENGINE_CPU_ISA_H
 #define QR_ENGINE_CPU_ISA_H
@@ -28,7 +27,7 @@ typedef enum qr__isa {
     QR_ISA_COUNT
 } qr__isa;
 
-/** "ref", "avx2", ...: what qr__isa_choose takes. */
+/** "ref", "avx2", ...: what `--device cpu:ISA` and QUERENT_ISA take (engine/cpu/target.h). */
 const char *qr__isa_name(qr__isa isa);
 
 /** True when a plan for `isa` may use kernels written for `need`. */
@@ -50,10 +49,5 @@ typedef struct qr__cpu_id {
 
 /** This machine's; all zero where there is no cpuid. */
 qr__cpu_id qr__isa_cpu(void);
-
-/** The ISA called `name`; NULL: what QUERENT_ISA says, else the best available. "avx512" means the
- * best of AVX-512 that is available. QR_BAD_OPTION: no such name, one of another architecture, or
- * this machine cannot run it. */
-QR_MUST_USE qr_status qr__isa_choose(const char *name, qr__isa *out, qr_error *error);
 
 #endif
