@@ -38,7 +38,7 @@ def parse_arguments():
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--connections", type=int, default=512, help="of the client, at most [default 512]")
     parser.add_argument("--svg", help="draw both into this file")
-    parser.add_argument("--tune", action="store_true", help="take --overhead-us and --answer-us from two closed loops, not the defaults")
+    parser.add_argument("--tune", action="store_true", help="measure --overhead-us and --answer-us first, instead of the defaults")
     parser.add_argument("--simulate", default="", help='more options of `querent simulate`: "--overhead-us 90"')
     return parser.parse_args()
 
@@ -82,19 +82,33 @@ def ask(*command):
     return json.loads(printed.stdout.splitlines()[-1])
 
 
+def held_up_us(measured, simulated):
+    """What holds single requests up: by how much more 90, 99 and 99.9 % exceed the median in one than in the other."""
+    more, most = [], 0
+    for name in ("p90", "p99", "p99.9"):
+        real, model = (latency[name] - latency["p50"] for latency in (measured, simulated))
+        most = max(most, 1e3 * (real - model))
+        more.append(most)
+    return more
+
+
 def tune(arguments, url):
-    """What a request takes around its batch. On its way: the median of one client, less what the simulation takes for one at a time.
-    Of the cores: what a request takes of them when four clients a worker keep them busy, less what the engine's own loop takes. (With
-    more clients requests share wake-ups and take less, but an open load has as many under way only when it is too much.)"""
+    """What a request takes around its batch. On its way: the median of one client, less what the simulation takes for one at a time;
+    and what holds single ones up, from an open loop at a tenth of the clients' rate below, where hardly anybody waits for anybody. Of
+    the cores: what a request takes of them when four clients a worker keep them busy, less what the engine's own loop takes. (With more
+    clients requests share wake-ups and take less, but an open load has as many under way only when it is too much.)"""
     q, model, queries = arguments.querent, ["--model", arguments.model, "--precision", arguments.precision], ["--queries", arguments.queries]
-    loop = [q, "bench", "http", "--url", url, *queries, "--seconds", "3", "--warmup", "1", "--json", "--concurrency"]
-    alone, busy = ask(*loop, 1), ask(*loop, 4 * arguments.workers)
+    http = [q, "bench", "http", "--url", url, *queries, "--warmup", "1", "--json"]
+    alone, busy = (ask(*http, "--seconds", 3, "--concurrency", clients) for clients in (1, 4 * arguments.workers))
+    few = ["--rate", f"{busy['achieved_rps'] / 10:.0f}", "--seconds", "20"]
+    calm = ask(*http, *few)
     engine = ask(q, "bench", "engine", *model, *queries, "--threads", arguments.workers, "--lengths", 9, "--seconds", 3, "--json")
-    bare = ask(q, "simulate", *model, *queries, "--workers", arguments.workers, "--rate", 50, "--seconds", 20, "--overhead-us", 0,
-               "--answer-us", 0, "--json")  # fmt: skip
+    simulated = [q, "simulate", *model, *queries, "--workers", arguments.workers, "--overhead-us", 0, "--answer-us", 0, "--json"]
+    bare, bare_calm = ask(*simulated, "--rate", 50, "--seconds", 20), ask(*simulated, *few)
     overhead_us = max(0, 1e3 * (alone["latency_ms"]["p50"] - bare["p50_ms"]))
     answer_us = max(0, 1e6 * arguments.workers * (1 / busy["achieved_rps"] - 1 / engine["throughput_qps"]))
-    return ["--overhead-us", f"{overhead_us:.0f}", "--answer-us", f"{answer_us:.0f}"]
+    ways = [overhead_us, *(overhead_us + us for us in held_up_us(calm["latency_ms"], bare_calm["latency_ms"]))]
+    return ["--overhead-us", ",".join(f"{us:.0f}" for us in ways), "--answer-us", f"{answer_us:.0f}"]
 
 
 def measure(arguments):

@@ -28,6 +28,9 @@ bool qr__arrivals_uniform(const char *arrival);
  * Poisson process: that is how independent clients come. */
 qr__arrivals qr__arrivals_of(double rate, bool uniform, uint64_t seed);
 
+/** The next of a sequence of numbers in [0, 1). *random: not 0. */
+double qr__random_share(uint64_t *random);
+
 /** Time from one request to the next. */
 uint64_t qr__arrivals_gap_ns(qr__arrivals *arrivals);
 

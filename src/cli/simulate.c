@@ -18,7 +18,9 @@ typedef struct simulate_arguments {
     qr__cli_model model;
     const char *queries, *sweep, *arrival, *svg, *beside;
     double rate, seconds, warmup;
-    size_t workers, seed, overhead_us, answer_us;
+    const char *overhead;
+    qr__delays way; /* what it says */
+    size_t workers, seed, answer_us;
     qr_option_value budget_ms, batch_tokens, queue_items;
     bool json;
 } simulate_arguments;
@@ -58,8 +60,10 @@ static void write_json(const simulate *s, double rate, const qr__simulate_result
                   point->p50_ms, point->p99_ms, point->goodput, point->miss_share);
     qr_buf_literal(out, "\"latency_ms\":");
     qr__latencies_json(&result->succeeded, out);
-    qr_buf_printf(out, ",\"overhead_us\":%zu,\"answer_us\":%zu,\"costs\":{", arguments->overhead_us,
-                  arguments->answer_us);
+    qr_buf_literal(out, ",\"overhead_us\":[");
+    for (size_t i = 0; i < arguments->way.len; i++)
+        qr_buf_printf(out, "%s%.0f", i == 0 ? "" : ",", arguments->way.us[i]);
+    qr_buf_printf(out, "],\"answer_us\":%zu,\"costs\":{", arguments->answer_us);
     write_cost_json("alone", &s->costs.alone, out);
     qr_buf_byte(out, ',');
     write_cost_json("team", &s->costs.team, out);
@@ -90,9 +94,9 @@ static void write_text_head(const simulate *s, qr_buf *out) {
     size_t mean = (tokens + s->queries.len / 2) / s->queries.len;
     qr_buf_printf(out,
                   "a query of %zu tokens, the mean: %.3f ms on one worker, %.3f on %d together; "
-                  "%zu us around it\n",
+                  "%.0f us around it\n",
                   mean, lonely_ms(&s->costs.alone, mean), lonely_ms(&s->costs.team, mean),
-                  s->costs.team_len, s->arguments->overhead_us + s->arguments->answer_us);
+                  s->costs.team_len, s->arguments->way.us[0] + (double)s->arguments->answer_us);
 }
 
 static void write_text(const simulate *s, double rate, const qr__simulate_result *result,
@@ -180,12 +184,12 @@ static qr_status prepare(simulate *s, qr_error *error) {
                                               .queue_items = arguments->queue_items.number,
                                               .batch_tokens = arguments->batch_tokens.number,
                                               .job_tokens = qr_pipeline_max_tokens(s->pipeline),
-                                              .before_ns = arguments->overhead_us * 1000,
                                               .after_ns = arguments->answer_us * 1000},
                                   .lengths = s->lengths,
                                   .lengths_len = s->queries.len,
                                   .uniform = qr__arrivals_uniform(arguments->arrival),
                                   .seed = arguments->seed,
+                                  .way = arguments->way,
                                   .warmup_s = arguments->warmup,
                                   .seconds = arguments->seconds,
                                   .budget_ns = arguments->budget_ms.number * QR_NS_PER_MS};
@@ -228,13 +232,14 @@ static int run(const qr__command *command, simulate *s) {
 }
 
 /* What no single option can know. */
-static int check(const qr__command *command, const simulate_arguments *arguments,
-                 qr__sweep *sweep) {
+static int check(const qr__command *command, simulate_arguments *arguments, qr__sweep *sweep) {
     if ((arguments->rate > 0) == (arguments->sweep != NULL))
         return qr__flags_refuse(command, "give either --rate or --sweep");
     if (arguments->seconds <= 0)
         return qr__flags_refuse(command, "--seconds must be above 0");
     int code = qr__arrivals_check(command, arguments->arrival);
+    if (code == QR_FLAGS_GO)
+        code = qr__delays_parse(command, "overhead-us", arguments->overhead, &arguments->way);
     if (code != QR_FLAGS_GO)
         return code;
     if (arguments->sweep == NULL && (arguments->svg != NULL || arguments->beside != NULL))
@@ -249,7 +254,7 @@ int qr_cli_simulate(int argc, char **argv) {
                                     .seconds = 10,
                                     .warmup = 1,
                                     .seed = 1,
-                                    .overhead_us = 80,
+                                    .overhead = "80",
                                     .answer_us = 60};
     const qr__flag flags[] = {
         QR_CLI_DIR_FLAG(arguments.model),
@@ -274,8 +279,8 @@ int qr_cli_simulate(int argc, char **argv) {
          .help = "load before that, not counted [default 1]"},
         {"seed", QR_FLAG_NUMBER, &arguments.seed, .max = SIZE_MAX, .value = "N",
          .help = "of the poisson gaps, as in bench http [default 1]"},
-        {"overhead-us", QR_FLAG_NUMBER, &arguments.overhead_us, .max = 1000000, .value = "US",
-         .help = "a request's way to the scheduler: HTTP, tokens, wake-ups [default 80]"},
+        {"overhead-us", QR_FLAG_TEXT, &arguments.overhead, .value = "US,US,US,US",
+         .help = "a request's way to the scheduler: median[, of 90, 99, 99.9 %] [default 80]"},
         {"answer-us", QR_FLAG_NUMBER, &arguments.answer_us, .max = 1000000, .value = "US",
          .help = "of a core for each request beside its batch: answer, loop, client [default 60]"},
         qr__flag_option(QR_OPTION_BUDGET_MS, "1000", &arguments.budget_ms),

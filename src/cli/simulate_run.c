@@ -34,15 +34,28 @@ qr_status qr__simulate_lengths(const qr_pipeline *pipeline, const qr__queries *q
  * too many, a number above QR_SIMULATE_REQUESTS. */
 static size_t draw(const qr__simulate_load *load, double rate, qr_simulated *out) {
     qr__arrivals arrivals = qr__arrivals_of(rate, load->uniform, load->seed);
+    qr__delays way = load->way;
     uint64_t until_ns = (uint64_t)((load->warmup_s + load->seconds) * 1e9), at_ns = 0;
     size_t len = 0;
+    qr__delays_seed(&way, load->seed);
     for (; at_ns < until_ns && len <= QR_SIMULATE_REQUESTS;
          at_ns += qr__arrivals_gap_ns(&arrivals), len++)
         if (out != NULL)
             out[len] = (qr_simulated){.at_ns = at_ns,
                                       .budget_ns = load->budget_ns,
+                                      .way_ns = qr__delays_next_ns(&way),
                                       .tokens = load->lengths[len % load->lengths_len]};
     return len;
+}
+
+/* By the moment of the submit. Of two at one moment who came first is first; no two come at one
+ * moment and have the same way but are alike. */
+static int compare_submits(const void *left, const void *right) {
+    const qr_simulated *a = left, *b = right;
+    uint64_t at = a->at_ns + a->way_ns, other = b->at_ns + b->way_ns;
+    if (at != other)
+        return at < other ? -1 : 1;
+    return a->at_ns < b->at_ns ? -1 : a->at_ns > b->at_ns;
 }
 
 /* As bench_load.c counts: by the time of the request, whenever its answer came. */
@@ -81,6 +94,7 @@ qr_status qr__simulate_rate(const qr__simulate_load *load, double rate, qr__simu
     qr_status status = QR_NO_MEMORY;
     if (requests != NULL && qr__hdr_init(&out->succeeded)) {
         draw(load, rate, requests);
+        qsort(requests, len, sizeof *requests, compare_submits);
         status = qr_simulate(&load->machine, requests, len);
     }
     if (status == QR_OK)

@@ -10,6 +10,7 @@
 #define QR_CLI_SIMULATE_RUN_H
 
 #include "cli/bench_queries.h"
+#include "cli/delays.h"
 #include "cli/hdr_histogram.h"
 #include "server/costs.h"
 
@@ -21,6 +22,7 @@ typedef struct qr__simulate_load {
     size_t lengths_len;
     bool uniform; /* these as qr__load_options has them */
     uint64_t seed;
+    qr__delays way; /* from a request's arrival until the scheduler has it */
     double warmup_s, seconds;
     uint64_t budget_ns;
 } qr__simulate_load;

@@ -55,6 +55,17 @@ def test_json(embedder, queries):
 def test_what_is_around_the_batches_is_an_option(embedder, queries):
     (found,) = json_lines(simulate(embedder, queries, "--rate", "20", "--seconds", "1", "--overhead-us", "70000", "--answer-us", "9000", "--json"))
     assert found["ok"] == found["offered"] and found["p50_ms"] > 79
+    assert (found["overhead_us"], found["answer_us"]) == ([70000], 9000)
+
+
+def test_single_requests_may_be_held_up(embedder, queries):
+    """Half of them for 1 ms, a tenth for 300 ms and more, the worst for 600."""
+    load = ["--rate", "200", "--seconds", "10", "--overhead-us", "1000,300000,500000,600000", "--answer-us", "0", "--json"]
+    (found,) = json_lines(simulate(embedder, queries, *load))
+    assert found["overhead_us"] == [1000, 300000, 500000, 600000] and found["ok"] == found["offered"]
+    latency = found["latency_ms"]
+    assert latency["p90"] > 250 and latency["p99"] > 400 and latency["max"] >= 500
+    assert json_lines(simulate(embedder, queries, *load))[0]["offered"] == found["offered"]
 
 
 def test_who_is_late_is_a_miss(embedder, queries):
@@ -139,6 +150,12 @@ def test_a_picture_that_cannot_be_written_is_a_fault(embedder, queries, path):
         ([], "either --rate or --sweep"),
         (["--rate", "1", "--sweep", "1,2"], "either --rate or --sweep"),
         (["--rate", "-1"], "--rate -1"),
+        (["--rate", "1", "--overhead-us", ",5"], ",5: : must be a whole number in 0..1000000"),
+        (["--rate", "1", "--overhead-us", "5,"], "must be a whole number in 0..1000000"),
+        (["--rate", "1", "--overhead-us", "5,x"], "5,x: x: must be a whole number"),
+        (["--rate", "1", "--overhead-us", "5,1000001"], "must be a whole number in 0..1000000"),
+        (["--rate", "1", "--overhead-us", "5,4"], "figures must not fall"),
+        (["--rate", "1", "--overhead-us", "1,2,3,4,5"], "more than 4 figures"),
         (["--sweep", "1,,2"], "--sweep 1,,2"),
         (["--sweep", "1,"], "--sweep 1,"),
         (["--sweep", "0,1"], "must be a rate above 0"),

@@ -237,7 +237,7 @@ static void run(simulator *sim, qr_simulated *requests, size_t len) {
     for (size_t next = 0;;) {
         int done = first_done(sim);
         uint64_t done_ns = done < 0 ? NEVER_NS : sim->hands[done].end_ns;
-        uint64_t due_ns = next < len ? requests[next].at_ns + sim->machine->before_ns : NEVER_NS;
+        uint64_t due_ns = next < len ? requests[next].at_ns + requests[next].way_ns : NEVER_NS;
         if (done < 0 && next == len)
             break;
         if (done >= 0 && done_ns <= due_ns) {

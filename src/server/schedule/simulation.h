@@ -28,21 +28,21 @@ typedef struct qr_simulation {
     size_t queue_items;  /* as qr_schedule_options has it */
     size_t batch_tokens; /* these two as qr_queue has them */
     size_t job_tokens;
-    uint64_t before_ns; /* from a request's arrival until it is submitted */
-    uint64_t after_ns;  /* that a worker takes for each answer, behind the batch */
+    uint64_t after_ns; /* that a worker takes for each answer, behind the batch */
 } qr_simulation;
 
 /** A request and what became of it. */
 typedef struct qr_simulated {
     uint64_t at_ns, budget_ns;
+    uint64_t way_ns; /* from then until it is submitted */
     size_t tokens;
     /* As the schedule's: OK, in time; LATE; OVERLOADED or TOO_LONG: refused. */
     qr_status status;
     uint64_t done_ns; /* when its answer was there; of one without a result: when that was known */
 } qr_simulated;
 
-/** Serves the requests, which are in the order of their arrival, and writes what became of each. No
- * sum of times comes near 2^64. QR_NO_MEMORY. */
+/** Serves the requests, which are in the order in which they are submitted (at_ns + way_ns), and
+ * writes what became of each. No sum of times comes near 2^64. QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr_simulate(const qr_simulation *machine, qr_simulated *requests, size_t len);
 
 #endif

@@ -116,3 +116,19 @@ Test(arrivals, gaps_have_their_mean) {
     cr_expect_eq(qr__arrivals_gap_ns(&uniform), 125000000);
     cr_expect_eq(qr__arrivals_gap_ns(&uniform), 125000000);
 }
+
+/* Ways of 0 to 100 ms at 1,000 a second: who comes later is often there first, and nobody is in
+ * anybody's way. */
+Test(simulate, ways_differ) {
+    qr__simulate_load load = load_of();
+    load.uniform = true;
+    load.lengths_len = 1;
+    load.budget_ns = QR_NS_PER_S;
+    load.way = (qr__delays){.us = {0, 100000}, .len = 2};
+    qr__simulate_result result = simulate(&load, 1000);
+    cr_expect_eq(result.ok, 500);
+    cr_expect_eq(result.succeeded.min, 10000);
+    cr_expect_float_eq(qr__hdr_percentile(&result.succeeded, 70), 50e6, 10e6);
+    cr_expect_geq(result.succeeded.max, 99000000);
+    qr__simulate_result_deinit(&result);
+}

@@ -155,8 +155,9 @@ Test(simulation, who_is_late) {
 Test(simulation, what_is_around_the_batches) {
     qr_simulated requests[3] = {request(0, 10), request(0, 10), request(1, 10)};
     qr_simulation machine = machine_of(1);
-    machine.before_ns = 3 * US;
     machine.after_ns = 2 * US;
+    for (size_t i = 0; i < 3; i++)
+        requests[i].way_ns = 3 * US;
     simulate(&machine, requests, 3);
     expect_done(requests, 3, (const unsigned[]){15, 37, 39});
 }
