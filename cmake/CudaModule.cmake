@@ -23,7 +23,7 @@ function(qr_cuda_module name image folder)
     add_library(${name} MODULE $<TARGET_OBJECTS:querent_cuda_objects> ${copy})
     set_target_properties(${name} PROPERTIES OUTPUT_NAME querent_cuda LIBRARY_OUTPUT_DIRECTORY ${folder} LINKER_LANGUAGE C
         C_VISIBILITY_PRESET hidden)
-    target_link_libraries(${name} PRIVATE qr_flags qr_base Threads::Threads ${CMAKE_DL_LIBS} m)
+    target_link_libraries(${name} PRIVATE qr_flags qr_base qr_cuda_stamp Threads::Threads ${CMAKE_DL_LIBS} m)
     target_link_options(${name} PRIVATE -Wl,--no-undefined -Wl,--exclude-libs,ALL)
 endfunction()
 

@@ -12,6 +12,6 @@ file(GLOB engine_sources CONFIGURE_DEPENDS src/engine/cuda/*.c src/engine/cpu/re
 add_library(qr_engine STATIC ${engine_sources} src/engine/model_info.c src/engine/batch.c src/engine/contexts.c
     src/engine/model/bert_store.c)
 set_source_files_properties(src/engine/cuda/module_file.c PROPERTIES COMPILE_DEFINITIONS QR_LIBDIR="${CMAKE_INSTALL_LIBDIR}")
-target_link_libraries(qr_engine PUBLIC qr_base Threads::Threads ${CMAKE_DL_LIBS} m)
+target_link_libraries(qr_engine PUBLIC qr_base qr_cuda_stamp Threads::Threads ${CMAKE_DL_LIBS} m)
 set_target_properties(qr_engine PROPERTIES C_VISIBILITY_PRESET hidden)
 add_subdirectory(tests/cuda)

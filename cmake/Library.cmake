@@ -1,5 +1,5 @@
 # libquerent, shared and static, from the rooms that it needs (docs/LIBRARY.md).
-set(rooms qr_library qr_pipeline qr_tokenizer qr_engine qr_onnx qr_onnx_format qr_base)
+set(rooms qr_library qr_pipeline qr_tokenizer qr_engine qr_onnx qr_onnx_format qr_cuda_stamp qr_base)
 set(map ${PROJECT_SOURCE_DIR}/src/library/querent.map)
 
 add_library(querent_shared SHARED $<TARGET_OBJECTS:qr_library>)

@@ -77,6 +77,10 @@ struct qr_context {
 struct qr_backend {
     const char *name; /* of --device: "cpu" */
 
+    /** What open would say of `target`, as far as that can be known without opening it, which takes
+     * a GPU's driver long. NULL: it is opened and closed. */
+    qr_status (*check)(const char *target, qr_error *error);
+
     /** Opens the variety called `target`; NULL: the best there is. QR_BAD_OPTION: there is none
      * of that name here, with those that there are; QR_IO: the machine has none of the kind at all;
      * QR_NOT_IMPLEMENTED: nor has this build, of which "auto" says nothing. *out: returns owned. */

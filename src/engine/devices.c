@@ -38,26 +38,45 @@ bool qr_device_is_away(const char *device) {
     return backend != NULL && backend != &qr_backend_cpu;
 }
 
-qr_status qr__device_open(const char *device, qr_device **out, qr_error *error) {
-    const char *target;
-    const qr_backend *backend = find(device, &target);
-    if (backend != NULL) {
-        qr_status status = backend->open(target, out, error);
-        return status == QR_NOT_IMPLEMENTED || status == QR_IO ? QR_BAD_OPTION : status;
-    }
+static qr_status refuse_name(const char *device, qr_error *error) {
     return qr_error_set(error, QR_BAD_OPTION,
                         "device %.64s: there is no such device; use cpu, cuda or auto", device);
 }
 
-/* Of "auto" the last kind must be there: it takes what the others refuse. */
-qr_status qr_device_check(const char *device, qr_error *error) {
+bool qr_device_hangs(void) {
+    return qr_cuda_hung();
+}
+
+/* By its name a device must be there: whatever else it lacks, the option is wrong. */
+static qr_status by_name(qr_status status) {
+    return status == QR_NOT_IMPLEMENTED || status == QR_IO ? QR_BAD_OPTION : status;
+}
+
+qr_status qr__device_open(const char *device, qr_device **out, qr_error *error) {
+    const char *target;
+    const qr_backend *backend = find(device, &target);
+    return backend == NULL ? refuse_name(device, error)
+                           : by_name(backend->open(target, out, error));
+}
+
+static qr_status check(const qr_backend *backend, const char *target, qr_error *error) {
     qr_device *opened = NULL;
-    size_t last = 0;
-    while (kinds[last + 1] != NULL)
-        last++;
-    qr_status status = qr_device_is_auto(device) ? kinds[last]->open(NULL, &opened, error)
-                                                 : qr__device_open(device, &opened, error);
+    if (backend->check != NULL)
+        return backend->check(target, error);
+    qr_status status = backend->open(target, &opened, error);
     if (status == QR_OK)
         opened->backend->close(opened);
     return status;
+}
+
+/* Of "auto" the last kind must be there: it takes what the others refuse. */
+qr_status qr_device_check(const char *device, qr_error *error) {
+    const char *target;
+    size_t last = 0;
+    while (kinds[last + 1] != NULL)
+        last++;
+    if (qr_device_is_auto(device))
+        return check(kinds[last], NULL, error);
+    const qr_backend *backend = find(device, &target);
+    return backend == NULL ? refuse_name(device, error) : by_name(check(backend, target, error));
 }

@@ -38,7 +38,8 @@ typedef struct qr_engine qr_engine;
 
 /** Where models can run: "auto" (the fastest that is here and takes the model), "cpu",
  * "cpu:TARGET" (one instruction set: "cpu:avx2"), "cuda", "cuda:N". QR_BAD_OPTION: no such device,
- * or none in this build or machine; the message names what there is. */
+ * or none in this build or machine; the message names what there is. A GPU is looked at, not
+ * opened: what only opening it shows qr_engine_create says. */
 QR_MUST_USE qr_status qr_device_check(const char *device, qr_error *error);
 
 /** Whether such a name (NULL: none was given) leaves the choice to the engine. */
@@ -47,6 +48,10 @@ bool qr_device_is_auto(const char *device);
 /** Whether what such a name stands for has memory of its own: a GPU by name. False of "auto", which
  * may end on the CPU. */
 bool qr_device_is_away(const char *device);
+
+/** Whether a device of this process is at work on something that does not end. It can be neither
+ * called off nor waited for: end with _exit, as a driver's own end of a process may wait. */
+bool qr_device_hangs(void);
 
 /** Reads the model's weights, finds the fastest plan that keeps its answers, and packs them for
  * it. QR_BAD_MODEL: a tensor cannot be read or is not finite, or a model from ONNX is not what its

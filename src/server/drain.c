@@ -23,8 +23,8 @@ static void look_for_end(void *state) {
     }
     if (requests == 0 && connections == 0 && qr__flow_at_work(s->flow) == 0) {
         qr_log(QR_LOG_INFO, "drained: every admitted request is answered");
-        if (qr__admin_is_busy(s->admin))
-            _exit(0); /* a load cannot be interrupted, and nobody waits for it */
+        if (qr__admin_is_busy(s->admin) || qr_device_hangs())
+            _exit(0); /* a load cannot be interrupted, nor a GPU, and nobody waits for them */
         qr_loop_stop(s->loop);
     } else if (qr_clock_ns() >= s->drain_end_ns) {
         qr_log(QR_LOG_ERROR, "drain timed out: %zu requests and %zu connections are given up",

@@ -26,7 +26,7 @@ def test_whole_passes_agree_with_the_reference_and_the_card_is_named():
 
 
 def test_a_pass_that_fails_is_a_failure():
-    done = run(TOOLS / "device_pass", "short", QR_FAKE_CUDA_FAIL="cuStreamSynchronize:9:700:sticky", QR_FAKE_CUDA_LEAKS="")
+    done = run(TOOLS / "device_pass", "short", QR_FAKE_CUDA_FAIL="cuStreamQuery:9:700:sticky", QR_FAKE_CUDA_LEAKS="")
     assert done.returncode != 0 and "FAILED" in done.stdout
 
 

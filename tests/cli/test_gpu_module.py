@@ -79,6 +79,63 @@ def test_a_module_that_cannot_be_loaded_is_told_of(prefix, embedder):
     assert code != 0 and "the GPU module cannot be loaded" in told and str(prefix) in told
 
 
+def stamped():
+    """The files that cmake/CudaStamp.cmake hashes."""
+    patterns = re.search(r"set\(patterns ([^)]*)\)", (ROOT / "cmake/CudaStamp.cmake").read_text())[1].split()
+    return {path for pattern in patterns for path in ROOT.glob(pattern)}
+
+
+def test_all_that_the_module_is_made_of_is_in_its_stamp():
+    sources = [*(ROOT / "src/engine/cuda/module").iterdir(), *(ROOT / "src/engine/cuda/kernels").iterdir(),
+               ROOT / "src/engine/model_info.c"]
+    seen = set()
+    while sources:
+        path = sources.pop()
+        if path in seen or not path.exists():  # a header of the emulator's
+            continue
+        seen.add(path)
+        sources += [ROOT / "src" / header for header in re.findall(r'#include "([^"]+)"', path.read_text())]
+    assert len(seen) > 60 and seen - stamped() == set()
+
+
+def make_stamp(root, out):
+    subprocess.run(["cmake", f"-DOUT={out}", "-P", root / "cmake/CudaStamp.cmake"], check=True, timeout=60)
+    return re.search(r'"(\w{16})"', out.read_text())[1]
+
+
+def test_a_stamp_is_of_contents_alone(tmp_path):
+    """Another folder and another day: the same. Another word in a header of the seam: another."""
+    for path in [*stamped(), ROOT / "cmake/CudaStamp.cmake"]:
+        copy = tmp_path / "checkout" / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    stamp = make_stamp(ROOT, tmp_path / "here.c")
+    assert make_stamp(tmp_path / "checkout", tmp_path / "there.c") == stamp
+    header = tmp_path / "checkout/src/engine/backend.h"
+    header.write_text(header.read_text().replace("QR_MATRIX_QKV = 1", "QR_MATRIX_QKV = 2"))
+    assert make_stamp(tmp_path / "checkout", tmp_path / "there.c") != stamp
+
+
+def test_a_module_of_another_checkout_is_refused(prefix, embedder, tmp_path):
+    """Of the same version and sizes: only its stamp is another."""
+    stamp = make_stamp(ROOT, tmp_path / "stamp.c").encode()
+    code = MODULE.read_bytes()
+    assert code.count(stamp) == 1
+    (prefix / "bin/libquerent_cuda.so").write_bytes(code.replace(stamp, b"0123456789abcdef"))
+    code, _, told = inspect(prefix, embedder)
+    assert code != 0 and f"{prefix}/bin/libquerent_cuda.so was built from other sources than this program (0123456789abcdef" in told
+    code, out, _ = inspect(prefix, embedder, device="auto")
+    assert code == 0 and "sm_90" not in out
+
+
+def test_a_command_ends_though_the_gpu_does_not(prefix, embedder):
+    """What libcuda does when a process ends may wait for the kernel; the fake one ends with a signal there."""
+    shutil.copy(MODULE, prefix / "bin")
+    code, out, told = run(prefix, "embed", "--model", str(embedder), "--device", "cuda", "--precision", "f32", stdin="a text\n",
+                          QR_FAKE_CUDA_FAIL="cuGraphLaunch:1:endless", QUERENT_CUDA_WAIT_MS="1")
+    assert code == 1 and out == "" and "is lost (a batch: it does not end)" in told, told
+
+
 def test_without_a_driver_the_message_says_so_and_auto_serves(prefix, embedder):
     shutil.copy(MODULE, prefix / "bin")
     code, _, told = inspect(prefix, embedder, driver=False)

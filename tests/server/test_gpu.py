@@ -5,9 +5,10 @@ Needs the release build with its tests: build/tests/cuda has a module and a libc
 import math
 import os
 import shutil
+import signal
 
 import pytest
-from program import BINARY, HIDDEN, ROOT
+from program import BINARY, HIDDEN, ROOT, free_port
 from serving import ask, metric, wait_for
 
 MODULE = ROOT / "build/tests/cuda/libquerent_cuda.so"
@@ -123,7 +124,7 @@ def test_a_lost_device_is_503_and_the_process_wants_to_be_started_anew(start, em
     server = start("--device", "cuda", "--precision", "f32", "--cache-bytes", 1_000_000, models=[embedder, reader])
     known = {"inputs": "this one is in the cache"}
     cached = ask(server, "/embed", known).json()
-    server.fail(f"cuStreamSynchronize:1:{ILLEGAL_ADDRESS}:sticky")
+    server.fail(f"cuStreamQuery:1:{ILLEGAL_ADDRESS}:sticky")
     answer = ask(server, "/embed", {"inputs": "a text"})
     assert answer.status == 503
     assert answer.json() == {"error": "the device failed", "error_type": "Unhealthy"}
@@ -145,7 +146,53 @@ def test_a_lost_device_is_503_and_the_process_wants_to_be_started_anew(start, em
 def test_a_lost_device_leaves_nothing_that_hangs(start, embedder):
     """stop() of the fixture waits for the end of the process."""
     server = start("--device", "cuda", "--precision", "f32", models=[embedder])
-    server.fail(f"cuStreamSynchronize:1:{ILLEGAL_ADDRESS}:sticky")
+    server.fail(f"cuStreamQuery:1:{ILLEGAL_ADDRESS}:sticky")
+    assert ask(server, "/embed", {"inputs": "a text"}).status == 503
+    server.signal()
+    assert server.wait() == 0
+
+
+def test_a_kernel_that_never_ends_is_a_lost_device_and_no_thread_waits_for_it(start, embedder, reader):
+    """The fake driver ends the process with a signal where a call would wait for that kernel: in giving back, in the last drain."""
+    server = start("--device", "cuda", "--precision", "f32", models=[embedder, reader], QUERENT_CUDA_WAIT_MS="1")
+    vectors(server)
+    server.fail("cuGraphLaunch:1:endless")
+    assert ask(server, "/embed", {"inputs": "a text"}).status == 503
+    assert ask(server, "/embed", {"inputs": TEXTS}).status == 503
+    assert ask(server, "/span", {"inputs": {"question": "who", "context": "It is the same device."}}).status == 503
+    assert ask(server, "/v2/health/live").status == 503 and ask(server, "/v2/health/ready").status == 503
+    assert metric(server, "querent_device_lost ") == 1
+    assert server.log.count("device cuda:0 is lost (a batch: it does not end)") == 1
+    server.signal()
+    assert server.wait() == 0
+    assert "drained" in server.log and "waits for what never ends" not in server.log
+
+
+def test_a_hung_device_is_left_alone_when_its_model_is_replaced(start, embedder):
+    """With auto the next version runs on the CPU, and the old one's memory stays where the kernel writes."""
+    server = start("--device", "auto", "--precision", "f32", models=[embedder], QUERENT_CUDA_WAIT_MS="1")
+    assert plan(server)["device"] == "cuda"
+    server.fail("cuGraphLaunch:1:endless")
+    assert ask(server, "/embed", {"inputs": "a text"}).status == 503
+    server.signal(signal.SIGHUP)
+    wait_for(lambda: metric(server, f'querent_reloads_total{{model="{embedder.name}",outcome="ok"}}') == 1, "the reload")
+    assert plan(server)["device"] == "cpu" and "was lost earlier" in plan(server)["passed_over"]
+    assert len(vectors(server)[0]) == HIDDEN
+    assert ask(server, "/v2/health/live").status == 200
+    server.signal()
+    assert server.wait() == 0
+    assert "waits for what never ends" not in server.log
+
+
+def test_a_drain_does_not_wait_for_a_thread_that_the_driver_keeps(start, embedder, reader, tmp_path):
+    """A worker gives back a model that was taken out, and does not come back from the driver; then another model's kernel hangs."""
+    server = start("--device", "cuda", "--precision", "f32", "--admin", "--ops-port", free_port(), "--threads", 3,
+                   models=[embedder, reader], QUERENT_CUDA_WAIT_MS="1")
+    server.fail("cuGraphExecDestroy:1:endless")
+    order = f"/v2/repository/models/{reader.name}/unload"
+    assert ask(server, order, b"", method="POST", port=server.ops_port).status == 200
+    wait_for(lambda: not (tmp_path / "faults").exists(), "the worker in the driver")
+    server.fail("cuGraphLaunch:1:endless")
     assert ask(server, "/embed", {"inputs": "a text"}).status == 503
     server.signal()
     assert server.wait() == 0

@@ -16,6 +16,9 @@
 /** Targets are the driver's numbers of devices, "0" and up. */
 extern const qr_backend qr_backend_cuda;
 
+/** Whether a GPU of this process was given up because a kernel on it does not end. */
+bool qr_cuda_hung(void);
+
 /** qr_context_forward on a context of a GPU, with the time that the GPU itself took for the pass,
  * in microseconds. QR_BAD_OPTION: the context is another device's. */
 QR_MUST_USE qr_status qr_cuda_forward_timed(qr_context *context, const qr_batch *batch,

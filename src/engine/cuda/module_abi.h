@@ -5,8 +5,8 @@
  *     const qr__cuda_module *module = get(&host);
  *     if (module->abi != QR__CUDA_ABI ...) ...
  *
- * Both are made from one checkout, and neither takes the other from another version: structs of the
- * seam (engine/backend.h) are passed as they are. The first two members never move.
+ * Both are made from one checkout, and the program takes no module of another: structs of the seam
+ * (engine/backend.h) are passed as they are. The first two members never move.
  */
 #ifndef QR_ENGINE_CUDA_MODULE_ABI_H
 #define QR_ENGINE_CUDA_MODULE_ABI_H
@@ -14,7 +14,7 @@
 #include "engine/backend.h"
 #include "engine/model/model.h"
 
-#define QR__CUDA_ABI           1u
+#define QR__CUDA_ABI           2u
 #define QR__CUDA_MODULE_SYMBOL "querent_cuda_module"
 
 /** Sizes of what is passed, in this order: another compiler or a changed header shows here. */
@@ -27,17 +27,23 @@
     }
 #define QR__CUDA_SIZES_LEN 12u
 
+/** A hash of the sources from which the module is made and of every header of the seam, which
+ * cmake/CudaStamp.cmake takes when one of them changes: the program and the module have it each. */
+extern const char qr__cuda_stamp[];
+
 /** What the module needs of the program: functions with a state that only the program has. */
 typedef struct qr__cuda_host {
     unsigned abi;
     void (*bert_release_all)(qr_bert *bert); /* qr_bert_release_all */
     void (*warn)(const char *message);       /* a line of the log */
+    void (*hung)(void);                      /* a device has a kernel that does not end */
 } qr__cuda_host;
 
 /** What the program needs of the module. */
 typedef struct qr__cuda_module {
     unsigned abi;
     const char *version; /* QR_VERSION */
+    const char *stamp;   /* qr__cuda_stamp */
     size_t sizes[QR__CUDA_SIZES_LEN];
     const qr_backend *backend;
     qr_status (*forward_timed)(qr_context *context, const qr_batch *batch, qr_output wanted,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <link.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,10 +18,21 @@ static void warn(const char *message) {
     qr_log(QR_LOG_WARN, "%s", message);
 }
 
+static atomic_bool is_hung;
+
+static void remember_hang(void) {
+    atomic_store(&is_hung, true);
+}
+
+bool qr__module_file_hung(void) {
+    return atomic_load(&is_hung);
+}
+
 static const qr__cuda_host host = {
     .abi = QR__CUDA_ABI,
     .bert_release_all = qr_bert_release_all,
     .warn = warn,
+    .hung = remember_hang,
 };
 
 qr_status qr__module_file_places(const char *self, bool is_program,
@@ -65,11 +77,12 @@ qr_status qr__module_file_check(const qr__cuda_module *module, const char *path,
                             "device cuda: %s is of version %.32s and this program of " QR_VERSION
                             "; install both from one build",
                             path, module->version);
-    if (memcmp(module->sizes, sizes, sizeof sizes) != 0)
+    if (strcmp(module->stamp, qr__cuda_stamp) != 0 ||
+        memcmp(module->sizes, sizes, sizeof sizes) != 0)
         return qr_error_set(error, QR_BAD_OPTION,
-                            "device cuda: %s was built from other sources than this program; "
-                            "install both from one build",
-                            path);
+                            "device cuda: %s was built from other sources than this program "
+                            "(%.32s, not %s); install both from one build",
+                            path, module->stamp, qr__cuda_stamp);
     return QR_OK;
 }
 

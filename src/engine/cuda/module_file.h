@@ -22,12 +22,15 @@ QR_MUST_USE qr_status qr__module_file_places(const char *self, bool is_program,
                                              char out[QR__MODULE_FILE_PLACES][4096],
                                              qr_error *error);
 
-/** What is wrong with a module, or QR_OK: another ABI, version or size. */
+/** What is wrong with a module, or QR_OK: another ABI, version, stamp or size. */
 QR_MUST_USE qr_status qr__module_file_check(const qr__cuda_module *module, const char *path,
                                             qr_error *error);
 
 /** QR_NOT_IMPLEMENTED: there is no module. QR_BAD_OPTION, with what to do: it cannot be loaded, or
  * is another version's. */
 QR_MUST_USE qr_status qr__module_file_load(const qr__cuda_module **out, qr_error *error);
+
+/** As qr_cuda_hung. */
+bool qr__module_file_hung(void);
 
 #endif

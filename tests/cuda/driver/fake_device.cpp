@@ -124,11 +124,6 @@ CALL cuDeviceGetAttribute(int *value, int attribute, qr__cu_device device) {
 
 /* --- contexts --- */
 
-CALL cuDevicePrimaryCtxSetFlags_v2(qr__cu_device device, unsigned flags) {
-    FAKE_ENTER(INITIALIZED);
-    return !is_device(device) ? INVALID_DEVICE : flags > 0x3f ? INVALID_VALUE : OK;
-}
-
 CALL cuDevicePrimaryCtxRetain(qr__cu_context *context, qr__cu_device device) {
     FAKE_ENTER(INITIALIZED);
     if (!is_device(device))
@@ -139,7 +134,7 @@ CALL cuDevicePrimaryCtxRetain(qr__cu_context *context, qr__cu_device device) {
 }
 
 CALL cuDevicePrimaryCtxRelease_v2(qr__cu_device device) {
-    FAKE_ENTER(INITIALIZED);
+    FAKE_ENTER(INITIALIZED | WAITS);
     auto found = driver().contexts.find(device);
     if (found == driver().contexts.end() || !found->second.users)
         return INVALID_CONTEXT;
@@ -166,7 +161,7 @@ static bool is_image(const void *image) {
 }
 
 CALL cuModuleLoadData(qr__cu_module *module, const void *image) {
-    FAKE_ENTER(CONTEXT | NO_CAPTURE);
+    FAKE_ENTER(CONTEXT | NO_CAPTURE | WAITS);
     if (!is_image(image))
         return INVALID_IMAGE;
     *module = driver().modules.make();
@@ -174,7 +169,7 @@ CALL cuModuleLoadData(qr__cu_module *module, const void *image) {
 }
 
 CALL cuModuleUnload(qr__cu_module module) {
-    FAKE_ENTER(CONTEXT | NO_CAPTURE);
+    FAKE_ENTER(CONTEXT | NO_CAPTURE | WAITS);
     return driver().modules.destroy(module) ? OK : INVALID_HANDLE;
 }
 

@@ -21,7 +21,7 @@ int stuck;
 
 const char *const symbols[] = {
 #define QR_X(name, symbol, arguments) #symbol,
-    QR__DRIVER_LIST(QR_X)
+    QR__DRIVER_LIST(QR_X) QR_MORE_DRIVER_LIST(QR_X)
 #undef QR_X
 };
 
@@ -47,6 +47,20 @@ std::vector<std::string> split(const std::string &text, char at) {
     return parts;
 }
 
+bool adds_work(const std::string &call) {
+    return call == "cuGraphLaunch" || call == "cuMemcpyHtoDAsync_v2";
+}
+
+[[noreturn]] void never_return(std::unique_lock<std::recursive_mutex> &hold) {
+    hold.unlock();
+    for (;;)
+        pause();
+}
+
+int code_of(const std::string &text) {
+    return text == "endless" ? QR_FAKE_CUDA_ENDLESS : std::stoi(text);
+}
+
 /* CALL:NTH:CODE[:sticky],... */
 void read_faults(const char *text) {
     for (const std::string &row : split(text ? text : "", ',')) {
@@ -56,7 +70,7 @@ void read_faults(const char *text) {
             fprintf(stderr, "fake cuda: QR_FAKE_CUDA_FAIL: %s\n", row.c_str());
             abort();
         }
-        add_fault(parts[0], (unsigned)std::stoul(parts[1]), std::stoi(parts[2]), sticky);
+        add_fault(parts[0], (unsigned)std::stoul(parts[1]), code_of(parts[2]), sticky);
     }
 }
 
@@ -104,9 +118,18 @@ int check_state(const fake_driver &d, unsigned needs) {
     return OK;
 }
 
+bool is_hung(const fake_driver &d) {
+    for (const auto &s : d.streams.all)
+        if (fake_is_stuck(s.first))
+            return true;
+    return false;
+}
+
 /* The counts of one process, printed when it ends. */
 struct at_exit {
     ~at_exit() {
+        if (is_hung(driver()))
+            fake_never_returns("the end of the process");
         qr_fake_cuda_live l;
         qr_fake_cuda_count_live(&l);
         if (!getenv("QR_FAKE_CUDA_LEAKS") ||
@@ -127,6 +150,12 @@ struct at_exit {
 
 thread_local qr__cu_context_st *fake_current;
 thread_local qr__cu_stream_st *fake_capturing_to;
+thread_local bool fake_endless;
+
+void fake_never_returns(const char *call) {
+    fprintf(stderr, "fake cuda: %s waits for what never ends\n", call);
+    abort();
+}
 
 /* Outlives every static object: threads may still call while the process ends. */
 fake_driver &driver() {
@@ -141,13 +170,20 @@ fake_driver &driver() {
 fake_entry::fake_entry(const char *call, unsigned needs) : result(OK), hold(driver().lock) {
     read_fault_file();
     unsigned use = ++uses[call];
+    fake_endless = false;
     for (const fault &f : faults)
-        if (f.call == call && f.at == use) {
+        if (f.call == call && f.at == use && f.code == QR_FAKE_CUDA_ENDLESS) {
+            if (!adds_work(call))
+                never_return(hold);
+            fake_endless = true;
+        } else if (f.call == call && f.at == use) {
             result = f.code;
             stuck = f.sticky ? f.code : stuck;
         }
     if (!result)
         result = check_state(driver(), needs);
+    if (!result && (needs & WAITS) && is_hung(driver()))
+        fake_never_returns(call);
 }
 
 extern "C" __attribute__((visibility("default"))) void
@@ -158,6 +194,8 @@ qr_fake_cuda_fail(const char *call, unsigned nth, int code, int sticky) {
     } else {
         faults.clear();
         stuck = 0;
+        for (auto &stream : driver().streams.all)
+            fake_end(stream.first);
     }
 }
 

@@ -32,7 +32,7 @@ CALL cuStreamEndCapture(qr__cu_stream stream, qr__cu_graph *graph) {
 }
 
 CALL cuGraphInstantiateWithFlags(qr__cu_exec *exec, qr__cu_graph graph, unsigned long long flags) {
-    FAKE_ENTER(CONTEXT);
+    FAKE_ENTER(CONTEXT | WAITS);
     if (flags)
         return INVALID_VALUE;
     if (!driver().graphs.has(graph))
@@ -67,6 +67,6 @@ CALL cuGraphDestroy(qr__cu_graph graph) {
 }
 
 CALL cuGraphExecDestroy(qr__cu_exec exec) {
-    FAKE_ENTER(CONTEXT);
+    FAKE_ENTER(CONTEXT | WAITS);
     return driver().execs.destroy(exec) ? OK : INVALID_HANDLE;
 }

@@ -51,7 +51,7 @@ CALL cuMemGetInfo_v2(size_t *free_bytes, size_t *total_bytes) {
 }
 
 CALL cuMemAlloc_v2(qr__cu_pointer *pointer, size_t bytes) {
-    FAKE_ENTER(CONTEXT | NO_CAPTURE);
+    FAKE_ENTER(CONTEXT | NO_CAPTURE | WAITS);
     fake_driver &d = driver();
     if (!bytes)
         return INVALID_VALUE;
@@ -67,7 +67,7 @@ CALL cuMemAlloc_v2(qr__cu_pointer *pointer, size_t bytes) {
 }
 
 CALL cuMemFree_v2(qr__cu_pointer pointer) {
-    FAKE_ENTER(CONTEXT | NO_CAPTURE);
+    FAKE_ENTER(CONTEXT | NO_CAPTURE | WAITS);
     fake_driver &d = driver();
     auto found = d.memory.find(pointer);
     if (found == d.memory.end())
@@ -79,7 +79,7 @@ CALL cuMemFree_v2(qr__cu_pointer pointer) {
 }
 
 CALL cuMemHostAlloc(void **pointer, size_t bytes, unsigned flags) {
-    FAKE_ENTER(CONTEXT | NO_CAPTURE);
+    FAKE_ENTER(CONTEXT | NO_CAPTURE | WAITS);
     if (!bytes || flags > 7)
         return INVALID_VALUE;
     auto made = std::make_unique<emulator::memory>(bytes);
@@ -90,7 +90,7 @@ CALL cuMemHostAlloc(void **pointer, size_t bytes, unsigned flags) {
 }
 
 CALL cuMemFreeHost(void *pointer) {
-    FAKE_ENTER(CONTEXT | NO_CAPTURE);
+    FAKE_ENTER(CONTEXT | NO_CAPTURE | WAITS);
     return driver().host.erase((uintptr_t)pointer) ? OK : INVALID_VALUE;
 }
 

@@ -13,7 +13,9 @@
 #include "emulator.h"
 #include "engine/cuda/module/driver_calls.h"
 #include "fake_cuda.h"
+#include "fake_endless.h"
 #include "fake_results.h"
+#include "more_calls.h"
 #include <deque>
 #include <functional>
 #include <map>
@@ -23,11 +25,12 @@
 #include <string>
 #include <vector>
 
-/** A step of a stream or graph: a launch, or anything else. */
+/** A step of a stream or graph: a launch, or anything else, or one that never ends. */
 struct fake_work {
     emulator::launch_config launch = {}; // what is NULL: `other`
     std::vector<unsigned char> args;
     std::function<void()> other;
+    bool endless = false;
 };
 
 struct qr__cu_function_st {
@@ -46,7 +49,7 @@ struct qr__cu_context_st {
 struct qr__cu_stream_st {
     std::deque<fake_work> queue;
     std::mutex runs; // held while work is done
-    bool capturing = false, invalid = false;
+    bool capturing = false, invalid = false, asked = false;
     std::vector<fake_work> captured;
 };
 
@@ -102,10 +105,11 @@ struct fake_driver {
 
 fake_driver &driver();
 
-/** What a call needs. */
-enum { INITIALIZED = 1, CONTEXT = 2, NO_CAPTURE = 4, ALWAYS = 8 };
+/** What a call needs. WAITS: it returns when the device has nothing to do, as the real one may. */
+enum { INITIALIZED = 1, CONTEXT = 2, NO_CAPTURE = 4, ALWAYS = 8, WAITS = 16 };
 
-/** A call's begin: its result is not 0 when it must return at once. Holds the lock. */
+/** A call's begin: its result is not 0 when it must return at once. Holds the lock. A call that
+ * would never return ends the process with a message. */
 struct fake_entry {
     fake_entry(const char *call, unsigned needs);
     int result;
@@ -131,11 +135,12 @@ bool fake_is_host(uintptr_t at, size_t bytes, bool *mapped);
 /** Adds a step to a stream or to what it captures. */
 int fake_add(qr__cu_stream_st *stream, fake_work work);
 
-/** Does all work of a stream. The lock must not be held. */
+/** Does all work of a stream, up to what never ends. The lock must not be held. */
 void fake_drain(qr__cu_stream_st *stream);
 
 #define QR_X(name, symbol, arguments) extern "C" qr__cu_result symbol arguments;
 QR__DRIVER_LIST(QR_X)
+QR_MORE_DRIVER_LIST(QR_X)
 #undef QR_X
 
 #endif

@@ -11,6 +11,12 @@
 int fake_add(qr__cu_stream_st *stream, fake_work work) {
     if (!driver().streams.has(stream))
         return INVALID_HANDLE;
+    if (fake_endless) {
+        fake_work forever;
+        forever.endless = true;
+        stream->queue.push_back(std::move(forever));
+        fake_endless = false;
+    }
     if (!stream->capturing)
         stream->queue.push_back(std::move(work));
     else if (stream->invalid)
@@ -73,7 +79,10 @@ void fake_drain(qr__cu_stream_st *stream) {
     std::deque<fake_work> steps;
     {
         std::lock_guard<std::recursive_mutex> hold(driver().lock);
-        steps.swap(stream->queue);
+        while (!stream->queue.empty() && !stream->queue.front().endless) {
+            steps.push_back(std::move(stream->queue.front()));
+            stream->queue.pop_front();
+        }
     }
     if (steps.empty())
         return;
@@ -81,18 +90,55 @@ void fake_drain(qr__cu_stream_st *stream) {
     run_steps(steps);
 }
 
+bool fake_is_stuck(const qr__cu_stream_st *stream) {
+    for (const fake_work &work : stream->queue)
+        if (work.endless)
+            return true;
+    return false;
+}
+
+void fake_end(qr__cu_stream_st *stream) {
+    for (fake_work &work : stream->queue)
+        if (work.endless)
+            work.endless = false, work.other = [] {};
+}
+
+/* Neither may be asked of a stream that captures. */
+static int check_idle(qr__cu_stream stream) {
+    if (!driver().streams.has(stream))
+        return INVALID_HANDLE;
+    if (stream->capturing)
+        stream->invalid = true;
+    return stream->capturing ? CAPTURE_UNSUPPORTED : OK;
+}
+
 CALL cuStreamSynchronize(qr__cu_stream stream) {
     {
         FAKE_ENTER(CONTEXT);
-        if (!driver().streams.has(stream))
-            return INVALID_HANDLE;
-        if (stream->capturing) {
-            stream->invalid = true;
-            return CAPTURE_UNSUPPORTED;
-        }
+        int result = check_idle(stream);
+        if (result)
+            return result;
+        if (fake_is_stuck(stream))
+            fake_never_returns(__func__);
     }
     fake_drain(stream);
     return OK;
+}
+
+/* Who asks must ask again: the first time that there is work, it is not done. */
+CALL cuStreamQuery(qr__cu_stream stream) {
+    {
+        FAKE_ENTER(CONTEXT);
+        int result = check_idle(stream);
+        if (result)
+            return result;
+        stream->asked = !stream->asked && !stream->queue.empty();
+        if (stream->asked)
+            return NOT_READY;
+    }
+    fake_drain(stream);
+    std::lock_guard<std::recursive_mutex> hold(driver().lock);
+    return fake_is_stuck(stream) ? NOT_READY : OK;
 }
 
 CALL cuStreamDestroy_v2(qr__cu_stream stream) {
@@ -100,6 +146,8 @@ CALL cuStreamDestroy_v2(qr__cu_stream stream) {
         FAKE_ENTER(CONTEXT);
         if (!driver().streams.has(stream))
             return INVALID_HANDLE;
+        if (fake_is_stuck(stream))
+            fake_never_returns(__func__);
     }
     fake_drain(stream);
     std::lock_guard<std::recursive_mutex> hold(driver().lock);

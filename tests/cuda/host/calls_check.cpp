@@ -1,7 +1,7 @@
 /* Our declarations of the driver's calls and of cuBLASLt's against NVIDIA's headers, at compile
  * time: numbers, layouts, and of every call how many arguments it has and how each is passed.
  * tests/house/test_cuda_calls.py compiles it where the headers are. */
-#include "engine/cuda/module/driver_calls.h"
+#include "../driver/more_calls.h"
 #include "engine/cuda/module/lt_calls.h"
 #include <cublasLt.h>
 #include <cuda.h>
@@ -28,6 +28,7 @@ template <class R, class S, class... As, class... Bs> struct alike<R (*)(As...),
 #define QR_X(name, symbol, arguments)                                                              \
     static_assert(alike<qr__cu_result(*) arguments, decltype(&symbol)>::value, #symbol);
 QR__DRIVER_LIST(QR_X)
+QR_MORE_DRIVER_LIST(QR_X)
 #undef QR_X
 #define QR_X(name, symbol, arguments)                                                              \
     static_assert(alike<qr__lt_status(*) arguments, decltype(&symbol)>::value, #symbol);
@@ -62,13 +63,13 @@ SAME(QR__CU_OUT_OF_MEMORY, CUDA_ERROR_OUT_OF_MEMORY);
 SAME(QR__CU_NO_DEVICE, CUDA_ERROR_NO_DEVICE);
 SAME(QR__CU_NO_BINARY_FOR_GPU, CUDA_ERROR_NO_BINARY_FOR_GPU);
 SAME(QR__CU_LAUNCH_OUT_OF_RESOURCES, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES);
+SAME(QR__CU_NOT_READY, CUDA_ERROR_NOT_READY);
 SAME(QR__CU_UNKNOWN, CUDA_ERROR_UNKNOWN);
 SAME(QR__CU_MEMORY_CLOCK_KHZ, CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE);
 SAME(QR__CU_MEMORY_BUS_BITS, CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH);
 SAME(QR__CU_MULTIPROCESSORS, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
 SAME(QR__CU_CAPABILITY_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
 SAME(QR__CU_CAPABILITY_MINOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
-SAME(QR__CU_CTX_SCHED_SPIN, CU_CTX_SCHED_SPIN);
 SAME(QR__CU_STREAM_NON_BLOCKING, CU_STREAM_NON_BLOCKING);
 SAME(QR__CU_CAPTURE_THREAD_LOCAL, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
 SAME(QR__CU_HOST_DEVICE_MAP, CU_MEMHOSTALLOC_DEVICEMAP);

@@ -173,7 +173,7 @@ static bool check_in_child(const char *call, unsigned nth, int code, bool sticky
 /* Calls that are made only to tell of a fault, or only when passes are timed. */
 static bool is_rare(const char *call) {
     return strncmp(call, "cuGetError", 10) == 0 || strncmp(call, "cuEvent", 7) == 0 ||
-           strcmp(call, "cuMemGetInfo_v2") == 0 || strcmp(call, "cuMemsetD8Async") == 0;
+           strcmp(call, "cuMemGetInfo_v2") == 0;
 }
 
 /* Of a call the first uses fail, and then every seventh: loops over kernels and buckets. */
@@ -241,7 +241,7 @@ Test(gpu_faults, a_lost_device_answers_nobody) {
     struct life life, other;
     live(&life);
     live(&other);
-    gpu_fake()->fail("cuStreamSynchronize", 1, 700, 1);
+    gpu_fake()->fail("cuStreamQuery", 1, 700, 1);
     cr_assert_eq(forward(&life), QR_DEVICE);
     gpu_fake()->fail(NULL, 0, 0, 0);
     unsigned launches = gpu_fake()->calls("cuGraphLaunch");
@@ -249,6 +249,7 @@ Test(gpu_faults, a_lost_device_answers_nobody) {
     cr_assert_eq(forward(&other), QR_DEVICE);
     cr_assert_eq(gpu_fake()->calls("cuGraphLaunch"), launches);
     cr_assert_eq(lost_lines, 1);
+    cr_assert(!qr_device_hangs());
     end(&other);
     end(&life);
     cr_assert_eq(gpu_live(), 0);
@@ -258,7 +259,7 @@ Test(gpu_faults, a_lost_device_answers_nobody) {
 Test(gpu_faults, a_wait_that_fails_once_is_a_loss) {
     struct life life;
     live(&life);
-    gpu_fake()->fail("cuStreamSynchronize", 1, 719, 0);
+    gpu_fake()->fail("cuStreamQuery", 1, 719, 0);
     cr_assert_eq(forward(&life), QR_DEVICE);
     cr_assert_eq(forward(&life), QR_DEVICE);
     cr_assert_eq(lost_lines, 1);
@@ -279,11 +280,66 @@ Test(gpu_faults, a_pass_is_one_launch_and_one_wait) {
     for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
         before[i] = gpu_fake()->calls(never[i]);
     unsigned launches = gpu_fake()->calls("cuGraphLaunch");
-    unsigned waits = gpu_fake()->calls("cuStreamSynchronize");
+    unsigned looks = gpu_fake()->calls("cuStreamQuery");
     cr_assert_eq(forward(&life), QR_OK);
     cr_assert_eq(gpu_fake()->calls("cuGraphLaunch"), launches + 1);
-    cr_assert_eq(gpu_fake()->calls("cuStreamSynchronize"), waits + 1);
+    cr_assert_eq(gpu_fake()->calls("cuStreamQuery"), looks + 2); /* the fake's least */
     for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
         cr_assert_eq(gpu_fake()->calls(never[i]), before[i], "%s", never[i]);
     end(&life);
+}
+
+/* --- what never ends; the fake ends the process in a call that would wait for it --- */
+
+static void expect_left(const qr_fake_cuda_live *before) {
+    qr_fake_cuda_live after;
+    gpu_fake()->count_live(&after);
+    cr_assert_arr_eq(&after, before, sizeof after);
+}
+
+/* No thread waits for ever, nobody is answered, and nothing that the kernel may still write to is
+ * given back: by contexts, engines, or devices. */
+Test(gpu_faults, a_batch_that_never_ends_is_a_lost_device) {
+    struct life life, other, again;
+    qr_fake_cuda_live before;
+    setenv("QUERENT_CUDA_WAIT_MS", "1", 1);
+    live(&life);
+    live(&other);
+    cr_assert(life.answered && other.answered);
+    gpu_fake()->count_live(&before);
+    gpu_fake()->fail("cuGraphLaunch", 1, QR_FAKE_CUDA_ENDLESS, 0);
+    cr_assert_eq(forward(&life), QR_DEVICE);
+    unsigned launches = gpu_fake()->calls("cuGraphLaunch");
+    cr_assert_eq(forward(&life), QR_DEVICE);
+    cr_assert_eq(forward(&other), QR_DEVICE);
+    cr_assert_eq(gpu_fake()->calls("cuGraphLaunch"), launches);
+    cr_assert_eq(lost_lines, 1);
+    cr_assert(qr_engine_lost(life.engine) && qr_engine_lost(other.engine));
+    cr_assert(qr_device_hangs());
+    end(&other);
+    end(&life);
+    expect_left(&before);
+    live(&again);
+    cr_assert_eq(again.status, QR_BAD_OPTION);
+    cr_assert_not_null(strstr(again.error.message, "restart"), "%s", again.error.message);
+    cr_assert_eq(lost_lines, 1);
+    gpu_fake()->fail(NULL, 0, 0, 0); /* or this process could not end */
+}
+
+/* Its buffer is still read; so are the weights that have come. */
+Test(gpu_faults, weights_that_never_arrive_are_a_lost_device) {
+    struct life life;
+    qr_fake_cuda_live left;
+    setenv("QUERENT_CUDA_WAIT_MS", "1", 1);
+    gpu_fake()->fail("cuMemcpyHtoDAsync_v2", 3, QR_FAKE_CUDA_ENDLESS, 0);
+    live(&life);
+    cr_assert_eq(life.status, QR_DEVICE);
+    cr_assert_not_null(strstr(life.error.message, "sending weights: it does not end"), "%s",
+                       life.error.message);
+    end(&life);
+    gpu_fake()->count_live(&left);
+    cr_assert_eq(left.allocations, 1);
+    cr_assert_eq(left.host_allocations, 1);
+    cr_assert_eq(lost_lines, 1);
+    gpu_fake()->fail(NULL, 0, 0, 0);
 }

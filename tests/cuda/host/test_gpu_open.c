@@ -76,11 +76,30 @@ Test(gpu_open, a_device_says_what_it_is) {
 
 /* A module whose kernels are not those of this build. */
 Test(gpu_open, a_kernel_that_is_missing_is_named) {
-    gpu_fake()->fail("cuModuleGetFunction", 3, 500, 0);
-    check_refused("cuda", "qr_cuda_embed_f32");
-    gpu_fake()->fail("cuModuleLoadData", 1, 209, 0);
-    check_refused("cuda", "does not take this build's kernels");
+    static const struct {
+        const char *call;
+        unsigned nth;
+        int code;
+        const char *words;
+    } faults[] = {{"cuModuleGetFunction", 3, 500, "qr_cuda_embed_f32"},
+                  {"cuModuleLoadData", 1, 209, "does not take this build's kernels"}};
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        qr_device *device = NULL;
+        qr_error error = {0};
+        gpu_fake()->fail(faults[i].call, faults[i].nth, faults[i].code, 0);
+        cr_assert_eq(qr_backend_cuda.open("0", &device, &error), QR_BAD_OPTION);
+        cr_assert_not_null(strstr(error.message, faults[i].words), "%s", error.message);
+    }
     cr_assert_eq(gpu_live(), 0);
+}
+
+/* Before a model is read its device is looked for; what that costs must not be paid twice. */
+Test(gpu_open, a_device_is_checked_without_being_opened) {
+    gpu_fake();
+    cr_assert_eq(qr_device_check("cuda", NULL), QR_OK);
+    cr_assert_eq(qr_device_check("cuda:0", NULL), QR_OK);
+    cr_assert_eq(gpu_fake()->calls("cuDevicePrimaryCtxRetain"), 0);
+    cr_assert_eq(gpu_fake()->calls("cuModuleLoadData"), 0);
 }
 
 /* --- the module's file --- */
@@ -102,7 +121,10 @@ Test(gpu_open, places_are_absolute_and_beside_the_program) {
 }
 
 Test(gpu_open, a_module_of_another_build_is_refused) {
-    qr__cuda_module right = {.abi = QR__CUDA_ABI, .version = QR_VERSION, .sizes = QR__CUDA_SIZES};
+    qr__cuda_module right = {.abi = QR__CUDA_ABI,
+                             .version = QR_VERSION,
+                             .stamp = qr__cuda_stamp,
+                             .sizes = QR__CUDA_SIZES};
     qr__cuda_module wrong = right;
     qr_error error = {0};
     cr_assert_eq(qr__module_file_check(&right, "x.so", &error), QR_OK);
@@ -114,6 +136,12 @@ Test(gpu_open, a_module_of_another_build_is_refused) {
     wrong.version = "0.0.9";
     cr_assert_eq(qr__module_file_check(&wrong, "x.so", &error), QR_BAD_OPTION);
     cr_assert_not_null(strstr(error.message, "0.0.9"), "%s", error.message);
+    cr_assert_eq(strlen(qr__cuda_stamp), 16);
+    wrong = right;
+    wrong.stamp = "0123456789abcdef";
+    cr_assert_eq(qr__module_file_check(&wrong, "x.so", &error), QR_BAD_OPTION);
+    cr_assert_not_null(strstr(error.message, "x.so was built from other sources"));
+    cr_assert_not_null(strstr(error.message, "0123456789abcdef"), "%s", error.message);
     for (size_t i = 0; i < QR__CUDA_SIZES_LEN; i++) {
         wrong = right;
         wrong.sizes[i]++;

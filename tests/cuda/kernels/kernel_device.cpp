@@ -1,6 +1,6 @@
 #include "kernel_device.h"
 
-#include "engine/cuda/module/driver_calls.h"
+#include "../driver/more_calls.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -16,6 +16,7 @@ namespace {
 struct {
 #define QR_CALL(name, symbol, arguments) qr__cu_result(*name) arguments;
     QR__DRIVER_LIST(QR_CALL)
+    QR_MORE_DRIVER_LIST(QR_CALL)
 #undef QR_CALL
 } driver;
 qr__cu_module module;
@@ -44,6 +45,7 @@ void load_driver() {
     if (driver.name == nullptr)                                                                    \
         end(#symbol, "the driver does not have it");
     QR__DRIVER_LIST(QR_CALL)
+    QR_MORE_DRIVER_LIST(QR_CALL)
 #undef QR_CALL
 }
 

@@ -1,7 +1,7 @@
 /* The fake driver: what it accepts and refuses, when it does the work, and the faults it is told to
  * have. */
-#include "engine/cuda/module/driver_calls.h"
 #include "fake_cuda.h"
+#include "more_calls.h"
 #include "probe_kernels.h"
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +14,7 @@
 static struct {
 #define QR_X(name, symbol, arguments) qr__cu_result(*name) arguments;
     QR__DRIVER_LIST(QR_X)
+    QR_MORE_DRIVER_LIST(QR_X)
 #undef QR_X
     decltype(qr_fake_cuda_fail) *fail;
     decltype(qr_fake_cuda_calls) *calls;
@@ -31,6 +32,7 @@ template <class F> static void find(void *library, const char *symbol, F *&call)
 static void find_calls(void *library) {
 #define QR_X(name, symbol, arguments) find(library, #symbol, cu.name);
     QR__DRIVER_LIST(QR_X)
+    QR_MORE_DRIVER_LIST(QR_X)
 #undef QR_X
     find(library, "qr_fake_cuda_fail", cu.fail);
     find(library, "qr_fake_cuda_calls", cu.calls);
@@ -378,6 +380,71 @@ IN_CHILD(faults_come_when_told) {
     CHECK(cu.mem_info(&bytes, &bytes) == 214);
     MUST(mem_info(&bytes, &bytes));
     CHECK(cu.calls("cuMemAlloc_v2") == 3);
+}
+
+IN_CHILD(who_asks_a_stream_asks_again) {
+    open_all();
+    qr__cu_pointer out;
+    uint32_t *to = mapped(1024, &out);
+    MUST(stream_query(stream));
+    for (uint32_t i = 1; i <= 2; i++) {
+        CHECK(launch("probe_chain", {to, to, 1, 1}, 8) == 0);
+        CHECK(cu.stream_query(stream) == QR__CU_NOT_READY && to[0] == i - 1);
+        MUST(stream_query(stream));
+        CHECK(to[0] == i);
+        MUST(stream_query(stream));
+    }
+    qr__cu_graph graph;
+    MUST(begin_capture(stream, QR__CU_CAPTURE_THREAD_LOCAL));
+    CHECK(cu.stream_query(stream) == 900);
+    CHECK(cu.end_capture(stream, &graph) == 901);
+}
+
+/* A stream whose second copy never ends. What came before it is done. */
+static qr__cu_pointer hang() {
+    qr__cu_pointer p, out;
+    open_all();
+    MUST(mem_alloc(&p, 4096));
+    uint32_t *to = mapped(1024, &out);
+    CHECK(launch("probe_chain", {to, to, 1, 1}, 8) == 0);
+    cu.fail("cuMemcpyHtoDAsync_v2", 1, QR_FAKE_CUDA_ENDLESS, 0);
+    MUST(copy_in(p, to, 4096, stream));
+    CHECK(launch("probe_chain", {to, to, 1, 1}, 8) == 0);
+    for (int i = 0; i < 5; i++)
+        CHECK(cu.stream_query(stream) == QR__CU_NOT_READY);
+    CHECK(to[0] == 1);
+    return p;
+}
+
+IN_CHILD(what_never_ends_leaves_other_streams_alone) {
+    hang();
+    qr__cu_stream other;
+    size_t bytes;
+    MUST(stream_create(&other, 1));
+    MUST(stream_query(other));
+    MUST(stream_wait(other));
+    MUST(mem_info(&bytes, &bytes));
+    cu.fail(nullptr, 0, 0, 0);
+    MUST(stream_wait(stream));
+}
+
+TEST(who_waits_for_what_never_ends_is_told) {
+    dies("the stream", "cuStreamSynchronize waits for what never ends", [] {
+        hang();
+        cu.stream_wait(stream);
+    });
+    dies("giving it back", "cuStreamDestroy_v2 waits for what never ends", [] {
+        hang();
+        cu.stream_destroy(stream);
+    });
+    dies("giving back memory", "cuMemFree_v2 waits for what never ends", [] {
+        qr__cu_pointer p = hang();
+        cu.mem_free(p);
+    });
+    dies("the end of the process", "the end of the process waits for what never ends", [] {
+        hang();
+        exit(0);
+    });
 }
 
 TEST(what_lives_is_counted) {

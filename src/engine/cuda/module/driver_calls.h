@@ -22,6 +22,7 @@ enum {
     QR__CU_OUT_OF_MEMORY = 2,
     QR__CU_NO_DEVICE = 100,
     QR__CU_NO_BINARY_FOR_GPU = 209,
+    QR__CU_NOT_READY = 600,
     QR__CU_LAUNCH_OUT_OF_RESOURCES = 701,
     QR__CU_UNKNOWN = 999
 };
@@ -37,7 +38,6 @@ enum {
 
 /** Flags and attributes, each for one call. */
 enum {
-    QR__CU_CTX_SCHED_SPIN = 1,        /* primary_set_flags */
     QR__CU_STREAM_NON_BLOCKING = 1,   /* stream_create */
     QR__CU_CAPTURE_THREAD_LOCAL = 1,  /* begin_capture */
     QR__CU_HOST_DEVICE_MAP = 2,       /* host_alloc */
@@ -84,7 +84,6 @@ typedef struct qr__cu_launch {
     X(device_get, cuDeviceGet, (qr__cu_device * device, int ordinal))                              \
     X(device_name, cuDeviceGetName, (char *name, int bytes, qr__cu_device device))                 \
     X(device_attribute, cuDeviceGetAttribute, (int *value, int attribute, qr__cu_device device))   \
-    X(primary_set_flags, cuDevicePrimaryCtxSetFlags_v2, (qr__cu_device device, unsigned flags))    \
     X(primary_retain, cuDevicePrimaryCtxRetain, (qr__cu_context * context, qr__cu_device device))  \
     X(primary_release, cuDevicePrimaryCtxRelease_v2, (qr__cu_device device))                       \
     X(set_current, cuCtxSetCurrent, (qr__cu_context context))                                      \
@@ -102,11 +101,9 @@ typedef struct qr__cu_launch {
       (qr__cu_pointer * device, void *host, unsigned flags))                                       \
     X(copy_in, cuMemcpyHtoDAsync_v2,                                                               \
       (qr__cu_pointer to, const void *from, size_t bytes, qr__cu_stream stream))                   \
-    X(set_bytes, cuMemsetD8Async,                                                                  \
-      (qr__cu_pointer to, unsigned char byte, size_t bytes, qr__cu_stream stream))                 \
     X(stream_create, cuStreamCreate, (qr__cu_stream * stream, unsigned flags))                     \
     X(stream_destroy, cuStreamDestroy_v2, (qr__cu_stream stream))                                  \
-    X(stream_wait, cuStreamSynchronize, (qr__cu_stream stream))                                    \
+    X(stream_query, cuStreamQuery, (qr__cu_stream stream))                                         \
     X(begin_capture, cuStreamBeginCapture_v2, (qr__cu_stream stream, int mode))                    \
     X(end_capture, cuStreamEndCapture, (qr__cu_stream stream, qr__cu_graph * graph))               \
     X(launch, cuLaunchKernelEx,                                                                    \

@@ -85,6 +85,7 @@ static bool gpu_lost(const qr_device *device) {
 /* No int8, so neither mix nor calibrate; packing takes no longer than reading what was saved. */
 static const qr_backend backend = {
     .name = "cuda",
+    .check = qr__gpu_check,
     .open = gpu_open,
     .close = gpu_close,
     .pack = gpu_pack,
@@ -99,6 +100,7 @@ static const qr_backend backend = {
 static const qr__cuda_module module = {
     .abi = QR__CUDA_ABI,
     .version = QR_VERSION,
+    .stamp = qr__cuda_stamp,
     .sizes = QR__CUDA_SIZES,
     .backend = &backend,
     .forward_timed = forward_timed,

@@ -6,6 +6,7 @@
 #include "engine/cuda/module/gpu_cutter.h"
 #include "engine/cuda/module/gpu_pass.h"
 #include "engine/cuda/module/gpu_upload.h"
+#include "engine/cuda/module/gpu_wait.h"
 
 static const qr_model_info *info_of(const qr__gpu_context *c) {
     return &c->weights->base.bert->info;
@@ -145,12 +146,15 @@ static qr_status try_lt(qr__gpu_context *c, qr_error *error) {
     const qr__gpu *gpu = c->weights->gpu;
     if (c->lt == NULL)
         return QR_OK;
-    if (!qr__gpu_try_lt(c)) {
+    bool runs = qr__gpu_try_lt(c);
+    qr__cu_result result = qr__gpu_wait(gpu, c->stream, 0);
+    if (result != QR__CU_OK)
+        return qr__gpu_fault(gpu, result, "trying cuBLASLt", error);
+    if (!runs) {
         qr__lt_destroy(c->lt);
         c->lt = NULL;
     }
-    qr__cu_result result = gpu->driver.stream_wait(c->stream);
-    return result == QR__CU_OK ? QR_OK : qr__gpu_fault(gpu, result, "trying cuBLASLt", error);
+    return QR_OK;
 }
 
 /* --- outputs and their graphs --- */
@@ -238,7 +242,7 @@ qr_status qr__gpu_context_prepare(qr__gpu_context *c, qr_output wanted, qr_error
             result = gpu->driver.graph_upload(*graph, c->stream);
     }
     if (result == QR__CU_OK)
-        result = gpu->driver.stream_wait(c->stream);
+        result = qr__gpu_wait(gpu, c->stream, 0);
     return result == QR__CU_OK ? QR_OK : qr__gpu_fault(gpu, result, "making graphs", error);
 }
 
@@ -281,15 +285,23 @@ static void unmap(const qr__driver *driver, const qr__gpu_mapped *mapped) {
         (void)driver->host_free(mapped->host);
 }
 
+/* Whether the stream is at its end, so that nothing reads or writes what is given back. Of a hung
+ * device nobody knows. */
+static bool comes_to_rest(const qr__gpu_context *c) {
+    const qr__gpu *gpu = c->weights->gpu;
+    if (qr__gpu_is_hung(gpu))
+        return false;
+    (void)!qr__gpu_enter(gpu);
+    qr__cu_result result = c->stream == NULL ? QR__CU_OK : qr__gpu_wait(gpu, c->stream, 0);
+    if (result == QR__GPU_ENDLESS)
+        qr__gpu_fault(gpu, result, "the end of a workspace", NULL);
+    return result != QR__GPU_ENDLESS;
+}
+
 /* What the driver says is not looked at: of a lost device it says the same at each call, and there
  * is nothing that could be done. */
-void qr__gpu_context_destroy(qr__gpu_context *c) {
-    if (c == NULL)
-        return;
+static void give_back(qr__gpu_context *c) {
     const qr__driver *driver = &c->weights->gpu->driver;
-    (void)!qr__gpu_enter(c->weights->gpu);
-    if (c->stream != NULL)
-        (void)driver->stream_wait(c->stream);
     for (size_t i = 0; i < QR__GPU_OUTPUTS; i++) {
         for (size_t b = 0; b < c->bucket_count; b++)
             if (c->graphs[i][b] != NULL)
@@ -306,5 +318,14 @@ void qr__gpu_context_destroy(qr__gpu_context *c) {
         (void)driver->event_destroy(c->end);
     if (c->stream != NULL)
         (void)driver->stream_destroy(c->stream);
+}
+
+/* What the device may know of is left where it is when it hangs, for the rest of the process's
+ * life: its memory and the host's that it sees, graphs, and cuBLASLt, whose end waits too. */
+void qr__gpu_context_destroy(qr__gpu_context *c) {
+    if (c == NULL)
+        return;
+    if (comes_to_rest(c))
+        give_back(c);
     free(c);
 }

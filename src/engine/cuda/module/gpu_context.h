@@ -56,7 +56,7 @@ QR_MUST_USE qr_status qr__gpu_context_create(const qr__gpu_weights *weights,
                                              const qr_context_options *options,
                                              qr__gpu_context **out, qr_error *error);
 
-/** NULL is allowed; so is a context of a lost device. */
+/** NULL is allowed; so is a context of a lost device. Of a hung one nothing is given back. */
 void qr__gpu_context_destroy(qr__gpu_context *context);
 
 /** Makes an output's place and graphs, unless they are there. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/cuda/module/gpu_image.h"
+#include "engine/cuda/module/gpu_wait.h"
 
 #define DEVICES_MAX 64 /* that we can tell apart */
 
@@ -19,10 +20,23 @@ static const struct {
 };
 
 /* Ever, in this process: a broken primary context stays broken while anybody holds it. */
-static atomic_bool lost[DEVICES_MAX];
+static atomic_bool lost[DEVICES_MAX], hung[DEVICES_MAX];
 
 bool qr__gpu_is_lost(const qr__gpu *gpu) {
     return atomic_load_explicit(&lost[gpu->ordinal], memory_order_acquire);
+}
+
+/* A word of its own, which guards nothing else that is written: whoever sees it late only waits a
+ * little longer. Who gives something back has waited for its own streams before, in this thread or
+ * in one whose work was handed to it with a release; so what hung there is seen there. */
+void qr__gpu_hang(const qr__gpu *gpu) {
+    QR_CHAOS_DELAY();
+    if (!atomic_exchange_explicit(&hung[gpu->ordinal], true, memory_order_acq_rel))
+        gpu->host->hung();
+}
+
+bool qr__gpu_is_hung(const qr__gpu *gpu) {
+    return atomic_load_explicit(&hung[gpu->ordinal], memory_order_acquire);
 }
 
 qr__cu_result qr__gpu_enter(const qr__gpu *gpu) {
@@ -56,8 +70,9 @@ static void remember_loss(const qr__gpu *gpu, const char *what, const char *text
 
 qr_status qr__gpu_fault(const qr__gpu *gpu, qr__cu_result result, const char *what,
                         qr_error *error) {
-    char text[QR__DRIVER_TEXT_BYTES];
-    qr__driver_text(&gpu->driver, result, text);
+    char text[QR__DRIVER_TEXT_BYTES] = "it does not end";
+    if (result != QR__GPU_ENDLESS)
+        qr__driver_text(&gpu->driver, result, text);
     if (!still_works(gpu, result))
         remember_loss(gpu, what, text);
     else if (result == QR__CU_OUT_OF_MEMORY)
@@ -144,10 +159,7 @@ static qr_status find_kernels(qr__gpu *gpu, qr_error *error) {
     return QR_OK;
 }
 
-/* A waiting thread spins: a pass is shorter than it takes to wake one up. Another user of the
- * device in this process may have chosen otherwise before; then that counts. */
 static qr_status open_context(qr__gpu *gpu, qr_error *error) {
-    (void)gpu->driver.primary_set_flags(gpu->device, QR__CU_CTX_SCHED_SPIN);
     int result = gpu->driver.primary_retain(&gpu->context, gpu->device);
     if (result != QR__CU_OK) {
         gpu->context = NULL;
@@ -173,6 +185,23 @@ static void describe(qr__gpu *gpu) {
     gpu->base.streams = 2; /* one batch is computed while the next one's table is filled */
 }
 
+/* The driver, and a device of it that our kernels run on and that was not lost. */
+static qr_status find(qr__gpu *gpu, const char *target, qr_error *error) {
+    qr_status status = qr__driver_open(&gpu->driver, error);
+    if (status == QR_OK)
+        status = find_device(gpu, target, error);
+    if (status == QR_OK && qr__gpu_is_lost(gpu))
+        status =
+            qr_error_set(error, QR_BAD_OPTION,
+                         "device cuda:%d was lost earlier; restart this process", gpu->ordinal);
+    return status;
+}
+
+qr_status qr__gpu_check(const char *target, qr_error *error) {
+    qr__gpu gpu = {.context = NULL};
+    return find(&gpu, target, error);
+}
+
 qr_status qr__gpu_open(const qr__cuda_host *host, const char *target, const qr_backend *backend,
                        qr__gpu **out, qr_error *error) {
     *out = NULL;
@@ -181,14 +210,9 @@ qr_status qr__gpu_open(const qr__cuda_host *host, const char *target, const qr_b
         return qr_error_set(error, QR_NO_MEMORY, "no memory for a device");
     gpu->base.backend = backend;
     gpu->host = host;
+    gpu->wait_ns = qr__gpu_wait_ns();
     describe(gpu);
-    qr_status status = qr__driver_open(&gpu->driver, error);
-    if (status == QR_OK)
-        status = find_device(gpu, target, error);
-    if (status == QR_OK && qr__gpu_is_lost(gpu))
-        status =
-            qr_error_set(error, QR_BAD_OPTION,
-                         "device cuda:%d was lost earlier; restart this process", gpu->ordinal);
+    qr_status status = find(gpu, target, error);
     if (status == QR_OK)
         status = open_context(gpu, error);
     if (status == QR_OK)
@@ -201,12 +225,12 @@ qr_status qr__gpu_open(const qr__cuda_host *host, const char *target, const qr_b
 void qr__gpu_close(qr__gpu *gpu) {
     if (gpu == NULL)
         return;
-    if (gpu->context != NULL)
+    if (gpu->context != NULL && !qr__gpu_is_hung(gpu)) {
         (void)!qr__gpu_enter(gpu);
-    if (gpu->module != NULL)
-        (void)gpu->driver.module_unload(gpu->module);
-    if (gpu->context != NULL)
+        if (gpu->module != NULL)
+            (void)gpu->driver.module_unload(gpu->module);
         (void)gpu->driver.primary_release(gpu->device);
+    }
     free(gpu);
 }
 

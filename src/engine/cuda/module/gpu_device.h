@@ -29,10 +29,19 @@ typedef enum qr__gpu_kernel {
         QR__GPU_KERNELS
 } qr__gpu_kernel;
 
+/** A clock for waits, and how they sleep (tests have one that nobody waits for). */
+typedef struct qr__gpu_time {
+    uint64_t (*now_ns)(void *state);
+    void (*sleep)(void *state, uint64_t ns);
+    void *state;
+} qr__gpu_time;
+
 typedef struct qr__gpu {
     qr_device base;
     const qr__cuda_host *host;
     qr__driver driver;
+    uint64_t wait_ns;         /* of gpu_wait.h: for how long the least work is waited for */
+    const qr__gpu_time *time; /* NULL: the system's */
     int ordinal;
     qr__cu_device device;
     qr__cu_context context;
@@ -48,7 +57,10 @@ typedef struct qr__gpu {
 QR_MUST_USE qr_status qr__gpu_open(const qr__cuda_host *host, const char *target,
                                    const qr_backend *backend, qr__gpu **out, qr_error *error);
 
-/** NULL is allowed. */
+/** What qr__gpu_open would say, but for what only the device's context can tell: none is made. */
+QR_MUST_USE qr_status qr__gpu_check(const char *target, qr_error *error);
+
+/** NULL is allowed. Of a hung device nothing is given back. */
 void qr__gpu_close(qr__gpu *gpu);
 
 /** Makes the device the calling thread's. */
@@ -62,6 +74,13 @@ qr_status qr__gpu_fault(const qr__gpu *gpu, qr__cu_result result, const char *wh
 
 /** As qr_backend.lost. */
 bool qr__gpu_is_lost(const qr__gpu *gpu);
+
+/** The device has a kernel that does not end: found by qr__gpu_wait, which every thread hears of.
+ * It is as good as lost, and its memory, host's or its own, is never given back. */
+void qr__gpu_hang(const qr__gpu *gpu);
+
+/** Whether it has been found so. Any thread. */
+bool qr__gpu_is_hung(const qr__gpu *gpu);
 
 /** Launches a kernel with its one argument on a stream. `follows`: it waits by itself for the one
  * before it in the stream, and may begin earlier where the device can do that. */

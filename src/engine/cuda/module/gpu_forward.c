@@ -1,5 +1,6 @@
 /* engine/cuda/module/gpu_forward.c: one batch: fill the table, launch a graph, wait. */
 #include "engine/cuda/module/gpu_context.h"
+#include "engine/cuda/module/gpu_wait.h"
 
 static qr__cu_result make_events(qr__gpu_context *c) {
     const qr__driver *driver = &c->weights->gpu->driver;
@@ -22,23 +23,27 @@ static size_t bucket_of(const qr__gpu_context *c, size_t tokens) {
 
 /* Nothing may still read the table when the next batch is written there: a device that cannot be
  * waited for twice is not waited for again. */
-static qr__cu_result wait(const qr__gpu_context *c) {
-    const qr__driver *driver = &c->weights->gpu->driver;
-    qr__cu_result result = driver->stream_wait(c->stream);
-    if (result == QR__CU_OK || driver->stream_wait(c->stream) == QR__CU_OK)
+static qr__cu_result wait(const qr__gpu_context *c, const qr_batch *batch) {
+    const qr__gpu *gpu = c->weights->gpu;
+    const double operations =
+        qr_model_operations(&c->weights->base.bert->info, batch->starts, batch->sequences);
+    qr__cu_result result = qr__gpu_wait(gpu, c->stream, operations);
+    if (result == QR__CU_OK || result == QR__GPU_ENDLESS ||
+        qr__gpu_wait(gpu, c->stream, operations) == QR__CU_OK)
         return result;
     return QR__CU_UNKNOWN;
 }
 
 /* Waits also when a launch failed. */
-static qr__cu_result run(const qr__gpu_context *c, qr__cu_exec graph, bool timed) {
+static qr__cu_result run(const qr__gpu_context *c, const qr_batch *batch, qr__cu_exec graph,
+                         bool timed) {
     const qr__driver *driver = &c->weights->gpu->driver;
     qr__cu_result result = timed ? driver->event_record(c->begin, c->stream) : QR__CU_OK;
     if (result == QR__CU_OK)
         result = driver->graph_launch(graph, c->stream);
     if (result == QR__CU_OK && timed)
         result = driver->event_record(c->end, c->stream);
-    qr__cu_result waited = wait(c);
+    qr__cu_result waited = wait(c, batch);
     return waited != QR__CU_OK ? waited : result;
 }
 
@@ -80,7 +85,7 @@ qr_status qr__gpu_forward(qr__gpu_context *c, const qr_batch *batch, qr_output w
     if (status != QR_OK)
         return status;
     qr__gpu_table_fill(&c->table, batch, c->weights->type != 0, wanted == QR_OUTPUT_POOLED);
-    result = run(c, c->graphs[wanted][bucket], gpu_us != NULL);
+    result = run(c, batch, c->graphs[wanted][bucket], gpu_us != NULL);
     if (result == QR__CU_OK && gpu_us != NULL)
         result = gpu->driver.event_elapsed(&ms, c->begin, c->end);
     if (result != QR__CU_OK)

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "engine/cuda/module/gpu_wait.h"
+
 /* Larger than any row (QR_LIMIT_FEED_FORWARD floats), small enough to be pinned anywhere. */
 #define BUFFER_BYTES ((size_t)4 << 20)
 
@@ -94,7 +96,7 @@ static void flush(qr__gpu_upload *upload) {
     if (upload->used > 0 && upload->result == QR__CU_OK)
         keep(upload, driver->copy_in(upload->to, upload->buffer, upload->used, upload->stream));
     if (upload->used > 0 && upload->result == QR__CU_OK)
-        keep(upload, driver->stream_wait(upload->stream));
+        keep(upload, qr__gpu_wait(upload->gpu, upload->stream, 0));
     upload->to += upload->used;
     upload->used = 0;
 }
@@ -119,9 +121,10 @@ qr_status qr__gpu_upload_finish(qr__gpu_upload *upload, qr_error *error) {
     flush(upload);
     const qr__gpu *gpu = upload->gpu;
     qr__cu_result result = upload->result;
-    if (upload->stream != NULL)
+    bool leave = qr__gpu_is_hung(gpu); /* a copy may still read the buffer */
+    if (upload->stream != NULL && !leave)
         (void)gpu->driver.stream_destroy(upload->stream);
-    if (upload->buffer != NULL)
+    if (upload->buffer != NULL && !leave)
         (void)gpu->driver.host_free(upload->buffer);
     free(upload);
     return result == QR__CU_OK ? QR_OK : qr__gpu_fault(gpu, result, "sending weights", error);

@@ -287,9 +287,10 @@ qr_status qr__gpu_weights_pack(const qr__gpu *gpu, const qr_bert *bert, qr_preci
 void qr__gpu_weights_destroy(qr__gpu_weights *weights) {
     if (weights == NULL)
         return;
-    (void)!qr__gpu_enter(weights->gpu);
-    if (weights->memory != 0)
+    if (weights->memory != 0 && !qr__gpu_is_hung(weights->gpu)) {
+        (void)!qr__gpu_enter(weights->gpu);
         (void)weights->gpu->driver.mem_free(weights->memory);
+    }
     free(weights);
 }
 
