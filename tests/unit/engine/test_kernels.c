@@ -192,6 +192,21 @@ Test(kernels, every_row_is_near_plain_c, .timeout = 300) {
     }
 }
 
+/* A later precision goes before a higher ISA, but int8 plans on AVX-512 without VNNI must not take
+ * AVX2's attention for it. */
+Test(kernels, attention_of_int8_plans_is_the_plans_instruction_sets) {
+#if defined(__x86_64__)
+    static const qr__isa isas[] = {QR_ISA_AVX2,       QR_ISA_AVX2VNNI,   QR_ISA_AVX512F,
+                                   QR_ISA_AVX512VNNI, QR_ISA_AVX512BF16, QR_ISA_AMX};
+    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
+        const qr__kernel *row = qr__kernel_find(QR_OPERATION_ATTENTION, QR_PRECISION_INT8, isas[i]);
+        cr_assert_eq(row->isa, isas[i], "%s takes %s", qr__isa_name(isas[i]), row->name);
+    }
+#else
+    cr_skip_test("rows of x86-64");
+#endif
+}
+
 /* Scores 128 apart, rising (the first group of keys is no reference for the last) and falling:
  * all the weight is on one key, and nothing overflows. */
 Test(kernels, attention_bears_any_scores) {

@@ -14,32 +14,16 @@
  * key four places behind, and the sum is that of the rounded powers, so that many small weights are
  * neither lost nor overrated. Sums of products are exact, so a query's numbers depend on its
  * sequence only. */
-#include "engine/cpu/kernels/attention_groups.h"
-#include "engine/cpu/kernels/kernel_list.h"
 #include "engine/cpu/kernels/vec_math.h"
+
+#define QR_ATTENTION_INTS   __m512i
+#define QR_ATTENTION_FLOATS __m512
+#include "engine/cpu/kernels/attention_int8_block_body.h"
+#include "engine/cpu/kernels/kernel_list.h"
 
 #include "engine/cpu/kernels/vec_transpose.h"
 
-#define LANES     QR_ATTENTION_LANES
 #define LOG2_MOST 7.98868469f /* of 254: with half of a carried 1 still a u8 */
-#define LEAST     1e-30f      /* a range below is none */
-
-/* Of each channel of keys or values. */
-typedef struct channels {
-    float *middle, *scale, *inverse; /* [D]; x ~ middle + scale * code; inverse: 1 / scale or 0 */
-} channels;
-
-typedef struct block {
-    channels keys, values;
-    float *wide; /* [D][16]: queries before they are codes */
-    int32_t *score;
-    uint32_t *q, *p, *v; /* fours of bytes */
-    uint8_t *k;
-    uint8_t *rows; /* [16][whole] powers by query, for tiles */
-    size_t whole;  /* keys, rounded up to QR_ATTENTION_TILE_KEYS: all of the above has room */
-    __m512i most;  /* the largest score */
-    __m512 q_scale, total; /* of an integer score; sum of powers */
-} block;
 
 /* The lowest bytes of four vectors side by side. */
 ALWAYS_INLINE __m512i side_by_side(__m512i a, __m512i b, __m512i c, __m512i d) {
@@ -163,35 +147,4 @@ static void all_powers(block *b, size_t keys) {
         power_keys(b, key, 4, offset, carry);
     if (key < keys)
         power_keys(b, key, keys - key, offset, carry);
-}
-
-/* The next `bytes` of what is left. */
-ALWAYS_INLINE void *cut(char **rest, size_t bytes) {
-    void *piece = *rest;
-    *rest += bytes;
-    return piece;
-}
-
-ALWAYS_INLINE channels cut_channels(char **rest, size_t D) {
-    channels c;
-    c.middle = cut(rest, D * sizeof *c.middle);
-    c.scale = cut(rest, D * sizeof *c.scale);
-    c.inverse = cut(rest, D * sizeof *c.inverse);
-    return c;
-}
-
-/* As qr__attention_scratch_bytes counts it. */
-ALWAYS_INLINE block cut_scratch(const qr__attention *a, size_t D) {
-    block b = {.whole = qr_round_up(a->keys, QR_ATTENTION_TILE_KEYS)};
-    char *rest = a->scratch;
-    b.score = cut(&rest, b.whole * LANES * sizeof *b.score);
-    b.p = cut(&rest, b.whole / 4 * LANES * sizeof *b.p);
-    b.rows = cut(&rest, b.whole * LANES);
-    b.q = cut(&rest, D / 4 * LANES * sizeof *b.q);
-    b.wide = cut(&rest, D * LANES * sizeof *b.wide);
-    b.v = cut(&rest, b.whole / 4 * D * sizeof *b.v);
-    b.keys = cut_channels(&rest, D);
-    b.values = cut_channels(&rest, D);
-    b.k = cut(&rest, b.whole * D);
-    return b;
 }

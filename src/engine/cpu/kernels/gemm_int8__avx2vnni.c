@@ -1,6 +1,5 @@
 /* engine/cpu/kernels/gemm_int8__avx2vnni.c: u8 activations x s8 weights by AVX-VNNI's VPDPBUSD, 6 x
- * 16 tiles. Exact, as gemm_int8__avx512vnni.c's. There is no AVX2 kernel without VNNI: VPMADDUBSW
- * saturates. */
+ * 16 tiles. Exact, as gemm_int8__avx512vnni.c's. */
 #include "engine/cpu/kernels/vec_avx2.h"
 
 #include "engine/cpu/kernels/gemm_list.h"

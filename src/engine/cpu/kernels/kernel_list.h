@@ -3,7 +3,8 @@
  *
  * X(operation, function type and name's stem, precision, ISA, ISA's file name, tolerance).
  * Functions are named qr_<stem>_<f32|...>__<isa>. Rows of one operation stand from the plainest to
- * the fastest. */
+ * the fastest. Attention in f32 stands in int8's rows as well where AVX-512 has no VNNI: int8 on
+ * AVX2, half as wide, is not faster. */
 #ifndef QR_ENGINE_CPU_KERNEL_LIST_H
 #define QR_ENGINE_CPU_KERNEL_LIST_H
 
@@ -41,6 +42,9 @@
     X(EMBED, embed, embed_f32, F32, AVX512F, avx512f, 0)                                           \
     X(HALVE, halve, halve_f32, F32, AVX512F, avx512f, 0)                                           \
     X(ATTENTION, attention, attention_bf16, BF16, AVX512BF16, avx512bf16, 2e-2)                    \
+    X(ATTENTION, attention, attention_int8, INT8, AVX2, avx2, 6e-2)                                \
+    X(ATTENTION, attention, attention_int8, INT8, AVX2VNNI, avx2vnni, 6e-2)                        \
+    X(ATTENTION, attention, attention_f32, INT8, AVX512F, avx512f, 2e-6)                           \
     X(ATTENTION, attention, attention_int8, INT8, AVX512VNNI, avx512vnni, 6e-2)                    \
     X(ATTENTION, attention, attention_int8, INT8, AVX512BF16, avx512bf16, 6e-2)                    \
     X(ATTENTION, attention, attention_bf16, BF16, AMX, amx, 2e-2)                                  \

@@ -9,6 +9,7 @@
 
 typedef __m256 qr__vec;
 #define QR_VEC_LANES ((size_t)8)
+#define QR_VEC_TABLE 8 /* floats that qr__vec_lookup chooses among */
 
 static inline __m256i qr__vec_mask(size_t n) { /* n in 0..8 */
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -82,12 +83,9 @@ static inline float qr__vec_max_lane(qr__vec a) {
     return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
 }
 
-/* table[i] for i in the low four bits of each lane. */
-static inline qr__vec qr__vec_lookup16(const float table[16], qr__vec index) {
-    __m256i i = _mm256_castps_si256(index);
-    __m256 low = _mm256_permutevar8x32_ps(_mm256_load_ps(table), i);
-    __m256 high = _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i);
-    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28)));
+/* table[i] for i in the low three bits of each lane. */
+static inline qr__vec qr__vec_lookup(const float table[QR_VEC_TABLE], qr__vec index) {
+    return _mm256_permutevar8x32_ps(_mm256_load_ps(table), _mm256_castps_si256(index));
 }
 
 /* Integers in lanes, as floats. */
@@ -101,6 +99,18 @@ static inline void qr__vec_store_u8(uint8_t *p, qr__vec v) {
     __m256i i = _mm256_cvtps_epi32(_mm256_min_ps(v, _mm256_set1_ps(255.0f)));
     __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
     _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
+}
+
+/* The same of four vectors: 32 codes side by side. */
+static inline void qr__vec_store4_u8(uint8_t *p, const qr__vec v[4]) {
+    __m256i i[4];
+    for (int k = 0; k < 4; k++)
+        i[k] = _mm256_cvtps_epi32(_mm256_min_ps(v[k], _mm256_set1_ps(255.0f)));
+    /* Packed within halves: fours of codes come out as 0, 2, 4, 6, then 1, 3, 5, 7. */
+    const __m256i codes =
+        _mm256_packus_epi16(_mm256_packs_epi32(i[0], i[1]), _mm256_packs_epi32(i[2], i[3]));
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_storeu_si256((__m256i *)p, _mm256_permutevar8x32_epi32(codes, order));
 }
 
 #endif

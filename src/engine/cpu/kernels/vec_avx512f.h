@@ -9,6 +9,7 @@
 
 typedef __m512 qr__vec;
 #define QR_VEC_LANES ((size_t)16)
+#define QR_VEC_TABLE 16 /* floats that qr__vec_lookup chooses among */
 
 static inline __mmask16 qr__vec_mask(size_t n) {
     return (__mmask16)((1u << n) - 1); /* n in 0..16 */
@@ -79,7 +80,7 @@ static inline float qr__vec_max_lane(qr__vec a) {
 }
 
 /* table[i] for i in the low four bits of each lane. */
-static inline qr__vec qr__vec_lookup16(const float table[16], qr__vec index) {
+static inline qr__vec qr__vec_lookup(const float table[QR_VEC_TABLE], qr__vec index) {
     return _mm512_permutexvar_ps(_mm512_castps_si512(index), _mm512_load_ps(table));
 }
 

@@ -17,6 +17,7 @@ typedef struct qr__vec {
     float32x4_t low, high;
 } qr__vec;
 #define QR_VEC_LANES ((size_t)8)
+#define QR_VEC_TABLE 8 /* floats that qr__vec_lookup chooses among */
 
 static inline qr__vec qr__vec_add(qr__vec a, qr__vec b) {
     return (qr__vec){vaddq_f32(a.low, b.low), vaddq_f32(a.high, b.high)};
@@ -112,17 +113,16 @@ static inline float qr__vec_sum(qr__vec a) {
     return vget_lane_f32(twos, 0) + vget_lane_f32(twos, 1);
 }
 
-/* The bytes of table[i], i in the low four bits of each lane. */
-static inline float32x4_t qr__vec_lookup4(uint8x16x4_t table, float32x4_t index) {
-    const uint32x4_t i = vandq_u32(vreinterpretq_u32_f32(index), vdupq_n_u32(15));
+static inline float32x4_t qr__vec_lookup4(uint8x16x2_t table, float32x4_t index) {
+    const uint32x4_t i = vandq_u32(vreinterpretq_u32_f32(index), vdupq_n_u32(QR_VEC_TABLE - 1));
     const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), i, 0x04040404);
-    return vreinterpretq_f32_u8(vqtbl4q_u8(table, vreinterpretq_u8_u32(bytes)));
+    return vreinterpretq_f32_u8(vqtbl2q_u8(table, vreinterpretq_u8_u32(bytes)));
 }
 
-/* table[i] for i in the low four bits of each lane. */
-static inline qr__vec qr__vec_lookup16(const float table[16], qr__vec index) {
+/* table[i] for i in the low three bits of each lane. */
+static inline qr__vec qr__vec_lookup(const float table[QR_VEC_TABLE], qr__vec index) {
     const uint8_t *p = (const uint8_t *)table;
-    const uint8x16x4_t all = {{vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)}};
+    const uint8x16x2_t all = {{vld1q_u8(p), vld1q_u8(p + 16)}};
     return (qr__vec){qr__vec_lookup4(all, index.low), qr__vec_lookup4(all, index.high)};
 }
 
