@@ -6,8 +6,8 @@
 #ifndef QR_ENGINE_CPU_CONTEXT_H
 #define QR_ENGINE_CPU_CONTEXT_H
 
+#include "engine/cpu/pass_stages.h"
 #include "engine/cpu/team.h"
-#include "engine/cpu/weights.h"
 
 typedef struct qr__context {
     qr_context base;
@@ -34,10 +34,11 @@ typedef struct qr__context {
 
     /* Of the batch in work. */
     const qr_batch *batch;
-    size_t tokens;        /* T */
-    const uint32_t *skip; /* [B] tokens that pooling leaves out; NULL: none, or no pooling */
-    bool first_only;      /* the last layer computes first tokens only */
-    float *ranges;        /* [L][QR_RANGES_A_LAYER][C] of a calibration; NULL: none is wanted */
+    size_t tokens;          /* T */
+    qr__pass_stages stages; /* made before the team is called */
+    const uint32_t *skip;   /* [B] tokens that pooling leaves out; NULL: none, or no pooling */
+    bool first_only;        /* the last layer computes first tokens only */
+    float *ranges;          /* [L][QR_RANGES_A_LAYER][C] of a calibration; NULL: none is wanted */
 } qr__context;
 
 /** The first of sequence b's tokens that counts for the output. */

@@ -9,9 +9,9 @@
  *         x       = LayerNorm(x + gelu(x * Wup + b) * Wdown + b)        [T][C], inside [T][F]
  *
  * Matrices come in shards (weights.h), so "x + y" is x + y[0] + y[1], always in one order. Every
- * member of the team runs this same code; pass.h decides what its share of a step is, and team.h
- * lets members in between layers. A token's numbers never depend on who computed them or beside
- * what. */
+ * member of the team runs this same code; pass.h decides what its share of a step is, pass_stages.h
+ * how finely a layer is cut, and team.h lets members in and out between stages. A token's numbers
+ * never depend on who computed them or beside what. */
 #include "engine/cpu/forward.h"
 
 #include "engine/cpu/pass.h"
@@ -25,11 +25,11 @@ static void embed(qr__pass *p) {
     const qr_bert *bert = p->weights->base.bert;
     const qr_batch *batch = p->context->batch;
     const qr__word_embeddings *words = p->weights->words;
-    size_t E = bert->info.word_size,
+    size_t T = p->context->tokens, E = bert->info.word_size,
            word_bytes = E * (words->f16 ? sizeof(uint16_t) : sizeof(float));
     bool projects = E != p->C;
     float *x = projects ? p->context->words : p->context->hidden;
-    for (size_t t = 0, b = 0; t < p->rows; t++) {
+    for (size_t t = 0, b = 0; t < T; t++) {
         while (batch->starts[b + 1] <= t)
             b++;
         const char *word = (const char *)words->rows + (size_t)batch->ids[t] * word_bytes;
@@ -43,10 +43,10 @@ static void embed(qr__pass *p) {
                                                      .gamma = bert->embedding_norm.gamma,
                                                      .beta = bert->embedding_norm.beta,
                                                      .eps = bert->info.layer_norm_eps,
-                                                     .rows = p->rows,
+                                                     .rows = T,
                                                      .C = E});
     if (projects)
-        qr__whole_multiply(p->context, QR__PROJECTION, x, p->rows, p->context->hidden);
+        qr__whole_multiply(p->context, QR__PROJECTION, x, T, p->context->hidden);
 }
 
 /* y = LayerNorm(x + what the shards add to it), this member's rows. */
@@ -65,56 +65,104 @@ static void add_and_norm(const qr__pass *p, const float *x, const qr_bert_norm *
                           .C = p->C});
 }
 
-/* Attention(x) = softmax(q * k^T) * v * Wo + b, as partial sums. */
-static void self_attention(const qr__pass *p, const qr__layer *layer) {
-    qr__context *c = p->context;
-    qr__split qkv = qr__pass_split_heads(p, c->wide, 3), kv = qkv;
-    qr__split mixed = qr__pass_split_heads(p, c->mixed, 1);
+/* Whether a layer keeps its queries apart: a last one, of which a model's output reads first tokens
+ * only. */
+static bool queries_apart(const qr__layer *layer) {
+    return layer->qkv[0] == NULL;
+}
+
+/* Where a layer's queries, keys, values and what attention makes of them stand. */
+static qr__attended attended(const qr__pass *p, const qr__layer *layer) {
+    const qr__context *c = p->context;
+    const size_t T = c->tokens, rows = c->first_only ? c->batch->sequences : T;
+    if (queries_apart(layer))
+        return (qr__attended){.q = qr__pass_split_heads(p, rows, c->wide + 2 * p->C * T, 1),
+                              .kv = qr__pass_split_heads(p, T, c->wide, 2),
+                              .out = qr__pass_split_heads(p, rows, c->mixed, 1),
+                              .first_only = c->first_only};
+    qr__attended a = {.q = qr__pass_split_heads(p, T, c->wide, 3),
+                      .out = qr__pass_split_heads(p, T, c->mixed, 1)};
+    a.kv = a.q;
     for (size_t s = 0; s < p->weights->shards; s++)
-        kv.at[s] += mixed.width[s]; /* keys stand behind the queries */
-    qr__pass_columns(p, layer->qkv, c->hidden, c->operand, QR_EPILOGUE_BIAS, &qkv);
-    qr__pass_attention(p, &qkv, &kv, &mixed, false);
-    qr__pass_rows(p, layer->output, &mixed);
+        a.kv.at[s] += a.out.width[s]; /* keys stand behind the queries */
+    return a;
 }
 
-/* The same in a last layer that keeps its queries apart: keys and values of all tokens, queries
- * of all, or of first tokens only. Then just those B rows of x are left, in c->first; returns
- * where x is. */
-static const float *last_self_attention(qr__pass *p, const qr__layer *layer) {
+/* x of the layer, once attention may have left only the first tokens' rows. */
+static const float *input(const qr__pass *p, const qr__layer *layer) {
+    return queries_apart(layer) && p->context->first_only ? p->context->first : p->context->hidden;
+}
+
+/* The queries of a layer that keeps them apart: of all tokens, or of first tokens only. Then just
+ * those B rows of x are left, in c->first. */
+static void queries(qr__pass *p, const qr__layer *layer, const qr__split *q) {
     qr__context *c = p->context;
-    const qr_batch *batch = c->batch;
-    const float *x = c->hidden;
-    qr__split kv = qr__pass_split_heads(p, c->wide, 2);
-    float *behind = c->wide + 2 * p->C * p->rows;
-    qr__pass_columns(p, layer->kv, x, c->operand, QR_EPILOGUE_BIAS, &kv);
-    if (c->first_only) {
-        qr__pass_set_rows(p, batch->sequences);
-        for (size_t b = p->begin; b < p->end; b++)
-            memcpy(c->first + b * p->C, x + qr__first_token(c, b) * p->C, p->C * sizeof *x);
-        x = c->first;
+    if (c->first_only)
+        qr__pass_set_rows(p, c->batch->sequences);
+    if (p->at.piece == 0) {
+        for (size_t b = p->begin; c->first_only && b < p->end; b++)
+            memcpy(c->first + b * p->C, c->hidden + qr__first_token(c, b) * p->C,
+                   p->C * sizeof *c->first);
+        qr__pass_convert(p, layer->q, input(p, layer), c->operand_q);
+        qr__pass_meet(p);
     }
-    qr__split q = qr__pass_split_heads(p, behind, 1);
-    qr__split mixed = qr__pass_split_heads(p, c->mixed, 1);
-    qr__pass_columns(p, layer->q, x, c->operand_q, QR_EPILOGUE_BIAS, &q);
-    qr__pass_attention(p, &q, &kv, &mixed, c->first_only);
-    qr__pass_rows(p, layer->output, &mixed);
-    return x;
+    qr__pass_columns(p, layer->q, c->operand_q, QR_EPILOGUE_BIAS, q);
 }
 
-/* FFN(x) = gelu(x * Wup + b) * Wdown + b, as partial sums. */
-static void feed_forward(const qr__pass *p, const qr__layer *layer, const float *x) {
+/* q, k, v = x * Wqkv + b, behind the last norm of the layer before. */
+static void queries_keys_values(qr__pass *p, const qr__layer *layer, const qr__attended *a) {
     qr__context *c = p->context;
-    const qr__feed_forward f = {.up = layer->up,
-                                .down = layer->down,
-                                .activation = p->weights->activation,
-                                .operand = c->operand,
-                                .inner = qr__pass_split_features(p, c->wide)};
-    qr__pass_feed_forward(p, &f, x);
+    const bool apart = queries_apart(layer);
+    qr__matrix *const *W = apart ? layer->kv : layer->qkv;
+    if (p->at.piece == 0) {
+        if (p->at.layer > 0)
+            add_and_norm(p, c->middle, &layer[-1].output_norm, c->hidden);
+        qr__pass_calibrate(p, c->hidden, QR_RANGE_QKV);
+        qr__pass_convert(p, W, c->hidden, c->operand);
+        qr__pass_meet(p);
+    }
+    qr__pass_columns(p, W, c->operand, QR_EPILOGUE_BIAS, apart ? &a->kv : &a->q);
+    if (apart)
+        queries(p, layer, &a->q);
+}
+
+/* FFN(x) = gelu(x * Wup + b) * Wdown + b as partial sums, behind x = LayerNorm(x + attention). */
+static void feed_forward(qr__pass *p, const qr__layer *layer) {
+    qr__context *c = p->context;
+    const qr__split inner = qr__pass_split_features(p, c->wide);
+    if (p->at.piece == 0) {
+        add_and_norm(p, input(p, layer), &layer->attention_norm, c->middle);
+        qr__pass_calibrate(p, c->middle, QR_RANGE_UP);
+        qr__pass_convert(p, layer->up, c->middle, c->operand);
+        qr__pass_meet(p);
+    }
+    qr__pass_feed_forward(p, layer, &inner);
+}
+
+/* A layer's step, or a piece of it. A norm is done at the beginning of the step that reads it:
+ * whoever has been let in meanwhile has rows to do there. */
+static void run(qr__pass *p, const qr__layer *layer) {
+    const qr__attended a = attended(p, layer);
+    switch (p->at.step) {
+    case QR__STEP_QKV:
+        queries_keys_values(p, layer, &a);
+        break;
+    case QR__STEP_ATTENTION: /* mixed = softmax(q * k^T) * v */
+        qr__pass_attention(p, &a);
+        break;
+    case QR__STEP_OUTPUT: /* mixed * Wo + b, as partial sums */
+        qr__pass_rows(p, layer->output, &a.out);
+        break;
+    case QR__STEP_FEED_FORWARD:
+        feed_forward(p, layer);
+        break;
+    case QR__STEPS: /* their number, never a step */
+        break;
+    }
 }
 
 /* One member's encoder. Stage 0 is the embeddings, which the leader does alone while the others
- * wake up; stage l is layer l, counted from 1. A layer's last norm belongs to the stage behind
- * it, because whoever was let in between has rows to do there already. */
+ * wake up; the layers' stages are counted from 1. */
 static void encode(void *argument, qr__team *team, qr__rank me) {
     qr__context *c = argument;
     const qr__weights *w = c->weights;
@@ -122,35 +170,21 @@ static void encode(void *argument, qr__team *team, qr__rank me) {
     size_t L = info->layers, C = info->hidden;
     qr__pass p = {.context = c, .weights = w, .team = team, .me = me, .C = C, .D = C / info->heads};
     if (me.stage == 0) {
-        qr__pass_set_rows(&p, c->tokens);
         embed(&p);
         if (!qr__team_admit(team, &p.me, 1))
             return;
     }
-    for (size_t l = p.me.stage; l <= L; l++) {
-        const qr__layer *layer = &w->layers[l - 1];
-        const float *x = c->hidden;
-        qr__pass_set_rows(&p, c->tokens);
-        if (l > 1)
-            add_and_norm(&p, c->middle, &layer[-1].output_norm, c->hidden);
-        qr__pass_calibrate(&p, c->hidden, l - 1, QR_RANGE_QKV);
-        if (layer->qkv[0] != NULL)
-            self_attention(&p, layer);
-        else
-            x = last_self_attention(&p, layer);
-        qr__pass_meet(&p);
-        add_and_norm(&p, x, &layer->attention_norm, c->middle);
-        qr__pass_calibrate(&p, c->middle, l - 1, QR_RANGE_UP);
-        feed_forward(&p, layer, c->middle);
-        if (l == L)
-            qr__pass_meet(&p);
-        else if (!qr__team_admit(team, &p.me, l + 1))
+    qr__pass_begin(&p);
+    while (p.at.layer < L) {
+        run(&p, &w->layers[p.at.layer]);
+        if (!qr__pass_next(&p))
             return; /* wanted elsewhere */
     }
     add_and_norm(&p, c->middle, &w->layers[L - 1].output_norm, c->hidden);
 }
 
 const float *qr__encode(qr__context *context, int members) {
+    context->stages = qr__pass_stages_of(context->weights, context->batch);
     qr__team_run(&context->team, context->pool, members, context->tokens >= LATE_TOKENS, encode,
                  context);
     return context->hidden;

@@ -3,28 +3,53 @@
 
 #include <math.h>
 
-/* Of inner activations at a time: with the weights of a shard they fit into a core's L2, where the
- * next matrix finds them. */
-#define FEED_ROWS 192u
-
-/* This rank's part of `count` things in a row: parts differ by one at most, and which is whose
- * depends on nothing else, so no two members need to agree on anything. */
-static void share(size_t count, const qr__rank *me, size_t *begin, size_t *end) {
-    *begin = count * (size_t)me->rank / (size_t)me->ranks;
-    *end = count * ((size_t)me->rank + 1) / (size_t)me->ranks;
+/* Part `part` of `count` things in a row that are cut in so many: parts differ by one at most, and
+ * which is whose depends on nothing else, so no two members need to agree on anything. */
+static void share(size_t count, size_t part, size_t parts, size_t *begin, size_t *end) {
+    *begin = count * part / parts;
+    *end = count * (part + 1) / parts;
 }
 
 /* Whole shards want ranks that divide the shards: with 1 rank it has both, with 2 each has
  * one. */
 void qr__pass_set_rows(qr__pass *p, size_t rows) {
-    size_t shards = p->weights->shards;
+    size_t shards = p->weights->shards, rank = (size_t)p->me.rank, ranks = (size_t)p->me.ranks;
+    size_t piece_rows = p->context->stages.rows[p->at.step];
     p->rows = rows;
-    share(rows, &p->me, &p->begin, &p->end);
-    p->whole_shards = shards % (size_t)p->me.ranks == 0;
+    share(rows, rank, ranks, &p->begin, &p->end);
+    p->piece_begin = qr_min(p->at.piece * piece_rows, rows);
+    p->piece_end = qr_min(p->piece_begin + piece_rows, rows);
+    p->whole_shards = shards % ranks == 0;
     p->shard_begin = 0;
     p->shard_end = shards;
     if (p->whole_shards)
-        share(shards, &p->me, &p->shard_begin, &p->shard_end);
+        share(shards, rank, ranks, &p->shard_begin, &p->shard_end);
+}
+
+void qr__pass_begin(qr__pass *p) {
+    const qr__context *c = p->context;
+    p->at = qr__pass_stages_at(&c->stages, p->me.stage);
+    size_t here = p->at.layer * QR__STEPS + p->at.step;
+    size_t last_qkv = (p->weights->base.bert->info.layers - 1) * QR__STEPS + QR__STEP_QKV;
+    qr__pass_set_rows(p, c->first_only && here > last_qkv ? c->batch->sequences : c->tokens);
+}
+
+/* Within a stage, members with whole shards read what they wrote themselves, but for the sums
+ * behind attention's last matrix. */
+bool qr__pass_next(qr__pass *p) {
+    const qr__pass_stages *stages = &p->context->stages;
+    const size_t number = p->me.stage + 1, layer = qr__pass_stages_at(stages, number).layer;
+    if (layer == p->weights->base.bert->info.layers) {
+        qr__pass_meet(p);
+    } else if (stages->fine || layer > p->at.layer) {
+        if (!qr__team_admit(p->team, &p->me, number))
+            return false;
+    } else if (!p->whole_shards || p->at.step == QR__STEP_OUTPUT) {
+        qr__pass_meet(p);
+    }
+    p->me.stage = number;
+    qr__pass_begin(p);
+    return true;
 }
 
 /* Members meet in the same channels. The greatest is the same in any order, and who reads the
@@ -37,10 +62,10 @@ static void raise(float *range, float to) {
         ;
 }
 
-void qr__pass_calibrate(const qr__pass *p, const float *x, size_t layer, size_t place) {
+void qr__pass_calibrate(const qr__pass *p, const float *x, size_t place) {
     if (p->context->ranges == NULL)
         return;
-    float *ranges = p->context->ranges + (layer * QR_RANGES_A_LAYER + place) * p->C;
+    float *ranges = p->context->ranges + (p->at.layer * QR_RANGES_A_LAYER + place) * p->C;
     for (size_t c = 0; c < p->C; c++) {
         float most = 0;
         for (size_t t = p->begin; t < p->end; t++)
@@ -53,95 +78,70 @@ void qr__pass_meet(const qr__pass *p) {
     qr__team_barrier(p->team, &p->me);
 }
 
-/* Ends a step whose result only this member reads, if it has whole shards. */
-static void meet_unless_whole(const qr__pass *p) {
-    if (!p->whole_shards)
-        qr__pass_meet(p);
-}
-
 /* Shards of these widths, one behind the other. */
-static qr__split split(const qr__pass *p, float *memory, size_t first, size_t second) {
-    return (qr__split){.at = {memory, memory + p->rows * first}, .width = {first, second}};
+static qr__split split(size_t rows, float *memory, size_t first, size_t second) {
+    return (qr__split){.at = {memory, memory + rows * first}, .width = {first, second}};
 }
 
-qr__split qr__pass_split_heads(const qr__pass *p, float *memory, size_t per_head) {
+qr__split qr__pass_split_heads(const qr__pass *p, size_t rows, float *memory, size_t per_head) {
     const qr__shard *shard = p->weights->shard;
-    return split(p, memory, shard[0].heads * p->D * per_head, shard[1].heads * p->D * per_head);
+    return split(rows, memory, shard[0].heads * p->D * per_head, shard[1].heads * p->D * per_head);
 }
 
 qr__split qr__pass_split_features(const qr__pass *p, float *memory) {
     const qr__shard *shard = p->weights->shard;
-    return split(p, memory, shard[0].features, shard[1].features);
+    return split(p->rows, memory, shard[0].features, shard[1].features);
 }
 
-/* y[s] = epilogue(in[s] * W[s] + b) for this member's shards, or its panels of all shards. */
+/* y[s] = epilogue(in[s] * W[s] + b), the piece's rows, for this member's shards, or its panels of
+ * all shards. */
 static void multiply(const qr__pass *p, qr__matrix *const *W, void *const *in,
                      qr__epilogue epilogue, float *const *y) {
-    size_t total = 0, begin = 0, end;
+    size_t total = 0, begin = 0, end, row = p->piece_begin;
     for (size_t s = p->shard_begin; s < p->shard_end; s++)
         total += qr__matrix_panels(W[s]);
     end = total;
     if (!p->whole_shards)
-        share(total, &p->me, &begin, &end);
+        share(total, (size_t)p->me.rank, (size_t)p->me.ranks, &begin, &end);
     for (size_t s = p->shard_begin, before = 0; s < p->shard_end; s++) {
-        size_t panels = qr__matrix_panels(W[s]);
+        size_t panels = qr__matrix_panels(W[s]), width = qr__matrix_out(W[s]);
         size_t from = qr_max(begin, before), to = qr_min(end, before + panels);
+        const char *operand = (const char *)in[s] + qr__matrix_operand_bytes(W[s], row);
         if (from < to)
-            qr__matrix_multiply(W[s], in[s], p->rows, epilogue, y[s], qr__matrix_out(W[s]),
-                                from - before, to - before);
+            qr__matrix_multiply(W[s], operand, p->piece_end - row, epilogue, y[s] + row * width,
+                                width, from - before, to - before);
         before += panels;
     }
 }
 
-/* Two meetings at most: all rows of the operand are there before anybody multiplies, and all
- * columns of y before anybody reads across shards. */
-void qr__pass_columns(const qr__pass *p, qr__matrix *const *W, const float *x, void *operand,
-                      qr__epilogue epilogue, const qr__split *y) {
-    void *const in[QR__SHARDS] = {operand, operand};
+void qr__pass_convert(const qr__pass *p, qr__matrix *const *W, const float *x, void *operand) {
     qr__matrix_operand(W[0], x, p->C, p->begin, p->end, operand);
-    qr__pass_meet(p); /* every shard reads all rows */
+}
+
+void qr__pass_columns(const qr__pass *p, qr__matrix *const *W, void *operand, qr__epilogue epilogue,
+                      const qr__split *y) {
+    void *const in[QR__SHARDS] = {operand, operand};
     multiply(p, W, in, epilogue, y->at);
-    meet_unless_whole(p);
 }
 
 /* A member with whole shards converts and multiplies what it wrote itself, and meets nobody. */
 void qr__pass_rows(const qr__pass *p, qr__matrix *const *W, const qr__split *x) {
-    size_t begin = 0, end = p->rows;
+    size_t begin = 0, end = p->piece_end - p->piece_begin;
     if (!p->whole_shards)
-        share(p->rows, &p->me, &begin, &end);
+        share(end, (size_t)p->me.rank, (size_t)p->me.ranks, &begin, &end);
     for (size_t s = p->shard_begin; s < p->shard_end; s++)
-        qr__matrix_operand(W[s], x->at[s], x->width[s], begin, end, p->context->operand_shard[s]);
-    meet_unless_whole(p);
+        qr__matrix_operand(W[s], x->at[s], x->width[s], p->piece_begin + begin,
+                           p->piece_begin + end, p->context->operand_shard[s]);
+    if (!p->whole_shards)
+        qr__pass_meet(p);
     multiply(p, W, p->context->operand_shard, QR_EPILOGUE_BIAS, p->context->partial);
-    meet_unless_whole(p);
 }
 
-/* Rows [first, end) of one shard, up to its partial sums. */
-static void feed_rows(const qr__pass *p, const qr__feed_forward *f, size_t s, size_t first,
-                      size_t end) {
-    const qr__matrix *up = f->up[s], *down = f->down[s];
-    const size_t rows = end - first, width = qr__matrix_out(up);
-    const char *in = (const char *)f->operand + qr__matrix_operand_bytes(up, first);
-    char *between = (char *)p->context->operand_shard[s] + qr__matrix_operand_bytes(down, first);
-    float *inner = f->inner.at[s] + first * width;
-    qr__matrix_multiply(up, in, rows, f->activation, inner, width, 0, qr__matrix_panels(up));
-    qr__matrix_operand(down, inner, width, 0, rows, between);
-    qr__matrix_multiply(down, between, rows, QR_EPILOGUE_BIAS,
-                        p->context->partial[s] + first * p->C, p->C, 0, qr__matrix_panels(down));
-}
-
-/* A member with whole shards takes each through both matrices a few rows at a time. */
-void qr__pass_feed_forward(const qr__pass *p, const qr__feed_forward *f, const float *x) {
-    if (!p->whole_shards) {
-        qr__pass_columns(p, f->up, x, f->operand, f->activation, &f->inner);
-        qr__pass_rows(p, f->down, &f->inner);
-        return;
-    }
-    qr__matrix_operand(f->up[0], x, p->C, p->begin, p->end, f->operand);
-    qr__pass_meet(p); /* every shard reads all rows */
-    for (size_t s = p->shard_begin; s < p->shard_end; s++)
-        for (size_t row = 0; row < p->rows; row += FEED_ROWS)
-            feed_rows(p, f, s, row, qr_min(row + FEED_ROWS, p->rows));
+void qr__pass_feed_forward(const qr__pass *p, const qr__layer *layer, const qr__split *inner) {
+    qr__pass_columns(p, layer->up, p->context->operand, p->weights->activation, inner);
+    if (!p->whole_shards)
+        qr__pass_meet(p);
+    qr__pass_rows(p, layer->down, inner);
 }
 
 /* What attention over S tokens costs, in some unit: products, and the packing of keys and
@@ -150,39 +150,46 @@ static size_t attention_cost(size_t S) {
     return S * (S + 32);
 }
 
+/* One sequence and head; `s` is the head's shard, `head` its place there. */
+static void attend(const qr__pass *p, const qr__attended *a, size_t s, size_t head, size_t b) {
+    const qr_batch *batch = p->context->batch;
+    size_t start = batch->starts[b], S = batch->starts[b + 1] - start, width = a->out.width[s];
+    size_t row = a->first_only ? b : start;
+    const float *k = a->kv.at[s] + start * a->kv.width[s] + head * p->D;
+    p->weights->kernels.attention(&(qr__attention){
+        .out = a->out.at[s] + row * width + head * p->D,
+        .q = a->q.at[s] + row * a->q.width[s] + head * p->D,
+        .k = k,
+        .v = k + width,
+        .ld_out = width,
+        .ld_q = a->q.width[s],
+        .ld_kv = a->kv.width[s],
+        .queries = a->first_only ? 1 : S,
+        .keys = S,
+        .D = p->D,
+        .scratch = p->context->scratch[p->me.rank],
+    });
+}
+
 /* (sequence, head) pairs are dealt out by their cost, not by their number: one of 384 tokens
  * costs as much as forty of 32. */
-void qr__pass_attention(const qr__pass *p, const qr__split *q, const qr__split *kv,
-                        const qr__split *out, bool first_only) {
+void qr__pass_attention(const qr__pass *p, const qr__attended *a) {
     const qr_batch *batch = p->context->batch;
-    size_t total = 0, before = 0, ranks = (size_t)p->me.ranks, rank = (size_t)p->me.rank;
-    for (size_t b = 0; b < batch->sequences; b++)
-        total += p->weights->base.bert->info.heads *
-                 attention_cost(batch->starts[b + 1] - batch->starts[b]);
+    size_t total = 0, before = 0, ranks = (size_t)p->me.ranks, heads = 0;
+    size_t begin[QR__SHARDS] = {0}, end[QR__SHARDS] = {0};
     for (size_t s = p->shard_begin; s < p->shard_end; s++) {
-        size_t width = out->width[s];
-        for (size_t b = 0; b < batch->sequences; b++) {
-            size_t start = batch->starts[b], S = batch->starts[b + 1] - start;
-            size_t row = first_only ? b : start;
-            for (size_t head = 0; head < width / p->D; head++, before += attention_cost(S)) {
-                if (!p->whole_shards && before * ranks / total != rank)
-                    continue; /* another member's: pairs go by where their cost begins */
-                const float *k = kv->at[s] + start * kv->width[s] + head * p->D;
-                p->weights->kernels.attention(&(qr__attention){
-                    .out = out->at[s] + row * width + head * p->D,
-                    .q = q->at[s] + row * q->width[s] + head * p->D,
-                    .k = k,
-                    .v = k + width,
-                    .ld_out = width,
-                    .ld_q = q->width[s],
-                    .ld_kv = kv->width[s],
-                    .queries = first_only ? 1 : S,
-                    .keys = S,
-                    .D = p->D,
-                    .scratch = p->context->scratch[rank],
-                });
-            }
-        }
+        share(p->weights->shard[s].heads, p->at.piece, p->context->stages.pieces[p->at.step],
+              &begin[s], &end[s]);
+        heads += end[s] - begin[s];
     }
-    meet_unless_whole(p);
+    for (size_t b = 0; b < batch->sequences; b++)
+        total += heads * attention_cost(batch->starts[b + 1] - batch->starts[b]);
+    for (size_t s = p->shard_begin; s < p->shard_end; s++)
+        for (size_t b = 0; b < batch->sequences; b++)
+            for (size_t head = begin[s]; head < end[s]; head++) {
+                /* A pair is another member's, or ours, by where its cost begins. */
+                if (p->whole_shards || before * ranks / total == (size_t)p->me.rank)
+                    attend(p, a, s, head, b);
+                before += attention_cost(batch->starts[b + 1] - batch->starts[b]);
+            }
 }

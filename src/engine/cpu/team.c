@@ -1,14 +1,22 @@
 /* engine/cpu/team.c: a team's door and its barrier.
  *
  * The door. Who comes gets a ticket (0, 1, 2...) and waits until `admitted` exceeds it. The
- * leader counts who has come, writes their number of ranks and their stage, meets the present
- * members at a barrier, so that all go on with the same number, and opens the door up to that
- * count; ticket t becomes rank t + 1. Who is not let in by the end is sent home.
+ * leader counts who has come, writes the number of ranks from here on, meets the present members at
+ * a barrier, so that all go on with the same number, writes the newcomers' stage and opens the door
+ * up to that count; ticket t becomes rank t + 1, of as many as the door says. Who is not let in by
+ * the end is sent home. A newcomer reads stage and count before it comes to its first barrier, and
+ * the leader writes both behind its next one, which waits for the newcomer.
  *
- * Leaving. When wake-ups wait in the pool, the leader writes a smaller number of ranks instead and
- * closes the door for good; behind the barrier the highest ranks find that they are not among
- * them. A leaver may read the number late, when the leader has written a next one: with the door
- * closed that is smaller still, so it leaves in any case.
+ * Two numbers of ranks are kept, of even and of odd rounds of the barrier. Where two stages have no
+ * barrier between them, a slow member may still read the number of one while the leader, who is
+ * ahead, writes that of the next; but a third the leader writes only behind a barrier that the slow
+ * one has come to.
+ *
+ * Leaving. When wake-ups wait in the pool, who stands before the door is sent home, the leader
+ * writes a smaller number of ranks where that was not enough, and closes the door for good; behind
+ * the barrier the highest ranks find that they are not among them. A leaver may read the number
+ * late, when the leader has written another one in its place: with the door closed that is no
+ * larger, so it leaves in any case.
  *
  * The barrier. The last to arrive resets the count and moves `round` on; the others watch
  * `round`, first by spinning, then in the kernel. One counter serves all rounds: nobody can
@@ -34,9 +42,7 @@ static void come(void *argument, int ticket) {
     if (admitted == CLOSED)
         return;
     QR_CHAOS_DELAY();
-    qr__rank me = {.rank = ticket + 1,
-                   .ranks = atomic_load_explicit(&team->ranks_next, memory_order_relaxed),
-                   .stage = team->stage_next};
+    qr__rank me = {.rank = ticket + 1, .ranks = admitted + 1, .stage = team->stage_next};
     team->work(team->argument, team, me);
 }
 
@@ -80,36 +86,38 @@ void qr__team_barrier(qr__team *team, const qr__rank *me) {
     atomic_fetch_sub(&team->sleepers, 1);
 }
 
-/* The leader's: how many go on. Sets *closed when the door is to stay shut. */
+/* The leader's: how many go on. Sets *closed when the door is to stay shut: who stands before it
+ * goes first where work of their own waits for members. */
 static int ranks_from_here(qr__team *team, const qr__rank *me, bool *closed) {
-    int wanted = qr_pool_pending(team->calls.pool);
+    int wanted = qr_pool_pending(team->calls.pool), came = qr_calls_came(&team->calls);
     *closed = atomic_load_explicit(&team->admitted, memory_order_relaxed) == CLOSED;
-    if (me->ranks > 1 && (wanted > 0 || QR_CHAOS_REFUSE())) {
+    int all = *closed ? me->ranks : 1 + came;
+    if (all > 1 && (wanted > 0 || (me->ranks > 1 && QR_CHAOS_REFUSE()))) {
         *closed = true;
-        return wanted > 0 && wanted < me->ranks ? me->ranks - wanted : 1;
+        int stay = wanted > 0 && wanted < all ? all - wanted : 1;
+        return stay < me->ranks ? stay : me->ranks;
     }
-    if (*closed)
-        return me->ranks;
-    if (wanted == 0)
+    if (!*closed && wanted == 0)
         qr_pool_call_more(&team->calls, team->late_most - 1);
-    return 1 + qr_calls_came(&team->calls);
+    return all;
 }
 
-/* The two words for the newcomers are written before the barrier and the door is opened behind
- * it: they read them through `admitted`, and everybody else through the barrier. */
+/* See the head of this file. `round` does not move before we have come to the barrier, so that all
+ * members choose the same number. */
 bool qr__team_admit(qr__team *team, qr__rank *me, size_t stage) {
     bool closed = false;
-    if (me->rank == 0) {
-        int ranks = ranks_from_here(team, me, &closed);
-        atomic_store_explicit(&team->ranks_next, ranks, memory_order_relaxed);
-        team->stage_next = stage;
-    }
+    unsigned round = atomic_load_explicit(&team->round, memory_order_relaxed);
+    atomic_int *ranks_next = &team->ranks_next[round % 2];
+    if (me->rank == 0)
+        atomic_store_explicit(ranks_next, ranks_from_here(team, me, &closed), memory_order_relaxed);
     qr__team_barrier(team, me);
-    me->ranks = atomic_load_explicit(&team->ranks_next, memory_order_relaxed);
+    me->ranks = atomic_load_explicit(ranks_next, memory_order_relaxed);
     me->stage = stage;
     QR_CHAOS_DELAY();
-    if (me->rank == 0)
+    if (me->rank == 0) {
+        team->stage_next = stage;
         atomic_store_explicit(&team->admitted, closed ? CLOSED : me->ranks - 1,
                               memory_order_release);
+    }
     return me->rank < me->ranks;
 }

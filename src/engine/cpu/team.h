@@ -12,11 +12,11 @@
  *         }
  *     }
  *
- * The work is a sequence of stages (layers). Whoever is called from the pool may be asleep, so
- * the leader, rank 0, starts alone and lets the others in at the end of a stage; they run the
- * same function from the next stage on. Inside a stage the members meet at barriers. When work of
- * their own waits for members (somebody woke the pool and nobody was parked), as many leave at the
- * end of a stage, and from then on nobody is let in.
+ * The work is a sequence of stages (pass_stages.h). Whoever is called from the pool may be asleep,
+ * so the leader, rank 0, starts alone and lets the others in at the end of a stage; they run the
+ * same function from the next stage on. Inside a stage the members may meet at barriers. When work
+ * of their own waits for members (somebody woke the pool and nobody was parked), as many leave at
+ * the end of a stage, and from then on nobody is let in.
  *
  * Invariants: a team never waits for a member that has not come; one that came leaves, at the
  * latest when the team ends; ranks change only in qr__team_admit, for all members at once.
@@ -41,9 +41,9 @@ struct qr__team {
     qr_calls calls;
     qr__team_work *work;
     void *argument;
-    int late_most;         /* members in all, when members may be called late; else 0 */
-    atomic_int ranks_next; /* both written by the leader before the barrier of qr__team_admit */
-    size_t stage_next;
+    int late_most;            /* members in all, when members may be called late; else 0 */
+    atomic_int ranks_next[2]; /* by `round`: of the members, once they meet in qr__team_admit */
+    size_t stage_next;        /* of who is let in */
     _Alignas(64) atomic_uint arrived; /* at the barrier */
     atomic_uint round;                /* barriers passed; who waits watches it */
     atomic_uint sleepers;             /* in the kernel, waiting for `round` */
@@ -63,9 +63,8 @@ void qr__team_barrier(qr__team *team, const qr__rank *me);
 
 /** A barrier before `stage` that also lets in who has come meanwhile, to begin there, or lets go
  * who is wanted elsewhere; *me gets the new number of ranks. False: the caller is to leave, that is
- * to return from the work at once. There must be another barrier of those who stay before the next
- * call and before the work returns: the newcomers read what the leader wrote for them up to that
- * one. */
+ * to return from the work at once. There must be a barrier of those who stay before the work
+ * returns: newcomers read what the leader wrote for them up to that one. */
 QR_MUST_USE bool qr__team_admit(qr__team *team, qr__rank *me, size_t stage);
 
 #endif

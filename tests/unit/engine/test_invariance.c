@@ -2,8 +2,11 @@
  * mates, on its place or on the number of threads. (ref in f32 goes through OpenBLAS, which is
  * exempt.) */
 #include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "forward_fixture.h"
 
@@ -18,9 +21,11 @@
 #define TOKENS  160
 #else
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ROUNDS 5
+#define SANITIZED true
+#define ROUNDS    5
 #else
-#define ROUNDS 25
+#define SANITIZED false
+#define ROUNDS    25
 #endif
 #define MEMBERS 4
 #define TOKENS  512
@@ -149,3 +154,99 @@ Test(invariance, odd_sizes) {
                                         .positions = 128,
                                         .seed = 23});
 }
+
+/* Layers that are many stages (engine/cpu/pass_stages.h), and members that come and go between
+ * them. An emulator would take minutes; sanitizers get one plan, which has all hand-overs. */
+#if !defined(QR_EMULATED)
+static const size_t long_lengths[] = {400, 100, 12, 0};
+
+/* Wakes the pool now and then: nobody is parked while all help, so one of them leaves, and is
+ * parked soon enough to be called by the next batch. */
+typedef struct disturber {
+    qr_pool *pool;
+    pthread_t thread;
+    atomic_bool ending;
+} disturber;
+
+static void *disturb(void *argument) {
+    disturber *d = argument;
+    unsigned state = 5;
+    while (!atomic_load(&d->ending)) {
+        usleep(forward_random(&state, 3000));
+        qr_pool_wake(d->pool);
+    }
+    return NULL;
+}
+
+static const float *outcome(qr_context *context, const qr_batch *batch, qr_output wanted) {
+    const float *out = NULL;
+    cr_assert_eq(qr_context_forward(context, batch, wanted, &out), QR_OK);
+    return out;
+}
+
+/* Every text by itself, by one thread: [T][C] or [B][C] into `alone`. */
+static void run_long_alone(const qr_engine *engine, const struct forward_batch *all,
+                           qr_output wanted, float *alone) {
+    const size_t C = qr_engine_model(engine)->hidden;
+    qr_context *context = forward_context(engine, NULL);
+    for (size_t b = 0; long_lengths[b] > 0; b++) {
+        uint32_t starts[] = {0, (uint32_t)long_lengths[b]}, at = all->starts[b];
+        qr_batch batch = {all->ids + at, all->types + at, starts, 1, NULL};
+        bool rows = wanted == QR_OUTPUT_HIDDEN;
+        memcpy(alone + (rows ? at : b) * C, outcome(context, &batch, wanted),
+               (rows ? long_lengths[b] : 1) * C * sizeof *alone);
+    }
+    qr_context_destroy(context);
+}
+
+static void check_disturbed(const qr_engine *engine, int members, qr_output wanted,
+                            const char *what) {
+    struct forward_batch all;
+    disturber d = {.pool = forward_pool(members)};
+    qr_context *context = forward_context(engine, d.pool);
+    forward_draw(&all, qr_engine_model(engine), long_lengths, 78);
+    size_t rows =
+        wanted == QR_OUTPUT_HIDDEN ? all.starts[all.batch.sequences] : all.batch.sequences;
+    size_t bytes = rows * qr_engine_model(engine)->hidden * sizeof(float);
+    float *alone = malloc(bytes);
+    run_long_alone(engine, &all, wanted, alone);
+    cr_assert_eq(pthread_create(&d.thread, NULL, disturb, &d), 0);
+    for (int round = 0; round < 1 + ROUNDS / 5; round++)
+        cr_assert(memcmp(outcome(context, &all.batch, wanted), alone, bytes) == 0, "%s by %d", what,
+                  members);
+    atomic_store(&d.ending, true);
+    pthread_join(d.thread, NULL);
+    free(alone);
+    qr_context_destroy(context);
+    qr_pool_destroy(d.pool);
+}
+
+static void check_long_plan(qr_precision precision, const char *isa) {
+    char what[64];
+    snprintf(what, sizeof what, "%s on %s", qr_precision_name(precision), isa);
+    qr_engine *engine = forward_load(dir, precision, isa);
+    for (int members = 2; members <= 3; members++) { /* whole shards, and columns */
+        check_disturbed(engine, members, QR_OUTPUT_HIDDEN, what);
+        check_disturbed(engine, members, QR_OUTPUT_POOLED, what);
+    }
+    qr_engine_destroy(engine);
+}
+
+Test(invariance, members_come_and_go_within_a_layer) {
+    make_model(dir, &(struct model_options){.layers = 2,
+                                            .hidden = 384,
+                                            .heads = 6,
+                                            .feed_forward = 512,
+                                            .vocab = 100,
+                                            .positions = 512,
+                                            .pooling = "cls",
+                                            .seed = 24});
+    const char *const *isas = forward_isas();
+    for (size_t i = 0; isas[i] != NULL; i++)
+        for (qr_precision p = QR_PRECISION_F32; p <= QR_PRECISION_INT8; p++)
+            if (forward_has(isas[i], p) &&
+                !(strcmp(isas[i], "ref") == 0 && p == QR_PRECISION_F32) &&
+                (!SANITIZED || (isas[i + 1] == NULL && p == QR_PRECISION_INT8)))
+                check_long_plan(p, isas[i]);
+}
+#endif

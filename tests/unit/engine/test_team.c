@@ -74,6 +74,62 @@ Test(team, members_meet_at_their_barriers) {
     }
 }
 
+/* Stages that follow each other without a barrier: whoever comes or goes, each piece of each stage
+ * is done once. */
+#define SHORT_STAGES 40
+
+typedef struct tally {
+    qr__team team;
+    atomic_int done[SHORT_STAGES][PIECES];
+    atomic_int came, gone;
+    size_t wake_at; /* the stage in which work comes for a member that helps */
+} tally;
+
+static void run_tally(void *argument, qr__team *team, qr__rank me) {
+    tally *t = argument;
+    atomic_fetch_add(&t->came, me.rank > 0);
+    for (size_t stage = me.stage; stage < SHORT_STAGES; stage++) {
+        for (int i = me.rank; i < PIECES; i += me.ranks)
+            atomic_fetch_add(&t->done[stage][i], 1);
+        if (me.rank == 0 && me.ranks > 1 && stage >= t->wake_at) {
+            qr_pool_wake(team->calls.pool);
+            t->wake_at = SHORT_STAGES;
+        }
+        if (stage + 1 == SHORT_STAGES) {
+            qr__team_barrier(team, &me);
+        } else if (!qr__team_admit(team, &me, stage + 1)) {
+            atomic_fetch_add(&t->gone, 1);
+            return;
+        }
+    }
+}
+
+static void check_tally(tally *t, const char *what, int run) {
+    for (int stage = 0; stage < SHORT_STAGES; stage++)
+        for (int i = 0; i < PIECES; i++)
+            cr_assert_eq(t->done[stage][i], 1, "%s, run %d: stage %d, piece %d: %d times", what,
+                         run, stage, i, t->done[stage][i]);
+}
+
+Test(team, stages_need_no_barrier_of_their_own) {
+    for (int members = 2; members <= 3; members++) {
+        qr_pool *pool = NULL;
+        tally *t = aligned_alloc(64, qr_round_up(sizeof *t, 64));
+        memset(t, 0, sizeof *t);
+        cr_assert_eq(qr_pool_create(members, &pool), QR_OK);
+        cr_assert_eq(qr_pool_start_helpers(pool), QR_OK);
+        /* On a busy machine helpers may get no core for long: go on until some came and went. */
+        for (int i = 0; i < 2000 || atomic_load(&t->came) == 0 || atomic_load(&t->gone) == 0; i++) {
+            memset(t->done, 0, sizeof t->done);
+            t->wake_at = (size_t)(i % (2 * SHORT_STAGES));
+            qr__team_run(&t->team, pool, members, true, run_tally, t);
+            check_tally(t, members == 2 ? "two" : "three", i);
+        }
+        qr_pool_destroy(pool);
+        free(t);
+    }
+}
+
 typedef struct leader {
     qr_pool *pool;
     pthread_t thread;
@@ -296,6 +352,37 @@ Test(team, who_parks_late_is_called_late) {
     cr_assert_eq(qr_pool_create(1, &s->pool), QR_OK);
     qr__team_run(&s->team, s->pool, 2, true, work_until_joined, &h);
     cr_expect_eq(s->team.calls.len, 1);
+    atomic_store(&ending, true);
+    qr_pool_wake(s->pool);
+    pthread_join(h.thread, NULL);
+    qr_pool_destroy(s->pool);
+    free(s);
+}
+
+/* Work comes for the helper while it stands before the door, which is not open yet. */
+static void work_until_it_came(void *argument, qr__team *team, qr__rank me) {
+    spared *s = argument;
+    if (team->calls.len == 0)
+        return; /* the helper was not parked: our leader tries again */
+    cr_assert_eq(me.rank, 0, "it was let in");
+    while (qr_calls_came(&team->calls) == 0)
+        usleep(100);
+    qr_pool_wake(s->pool);
+    cr_assert(qr__team_admit(team, &me, 1));
+    cr_expect_eq(me.ranks, 1);
+    while (atomic_load(&s->returned) == 0) /* long before the team's end, or the test times out */
+        usleep(100);
+    s->done = true;
+}
+
+Test(team, who_stands_before_the_door_goes_when_work_of_its_own_waits) {
+    spared *s = aligned_alloc(64, qr_round_up(sizeof *s, 64));
+    spared_helper h = {.of = s};
+    memset(s, 0, sizeof *s);
+    cr_assert_eq(qr_pool_create(1, &s->pool), QR_OK);
+    cr_assert_eq(pthread_create(&h.thread, NULL, help_and_count, &h), 0);
+    while (!s->done)
+        qr__team_run(&s->team, s->pool, 2, false, work_until_it_came, s);
     atomic_store(&ending, true);
     qr_pool_wake(s->pool);
     pthread_join(h.thread, NULL);
