@@ -82,33 +82,36 @@ def ask(*command):
     return json.loads(printed.stdout.splitlines()[-1])
 
 
-def held_up_us(measured, simulated):
-    """What holds single requests up: by how much more 90, 99 and 99.9 % exceed the median in one than in the other."""
-    more, most = [], 0
-    for name in ("p90", "p99", "p99.9"):
-        real, model = (latency[name] - latency["p50"] for latency in (measured, simulated))
-        most = max(most, 1e3 * (real - model))
-        more.append(most)
-    return more
+SHARES = ("p50", "p90", "p99", "p99.9")
+FITS = 6  # the percentiles of a sum are not the sums of percentiles, so a correction is never all of it
+
+
+def fit_overhead(simulated, measured):
+    """The ways with which the simulation of a load has the percentiles of a measured one, as --overhead-us has them."""
+    ways = [0] * len(SHARES)
+    for _ in range(FITS):
+        model = ask(*simulated, "--overhead-us", ",".join(map(str, ways)))["latency_ms"]
+        missing = [1e3 * (measured[share] - model[share]) for share in SHARES]
+        ways = [max(0, round(way + us)) for way, us in zip(ways, missing)]
+        ways = [max(ways[: i + 1]) for i in range(len(ways))]
+    return ",".join(map(str, ways))
 
 
 def tune(arguments, url):
-    """What a request takes around its batch. On its way: the median of one client, less what the simulation takes for one at a time;
-    and what holds single ones up, from an open loop at a tenth of the clients' rate below, where hardly anybody waits for anybody. Of
-    the cores: what a request takes of them when four clients a worker keep them busy, less what the engine's own loop takes. (With more
-    clients requests share wake-ups and take less, but an open load has as many under way only when it is too much.)"""
+    """What a request takes around its batch. On its way: fitted to an open loop at a tenth of what four clients a worker get, where
+    hardly anybody waits for anybody. Of the cores: what a request takes of them when these clients keep them busy, less what the
+    engine's own loop takes. (With more clients requests share wake-ups and take less, but an open load has as many under way only when
+    it is too much.)"""
     q, model, queries = arguments.querent, ["--model", arguments.model, "--precision", arguments.precision], ["--queries", arguments.queries]
     http = [q, "bench", "http", "--url", url, *queries, "--warmup", "1", "--json"]
-    alone, busy = (ask(*http, "--seconds", 3, "--concurrency", clients) for clients in (1, 4 * arguments.workers))
+    busy = ask(*http, "--seconds", 3, "--concurrency", 4 * arguments.workers)
+    engine = ask(q, "bench", "engine", *model, *queries, "--threads", arguments.workers, "--lengths", 9, "--seconds", 3, "--json")
+    answer_us = max(0, 1e6 * arguments.workers * (1 / busy["achieved_rps"] - 1 / engine["throughput_qps"]))
     few = ["--rate", f"{busy['achieved_rps'] / 10:.0f}", "--seconds", "20"]
     calm = ask(*http, *few)
-    engine = ask(q, "bench", "engine", *model, *queries, "--threads", arguments.workers, "--lengths", 9, "--seconds", 3, "--json")
-    simulated = [q, "simulate", *model, *queries, "--workers", arguments.workers, "--overhead-us", 0, "--answer-us", 0, "--json"]
-    bare, bare_calm = ask(*simulated, "--rate", 50, "--seconds", 20), ask(*simulated, *few)
-    overhead_us = max(0, 1e3 * (alone["latency_ms"]["p50"] - bare["p50_ms"]))
-    answer_us = max(0, 1e6 * arguments.workers * (1 / busy["achieved_rps"] - 1 / engine["throughput_qps"]))
-    ways = [overhead_us, *(overhead_us + us for us in held_up_us(calm["latency_ms"], bare_calm["latency_ms"]))]
-    return ["--overhead-us", ",".join(f"{us:.0f}" for us in ways), "--answer-us", f"{answer_us:.0f}"]
+    answer = ["--answer-us", f"{answer_us:.0f}"]
+    simulated = [q, "simulate", *model, *queries, "--workers", arguments.workers, *answer, *few, "--json"]
+    return ["--overhead-us", fit_overhead(simulated, calm["latency_ms"]), *answer]
 
 
 def measure(arguments):
