@@ -22,6 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 START_S = 120
+SHARES = ("p50", "p90", "p99", "p99.9")  # of requests, as --overhead-us has them
+FITS = 6  # the percentiles of a sum are not the sums of percentiles, so a correction is never all of it
 
 
 def parse_arguments():
@@ -80,10 +82,6 @@ def ask(*command):
     """The JSON that a command prints last."""
     printed = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
     return json.loads(printed.stdout.splitlines()[-1])
-
-
-SHARES = ("p50", "p90", "p99", "p99.9")
-FITS = 6  # the percentiles of a sum are not the sums of percentiles, so a correction is never all of it
 
 
 def fit_overhead(simulated, measured):

@@ -168,9 +168,7 @@ ALWAYS_INLINE __m256 power_of(__m256 x) {
     x = _mm256_max_ps(_mm256_set1_ps(-125.0f), x);
     __m256 shifted = _mm256_add_ps(x, rounder);
     __m256 r = _mm256_sub_ps(x, _mm256_sub_ps(shifted, rounder));
-    __m256 p = _mm256_fmadd_ps(_mm256_set1_ps(0.055008736f), r, _mm256_set1_ps(0.24221176f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0.693283f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
+    __m256 p = qr__vec_exp2_coarse_part(r);
     __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent));
 }
