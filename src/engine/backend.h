@@ -30,7 +30,8 @@ typedef struct qr_backend qr_backend;
 /** A device as it was opened: one of a kind's varieties. */
 typedef struct qr_device {
     const qr_backend *backend;
-    char target[32];                   /* as qr_plan_info has it */
+    char target[32]; /* these two as qr_plan_info has them */
+    unsigned number;
     bool runs[QR_PRECISIONS];          /* has kernels for the precision */
     qr_precision order[QR_PRECISIONS]; /* what AUTO tries, the fastest first; f32 ends it */
     bool varies[QR_PRECISIONS];        /* a sequence's bits depend on its batch mates */

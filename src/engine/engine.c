@@ -71,6 +71,7 @@ static void describe(qr_engine *engine, qr_precision asked, const qr_saved_plan 
     snprintf(plan->device, sizeof plan->device, "%s", engine->device->backend->name);
     snprintf(plan->target, sizeof plan->target, "%s", engine->device->target);
     snprintf(plan->reason, sizeof plan->reason, "%s", chosen->reason);
+    plan->number = engine->device->number;
     plan->rates = engine->device->rates;
     plan->varies = engine->device->varies[chosen->precision];
     plan->streams = engine->device->streams;

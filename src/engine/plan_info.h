@@ -24,6 +24,7 @@ typedef struct qr_plan_info {
     qr_precision precision; /* never AUTO */
     char device[16];        /* "cpu", "cuda" */
     char target[32];        /* what its kernels are made for: "avx512vnni", "sm_90" */
+    unsigned number;        /* which of several: 1 is "cuda:1" */
     char passed_over[256];  /* why "auto" took no faster device: "not on cuda: ..."; or "" */
     bool is_absent;         /* ... because the machine has none, which is no fault */
     bool varies;            /* a sequence's bits depend on its batch mates */

@@ -136,6 +136,7 @@ static qr_status find_device(qr__gpu *gpu, const char *target, qr_error *error) 
     gpu->multiprocessors = (unsigned)multiprocessors;
     gpu->programmatic = gpu->major >= 9;
     snprintf(gpu->base.target, sizeof gpu->base.target, "sm_%d%d", gpu->major, gpu->minor);
+    gpu->base.number = (unsigned)gpu->ordinal;
     snprintf(gpu->base.rates.name, sizeof gpu->base.rates.name, "%s, no rates measured", name);
     if (gpu->major < 8 || multiprocessors <= 0)
         return qr_error_set(error, QR_BAD_OPTION,
