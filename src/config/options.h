@@ -38,12 +38,12 @@
     X(INT8_VECTORS, "int8-vectors", FLAG, "false", 0, 0, "", "measure at load what embedding_dtype int8 and uint8 need") \
     X(PRECISION, "precision", CHOICE, "auto", 0, 0, "auto|f32|f16|bf16|int8", "arithmetic of the plan") \
     X(DEVICE, "device", DEVICE, "auto", 0, 0, "cpu[:ISA]|cuda[:N]|auto", "where models run") \
-    X(THREADS, "threads", THREADS, "0", 0, QR_LIMIT_THREADS, "N", "worker threads; 0: one a core") \
+    X(THREADS, "threads", THREADS, "0", 0, QR_LIMIT_THREADS, "N", "worker threads, of the CPU and of each GPU in use; 0: one a core") \
     X(BATCH_TOKENS, "batch-tokens", NUMBER, "512", 1, 65536, "N", "most tokens in one batch") \
     X(BUDGET_MS, "budget-ms", NUMBER, "1000", 1, QR_LIMIT_BUDGET_MS, "MS", "default latency budget of a request") \
     X(MAX_BUDGET_MS, "max-budget-ms", NUMBER, "600000", 1, QR_LIMIT_BUDGET_MS, "MS", "largest latency budget; more is capped") \
     X(TRUST_PROXY, "trust-proxy", LIST, "", 0, QR_LIMIT_NETWORKS, "CIDR", "networks of proxies whose X-Request-Start counts against the budget") \
-    X(QUEUE_ITEMS, "queue-items", NUMBER, "4096", 1, QR_LIMIT_QUEUE_ITEMS, "N", "most sequences waiting or running; more get 429") \
+    X(QUEUE_ITEMS, "queue-items", NUMBER, "4096", 1, QR_LIMIT_QUEUE_ITEMS, "N", "most sequences waiting or running, on the CPU and on each GPU; more get 429") \
     X(MAX_INPUTS, "max-inputs", NUMBER, "2048", 1, QR_LIMIT_INPUTS, "N", "most inputs in one request") \
     X(MAX_BODY_BYTES, "max-body-bytes", NUMBER, "2000000", 1024, QR_LIMIT_BODY_BYTES, "BYTES", "largest request body") \
     X(MAX_CONNECTIONS, "max-connections", NUMBER, "1024", 1, 65536, "N", "most open connections") \

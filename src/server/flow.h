@@ -31,7 +31,7 @@ typedef struct qr__flow qr__flow;
 typedef struct qr__flow_options {
     qr_loop *loop;
     const qr_api *api;
-    qr_schedule *schedule;
+    qr_schedule *schedule; /* the CPU's: for tasks, and for what no model computes */
     qr_metrics *metrics;
     qr__verify *verify;     /* gets the answers' sequences; NULL: nobody does */
     qr__cache *cache;       /* NULL: every request is computed, also beside an equal one */

@@ -106,7 +106,7 @@ void qr__exchange_share_results(qr__flow *flow, qr_exchange *leader);
 
 /** Its request needs the work no more. True: nobody does, and the work is the loop's again, its
  * phase LOOP. False: a worker holds it, or mates wait for it. */
-bool qr__exchange_take_back(qr__flow *flow, qr_exchange *exchange, qr_status status);
+bool qr__exchange_take_back(qr_exchange *exchange, qr_status status);
 
 /** A mate waits no more, phase LOOP. A leader that nobody waits for any more is given up. */
 void qr__exchange_part(qr__flow *flow, qr_exchange *mate);

@@ -155,7 +155,7 @@ static qr_status warm_once(const qr__loader_options *options, qr_exchange *x, se
     if (status == QR_OK && x->ticket.jobs_len > 0) {
         x->ticket.finished = on_warm;
         x->ticket.owner = done;
-        status = qr__loader_submit(options->schedule, &x->ticket);
+        status = qr__loader_submit(x->model->schedule, &x->ticket);
         if (status == QR_OK) {
             while (sem_wait(done) != 0)
                 ;
@@ -216,8 +216,16 @@ static qr_status make_on(const qr__loader_options *options, const qr__model_spec
     qr_status status = read_model(options, spec, &pipeline, error);
     if (status != QR_OK)
         return status;
-    *away = qr_engine_plan(qr_pipeline_engine(pipeline))->streams > 0;
-    status = qr__served_create(served, pipeline, out, error);
+    const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));
+    const qr__machine *machine;
+    qr__served_options there = *served;
+    *away = plan->streams > 0;
+    status = qr__machines_find(options->machines, plan, &machine, error);
+    if (status == QR_OK) {
+        there.schedule = machine->schedule;
+        there.pool = machine->pool;
+        status = qr__served_create(&there, pipeline, out, error);
+    }
     if (status != QR_OK)
         qr_pipeline_destroy(pipeline);
     return status;
@@ -246,8 +254,6 @@ qr_status qr__loader_load(const qr__loader_options *options, const qr__model_spe
     const qr__served_options served = {
         .workers = options->workers,
         .batch_tokens = qr_config_number(options->config, QR_OPTION_BATCH_TOKENS),
-        .pool = options->pool,
-        .schedule = options->schedule,
         .metrics = options->metrics,
         .checked = options->checked,
         .budget_ns = spec->budget_ns,

@@ -9,6 +9,7 @@
 
 #include "config/config.h"
 #include "server/api/api.h"
+#include "server/machines.h"
 #include "server/serving.h"
 
 /** A model, as the options give it. Texts are the config's. */
@@ -26,10 +27,9 @@ typedef struct qr__model_spec {
 typedef struct qr__loader_options {
     const qr_config *config;
     const qr_api *api;
-    qr_schedule *schedule;
-    int workers;   /* of the schedule */
-    int threads;   /* that pack its weights */
-    qr_pool *pool; /* in which the workers wait */
+    qr__machines *machines; /* one of them runs it */
+    int workers;            /* of each */
+    int threads;            /* that pack its weights */
     qr_metrics *metrics;
     bool checked;            /* as qr__served_options has it */
     const char *name;        /* of the model whatever its spec says; NULL: as that says */

@@ -147,10 +147,9 @@ static qr_status load(void *state, size_t index, const char *name, const qr_serv
     const qr__loader_options options = {
         .config = s->config,
         .api = s->api,
-        .schedule = s->schedule,
+        .machines = s->machines,
         .workers = s->workers,
         .threads = name == NULL ? (int)qr_config_number(s->config, QR_OPTION_THREADS) : 1,
-        .pool = s->pool,
         .metrics = s->metrics,
         .checked = s->verify != NULL,
         .name = name,

@@ -22,7 +22,7 @@ typedef struct model {
     size_t lanes_len;      /* one a worker; on a device with processors of its own one a stream */
     qr__lane *lanes;       /* [lanes_len] */
     atomic_flag *taken;    /* [lanes_len] with streams: a worker has the lane */
-    qr_streams streams;    /* `most` 0: none */
+    size_t streams;        /* of its device; 0: it runs on the workers' cores */
     qr__lane check_lane;   /* without helpers; no context: the model is not checked */
 } model;
 
@@ -52,7 +52,7 @@ static void tell_device(model *m) {
 /* The schedule runs no more batches side by side than there are streams. */
 static size_t take_lane(model *m, int worker) {
     size_t lane = 0;
-    if (m->streams.most == 0)
+    if (m->streams == 0)
         return (size_t)worker;
     while (lane < m->lanes_len &&
            atomic_flag_test_and_set_explicit(&m->taken[lane], memory_order_acquire))
@@ -62,7 +62,7 @@ static size_t take_lane(model *m, int worker) {
 }
 
 static void give_lane(model *m, size_t lane) {
-    if (m->streams.most > 0)
+    if (m->streams > 0)
         atomic_flag_clear_explicit(&m->taken[lane], memory_order_release);
 }
 
@@ -137,7 +137,7 @@ static qr_status measure(model *m, qr_cost *out, qr_error *error) {
         *out = m->options.before->queue.cost;
     if (!kept || checked)
         status = qr__lane_init(&m->check_lane, m->pipeline, NULL,
-                               m->streams.most > 0 ? m->options.batch_tokens : 1, error);
+                               m->streams > 0 ? m->options.batch_tokens : 1, error);
     if (status == QR_OK && !kept)
         status = qr__lane_measure(&m->check_lane, rounds_of(m), out, error);
     if (!checked)
@@ -151,7 +151,7 @@ static qr_status measure_team(model *m, const qr_cost *alone, qr_error *error) {
     m->served.team_cost = *alone;
     if (keeps_costs(m))
         m->served.team_cost = m->options.before->team_cost;
-    else if (m->streams.most == 0 && m->options.pool != NULL && m->options.workers > 1)
+    else if (m->streams == 0 && m->options.pool != NULL && m->options.workers > 1)
         return qr__lane_measure(&m->lanes[0], rounds_of(m), &m->served.team_cost, error);
     return QR_OK;
 }
@@ -161,7 +161,6 @@ static void make_queue(model *m, qr_queue *queue, qr_queue_run *run_jobs, const 
     qr_queue_init(queue, run_jobs, cost, m->options.batch_tokens,
                   qr_pipeline_max_tokens(m->pipeline));
     queue->team_cost = &m->served.team_cost;
-    queue->streams = m->streams.most > 0 ? &m->streams : NULL;
     if (before != NULL)
         atomic_store(&queue->correction, qr_queue_correction(before));
 }
@@ -175,8 +174,8 @@ static void make_queues(model *m, const qr_cost *cost) {
 
 static qr_status make_lanes(model *m, qr_error *error) {
     const qr__served_options *options = &m->options;
-    qr_pool *pool = m->streams.most > 0 ? NULL : options->pool;
-    m->lanes_len = m->streams.most > 0 ? m->streams.most : (size_t)options->workers;
+    qr_pool *pool = m->streams > 0 ? NULL : options->pool;
+    m->lanes_len = m->streams > 0 ? m->streams : (size_t)options->workers;
     m->lanes = calloc(m->lanes_len, sizeof *m->lanes);
     m->taken = calloc(m->lanes_len, sizeof *m->taken);
     for (size_t i = 0; m->taken != NULL && i < m->lanes_len; i++)
@@ -213,11 +212,12 @@ qr_status qr__served_create(const qr__served_options *options, qr_pipeline *pipe
                             qr_pipeline_name(pipeline));
     m->options = *options;
     m->pipeline = pipeline;
-    m->streams.most =
+    m->streams =
         qr_min(qr_engine_plan(qr_pipeline_engine(pipeline))->streams, (size_t)options->workers);
     m->served = (qr_served){.pipeline = pipeline,
                             .number = atomic_fetch_add(&models_made, 1),
-                            .budget_ns = options->budget_ns};
+                            .budget_ns = options->budget_ns,
+                            .schedule = options->schedule};
     atomic_init(&m->pins, 1);
     atomic_init(&m->told_lost, false);
     if (options->metrics != NULL)

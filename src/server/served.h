@@ -4,6 +4,7 @@
  *
  *     qr__served_create(&options, pipeline, &model, &error);     // seconds; away from the loop
  *     ticket->queue = &model->queue;
+ *     qr_schedule_submit(model->schedule, ticket);
  *
  *     qr__served_pin(model);                               // a user more
  *     ...
@@ -31,6 +32,7 @@ typedef struct qr_served {
     size_t slot;           /* of its name in the metrics */
     uint64_t number;       /* of this model, once loaded; no other has ever had it */
     uint64_t budget_ns;    /* of requests that bring none; 0: the server's */
+    qr_schedule *schedule; /* that runs its queues' tickets, its machine's (borrowed) */
 } qr_served;
 
 typedef struct qr__served_options {

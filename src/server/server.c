@@ -36,7 +36,7 @@ static void render_metrics(void *state, qr_buf *out) {
     const qr__server *s = state;
     qr_metrics_now now = {.ready = is_ready(state),
                           .lost = is_lost(state),
-                          .queue_depth = qr_schedule_depth(s->schedule),
+                          .queue_depth = qr__machines_depth(s->machines),
                           .memory_limit_bytes = s->memory_limit_bytes};
     const qr_serving *serving = qr__flow_serving(s->flow);
     if (s->cache != NULL)
@@ -235,16 +235,7 @@ static qr_status make_cache(qr__server *s, qr_error *error) {
                : qr_error_set(error, status, "out of memory while preparing --cache-bytes");
 }
 
-/* The pool as the schedule's waiting room. */
-static void park(void *pool, int worker) {
-    qr_pool_park(pool, worker);
-}
-
-static void wake(void *pool) {
-    qr_pool_wake(pool);
-}
-
-/* The metrics as the schedule's observer. */
+/* The metrics as the schedules' observer. */
 static void on_ticket_begun(void *metrics, uint64_t slack_ns) {
     qr_metrics_slack(metrics, slack_ns);
 }
@@ -259,18 +250,14 @@ static void on_worked(void *metrics, uint64_t ns) {
 }
 
 static qr_status start_workers(qr__server *s, qr_error *error) {
-    if (qr_pool_create(s->workers, &s->pool) != QR_OK)
-        return qr_error_set(error, QR_NO_MEMORY, "out of memory while starting %d workers",
-                            s->workers);
-    const qr_schedule_options options = {
+    const qr__machines_options options = {
         .workers = s->workers,
         .queue_items = qr_config_number(s->config, QR_OPTION_QUEUE_ITEMS),
-        .room = {.park = park, .wake = wake, .state = s->pool},
         .idle = s->verify == NULL ? NULL : qr__verify_step,
         .idle_state = s->verify,
         .observer = {on_ticket_begun, on_batch_ended, on_worked, s->metrics},
     };
-    return qr_schedule_start(&options, &s->schedule, error);
+    return qr__machines_start(&options, &s->machines, error);
 }
 
 static qr_status start_loop(qr__server *s, qr_error *error) {
@@ -279,7 +266,7 @@ static qr_status start_loop(qr__server *s, qr_error *error) {
     const qr__flow_options options = {
         .loop = s->loop,
         .api = s->api,
-        .schedule = s->schedule,
+        .schedule = qr__machines_cpu(s->machines)->schedule,
         .metrics = s->metrics,
         .verify = s->verify,
         .cache = s->cache,
@@ -382,14 +369,13 @@ static void close_all(qr__server *s) {
     for (size_t i = 0; i < s->mains_len; i++)
         qr_http_close(s->mains[i]);
     qr_http_close(s->ops);
-    qr_schedule_stop(s->schedule);
+    qr__machines_stop(s->machines);
     qr__loop_lag_stop(s->lag);
     qr__flow_destroy(s->flow);
     qr__verify_destroy(s->verify);
     qr__cache_destroy(s->cache);
-    qr_schedule_destroy(s->schedule);
+    qr__machines_destroy(s->machines);
     qr_loop_destroy(s->loop);
-    qr_pool_destroy(s->pool);
     qr_api_destroy(s->api);
     qr_metrics_destroy(s->metrics);
     qr__access_deinit(&s->access);

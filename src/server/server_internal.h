@@ -56,8 +56,7 @@ typedef struct qr__server {
     qr_api *api;
     qr__verify *verify; /* NULL without --verify-ppm */
     qr__cache *cache;   /* NULL with --cache-bytes 0 */
-    qr_pool *pool;
-    qr_schedule *schedule;
+    qr__machines *machines;
     qr_loop *loop;
     qr__flow *flow;
     qr_http *mains[QR__MAINS_MAX]; /* TCP, UNIX, or both; or those passed */

@@ -20,7 +20,7 @@ static bool is_wanted(const qr_exchange *x) {
 
 static bool join(qr__flow *flow, qr_exchange *x) {
     qr__joint *joint = qr__joins_find(flow->joins, &x->ticket, &x->key);
-    if (joint == NULL || !qr_schedule_join(flow->options.schedule, &exchange_of(joint)->ticket,
+    if (joint == NULL || !qr_schedule_join(x->model->schedule, &exchange_of(joint)->ticket,
                                            x->deadline_ns, x->ticket.yields))
         return false;
     x->ticket.submitted_ns = qr_clock_ns();
@@ -101,11 +101,11 @@ void qr__exchange_share_results(qr__flow *flow, qr_exchange *leader) {
     qr__joins_leave(&leader->joint);
 }
 
-bool qr__exchange_take_back(qr__flow *flow, qr_exchange *x, qr_status status) {
+bool qr__exchange_take_back(qr_exchange *x, qr_status status) {
     if (x->phase != QR_EXCHANGE_RUNNING || qr__joins_first(&x->joint) != NULL)
         return false;
     qr__joins_leave(&x->joint); /* who asks the same from now on is computed anew */
-    if (!qr_schedule_cancel(flow->options.schedule, &x->ticket, status))
+    if (!qr_schedule_cancel(x->model->schedule, &x->ticket, status))
         return false;
     qr__exchange_turn(x, QR_EXCHANGE_LOOP);
     return true;
@@ -115,7 +115,7 @@ void qr__exchange_part(qr__flow *flow, qr_exchange *mate) {
     qr_exchange *leader = exchange_of(mate->joint.leader);
     qr__joins_leave(&mate->joint);
     qr__exchange_turn(mate, QR_EXCHANGE_LOOP);
-    if (is_wanted(leader) || !qr__exchange_take_back(flow, leader, QR_GONE))
+    if (is_wanted(leader) || !qr__exchange_take_back(leader, QR_GONE))
         return;
     if (leader->request == NULL)
         qr__exchange_release(flow, leader);

@@ -2,6 +2,7 @@
  * back. */
 #include "server/explain.h"
 #include "server/flow_internal.h"
+#include "server/outlook.h"
 
 #define RETRY_MS 1000 /* after a 503: a server that starts or drains */
 
@@ -23,7 +24,7 @@ static void give_answer(qr__flow *flow, qr_exchange *x, qr_status status) {
     bool at_head = x->phase == QR_EXCHANGE_RECEIVING; /* then http sends it behind the body */
     qr__deadlines_remove(flow->deadlines, &x->deadline);
     qr__explain_retry(request, status,
-                      status == QR_OVERLOADED ? qr_schedule_retry_ms(flow->options.schedule)
+                      status == QR_OVERLOADED ? qr__outlook_retry_ms(flow->options.schedule, x)
                                               : RETRY_MS);
     x->answered = true;
     x->record.status = status;
@@ -174,7 +175,7 @@ void qr__exchange_decoded(qr__flow *flow, qr_exchange *x) {
     x->ticket.owner = x;
     qr__exchange_turn(x, QR_EXCHANGE_RUNNING);
     QR_ASSERT(qr_exchange_is_legal(x));
-    qr_status status = qr_schedule_submit(flow->options.schedule, &x->ticket);
+    qr_status status = qr_schedule_submit(x->model->schedule, &x->ticket);
     /* The price no longer changes, and the exchange is there until the loop gives it up. */
     qr_metrics_offered(flow->options.metrics, slot, body_bytes, x->ticket.offered_ns);
     if (status == QR_OK) {
@@ -213,7 +214,7 @@ static void came_back(qr__flow *flow, qr_exchange *x) {
 
 void qr__exchange_admit(qr__flow *flow, qr_exchange *x) {
     x->record.budgeted = true;
-    qr_status outlook = qr_schedule_outlook(flow->options.schedule, x->deadline_ns);
+    qr_status outlook = qr__outlook(flow->options.schedule, x);
     if (outlook == QR_LATE || (outlook != QR_OK && !qr__exchange_may_share(flow, x))) {
         offer_unread(flow, x);
         answer_status(flow, x, outlook);
@@ -280,7 +281,7 @@ void qr__flow_on_returned(void *state) {
  * worker, or waited for by mates, it is left alone. */
 static bool regain(qr__flow *flow, qr_exchange *x, qr_status status) {
     if (x->phase != QR_EXCHANGE_JOINED)
-        return qr__exchange_take_back(flow, x, status);
+        return qr__exchange_take_back(x, status);
     qr__exchange_part(flow, x);
     return true;
 }

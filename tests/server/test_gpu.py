@@ -9,7 +9,7 @@ import signal
 
 import pytest
 from program import BINARY, HIDDEN, ROOT, free_port
-from serving import ask, metric, wait_for
+from serving import ENDLESS_ITEMS, ask, is_answered, metric, send_endless, wait_for, wait_idle
 
 MODULE = ROOT / "build/tests/cuda/libquerent_cuda.so"
 DRIVER = ROOT / "build/tests/cuda/driver"
@@ -77,6 +77,23 @@ def test_cpu_and_gpu_serve_different_models_of_one_process(start, embedder, tmp_
     assert metric(server, 'querent_model_info{model="gpu",kind="embedding",precision="f16",device="cuda",isa="sm_90"} ') == 1
     assert metric(server, "querent_device_lost ") == 0
     assert "f16 on cuda sm_90" in server.log
+
+
+def test_a_busy_cpu_delays_nobody_on_the_gpu(start, tiny, embedder, tmp_path):
+    """One worker has work without end, and much is ahead of who asks for the same model; the GPU's models know nothing of it."""
+    config = tmp_path / "querent.yaml"
+    config.write_text(f"models:\n  - {{name: cpu, path: {tiny('slow')}, device: cpu, precision: f32}}\n"
+                      f"  - {{name: gpu, path: {embedder}, device: cuda, precision: f32}}\n")
+    server = start("--threads", 1, "--config", config, "--queue-items", ENDLESS_ITEMS, models=[])
+    blocker = send_endless(server)
+    assert len(vectors(server, model="gpu")) == len(TEXTS)
+    assert len(vectors(server, model="gpu")) == len(TEXTS), "not only the first time"
+    refused = ask(server, "/embed", {"inputs": "a", "model": "cpu"}, headers=[("X-Request-Budget-Ms", "20")])
+    assert refused.status in (429, 504)
+    assert not is_answered(blocker)
+    assert metric(server, "querent_queue_depth ") >= 1
+    blocker.close()
+    wait_idle(server)
 
 
 def test_auto_takes_the_gpu_and_its_order_of_precisions(start, embedder):

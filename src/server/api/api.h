@@ -100,6 +100,9 @@ size_t qr_api_patterns(const char *out[QR_ROUTES_MAX]);
  * its route takes. NULL: none will. The generation is pinned. */
 qr_served *qr_api_expected_model(const qr_exchange *exchange);
 
+/** Whether the body of such a request may ask for this model of its generation. */
+bool qr_api_may_ask(const qr_exchange *exchange, const qr_served *model);
+
 /** The longest body of such a request that the loop may decode itself, by what a body of its length
  * may cost: where the path names a model, by that one's kind, else by the route. */
 size_t qr_api_loop_bytes(const qr_exchange *exchange);

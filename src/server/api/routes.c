@@ -195,13 +195,23 @@ void qr_api_destroy(qr_api *api) {
     free(api);
 }
 
+/* What the row that is likely to decode the request asks of a model. */
+static unsigned expected_kinds(const qr_exchange *x) {
+    return (x->route->resolve == NULL ? x->route : x->route->resolve(x, NULL))->kinds;
+}
+
 /* A route that any model can answer (/tokenize) runs none. */
 qr_served *qr_api_expected_model(const qr_exchange *x) {
-    const qr_route *row = x->route->resolve == NULL ? x->route : x->route->resolve(x, NULL);
-    unsigned kinds = row->kinds;
+    unsigned kinds = expected_kinds(x);
     if (x->path_model.data != NULL)
         return qr_serving_named(x->serving, x->path_model);
     return kinds == QR_ANY_KIND ? NULL : qr_serving_first(x->serving, kinds);
+}
+
+bool qr_api_may_ask(const qr_exchange *x, const qr_served *model) {
+    if (x->path_model.data != NULL)
+        return qr_serving_named(x->serving, x->path_model) == model;
+    return (expected_kinds(x) & QR_KIND_BIT(qr_pipeline_kind(model->pipeline))) != 0;
 }
 
 static size_t loop_bytes_of(qr_kind kind) {

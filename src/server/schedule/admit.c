@@ -25,8 +25,8 @@ void qr_queue_init(qr_queue *queue, qr_queue_run *run, const qr_cost *cost, size
  * than its queue takes. A job's share holds its part of what a batch costs by itself. */
 static size_t price(const qr_schedule *schedule, qr_ticket *ticket) {
     const qr_queue *queue = ticket->queue;
-    double machine = QR__MARGIN / (double)qr__queue_width(schedule, queue);
-    size_t share_tokens = qr__queue_share(queue);
+    double machine = QR__MARGIN / (double)qr__schedule_width(schedule);
+    size_t share_tokens = qr__queue_share(schedule, queue);
     double correction = qr_queue_correction(queue);
     size_t tokens = 0;
     ticket->turn.cost_ns = ticket->cost_ns = ticket->offered_ns = 0;
@@ -44,7 +44,7 @@ static size_t price(const qr_schedule *schedule, qr_ticket *ticket) {
         ticket->offered_ns += (uint64_t)(cost + fixed);
         ticket->turn.cost_ns += job->share_ns;
         tokens += job->tokens;
-        if (job->tokens > LONG_TOKENS && queue->streams == NULL)
+        if (job->tokens > LONG_TOKENS && schedule->options.streams == 0)
             ticket->line = QR_LINE_LONG;
     }
     return tokens;
@@ -63,7 +63,7 @@ static double least_ns(const qr_schedule *schedule, const qr_ticket *ticket) {
         double job = all < one ? all : one;
         longest = job > longest ? job : longest;
     }
-    double width = (double)qr__queue_width(schedule, ticket->queue);
+    double width = (double)qr__schedule_width(schedule);
     double spread = (double)ticket->cost_ns / correction / width;
     return (spread > longest ? spread : longest) * (correction < 1 ? correction : 1);
 }
@@ -155,8 +155,6 @@ static qr_status admit(qr_schedule *schedule, qr_ticket *ticket) {
         qr_order_remove(&schedule->order, &ticket->turn);
         return QR_OVERLOADED;
     }
-    if (ticket->queue->streams != NULL && ticket->queue->tokens == 0)
-        qr_list_append(&schedule->streamed, &ticket->queue->waiting);
     ticket->queue->tokens += tokens;
     atomic_fetch_add(&schedule->depth, ticket->jobs_len);
     schedule->waiting_short += ticket->line == QR_LINE_SHORT;

@@ -5,7 +5,7 @@
  * worker busy is cut into their number of batches rather than run as one: on a CPU, parallelism
  * beats batching.
  *
- * A device with processors of its own (qr_streams) is the other way round: a batch costs there as
+ * A device with processors of its own (`streams`) is the other way round: a batch costs there as
  * much as a single text, up to some hundred tokens. So its queues are not cut, no more batches than
  * keep it busy are begun (meanwhile the next one fills), and there is one line.
  *
@@ -26,14 +26,14 @@ void qr__ticket_drop(qr_schedule *schedule, qr_ticket *ticket) {
     if (ticket->next_job == ticket->jobs_len)
         return;
     for (size_t i = ticket->next_job; i < ticket->jobs_len; i++)
-        qr__queue_less(ticket->queue, ticket->jobs[i].tokens);
+        ticket->queue->tokens -= ticket->jobs[i].tokens;
     atomic_fetch_sub(&schedule->depth, ticket->jobs_len - ticket->next_job);
     ticket->next_job = ticket->jobs_len;
     leave(schedule, ticket);
 }
 
 static size_t token_budget(const qr_schedule *schedule, const qr_queue *queue) {
-    if (queue->streams != NULL)
+    if (schedule->options.streams > 0)
         return queue->batch_tokens;
     size_t workers = (size_t)schedule->options.workers;
     size_t share = qr_max((queue->tokens + workers - 1) / workers, QR__SHARE_TOKENS);
@@ -52,24 +52,16 @@ static bool long_may_go(const qr_schedule *schedule, uint64_t now_ns) {
             (!short_come || schedule->running_long + 1 < schedule->options.workers));
 }
 
-/* The marks of queues whose device has all the batches that it may have. A queue that shares one,
- * of very many, waits with it until the next of them ends. */
-static uint64_t full_marks(const qr_schedule *schedule) {
-    uint64_t marks = 0;
-    for (const qr_link *link = schedule->streamed.next; link != &schedule->streamed;
-         link = link->next) {
-        const qr_queue *queue = QR_OWNER(link, qr_queue, waiting);
-        if (queue->streams->running >= queue->streams->most)
-            marks |= qr__line_mark(queue, QR_LINE_SHORT) | qr__line_mark(queue, QR_LINE_LONG);
-    }
-    return marks;
+/* Whether the device has all the batches that it may have. */
+static bool is_full(const qr_schedule *schedule) {
+    size_t streams = schedule->options.streams;
+    return streams > 0 && (size_t)schedule->busy >= streams;
 }
 
 /* The ticket that goes next; NULL: nothing waits that may go. */
 static const qr_ticket *next_ticket(const qr_schedule *schedule, uint64_t now_ns) {
     uint64_t marks = long_may_go(schedule, now_ns) ? QR_ORDER_ANY : QR__SHORT_MARKS;
-    marks &= ~full_marks(schedule);
-    return marks == 0 ? NULL : ticket_of(qr_order_first(&schedule->order, marks));
+    return is_full(schedule) ? NULL : ticket_of(qr_order_first(&schedule->order, marks));
 }
 
 bool qr__schedule_waiting(const qr_schedule *schedule, uint64_t now_ns) {
@@ -117,7 +109,7 @@ static void take(qr__worker *worker, qr_ticket *ticket) {
     worker->tokens += job->tokens;
     worker->cost_ns += job->cost_ns;
     worker->share_ns += job->share_ns;
-    qr__queue_less(ticket->queue, job->tokens);
+    ticket->queue->tokens -= job->tokens;
     ticket->running++;
 }
 
@@ -184,30 +176,18 @@ static void fill_from_line(qr__worker *worker, uint64_t now_ns, qr_link *ended) 
 /* A batch keeps its worker, and whoever is free to help, until it is done: what is left of the
  * longest one is waited for however little of the machine's time all of them take together. */
 static void note_end(qr_schedule *schedule, const qr__worker *worker, uint64_t now_ns) {
-    int helpers = worker->queue->streams != NULL ? 0 : schedule->options.workers - schedule->busy;
+    int helpers = schedule->options.streams > 0 ? 0 : schedule->options.workers - schedule->busy;
     double ns = QR__MARGIN * (double)worker->cost_ns / (helpers + 1);
     uint64_t end_ns = now_ns + (uint64_t)ns;
     if (end_ns > schedule->held_until_ns)
         schedule->held_until_ns = end_ns;
 }
 
-/* A batch of a device has its place there, and takes its whole time however few jobs are in it. */
-static void take_place(qr__worker *worker) {
-    qr_streams *streams = worker->queue->streams;
-    if (streams == NULL)
-        return;
-    streams->running++;
-    double ns = QR__MARGIN * (double)worker->cost_ns / (double)streams->most;
-    worker->share_ns = qr_max(worker->share_ns, (uint64_t)ns);
-}
-
-/* Whether its time says what batches cost when there is much to do: nobody is free to help, or its
- * device has as many as it may have. */
-static bool is_alone(const qr__worker *worker) {
-    const qr_schedule *schedule = worker->schedule;
-    const qr_streams *streams = worker->queue->streams;
-    return streams != NULL ? streams->running == streams->most
-                           : schedule->busy == schedule->options.workers;
+/* A batch of a device takes its whole time however few jobs are in it. */
+static void count_whole(qr__worker *worker) {
+    double ns = QR__MARGIN * (double)worker->cost_ns / (double)qr__schedule_width(worker->schedule);
+    if (worker->schedule->options.streams > 0)
+        worker->share_ns = qr_max(worker->share_ns, (uint64_t)ns);
 }
 
 bool qr__batch_fill(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
@@ -218,11 +198,11 @@ bool qr__batch_fill(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
         fill_from_line(worker, now_ns, ended);
     if (worker->len == 0)
         return false;
-    take_place(worker);
+    count_whole(worker);
     schedule->running_ns += worker->share_ns;
     schedule->running_long += worker->line == QR_LINE_LONG;
     schedule->busy++;
-    worker->alone = is_alone(worker);
+    worker->alone = (size_t)schedule->busy == qr__schedule_width(schedule);
     note_end(schedule, worker, now_ns);
     return true;
 }

@@ -17,7 +17,6 @@ qr_status qr__schedule_create(const qr_schedule_options *options, qr_schedule **
     schedule->options = *options;
     pthread_mutex_init(&schedule->lock, NULL);
     qr_list_init(&schedule->tasks);
-    qr_list_init(&schedule->streamed);
     for (int i = 0; i < options->workers; i++) {
         schedule->workers[i].schedule = schedule;
         schedule->workers[i].index = i;

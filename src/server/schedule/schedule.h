@@ -1,5 +1,5 @@
-/* server/schedule/schedule.h: the queues between requests and engine: bounded, batched by tokens,
- * served by deadlines.
+/* server/schedule/schedule.h: the queues between requests and one machine: bounded, batched by
+ * tokens, served by deadlines.
  *
  *     qr_queue_init(&queue, run_batch, &cost, 512, 256);  // its owner says how a batch is run
  *
@@ -13,8 +13,9 @@
  * A queue holds the jobs that can share a batch: those of one model. What is to be answered first
  * is run first, and what could not be answered in time, or would make others late, is refused: a
  * queue knows what its jobs cost. A job whose deadline has passed or whose ticket was cancelled is
- * never run: its ticket ends LATE or GONE. The schedule knows nothing of models, only queues;
- * docs/SCHEDULE.md tells the rest.
+ * never run: its ticket ends LATE or GONE. The schedule knows nothing of models, only queues, and
+ * of one machine only, the workers' cores or a device: a process that computes on several has a
+ * schedule for each. docs/SCHEDULE.md tells the rest.
  * Threads: any may submit, cancel and call; run(), finished() and tasks are called on workers.
  */
 #ifndef QR_SERVER_SCHEDULE_H
@@ -50,6 +51,9 @@ typedef struct qr_schedule_observer {
 
 typedef struct qr_schedule_options {
     int workers;
+    /* A device with processors of its own is the machine: so many batches are run side by side, by
+     * workers that wait for it and that nobody can help. 0: the workers' cores are. */
+    size_t streams;
     size_t queue_items; /* most jobs admitted and unfinished, of all queues */
     qr_waiting_room room;
     const qr_clock *clock; /* borrowed; NULL: the system's */

@@ -37,7 +37,8 @@ typedef struct qr__worker {
     size_t len, tokens; /* of the batch */
     uint64_t cost_ns;   /* likely, of this worker's time */
     uint64_t share_ns;  /* the same of the machine's, as it was in the order */
-    bool alone;         /* nobody was free to help with it: its time says what it costs */
+    bool alone; /* nobody was free to help with it, or its device had all the batches that it may
+                   have: its time says what it costs when there is much to do */
     qr_ticket *tickets[QR_BATCH_JOBS];
     qr_job *jobs[QR_BATCH_JOBS];
 } qr__worker;
@@ -49,7 +50,6 @@ struct qr_schedule {
     pthread_mutex_t lock;
     qr_order order;         /* the tickets that wait; costs are the machine's time */
     unsigned slots;         /* given to queues so far */
-    qr_link streamed;       /* queues with streams that have waiting tickets */
     size_t waiting_short;   /* tickets in short lines */
     uint64_t short_wait_ns; /* what short tickets' places are behind their deadlines, about */
     uint64_t short_ns;      /* when the last one was submitted; 0: none was */
@@ -107,22 +107,16 @@ static inline uint64_t qr__line_mark(const qr_queue *queue, qr_queue_line line) 
     return 1ull << (2 * (queue->slot % QR__SLOTS) + line);
 }
 
-/** So many of its batches are run side by side. */
-static inline size_t qr__queue_width(const qr_schedule *schedule, const qr_queue *queue) {
-    return queue->streams != NULL ? queue->streams->most : (size_t)schedule->options.workers;
+/** So many batches are run side by side. */
+static inline size_t qr__schedule_width(const qr_schedule *schedule) {
+    const qr_schedule_options *options = &schedule->options;
+    return options->streams > 0 ? options->streams : (size_t)options->workers;
 }
 
-/** Tokens over which what a batch costs by itself is spread when there is much to do: the batches
- * of a queue that is cut for the workers end there, those of a device are filled. */
-static inline size_t qr__queue_share(const qr_queue *queue) {
-    return queue->streams != NULL ? queue->batch_tokens : QR__SHARE_TOKENS;
-}
-
-/** Takes note that `tokens` of the queue's wait no longer. */
-static inline void qr__queue_less(qr_queue *queue, size_t tokens) {
-    queue->tokens -= tokens;
-    if (queue->tokens == 0 && queue->streams != NULL)
-        qr_list_remove(&queue->waiting);
+/** Tokens over which what a batch costs by itself is spread when there is much to do: batches that
+ * are cut for the workers end there, those of a device are filled. */
+static inline size_t qr__queue_share(const qr_schedule *schedule, const qr_queue *queue) {
+    return schedule->options.streams > 0 ? queue->batch_tokens : QR__SHARE_TOKENS;
 }
 
 /** Gives up those jobs of the ticket that no batch took. */

@@ -44,7 +44,6 @@ typedef struct simulator {
     qr_clock clock;
     qr_schedule *schedule;
     qr_queue queue;
-    qr_streams streams;
     size_t wakes;        /* wake-ups that nobody has followed yet */
     uint64_t answers_ns; /* of the batch that just ended */
     place *places;       /* owned; [queue_items], all that the schedule can have */
@@ -77,8 +76,8 @@ static void set_pace(const simulator *sim, hand *h) {
     h->left_ns -= (double)(sim->now_ns - h->since_ns) * h->speed;
     h->since_ns = sim->now_ns;
     h->speed = 1;
-    if (sim->streams.most > 0 && sim->streams.running > 1)
-        h->speed = 1 / (double)sim->streams.running;
+    if (sim->machine->streams > 0 && sim->schedule->busy > 1)
+        h->speed = 1 / (double)sim->schedule->busy;
     if (h->helpers > 0)
         h->speed += (h->gain - 1) * h->helpers / (sim->machine->team_len - 1);
     double rest_ns = h->left_ns > 0 ? h->left_ns / h->speed : 0;
@@ -87,7 +86,7 @@ static void set_pace(const simulator *sim, hand *h) {
 
 /* The device has a batch more, or less. */
 static void set_paces(const simulator *sim, hand *hands) {
-    for (int i = 0; sim->streams.most > 0 && i < sim->machine->workers; i++)
+    for (int i = 0; sim->machine->streams > 0 && i < sim->machine->workers; i++)
         if (hands[i].state == RUNNING)
             set_pace(sim, &hands[i]);
 }
@@ -260,13 +259,12 @@ static void run(simulator *sim, qr_simulated *requests, size_t len) {
 static qr_status prepare(simulator *sim) {
     const qr_simulation *machine = sim->machine;
     const qr_schedule_options options = {.workers = machine->workers,
+                                         .streams = machine->streams,
                                          .queue_items = machine->queue_items,
                                          .room = {.wake = wake, .state = sim},
                                          .clock = &sim->clock};
     sim->clock = (qr_clock){now, sim};
     qr_queue_init(&sim->queue, NULL, &machine->alone, machine->batch_tokens, machine->job_tokens);
-    sim->streams.most = machine->streams;
-    sim->queue.streams = machine->streams > 0 ? &sim->streams : NULL;
     sim->places = calloc(machine->queue_items, sizeof *sim->places);
     if (sim->places == NULL)
         return QR_NO_MEMORY;

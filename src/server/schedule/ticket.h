@@ -35,13 +35,6 @@ typedef qr_status qr_queue_run(qr_queue *queue, int worker, const qr_job *const 
 /** Tickets with long jobs stand in a line of their own: see fill.c. */
 typedef enum qr_queue_line { QR_LINE_SHORT, QR_LINE_LONG } qr_queue_line;
 
-/** A device with processors of its own, as much of it as a model may have: so many batches side by
- * side, of all queues that share this. Their workers wait for it, and nobody can help. */
-typedef struct qr_streams {
-    size_t most;
-    size_t running; /* the schedule's own */
-} qr_streams;
-
 /** Embedded in its owner, who may free it when no ticket that names it is submitted. */
 struct qr_queue {
     qr_queue_run *run;
@@ -50,11 +43,9 @@ struct qr_queue {
                                  no budget is taken for impossible */
     size_t batch_tokens;      /* most tokens in a batch; a longer job runs alone */
     size_t job_tokens;        /* most tokens in one job */
-    qr_streams *streams; /* where its batches run (borrowed); NULL: on the workers' own cores */
 
     /* The schedule's own. */
     unsigned slot;             /* while tickets wait: which marks are its lines' */
-    qr_link waiting;           /* with streams, while tickets wait: among such queues */
     size_t tokens;             /* of the jobs that are in no batch yet */
     _Atomic double correction; /* how much longer than `cost` says its batches take of late; written
                                   with the schedule's lock held */

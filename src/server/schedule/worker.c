@@ -58,8 +58,6 @@ static void let_go(qr__worker *worker, uint64_t now_ns, qr_link *ended) {
     schedule->running_ns -= worker->share_ns;
     schedule->running_long -= worker->line == QR_LINE_LONG;
     schedule->busy--;
-    if (worker->queue->streams != NULL)
-        worker->queue->streams->running--;
 }
 
 /* With the lock held: the queue's correction follows the upper quartile of what batches take,
@@ -168,7 +166,7 @@ void qr__worker_end(qr__worker *worker) {
     correct(worker, took_ns);
     let_go(worker, end_ns, &ended);
     /* The device is not to wait until this worker has written its answers. */
-    bool more = worker->queue->streams != NULL && qr__schedule_waiting(schedule, end_ns);
+    bool more = schedule->options.streams > 0 && qr__schedule_waiting(schedule, end_ns);
     pthread_mutex_unlock(&schedule->lock);
     if (more)
         qr__schedule_wake(schedule);

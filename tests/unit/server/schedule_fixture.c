@@ -30,17 +30,27 @@ static qr_schedule_options options_of(fake_machine *machine, int workers, size_t
     };
 }
 
-void fake_create(fake_machine *machine, int workers, size_t queue_items) {
+void fake_create_device(fake_machine *machine, int workers, size_t streams, size_t queue_items) {
     qr_schedule_options options = options_of(machine, workers, queue_items);
     options.clock = &machine->clock;
+    options.streams = streams;
     cr_assert_eq(qr__schedule_create(&options, &machine->schedule), QR_OK);
 }
 
-void fake_start(fake_machine *machine, int workers, size_t queue_items) {
+void fake_create(fake_machine *machine, int workers, size_t queue_items) {
+    fake_create_device(machine, workers, 0, queue_items);
+}
+
+void fake_start_device(fake_machine *machine, int workers, size_t streams, size_t queue_items) {
     qr_schedule_options options = options_of(machine, workers, queue_items);
     qr_error error = {0};
+    options.streams = streams;
     cr_assert_eq(qr_schedule_start(&options, &machine->schedule, &error), QR_OK, "%s",
                  error.message);
+}
+
+void fake_start(fake_machine *machine, int workers, size_t queue_items) {
+    fake_start_device(machine, workers, 0, queue_items);
 }
 
 void fake_stop(fake_machine *machine) {

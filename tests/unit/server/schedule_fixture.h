@@ -58,8 +58,14 @@ uint64_t fake_time(const fake_machine *machine);
 /** A schedule without threads. `queue_items` as qr_schedule_options has it. */
 void fake_create(fake_machine *machine, int workers, size_t queue_items);
 
-/** The same with threads and the system's clock. */
+/** The same for a device that takes `streams` batches side by side. */
+void fake_create_device(fake_machine *machine, int workers, size_t streams, size_t queue_items);
+
+/** As fake_create, with threads and the system's clock. */
 void fake_start(fake_machine *machine, int workers, size_t queue_items);
+
+/** The same for a device. */
+void fake_start_device(fake_machine *machine, int workers, size_t streams, size_t queue_items);
 
 /** Finishes what was admitted, by hand if there are no threads. */
 void fake_stop(fake_machine *machine);

@@ -25,7 +25,7 @@ static void set_up(void) {
     device_double.streams = 2;
     device_double.varies = true;
     cr_assert_eq(qr_metrics_create(&(qr_metrics_options){routes, 1, 1}, &metrics), QR_OK);
-    fake_start(&machine, WORKERS, 1000);
+    fake_start_device(&machine, WORKERS, 2, 1000);
     model = fixture_served(0, &(qr__served_options){.workers = WORKERS,
                                                     .batch_tokens = 64,
                                                     .schedule = machine.schedule,

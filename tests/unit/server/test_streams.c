@@ -7,20 +7,16 @@
 #define WORKERS 4
 
 static fake_machine machine;
-static fake_queue gpu, hidden, cpu;
-static qr_streams streams;
+static fake_queue gpu, hidden;
 
 static void set_up(void) {
-    fake_create(&machine, WORKERS, 1000);
+    fake_create_device(&machine, WORKERS, 2, 1000);
     fake_queue_init(&gpu, &machine, TOKEN_NS, 512, 512);
     fake_queue_init(&hidden, &machine, TOKEN_NS, 512, 512);
-    fake_queue_init(&cpu, &machine, TOKEN_NS, 512, 512);
-    streams = (qr_streams){.most = 2};
-    gpu.queue.streams = hidden.queue.streams = &streams;
 }
 
 static void tear_down(void) {
-    cr_expect_eq(streams.running, 0);
+    cr_expect_eq(machine.schedule->busy, 0);
     fake_stop(&machine);
 }
 
@@ -47,7 +43,7 @@ static size_t jobs_of(int worker) {
     return machine.schedule->workers[worker].len;
 }
 
-static qr_queue *queue_of(int worker) {
+static const qr_queue *queue_of(int worker) {
     return machine.schedule->workers[worker].queue;
 }
 
@@ -65,39 +61,30 @@ Test(streams, a_batch_takes_all_that_waits) {
     work_destroy(many), work_destroy(rest);
 }
 
-/* The two queues of a model share its streams; what waits meanwhile fills the next batch; queues of
- * the CPU go on. */
+/* All queues share the device's streams; what waits meanwhile fills the next batch. */
 Test(streams, no_more_batches_than_streams) {
-    work *works[8];
+    work *works[6];
     works[0] = submit(&gpu, 1, 9, 1);
     cr_assert_eq(begin(0), QR__ROUND_BATCH);
     works[1] = submit(&hidden, 1, 9, 1);
     cr_assert_eq(begin(1), QR__ROUND_BATCH);
-    cr_expect_eq(streams.running, 2);
     int wakes = machine.wakes;
     for (int i = 2; i < 6; i++)
         works[i] = submit(i % 2 == 0 ? &gpu : &hidden, 1, 9, 1);
     cr_expect_eq(machine.wakes, wakes, "nobody is woken for what may not go");
     cr_expect_not(waits());
     cr_expect_eq(begin(2), QR__ROUND_NOTHING);
-    works[6] = submit(&cpu, 1, 200, 1);
-    cr_expect_eq(machine.wakes, wakes + 1);
-    cr_assert_eq(begin(2), QR__ROUND_BATCH);
-    cr_expect_eq(queue_of(2), &cpu.queue);
-    wakes = machine.wakes;
     end(0); /* whoever is parked takes the next batch while worker 0 writes its answers */
     cr_expect_eq(machine.wakes, wakes + 1);
     cr_assert_eq(begin(3), QR__ROUND_BATCH);
     cr_expect_eq(jobs_of(3), 2);
     cr_expect_eq(begin(0), QR__ROUND_NOTHING);
-    end(2);
-    cr_expect_eq(begin(2), QR__ROUND_NOTHING);
     end(1);
     cr_assert_eq(begin(1), QR__ROUND_BATCH);
     cr_expect_eq(jobs_of(1), 2);
     cr_expect_neq(queue_of(1), queue_of(3));
     end(1), end(3);
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 6; i++) {
         cr_expect_eq(works[i]->ticket.status, QR_OK);
         work_destroy(works[i]);
     }
@@ -106,16 +93,15 @@ Test(streams, no_more_batches_than_streams) {
 /* Nothing of a full device is found however the queues come and go. */
 Test(streams, a_queue_that_empties_and_fills_keeps_its_limit) {
     for (int round = 0; round < 50; round++) {
-        work *a = submit(&gpu, 1, 9, 1), *other = submit(&cpu, 1, 9, 1);
+        work *a = submit(&gpu, 1, 9, 1);
         cr_assert_eq(begin(0), QR__ROUND_BATCH);
+        work *b = submit(&hidden, 1, 9, 1);
         cr_assert_eq(begin(1), QR__ROUND_BATCH);
-        work *b = submit(&gpu, 1, 9, 1);
-        cr_assert_eq(begin(2), QR__ROUND_BATCH);
         work *c = submit(&gpu, 1, 9, 1);
-        cr_assert_eq(begin(3), QR__ROUND_NOTHING);
+        cr_assert_eq(begin(2), QR__ROUND_NOTHING);
         cr_expect(qr_schedule_cancel(machine.schedule, &c->ticket, QR_GONE));
-        end(0), end(1), end(2);
-        work_destroy(a), work_destroy(b), work_destroy(c), work_destroy(other);
+        end(0), end(1);
+        work_destroy(a), work_destroy(b), work_destroy(c);
         cr_assert_eq(begin(0), QR__ROUND_NOTHING);
     }
 }
