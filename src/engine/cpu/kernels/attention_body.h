@@ -58,6 +58,7 @@ ALWAYS_INLINE void score_keys(const block *b, const qr__attention *a, size_t key
         qr__vec q[QV];
         for (size_t i = 0; i < QV; i++)
             q[i] = qr__vec_load(b->qt + d * LANES + i * QR_VEC_LANES);
+        QR_ATTENTION_UNROLL
         for (size_t j = 0; j < n; j++) {
             qr__vec value = qr__vec_set(k[j * a->ld_kv + d]);
             for (size_t i = 0; i < QV; i++)
@@ -72,6 +73,7 @@ ALWAYS_INLINE void power_keys(block *b, const qr__attention *a, size_t key, size
     for (size_t i = 0; i < QV; i++)
         start[i] = first ? qr__vec_set(0) : qr__vec_sub(qr__vec_set(0), b->reference[i]);
     score_keys(b, a, key, n, start, sum);
+    QR_ATTENTION_UNROLL
     for (size_t i = 0; i < QV; i++) {
         if (first) {
             b->reference[i] = sum[0][i];
@@ -80,6 +82,7 @@ ALWAYS_INLINE void power_keys(block *b, const qr__attention *a, size_t key, size
             for (size_t j = 0; j < n; j++)
                 sum[j][i] = qr__vec_sub(sum[j][i], b->reference[i]);
         }
+        QR_ATTENTION_UNROLL
         for (size_t j = 0; j < n; j++) {
             qr__vec power = qr__vec_exp2(sum[j][i]);
             qr__vec_store(b->p + (key + j) * LANES + i * QR_VEC_LANES, power);

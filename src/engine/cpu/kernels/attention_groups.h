@@ -22,6 +22,14 @@ static inline size_t qr__attention_group(size_t count, size_t most) {
     return (count + groups - 1) / groups;
 }
 
+/* Before a loop over a group, or over the vectors of a block: gcc unrolls it anyway, but too late
+ * for sums in an array to become registers. */
+#if defined(__clang__)
+#define QR_ATTENTION_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define QR_ATTENTION_UNROLL _Pragma("GCC unroll 12")
+#endif
+
 #define QR_CASE(count, call)                                                                       \
     case count:                                                                                    \
         call(count);                                                                               \
