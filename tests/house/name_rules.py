@@ -61,7 +61,7 @@ def check_prefixes(tree):
 
 
 # Alternatives of which a file is compiled with one.
-ALTERNATIVES = re.compile(r"/vec_(avx2|avx512f|neon)\.h$")
+ALTERNATIVES = re.compile(r"(/vec(?:_ints)?)_(?:avx2|avx512f|neon)\.h$")
 
 
 def check_types(tree):
@@ -74,7 +74,7 @@ def check_types(tree):
             for form in (r"\} (qr_\w+);", r"^typedef [^{}();]*?\b(qr_\w+);", r"^typedef [^;{}]*\(\*(qr_\w+)\)"):
                 found |= {("typedef", name) for name in re.findall(form, bare, re.M)}
         for key in found:
-            places.setdefault(key, set()).add(ALTERNATIVES.sub("/vec.h", path))
+            places.setdefault(key, set()).add(ALTERNATIVES.sub(r"\1.h", path))
     return [
         f"{min(paths)}: a second {what} {name}, which is a type of {', '.join(sorted(paths)[1:])} too"
         for (what, name), paths in sorted(places.items())

@@ -202,8 +202,15 @@ Test(kernels, attention_of_int8_plans_is_the_plans_instruction_sets) {
         const qr__kernel *row = qr__kernel_find(QR_OPERATION_ATTENTION, QR_PRECISION_INT8, isas[i]);
         cr_assert_eq(row->isa, isas[i], "%s takes %s", qr__isa_name(isas[i]), row->name);
     }
+#elif defined(__aarch64__)
+    static const qr__isa isas[] = {QR_ISA_NEONDOT, QR_ISA_NEONI8MM}; /* SDOT serves both */
+    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
+        const qr__kernel *row = qr__kernel_find(QR_OPERATION_ATTENTION, QR_PRECISION_INT8, isas[i]);
+        cr_assert_eq(row->isa, QR_ISA_NEONDOT, "%s takes %s", qr__isa_name(isas[i]), row->name);
+        cr_assert_eq(row->precision, QR_PRECISION_INT8);
+    }
 #else
-    cr_skip_test("rows of x86-64");
+    cr_skip_test("rows of x86-64 and aarch64");
 #endif
 }
 

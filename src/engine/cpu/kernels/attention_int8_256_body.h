@@ -1,90 +1,89 @@
-/* engine/cpu/kernels/attention_int8_256_body.h: all of attention in int8 on vectors of 32 bytes;
- * attention_int8_codes_body.h says what the codes mean, in what order they stand, and how powers
- * are rounded.
+/* engine/cpu/kernels/attention_int8_256_body.h: all of attention in int8 on vectors of 32 bytes,
+ * AVX2's or two of NEON's; attention_int8_codes_body.h says what the codes mean, in what order they
+ * stand, and how powers are rounded.
  *
+ *     #include "engine/cpu/kernels/vec_ints_avx2.h"
  *     #define QUERY_MOST 63                    // the largest code of a query
  *     #define LOG2_MOST 6.977280f              // of the largest power
  *     #define CARRY_STEP 0.25f                 // between what the four places of keys begin with
  *     #define GROUP_MOST 4u                    // keys or queries at a time
- *     add_products(sum, u8, s8)                // four products a lane; exact
+ *     #define SIGNED_ONLY 0                    // products take s8 * s8 instead of u8 * s8
+ *     #define FOURS 1u                         // of a key at a time: 1 or 4
+ *     add_products(sum, fours, i, s8)          // four products a lane; exact
  *
- * A block's 16 queries are two vectors, its 16 columns of values as well. */
+ * Where products are of signed codes, keys are not moved up by 128, powers are moved down by it,
+ * and sums begin with what that leaves out, 128 times the sum of the other factor's codes: so they
+ * end the same. A block's 16 queries are two vectors, its 16 columns of values as well. */
 #include "engine/cpu/kernels/kernel_list.h"
 #include "engine/cpu/kernels/vec_transpose.h"
 
 typedef struct pair_of_ints {
-    __m256i half[2];
+    qr__ints half[2];
 } pair_of_ints;
 
 typedef struct pair_of_floats {
-    __m256 half[2];
+    qr__vec half[2];
 } pair_of_floats;
 
 #define QR_ATTENTION_INTS   pair_of_ints
 #define QR_ATTENTION_FLOATS pair_of_floats
 #include "engine/cpu/kernels/attention_int8_block_body.h"
 
-/* The lowest bytes of four vectors side by side. */
-ALWAYS_INLINE __m256i side_by_side(__m256i a, __m256i b, __m256i c, __m256i d) {
-    __m256i even = _mm256_blend_epi16(a, _mm256_slli_epi32(c, 16), 0xaa);
-    __m256i odd = _mm256_blend_epi16(b, _mm256_slli_epi32(d, 16), 0xaa);
-    even = _mm256_and_si256(even, _mm256_set1_epi16(0xff));
-    return _mm256_or_si256(even, _mm256_slli_epi16(odd, 8));
-}
-
 /* x [keys][D]. A channel with a NaN gets the scale NaN: min and max may miss it. */
 ALWAYS_INLINE void find_channels(const float *x, size_t ld, size_t keys, size_t D,
                                  const channels *out) {
-    const __m256 half = _mm256_set1_ps(0.5f), codes = _mm256_set1_ps(1 / 254.0f);
+    const qr__vec half = qr__vec_set(0.5f), codes = qr__vec_set(1 / 254.0f);
     for (size_t d = 0; d < D; d += 8) {
-        __m256 low = _mm256_loadu_ps(x + d), high = low, poison = _mm256_setzero_ps();
+        qr__vec low = qr__vec_load(x + d), high = low, poison = qr__vec_set(0);
         for (size_t j = 0; j < keys; j++) {
-            __m256 value = _mm256_loadu_ps(x + j * ld + d);
-            low = _mm256_min_ps(low, value);
-            high = _mm256_max_ps(high, value);
-            poison = _mm256_fmadd_ps(value, _mm256_setzero_ps(), poison);
+            qr__vec value = qr__vec_load(x + j * ld + d);
+            low = qr__vec_min(low, value);
+            high = qr__vec_max(high, value);
+            poison = qr__vec_fma(value, qr__vec_set(0), poison);
         }
-        __m256 range = _mm256_sub_ps(high, low), scale = _mm256_mul_ps(range, codes);
-        __m256 some = _mm256_cmp_ps(range, _mm256_set1_ps(LEAST), _CMP_GE_OQ);
-        __m256 inverse = _mm256_div_ps(_mm256_set1_ps(1), scale);
-        _mm256_storeu_ps(out->middle + d, _mm256_fmadd_ps(half, low, _mm256_mul_ps(half, high)));
-        _mm256_storeu_ps(out->scale + d, _mm256_add_ps(_mm256_and_ps(some, scale), poison));
-        _mm256_storeu_ps(out->inverse + d, _mm256_and_ps(some, inverse));
+        qr__vec range = qr__vec_sub(high, low), scale = qr__vec_mul(range, codes);
+        qr__vec least = qr__vec_set(LEAST), inverse = qr__vec_div(qr__vec_set(1), scale);
+        qr__vec_store(out->middle + d, qr__vec_fma(half, low, qr__vec_mul(half, high)));
+        qr__vec_store(out->scale + d, qr__vec_add(qr__vec_keep(scale, range, least), poison));
+        qr__vec_store(out->inverse + d, qr__vec_keep(inverse, range, least));
     }
 }
 
 /* Codes of x[8], -127 to 127. */
-ALWAYS_INLINE __m256i codes_of(const float *x, const channels *c, size_t d) {
-    __m256 offset = _mm256_sub_ps(_mm256_loadu_ps(x + d), _mm256_loadu_ps(c->middle + d));
-    return _mm256_cvtps_epi32(_mm256_mul_ps(offset, _mm256_loadu_ps(c->inverse + d)));
+ALWAYS_INLINE qr__ints codes_of(const float *x, const channels *c, size_t d) {
+    qr__vec offset = qr__vec_sub(qr__vec_load(x + d), qr__vec_load(c->middle + d));
+    return qr__ints_round(qr__vec_mul(offset, qr__vec_load(c->inverse + d)));
 }
 
 ALWAYS_INLINE void pack_keys(const block *b, const qr__attention *a, size_t D) {
-    const __m256i middle = _mm256_set1_epi16(128);
+    const qr__ints middle = qr__ints_set(SIGNED_ONLY ? 0 : 128);
     find_channels(a->k, a->ld_kv, a->keys, D, &b->keys);
     for (size_t j = 0; j < a->keys; j++)
         for (size_t d = 0; d < D; d += 16) {
             const float *k = a->k + j * a->ld_kv;
-            __m256i words =
-                _mm256_packs_epi32(codes_of(k, &b->keys, d), codes_of(k, &b->keys, d + 8));
-            words = _mm256_add_epi16(words, middle); /* 0-3 and 8-11, then 4-7 and 12-15 */
-            __m128i codes =
-                _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-            _mm_storeu_si128((__m128i *)(void *)(b->k + j * D + d),
-                             _mm_shuffle_epi32(codes, _MM_SHUFFLE(3, 1, 2, 0)));
+            qr__ints first = codes_of(k, &b->keys, d), second = codes_of(k, &b->keys, d + 8);
+            qr__ints_store_bytes(b->k + j * D + d, qr__ints_add(first, middle),
+                                 qr__ints_add(second, middle));
         }
 }
 
 ALWAYS_INLINE void pack_values(const block *b, const qr__attention *a, size_t D) {
     find_channels(a->v, a->ld_kv, a->keys, D, &b->values);
+    if (SIGNED_ONLY)
+        memset(b->v_start, 0, D * sizeof *b->v_start);
     for (size_t j = 0; j < a->keys; j += 4)
         for (size_t d = 0; d < D; d += 8) {
-            __m256i codes[4];
-            for (size_t i = 0; i < 4; i++)
+            qr__ints codes[4], sum = qr__ints_set(0);
+            for (size_t i = 0; i < 4; i++) {
                 codes[i] = j + i < a->keys ? codes_of(a->v + (j + i) * a->ld_kv, &b->values, d)
-                                           : _mm256_setzero_si256();
-            _mm256_storeu_si256((__m256i *)(void *)(b->v + j / 4 * D + d),
-                                side_by_side(codes[0], codes[1], codes[2], codes[3]));
+                                           : qr__ints_set(0);
+                sum = qr__ints_add(sum, codes[i]);
+            }
+            qr__ints_store(b->v + j / 4 * D + d,
+                           qr__ints_low_bytes(codes[0], codes[1], codes[2], codes[3]));
+            if (SIGNED_ONLY)
+                qr__ints_store(b->v_start + d,
+                               qr__ints_add(qr__ints_load(b->v_start + d), qr__ints_shift(sum, 7)));
         }
 }
 
@@ -92,35 +91,34 @@ ALWAYS_INLINE void pack_values(const block *b, const qr__attention *a, size_t D)
  * integers, so that NaN is largest. */
 ALWAYS_INLINE void pack_half(block *b, const qr__attention *a, const float *q, size_t queries,
                              size_t D, size_t h) {
-    const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
-    __m256i largest = _mm256_setzero_si256();
+    qr__ints largest = qr__ints_set(0), sum = qr__ints_set(0);
     for (size_t d = 0; d < D; d += 8) {
         qr__vec rows[QR_VEC_LANES];
         for (size_t r = 0; r < 8; r++)
-            rows[r] = 8 * h + r < queries ? _mm256_loadu_ps(q + (8 * h + r) * a->ld_q + d)
-                                          : _mm256_setzero_ps();
+            rows[r] =
+                8 * h + r < queries ? qr__vec_load(q + (8 * h + r) * a->ld_q + d) : qr__vec_set(0);
         qr__vec_transpose(rows);
         for (size_t c = 0; c < 8; c++) {
-            __m256 value = _mm256_mul_ps(rows[c], _mm256_set1_ps(b->keys.scale[d + c]));
-            largest =
-                _mm256_max_epu32(largest, _mm256_and_si256(_mm256_castps_si256(value), magnitude));
-            _mm256_storeu_ps(b->wide + (d + c) * LANES + 8 * h, value);
+            qr__vec value = qr__vec_mul(rows[c], qr__vec_set(b->keys.scale[d + c]));
+            largest = qr__ints_max(largest, qr__ints_of_bits(qr__vec_abs(value)));
+            qr__vec_store(b->wide + (d + c) * LANES + 8 * h, value);
         }
     }
-    __m256 most = _mm256_castsi256_ps(largest), codes = _mm256_set1_ps(QUERY_MOST);
-    __m256 some = _mm256_cmp_ps(most, _mm256_set1_ps(LEAST), _CMP_GE_OQ);
-    __m256 inverse = _mm256_and_ps(some, _mm256_div_ps(codes, most));
+    qr__vec most = qr__vec_of_bits(largest), codes = qr__vec_set(QUERY_MOST);
+    qr__vec inverse = qr__vec_keep(qr__vec_div(codes, most), most, qr__vec_set(LEAST));
     for (size_t d = 0; d < D; d += 4) {
-        __m256i four[4];
+        qr__ints four[4];
         for (size_t i = 0; i < 4; i++) {
-            __m256 value = _mm256_loadu_ps(b->wide + (d + i) * LANES + 8 * h);
-            four[i] = _mm256_cvtps_epi32(_mm256_mul_ps(value, inverse));
+            qr__vec value = qr__vec_load(b->wide + (d + i) * LANES + 8 * h);
+            four[i] = qr__ints_round(qr__vec_mul(value, inverse));
+            sum = qr__ints_add(sum, four[i]);
         }
-        _mm256_storeu_si256((__m256i *)(void *)(b->q + d / 4 * LANES + 8 * h),
-                            side_by_side(four[0], four[1], four[2], four[3]));
+        qr__ints_store(b->q + d / 4 * LANES + 8 * h,
+                       qr__ints_low_bytes(four[0], four[1], four[2], four[3]));
     }
-    b->q_scale.half[h] = _mm256_div_ps(most, codes);
-    b->most.half[h] = _mm256_set1_epi32(INT32_MIN);
+    b->q_scale.half[h] = qr__vec_div(most, codes);
+    b->q_start.half[h] = SIGNED_ONLY ? qr__ints_shift(sum, 7) : qr__ints_set(0);
+    b->most.half[h] = qr__ints_set(INT32_MIN);
 }
 
 ALWAYS_INLINE void pack_queries(block *b, const qr__attention *a, const float *q, size_t queries,
@@ -131,25 +129,31 @@ ALWAYS_INLINE void pack_queries(block *b, const qr__attention *a, const float *q
 
 /* Scores of n keys (n is a constant where it is inlined). */
 ALWAYS_INLINE void score_keys(block *b, size_t D, size_t key, size_t n) {
-    const uint8_t *k = b->k + key * D;
-    __m256i sum[GROUP_MOST][2];
+    const uint8_t *keys = b->k + key * D;
+    qr__ints sum[GROUP_MOST][2];
     for (size_t j = 0; j < n; j++)
-        sum[j][0] = sum[j][1] = _mm256_setzero_si256();
-    for (size_t d = 0; d < D; d += 4) {
-        const __m256i *q = (const __m256i *)(const void *)(b->q + d / 4 * LANES);
-        const __m256i first = _mm256_loadu_si256(q), second = _mm256_loadu_si256(q + 1);
-        for (size_t j = 0; j < n; j++) {
-            int32_t four;
-            memcpy(&four, k + j * D + d, sizeof four);
-            sum[j][0] = add_products(sum[j][0], _mm256_set1_epi32(four), first);
-            sum[j][1] = add_products(sum[j][1], _mm256_set1_epi32(four), second);
+        for (size_t h = 0; h < 2; h++)
+            sum[j][h] = SIGNED_ONLY ? b->q_start.half[h] : qr__ints_set(0);
+    for (size_t d = 0; d < D; d += 4 * FOURS) {
+        qr__fours k[GROUP_MOST];
+        for (size_t j = 0; j < n; j++)
+            k[j] = qr__fours_at(keys + j * D + d);
+        QR_ATTENTION_UNROLL
+        for (size_t i = 0; i < FOURS; i++) {
+            const uint32_t *q = b->q + (d / 4 + i) * LANES;
+            const qr__ints first = qr__ints_load(q), second = qr__ints_load(q + 8);
+            for (size_t j = 0; j < n; j++) {
+                sum[j][0] = add_products(sum[j][0], k[j], i, first);
+                sum[j][1] = add_products(sum[j][1], k[j], i, second);
+            }
         }
+        if (FOURS > 1) /* or gcc reads all of the next turn ahead, and lacks the registers */
+            __asm__ volatile("" ::: "memory");
     }
     for (size_t j = 0; j < n; j++)
         for (size_t h = 0; h < 2; h++) {
-            int32_t *score = b->score + (key + j) * LANES + 8 * h;
-            b->most.half[h] = _mm256_max_epi32(b->most.half[h], sum[j][h]);
-            _mm256_storeu_si256((__m256i *)(void *)score, sum[j][h]);
+            b->most.half[h] = qr__ints_max(b->most.half[h], sum[j][h]);
+            qr__ints_store(b->score + (key + j) * LANES + 8 * h, sum[j][h]);
         }
 }
 
@@ -163,48 +167,50 @@ ALWAYS_INLINE void all_scores(block *b, size_t keys, size_t D) {
 
 /* 2^x for x of at most 8, as qr__vec_exp2_coarse: adding 1.5 * 2^23 leaves x's nearest integer in
  * the lowest bits, from where it is added to the polynomial's exponent. NaN stays. */
-ALWAYS_INLINE __m256 power_of(__m256 x) {
-    const __m256 rounder = _mm256_set1_ps(0x1.8p23f);
-    x = _mm256_max_ps(_mm256_set1_ps(-125.0f), x);
-    __m256 shifted = _mm256_add_ps(x, rounder);
-    __m256 r = _mm256_sub_ps(x, _mm256_sub_ps(shifted, rounder));
-    __m256 p = qr__vec_exp2_coarse_part(r);
-    __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
-    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent));
+ALWAYS_INLINE qr__vec power_of(qr__vec x) {
+    const qr__vec rounder = qr__vec_set(0x1.8p23f);
+    x = qr__vec_max(qr__vec_set(-125.0f), x);
+    qr__vec shifted = qr__vec_add(x, rounder);
+    qr__vec r = qr__vec_sub(x, qr__vec_sub(shifted, rounder));
+    qr__vec p = qr__vec_exp2_coarse_part(r);
+    qr__ints exponent = qr__ints_shift(qr__ints_of_bits(shifted), 23);
+    return qr__vec_of_bits(qr__ints_add(qr__ints_of_bits(p), exponent));
 }
 
 /* Powers of the keys from `key` on, n (1 to 4) of them, for half h. carry[i] is what the last key
  * of the place i lost by rounding. Adding 1.5 * 2^23 rounds to nearest even, keeps NaN, and leaves
  * the integer in the lowest byte. */
-ALWAYS_INLINE void power_keys(block *b, size_t key, size_t n, size_t h, __m256 offset,
-                              __m256 carry[4]) {
-    const __m256 rounder = _mm256_set1_ps(0x1.8p23f);
-    __m256i codes[4];
+ALWAYS_INLINE void power_keys(block *b, size_t key, size_t n, size_t h, qr__vec offset,
+                              qr__vec carry[4]) {
+    const qr__vec rounder = qr__vec_set(0x1.8p23f);
+    qr__ints codes[4];
     for (size_t i = 0; i < 4; i++) {
-        codes[i] = _mm256_setzero_si256();
+        codes[i] = qr__ints_set(0);
         if (i >= n)
             continue;
-        __m256 score = qr__vec_from_i32(b->score + (key + i) * LANES + 8 * h);
-        __m256 power = power_of(_mm256_fmadd_ps(score, b->q_scale.half[h], offset));
-        __m256 wanted = _mm256_add_ps(power, carry[i]), shifted = _mm256_add_ps(wanted, rounder);
-        __m256 rounded = _mm256_sub_ps(shifted, rounder);
-        carry[i] = _mm256_sub_ps(wanted, rounded);
-        b->total.half[h] = _mm256_add_ps(b->total.half[h], rounded);
-        codes[i] = _mm256_castps_si256(shifted);
+        qr__vec score = qr__vec_from_i32(b->score + (key + i) * LANES + 8 * h);
+        qr__vec power = power_of(qr__vec_fma(score, b->q_scale.half[h], offset));
+        qr__vec wanted = qr__vec_add(power, carry[i]), shifted = qr__vec_add(wanted, rounder);
+        qr__vec rounded = qr__vec_sub(shifted, rounder);
+        carry[i] = qr__vec_sub(wanted, rounded);
+        b->total.half[h] = qr__vec_add(b->total.half[h], rounded);
+        codes[i] = qr__ints_of_bits(shifted);
     }
-    _mm256_storeu_si256((__m256i *)(void *)(b->p + key / 4 * LANES + 8 * h),
-                        side_by_side(codes[0], codes[1], codes[2], codes[3]));
+    qr__ints bytes = qr__ints_low_bytes(codes[0], codes[1], codes[2], codes[3]);
+    if (SIGNED_ONLY) /* 128 less */
+        bytes = qr__ints_xor(bytes, qr__ints_set((int32_t)0x80808080));
+    qr__ints_store(b->p + key / 4 * LANES + 8 * h, bytes);
 }
 
 static void all_powers(block *b, size_t keys) {
     for (size_t h = 0; h < 2; h++) {
-        __m256 most = _mm256_cvtepi32_ps(b->most.half[h]);
-        __m256 offset = _mm256_fnmadd_ps(most, b->q_scale.half[h], _mm256_set1_ps(LOG2_MOST));
-        __m256 carry[4];
+        qr__vec most = qr__vec_sub(qr__vec_set(0), qr__vec_of_ints(b->most.half[h]));
+        qr__vec offset = qr__vec_fma(most, b->q_scale.half[h], qr__vec_set(LOG2_MOST));
+        qr__vec carry[4];
         for (size_t i = 0; i < 4; i++)
-            carry[i] = _mm256_set1_ps(CARRY_STEP * ((float)i - 1.5f));
+            carry[i] = qr__vec_set(CARRY_STEP * ((float)i - 1.5f));
         size_t key = 0;
-        b->total.half[h] = _mm256_setzero_ps();
+        b->total.half[h] = qr__vec_set(0);
         for (; key + 4 <= keys; key += 4)
             power_keys(b, key, 4, h, offset, carry);
         if (key < keys)
@@ -212,27 +218,31 @@ static void all_powers(block *b, size_t keys) {
     }
 }
 
-/* out[n][d..d + 16) of the n queries from `query` on. */
+/* out[n][d..d + 16) of the n queries from `query` on (fours in a register: 4 at most, from 12 at
+ * most, so that 16 bytes of powers are there). */
 ALWAYS_INLINE void mix_values(const block *b, const qr__attention *a, size_t D, size_t query,
                               const float *scale, float *out, size_t d, size_t n) {
-    __m256i sum[GROUP_MOST][2];
+    qr__ints sum[GROUP_MOST][2];
     for (size_t q = 0; q < n; q++)
-        sum[q][0] = sum[q][1] = _mm256_setzero_si256();
+        for (size_t h = 0; h < 2; h++)
+            sum[q][h] = SIGNED_ONLY ? qr__ints_load(b->v_start + d + 8 * h) : qr__ints_set(0);
     for (size_t j = 0; j < (a->keys + 3) / 4; j++) {
-        const __m256i *v = (const __m256i *)(const void *)(b->v + j * D + d);
-        const __m256i first = _mm256_loadu_si256(v), second = _mm256_loadu_si256(v + 1);
+        const uint32_t *v = b->v + j * D + d;
+        const qr__ints first = qr__ints_load(v), second = qr__ints_load(v + 8);
+        const qr__fours powers = qr__fours_at(b->p + j * LANES + query);
         for (size_t q = 0; q < n; q++) {
-            const __m256i power = _mm256_set1_epi32((int)b->p[j * LANES + query + q]);
-            sum[q][0] = add_products(sum[q][0], power, first);
-            sum[q][1] = add_products(sum[q][1], power, second);
+            sum[q][0] = add_products(sum[q][0], powers, q, first);
+            sum[q][1] = add_products(sum[q][1], powers, q, second);
         }
     }
+    QR_ATTENTION_UNROLL
     for (size_t h = 0; h < 2; h++) {
-        const __m256 step = _mm256_loadu_ps(b->values.scale + d + 8 * h);
-        const __m256 middle = _mm256_loadu_ps(b->values.middle + d + 8 * h);
+        const qr__vec step = qr__vec_load(b->values.scale + d + 8 * h);
+        const qr__vec middle = qr__vec_load(b->values.middle + d + 8 * h);
+        QR_ATTENTION_UNROLL
         for (size_t q = 0; q < n; q++) {
-            __m256 mean = _mm256_mul_ps(_mm256_cvtepi32_ps(sum[q][h]), _mm256_set1_ps(scale[q]));
-            _mm256_storeu_ps(out + q * a->ld_out + d + 8 * h, _mm256_fmadd_ps(mean, step, middle));
+            qr__vec mean = qr__vec_mul(qr__vec_of_ints(sum[q][h]), qr__vec_set(scale[q]));
+            qr__vec_store(out + q * a->ld_out + d + 8 * h, qr__vec_fma(mean, step, middle));
         }
     }
 }
@@ -241,7 +251,7 @@ ALWAYS_INLINE void mix(const block *b, const qr__attention *a, size_t D, float *
                        size_t queries) {
     float scale[LANES];
     for (size_t h = 0; h < 2; h++)
-        _mm256_storeu_ps(scale + 8 * h, _mm256_div_ps(_mm256_set1_ps(1.0f), b->total.half[h]));
+        qr__vec_store(scale + 8 * h, qr__vec_div(qr__vec_set(1.0f), b->total.half[h]));
     size_t group = qr__attention_group(queries, GROUP_MOST);
 #define GROUP(n) mix_values(b, a, D, q, scale + q, out + q * a->ld_out, d, qr_min(n, GROUP_MOST))
     for (size_t q = 0; q < queries; q += group)

@@ -7,14 +7,18 @@
  * multiply-adds take four. */
 #include "engine/cpu/kernels/vec_math.h"
 
-#define QUERY_MOST 63          /* codes are -63 to 63 */
-#define LOG2_MOST  6.97727992f /* of 126: with half of a carried 1 still 127 at most */
-#define CARRY_STEP 0.25f       /* 0: equal powers lose alike at all four places, and it adds up */
-#define GROUP_MOST 4u          /* keys or queries at a time: 8 sums in 16 registers */
+#include "engine/cpu/kernels/vec_ints_avx2.h"
 
-static inline __m256i add_products(__m256i sum, __m256i u, __m256i s) {
-    return _mm256_add_epi32(sum,
-                            _mm256_madd_epi16(_mm256_maddubs_epi16(u, s), _mm256_set1_epi16(1)));
+#define QUERY_MOST  63          /* codes are -63 to 63 */
+#define LOG2_MOST   6.97727992f /* of 126: with half of a carried 1 still 127 at most */
+#define CARRY_STEP  0.25f       /* 0: equal powers lose alike at all four places, and it adds up */
+#define FOURS       1u
+#define SIGNED_ONLY 0
+#define GROUP_MOST  4u /* keys or queries at a time: 8 sums in 16 registers */
+
+static inline __m256i add_products(__m256i sum, qr__fours u, size_t i, __m256i s) {
+    const __m256i pairs = _mm256_maddubs_epi16(qr__fours_spread(u, i), s);
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
 #include "engine/cpu/kernels/attention_int8_256_body.h"

@@ -30,6 +30,8 @@ typedef struct block {
     size_t whole;  /* keys, rounded up to QR_ATTENTION_TILE_KEYS: all of the above has room */
     QR_ATTENTION_INTS most;             /* the largest score */
     QR_ATTENTION_FLOATS q_scale, total; /* of an integer score; sum of powers */
+    QR_ATTENTION_INTS q_start; /* what scores begin with, where products are of signed codes */
+    int32_t *v_start;          /* [D]: what mixed values begin with there */
 } block;
 
 /* The next `bytes` of what is left. */
@@ -59,6 +61,7 @@ ALWAYS_INLINE block cut_scratch(const qr__attention *a, size_t D) {
     b.v = cut(&rest, b.whole / 4 * D * sizeof *b.v);
     b.keys = cut_channels(&rest, D);
     b.values = cut_channels(&rest, D);
+    b.v_start = cut(&rest, D * sizeof *b.v_start);
     b.k = cut(&rest, b.whole * D);
     return b;
 }

@@ -61,6 +61,7 @@
     X(RELU, activation, relu_f32, F32, NEON, neon, 0)                                              \
     X(TANH, activation, tanh_f32, F32, NEON, neon, 5e-7)                                           \
     X(ATTENTION, attention, attention_f32, F32, NEON, neon, 2e-6)                                  \
+    X(ATTENTION, attention, attention_int8, INT8, NEONDOT, neondot, 6e-2)                          \
     X(POOL, pool, pool_f32, F32, NEON, neon, 1e-6)                                                 \
     X(EMBED, embed, embed_f32, F32, NEON, neon, 0)                                                 \
     X(HALVE, halve, halve_f32, F32, NEON, neon, 0)
