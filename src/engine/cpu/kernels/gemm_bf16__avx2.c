@@ -17,7 +17,7 @@ static inline __m256 widen(const char *p) {
 #define QR_GEMM_ZERO           _mm256_setzero_ps()
 #define QR_GEMM_LOAD(p)        widen(p)
 #define QR_GEMM_BROADCAST(p)   _mm256_broadcast_ss((const float *)(const void *)(p))
-#define QR_GEMM_MAC(acc, a, w) _mm256_fmadd_ps(a, w, acc)
+#define QR_GEMM_MAC(acc, a, w) qr__vec_fma_onto(acc, a, w)
 #define QR_GEMM_STORE(p, acc)  _mm256_store_ps(p, acc)
 #define QR_GEMM_NAME           qr__gemm_bf16__avx2
 #include "engine/cpu/kernels/gemm_tile.h"

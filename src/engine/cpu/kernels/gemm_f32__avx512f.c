@@ -11,7 +11,7 @@
 #define QR_GEMM_ZERO           _mm512_setzero_ps()
 #define QR_GEMM_LOAD(p)        _mm512_load_ps(p)
 #define QR_GEMM_BROADCAST(p)   _mm512_set1_ps(*(const float *)(const void *)(p))
-#define QR_GEMM_MAC(acc, a, w) _mm512_fmadd_ps(a, w, acc)
+#define QR_GEMM_MAC(acc, a, w) qr__vec_fma_onto(acc, a, w)
 #define QR_GEMM_STORE(p, acc)  _mm512_store_ps(p, acc)
 #define QR_GEMM_NAME           qr__gemm_f32__avx512f
 #include "engine/cpu/kernels/gemm_tile.h"

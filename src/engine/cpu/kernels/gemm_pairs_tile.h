@@ -47,7 +47,7 @@ QR_INLINE void tile_step(const size_t pairs, const char **row, const char *weigh
 
 /* sums[rows][columns] = operand rows * one panel. `rows` is a constant where this is inlined. */
 QR_INLINE void tile(const size_t rows, const qr__gemm_shape *shape, const char *operand,
-                    const char *panel, float *sums) {
+                    const char *panel, prefetch *stream, float *sums) {
     const size_t pairs = (rows + 1) / 2;
     QR_GEMM_SUM acc[QR_GEMM_PAIRS_MAX][QR_GEMM_COLUMN_PAIRS];
     const char *row[2 * QR_GEMM_PAIRS_MAX];
@@ -59,13 +59,13 @@ QR_INLINE void tile(const size_t rows, const qr__gemm_shape *shape, const char *
         for (size_t c = 0; c < QR_GEMM_COLUMN_PAIRS; c++)
             acc[i][c] = QR_GEMM_ZERO;
     }
+    prefetch ahead = *stream;
     for (size_t steps = shape->steps; steps > 0; steps--) {
-        QR_UNROLL
-        for (size_t line = 0; line < QR_GEMM_STEP_BYTES / 64; line++)
-            __builtin_prefetch(panel + QR_GEMM_AHEAD + line * 64, 0, 2);
+        prefetch_share(&ahead, QR_GEMM_STEP_BYTES);
         tile_step(pairs, row, panel, acc);
         panel += QR_GEMM_STEP_BYTES;
     }
+    *stream = ahead;
     QR_UNROLL
     for (size_t i = 0; i < pairs; i++) {
         float *first = sums + 2 * i * QR_GEMM_COLUMNS, *second = first + QR_GEMM_COLUMNS;

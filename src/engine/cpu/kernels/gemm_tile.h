@@ -32,9 +32,32 @@
 #define QR_GEMM_PARTS 1
 #endif
 
-#define QR_GEMM_AHEAD                                                                              \
-    16384 /* bytes: the panel's stream is asked for this early, into L2; 8 to 32 KB measure alike  \
-           */
+/* What is asked for ahead of its use, into L2. A block of rows that reads a panel alone asks for
+ * what it will read QR_GEMM_AHEAD bytes on. Where several blocks read a panel, the next one comes
+ * meanwhile: each `every`-th request is made, so that its way from L3 has the time of all blocks,
+ * not of the first. */
+typedef struct prefetch {
+    const char *at;
+    size_t every; /* as many as there are blocks */
+    size_t left;  /* requests up to the next that is made */
+} prefetch;
+
+/* Bytes; 8 to 32 KB measure alike. */
+#define QR_GEMM_AHEAD 16384
+
+QR_INLINE void prefetch_lines(const char *at, const size_t bytes) {
+    QR_UNROLL
+    for (size_t line = 0; line < bytes; line += 64)
+        __builtin_prefetch(at + line, 0, 2);
+}
+
+QR_INLINE void prefetch_share(prefetch *ahead, const size_t bytes) {
+    if (--ahead->left > 0)
+        return;
+    prefetch_lines(ahead->at, bytes);
+    ahead->at += bytes;
+    ahead->left = ahead->every;
+}
 
 #if defined(QR_GEMM_PAIRS)
 #define QR_GEMM_ROWS_TOGETHER 2
@@ -42,9 +65,31 @@
 #else
 #define QR_GEMM_ROWS_TOGETHER 1
 
+/* Rows that are addressed by one pointer, a few multiples of the stride from it. Fourteen pointers
+ * are more than there are registers, and their additions take the multiply-adds' ports on Intel's
+ * CPUs: 6 % of the time. */
+#if QR_GEMM_ROWS_MAX > 6
+#define QR_GEMM_ROWS_A_POINTER 5
+#else
+#define QR_GEMM_ROWS_A_POINTER 1
+#endif
+#define QR_GEMM_POINTERS(rows) (((rows) + QR_GEMM_ROWS_A_POINTER - 1) / QR_GEMM_ROWS_A_POINTER)
+
+/* Where the rows of a tile are read. */
+typedef struct tile_rows {
+    const char *at[QR_GEMM_POINTERS(QR_GEMM_ROWS_MAX)];
+    size_t stride, stride3; /* bytes; three times as many, the one multiple x86 does not address */
+} tile_rows;
+
+QR_INLINE const char *row_of(const tile_rows *rows, const size_t i) {
+    const size_t beyond = i % QR_GEMM_ROWS_A_POINTER;
+    return rows->at[i / QR_GEMM_ROWS_A_POINTER] +
+           (beyond == 3 ? rows->stride3 : beyond * rows->stride);
+}
+
 /* One step of k: two vectors of weights against four bytes of each row; or as many of both for each
  * of QR_GEMM_PARTS steps, where a multiply-add takes several. */
-QR_INLINE void tile_step(const size_t rows, const char *const *row, const char *weights,
+QR_INLINE void tile_step(const size_t rows, const tile_rows *from, const char *weights,
                          QR_GEMM_SUM acc[][2]) {
     QR_GEMM_OPERAND w[QR_GEMM_PARTS][2];
     QR_UNROLL
@@ -59,7 +104,7 @@ QR_INLINE void tile_step(const size_t rows, const char *const *row, const char *
         QR_GEMM_OPERAND a[QR_GEMM_PARTS];
         QR_UNROLL
         for (size_t part = 0; part < QR_GEMM_PARTS; part++)
-            a[part] = QR_GEMM_BROADCAST(row[i] + 4 * part);
+            a[part] = QR_GEMM_BROADCAST(row_of(from, i) + 4 * part);
 #if QR_GEMM_PARTS == 1
         acc[i][0] = QR_GEMM_MAC(acc[i][0], a[0], w[0][0]);
         acc[i][1] = QR_GEMM_MAC(acc[i][1], a[0], w[0][1]);
@@ -72,40 +117,65 @@ QR_INLINE void tile_step(const size_t rows, const char *const *row, const char *
     }
 }
 
+/* The step that `weights` and `from` point to, and on to the next. */
+QR_INLINE const char *tile_step_on(const size_t rows, tile_rows *from, const char *weights,
+                                   QR_GEMM_SUM acc[][2]) {
+    tile_step(rows, from, weights, acc);
+    QR_UNROLL
+    for (size_t p = 0; p < QR_GEMM_POINTERS(rows); p++)
+        from->at[p] += 4 * QR_GEMM_PARTS;
+    return weights + QR_GEMM_PARTS * QR_GEMM_STEP_BYTES;
+}
+
 /* Steps that the main loop takes at once. */
 #define QR_GEMM_UNROLL 4
 
-/* sums[rows][columns] = operand rows * one panel. `rows` is a constant where this is inlined. */
-QR_INLINE void tile(const size_t rows, const qr__gemm_shape *shape, const char *operand,
-                    const char *panel, float *sums) {
-    QR_GEMM_SUM acc[QR_GEMM_ROWS_MAX][2];
-    const char *row[QR_GEMM_ROWS_MAX];
-    QR_UNROLL
-    for (size_t i = 0; i < rows; i++) {
-        row[i] = operand + i * shape->stride;
-        acc[i][0] = acc[i][1] = QR_GEMM_ZERO;
-    }
-    size_t steps = shape->steps;
-    for (; steps >= QR_GEMM_UNROLL; steps -= QR_GEMM_UNROLL) {
+/* Bytes of a panel that are asked for at once, whole cache lines. */
+#define QR_GEMM_REQUEST                                                                            \
+    (QR_GEMM_PARTS * QR_GEMM_STEP_BYTES < 64 ? 64 : QR_GEMM_PARTS * QR_GEMM_STEP_BYTES)
+
+/* `turns` times as many steps of a block of rows that reads the panel alone, or of one of
+ * several. */
+QR_INLINE const char *tile_turns(const size_t rows, const bool alone, size_t turns, tile_rows *from,
+                                 const char *panel, prefetch *ahead, QR_GEMM_SUM acc[][2]) {
+    for (; turns > 0; turns--) {
+        if (alone)
+            prefetch_lines(panel + QR_GEMM_AHEAD, QR_GEMM_UNROLL * QR_GEMM_STEP_BYTES);
+        /* Else gcc keeps a pointer a row. */
         QR_UNROLL
-        for (size_t line = 0; line < QR_GEMM_UNROLL * QR_GEMM_STEP_BYTES / 64; line++)
-            __builtin_prefetch(panel + QR_GEMM_AHEAD + line * 64, 0, 2);
+        for (size_t p = 0; p < QR_GEMM_POINTERS(rows); p++)
+            __asm__("" : "+r"(from->at[p]));
         QR_UNROLL
         for (size_t u = 0; u < QR_GEMM_UNROLL; u += QR_GEMM_PARTS) {
-            tile_step(rows, row, panel, acc);
-            panel += QR_GEMM_PARTS * QR_GEMM_STEP_BYTES;
-            QR_UNROLL
-            for (size_t i = 0; i < rows; i++)
-                row[i] += 4 * QR_GEMM_PARTS;
+            if (!alone && u * QR_GEMM_STEP_BYTES % QR_GEMM_REQUEST == 0)
+                prefetch_share(ahead, QR_GEMM_REQUEST);
+            panel = tile_step_on(rows, from, panel, acc);
         }
     }
-    for (; steps > 0; steps -= QR_GEMM_PARTS) {
-        tile_step(rows, row, panel, acc);
-        panel += QR_GEMM_PARTS * QR_GEMM_STEP_BYTES;
-        QR_UNROLL
-        for (size_t i = 0; i < rows; i++)
-            row[i] += 4 * QR_GEMM_PARTS;
-    }
+    return panel;
+}
+
+/* sums[rows][columns] = operand rows * one panel. `rows` is a constant where this is inlined. */
+QR_INLINE void tile(const size_t rows, const qr__gemm_shape *shape, const char *operand,
+                    const char *panel, prefetch *stream, float *sums) {
+    QR_GEMM_SUM acc[QR_GEMM_ROWS_MAX][2];
+    tile_rows from = {.stride = shape->stride, .stride3 = 3 * shape->stride};
+    prefetch ahead = *stream;
+    QR_UNROLL
+    for (size_t p = 0; p < QR_GEMM_POINTERS(rows); p++)
+        from.at[p] = operand + p * QR_GEMM_ROWS_A_POINTER * shape->stride;
+    QR_UNROLL
+    for (size_t i = 0; i < rows; i++)
+        acc[i][0] = acc[i][1] = QR_GEMM_ZERO;
+    __asm__("" : "+r"(from.stride), "+r"(from.stride3));
+    const size_t turns = shape->steps / QR_GEMM_UNROLL;
+    if (ahead.every == 1)
+        panel = tile_turns(rows, true, turns, &from, panel, &ahead, acc);
+    else
+        panel = tile_turns(rows, false, turns, &from, panel, &ahead, acc);
+    *stream = ahead;
+    for (size_t steps = shape->steps % QR_GEMM_UNROLL; steps > 0; steps -= QR_GEMM_PARTS)
+        panel = tile_step_on(rows, &from, panel, acc);
     QR_UNROLL
     for (size_t i = 0; i < rows; i++) {
         QR_GEMM_STORE(sums + i * QR_GEMM_COLUMNS, acc[i][0]);
@@ -115,11 +185,11 @@ QR_INLINE void tile(const size_t rows, const qr__gemm_shape *shape, const char *
 #endif
 
 typedef void tile_fn(const qr__gemm_shape *shape, const char *operand, const char *panel,
-                     float *sums);
+                     prefetch *stream, float *sums);
 #define QR_TILE(n)                                                                                 \
     static void tile_##n(const qr__gemm_shape *shape, const char *operand, const char *panel,      \
-                         float *sums) {                                                            \
-        tile(n, shape, operand, panel, sums);                                                      \
+                         prefetch *stream, float *sums) {                                          \
+        tile(n, shape, operand, panel, stream, sums);                                              \
     }
 QR_TILE(1)
 QR_TILE(2)
@@ -164,6 +234,8 @@ void QR_GEMM_NAME(const qr__gemm_task *task) {
         const size_t column = p * QR_GEMM_COLUMNS;
         const size_t columns =
             shape->N - column < QR_GEMM_COLUMNS ? shape->N - column : QR_GEMM_COLUMNS;
+        prefetch stream = {panel + (blocks == 1 ? QR_GEMM_AHEAD : shape->panel_bytes), blocks,
+                           blocks};
         size_t first = 0;
         /* Blocks as even as can be: 16 rows are 8 + 8, not 14 + 2. */
         for (size_t b = 0; b < blocks; b++) {
@@ -171,7 +243,7 @@ void QR_GEMM_NAME(const qr__gemm_task *task) {
             const size_t share = (left + blocks - b - 1) / (blocks - b);
             const size_t rows = qr_min(left, qr_round_up(share, QR_GEMM_ROWS_TOGETHER));
             const char *operand = (const char *)task->operand + first * shape->stride;
-            tiles[rows](shape, operand, panel, sums);
+            tiles[rows](shape, operand, panel, &stream, sums);
             finish_tile(task->epilogue, rows, shape, operand, constants, sums,
                         task->y + first * task->ldy + column, task->ldy, columns);
             first += rows;

@@ -53,6 +53,13 @@ static inline qr__vec qr__vec_fma(qr__vec a, qr__vec b, qr__vec c) {
     return _mm256_fmadd_ps(a, b, c);
 }
 
+/* sum + a * b, rounded once, in the register of the sum. Of the instruction's forms gcc also takes
+ * those that overwrite a factor, and loops of many sums end in moves and spills. */
+static inline qr__vec qr__vec_fma_onto(qr__vec sum, qr__vec a, qr__vec b) {
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+    return sum;
+}
+
 /* min and max give b where a lane holds a NaN. */
 static inline qr__vec qr__vec_min(qr__vec a, qr__vec b) {
     return _mm256_min_ps(a, b);
