@@ -143,8 +143,9 @@ size_t qr__matrix_operand_bytes(const qr__matrix *matrix, size_t rows) {
 void qr__matrix_operand(const qr__matrix *matrix, const float *x, size_t ldx, size_t begin,
                         size_t end, void *operand) {
     const qr__gemm_shape *shape = &matrix->shape;
-    for (size_t t = begin; t < end; t++)
-        matrix->kernel->quantize(shape, x + t * ldx, (char *)operand + t * shape->stride);
+    if (begin < end)
+        matrix->kernel->quantize(shape, x + begin * ldx, ldx, end - begin,
+                                 (char *)operand + begin * shape->stride);
 }
 
 size_t qr__matrix_panels(const qr__matrix *matrix) {

@@ -103,8 +103,7 @@ void gemm_problem_init(struct gemm_problem *p, const qr__gemm_kernel *kernel, si
     memset(p->operand, 0xff, operand_bytes(p)); /* whatever was there before */
     p->panels = guarded_alloc(panels_bytes(p)); /* zeros */
     gemm_problem_pack(p);
-    for (size_t t = 0; t < rows; t++)
-        kernel->quantize(&p->shape, p->x + t * K, (char *)p->operand + t * p->shape.stride);
+    kernel->quantize(&p->shape, p->x, K, rows, p->operand);
     widen_weights(p);
 }
 

@@ -167,7 +167,7 @@ Test(gemm, strange_mates_change_no_bit) {
                     float *x = p.x + other * K;
                     for (size_t k = 0; k < K && other != t; k++)
                         x[k] = strange[(k + t + other) % count];
-                    kernel->quantize(&p.shape, x, (char *)p.operand + other * p.shape.stride);
+                    kernel->quantize(&p.shape, x, K, 1, (char *)p.operand + other * p.shape.stride);
                 }
                 gemm_problem_run(&p, 0, rows, 0, p.shape.panels, QR_EPILOGUE_BIAS, y, N);
                 cr_assert_arr_eq(y + t * N, alone, N * sizeof(float), "%s: row %zu K %zu",
@@ -195,7 +195,7 @@ Test(gemm, bf16_rows_are_rounded_to_nearest_even) {
                 if (k % 3 != 0)
                     memcpy(&p.x[k], &bits, sizeof bits);
             }
-            kernel->quantize(&p.shape, p.x, p.operand);
+            kernel->quantize(&p.shape, p.x, Ks[a], 1, p.operand);
             const uint16_t *row = p.operand;
             for (size_t k = 0; k < p.shape.steps * kernel->step; k++)
                 cr_assert_eq(row[k], k < Ks[a] ? gemm_to_bf16(p.x[k]) : 0, "%s: K %zu: %a is %x",

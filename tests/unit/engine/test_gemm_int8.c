@@ -62,7 +62,7 @@ static void quantize_one(const qr__gemm_kernel *kernel, const float *x, size_t K
                          qr__gemm_row *constants) {
     const qr__gemm_shape shape = qr__gemm_shape_of(kernel, K, 1);
     void *row = aligned_alloc(64, shape.stride);
-    kernel->quantize(&shape, x, row);
+    kernel->quantize(&shape, x, K, 1, row);
     memcpy(constants, (char *)row + shape.row_at, sizeof *constants);
     for (size_t k = 0; k < K; k++)
         out[k] =
@@ -119,6 +119,43 @@ Test(gemm_int8, rows_at_the_edges) {
     }
 }
 
+/* Rows may be converted several at once: the bits of each are those of it alone, whatever stands in
+ * the others, and nothing is written between a row's codes and its constants' end but its own. */
+Test(gemm_int8, rows_are_converted_alike_in_any_company) {
+    const size_t most = 9, extra = 5;
+    for (size_t i = 0; i < qr__gemm_table_len; i++) {
+        const qr__gemm_kernel *kernel = &qr__gemm_table[i];
+        if (!qr__isa_available(kernel->isa) || kernel->precision != QR_PRECISION_INT8)
+            continue;
+        for (EACH(a, Ks))
+            for (int factored = 0; factored < 2; factored++) {
+                const size_t K = Ks[a], ldx = K + extra;
+                qr__gemm_shape shape = qr__gemm_shape_of(kernel, K, 1);
+                float *x = gemm_noises(most * ldx), *factors = gemm_noises(K);
+                shape.factors = factored ? factors : NULL;
+                for (size_t t = 0; t < most; t++) /* a range of its own, beside huge and strange */
+                    for (size_t k = 0; k < ldx; k++)
+                        x[t * ldx + k] *= k >= K ? NAN : t == 4 ? 3e38f : (float)(t + 1);
+                x[6 * ldx] = NAN;
+                char *together = aligned_alloc(64, most * shape.stride);
+                char *alone = aligned_alloc(64, shape.stride);
+                for (size_t rows = 1; rows <= most; rows++) {
+                    memset(together, 0x5a, most * shape.stride);
+                    kernel->quantize(&shape, x, ldx, rows, together);
+                    for (size_t t = 0; t < most; t++) {
+                        const char *row = together + t * shape.stride;
+                        memset(alone, 0x5a, shape.stride);
+                        if (t < rows)
+                            kernel->quantize(&shape, x + t * ldx, ldx, 1, alone);
+                        cr_assert_arr_eq(row, alone, shape.stride, "%s: K %zu, row %zu of %zu",
+                                         kernel->name, K, t, rows);
+                    }
+                }
+                free(x), free(factors), free(together), free(alone);
+            }
+    }
+}
+
 /* The largest sums that int8 can make, for each sign: no saturation, no overflow. */
 Test(gemm_int8, extremes_are_exact) {
     for (size_t i = 0; i < qr__gemm_table_len; i++) {
@@ -137,8 +174,7 @@ Test(gemm_int8, extremes_are_exact) {
         }
         memset(p.bias, 0, N * sizeof *p.bias);
         gemm_problem_pack(&p);
-        for (size_t t = 0; t < 2; t++)
-            kernel->quantize(&p.shape, p.x + t * K, (char *)p.operand + t * p.shape.stride);
+        kernel->quantize(&p.shape, p.x, K, 2, p.operand);
         float y[2][3];
         gemm_problem_run(&p, 0, 2, 0, p.shape.panels, QR_EPILOGUE_BIAS, y[0], N);
         const double unit = 255.0 * 127.0;
@@ -176,7 +212,7 @@ Test(gemm_int8, groups_at_their_bound_are_exact) {
         gemm_problem_pack(&p);
         for (size_t k = 0; k < K; k++)
             p.x[k] = k < 8 * BLOCKS ? 255 : 0;
-        kernel->quantize(&p.shape, p.x, p.operand);
+        kernel->quantize(&p.shape, p.x, K, 1, p.operand);
         float y[BLOCKS];
         gemm_problem_run(&p, 0, 1, 0, p.shape.panels, QR_EPILOGUE_BIAS, y, BLOCKS);
         double sum = 0;

@@ -76,7 +76,8 @@ typedef struct qr__gemm_kernel {
     bool invariant;      /* a row's result depends on the row alone */
     double tolerance;    /* of a result, relative to sum(|x| * |w|) + |bias|, given the same rounded
                             operands; for int8, |x| is scale * u8 + |offset| */
-    void (*quantize)(const qr__gemm_shape *shape, const float *x, void *row);
+    void (*quantize)(const qr__gemm_shape *shape, const float *x, size_t ldx, size_t rows,
+                     void *operand); /* rows of x, ldx floats apart, to those of an operand */
     void (*multiply)(const qr__gemm_task *task);
 } qr__gemm_kernel;
 

@@ -26,7 +26,7 @@ static inline __m512i broadcast(const char *p) {
 #define QR_GEMM_NAME           qr__gemm_bf16__avx512bf16
 #include "engine/cpu/kernels/gemm_tile.h"
 
-void qr__quantize_bf16__avx512bf16(const qr__gemm_shape *shape, const float *x, void *row) {
+static void convert_row(const qr__gemm_shape *shape, const float *x, void *row) {
     const size_t K = shape->K, whole = K / QR_VEC_LANES * QR_VEC_LANES;
     const size_t padded = shape->steps * 2;
     uint16_t *out = row;
@@ -38,4 +38,10 @@ void qr__quantize_bf16__avx512bf16(const qr__gemm_shape *shape, const float *x, 
         _mm256_storeu_si256((__m256i *)(void *)(out + k),
                             (__m256i)_mm512_cvtneps_pbh(qr__vec_load_first(x + k, left)));
     }
+}
+
+void qr__quantize_bf16__avx512bf16(const qr__gemm_shape *shape, const float *x, size_t ldx,
+                                   size_t rows, void *operand) {
+    for (size_t t = 0; t < rows; t++)
+        convert_row(shape, x + t * ldx, (char *)operand + t * shape->stride);
 }

@@ -21,11 +21,17 @@ static inline bfloat16x8_t narrow(qr__vec v) {
     return vcvtq_high_bf16_f32(vcvtq_low_bf16_f32(v.low), v.high);
 }
 
-void qr__quantize_bf16__neoni8mm(const qr__gemm_shape *shape, const float *x, void *row) {
+static void convert_row(const qr__gemm_shape *shape, const float *x, void *row) {
     const size_t K = shape->K, whole = K / QR_VEC_LANES * QR_VEC_LANES;
     bfloat16_t *out = row;
     for (size_t k = 0; k < whole; k += QR_VEC_LANES)
         vst1q_bf16(out + k, narrow(qr__vec_load(x + k)));
     if (whole < K) /* zeros behind x: the last step of four may need some */
         vst1q_bf16(out + whole, narrow(qr__vec_load_first(x + whole, K - whole)));
+}
+
+void qr__quantize_bf16__neoni8mm(const qr__gemm_shape *shape, const float *x, size_t ldx,
+                                 size_t rows, void *operand) {
+    for (size_t t = 0; t < rows; t++)
+        convert_row(shape, x + t * ldx, (char *)operand + t * shape->stride);
 }

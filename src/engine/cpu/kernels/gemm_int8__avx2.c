@@ -36,6 +36,7 @@ static inline __m256i multiply_add(__m256i sum, __m256i a, __m256i w, __m256i mo
 #define QR_GEMM_NAME          qr__gemm_int8__avx2
 #include "engine/cpu/kernels/gemm_tile.h"
 
-void qr__quantize_int8__avx2(const qr__gemm_shape *shape, const float *x, void *row) {
-    quantize_int8(shape, x, row);
+void qr__quantize_int8__avx2(const qr__gemm_shape *shape, const float *x, size_t ldx, size_t rows,
+                             void *operand) {
+    quantize_int8(shape, x, ldx, rows, operand);
 }

@@ -24,6 +24,7 @@ static inline __m256i broadcast(const char *p) {
 #define QR_GEMM_NAME           qr__gemm_int8__avx2vnni
 #include "engine/cpu/kernels/gemm_tile.h"
 
-void qr__quantize_int8__avx2vnni(const qr__gemm_shape *shape, const float *x, void *row) {
-    quantize_int8(shape, x, row);
+void qr__quantize_int8__avx2vnni(const qr__gemm_shape *shape, const float *x, size_t ldx,
+                                 size_t rows, void *operand) {
+    quantize_int8(shape, x, ldx, rows, operand);
 }

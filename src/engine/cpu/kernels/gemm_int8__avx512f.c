@@ -4,7 +4,7 @@
 #include "engine/cpu/kernels/vec_avx512f.h"
 
 #include "engine/cpu/kernels/gemm_list.h"
-#include "engine/cpu/kernels/quantize.h"
+#include "engine/cpu/kernels/quantize_512_body.h"
 
 static inline __m512i broadcast(const char *p) {
     int32_t four;
@@ -33,6 +33,7 @@ static inline __m512i multiply_add(__m512i sum, __m512i a, __m512i w, __m512i mo
 #define QR_GEMM_NAME          qr__gemm_int8__avx512f
 #include "engine/cpu/kernels/gemm_tile.h"
 
-void qr__quantize_int8__avx512f(const qr__gemm_shape *shape, const float *x, void *row) {
-    quantize_int8(shape, x, row);
+void qr__quantize_int8__avx512f(const qr__gemm_shape *shape, const float *x, size_t ldx,
+                                size_t rows, void *operand) {
+    quantize_int8(shape, x, ldx, rows, operand);
 }

@@ -48,8 +48,8 @@ static inline void store(float *p, sums8 acc) {
 #define QR_GEMM_NAME           qr__gemm_int8__neondot
 #include "engine/cpu/kernels/gemm_tile.h"
 
-void qr__quantize_int8__neondot(const qr__gemm_shape *shape, const float *x, void *row) {
-    quantize_int8(shape, x, row);
+static void convert_row(const qr__gemm_shape *shape, const float *x, void *row) {
+    quantize_row(shape, x, row);
     uint8_t *codes = row;
     const uint8x16_t half = vdupq_n_u8(128);
     for (size_t k = 0; k < shape->row_at; k += 16) /* whole cache lines */
@@ -58,4 +58,10 @@ void qr__quantize_int8__neondot(const qr__gemm_shape *shape, const float *x, voi
     memcpy(&constants, codes + shape->row_at, sizeof constants);
     constants.offset += 128 * constants.scale;
     memcpy(codes + shape->row_at, &constants, sizeof constants);
+}
+
+void qr__quantize_int8__neondot(const qr__gemm_shape *shape, const float *x, size_t ldx,
+                                size_t rows, void *operand) {
+    for (size_t t = 0; t < rows; t++)
+        convert_row(shape, x + t * ldx, (char *)operand + t * shape->stride);
 }

@@ -20,6 +20,7 @@ static inline void store(float *p, int32x4_t sums) {
 #define QR_GEMM_NAME           qr__gemm_int8__neoni8mm
 #include "engine/cpu/kernels/gemm_tile.h"
 
-void qr__quantize_int8__neoni8mm(const qr__gemm_shape *shape, const float *x, void *row) {
-    quantize_int8(shape, x, row);
+void qr__quantize_int8__neoni8mm(const qr__gemm_shape *shape, const float *x, size_t ldx,
+                                 size_t rows, void *operand) {
+    quantize_int8(shape, x, ldx, rows, operand);
 }

@@ -55,7 +55,8 @@
 #define QR_GEMM_PROTOTYPE(precision, isa, suffix, stem, columns, step, bytes, together, group,     \
                           invariant, tolerance, convert)                                           \
     void qr__##stem##__##suffix(const qr__gemm_task *task);                                        \
-    void convert(const qr__gemm_shape *shape, const float *x, void *row);
+    void convert(const qr__gemm_shape *shape, const float *x, size_t ldx, size_t rows,             \
+                 void *operand);
 QR_GEMM_LIST(QR_GEMM_PROTOTYPE)
 #undef QR_GEMM_PROTOTYPE
 

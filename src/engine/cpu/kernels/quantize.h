@@ -1,5 +1,5 @@
-/* engine/cpu/kernels/quantize.h: one row of activations to u8, over qr__vec (include vec_avx512f.h,
- * vec_avx2.h or vec_neon.h first).
+/* engine/cpu/kernels/quantize.h: one row of activations to u8, over qr__vec (include vec_avx2.h or
+ * vec_neon.h first; AVX-512 has quantize_512_body.h).
  *
  * Asymmetric by the row's own least and greatest value: x = scale * u8 + offset, offset = min,
  * scale = (max - min) / 255. The offset stays a float: no zero point is rounded, a constant row is
@@ -25,8 +25,8 @@ static inline qr__vec scaled_load_first(const float *x, const float *factors, si
 }
 
 /* Vectors taken at once: AVX2 packs the codes of four by as many shuffles as one takes, and has a
- * fourth of the latency to wait for. AVX-512 gains nothing on Zen 4, where that was measured. */
-#if defined(__AVX2__) && !defined(__AVX512F__)
+ * fourth of the latency to wait for. */
+#if defined(__AVX2__)
 #define QR_QUANTIZE_VECTORS ((size_t)4)
 #define store_codes(p, v)   qr__vec_store4_u8(p, v)
 #else
@@ -94,12 +94,19 @@ quantize_scaled(const qr__gemm_shape *shape, const float *x, const float *factor
     memcpy(out + shape->row_at, &constants, sizeof constants);
 }
 
-/** A kernel's row conversion (gemm.h): codes of x[K], then their scale and offset. */
-static inline void quantize_int8(const qr__gemm_shape *shape, const float *x, void *row) {
+/* Codes of x[K], then their scale and offset. */
+static inline void quantize_row(const qr__gemm_shape *shape, const float *x, void *row) {
     if (shape->factors == NULL)
         quantize_scaled(shape, x, NULL, row);
     else
         quantize_scaled(shape, x, shape->factors, row);
+}
+
+/** A kernel's conversion of rows (gemm.h). */
+static inline void quantize_int8(const qr__gemm_shape *shape, const float *x, size_t ldx,
+                                 size_t rows, void *operand) {
+    for (size_t t = 0; t < rows; t++)
+        quantize_row(shape, x + t * ldx, (char *)operand + t * shape->stride);
 }
 
 #endif
