@@ -27,17 +27,17 @@ static void encode(const float *x, const qr__attention *a, coded *out) {
     }
 }
 
-/* 2^x to degree 3; x is above -125. */
+/* 2^x to degree 3 above its floor; x is above -125. */
 static float power_of(float x) {
-    const float n = rintf(x), r = x - n;
-    float p = fmaf(0.055008736f, r, 0.24221176f);
-    p = fmaf(p, r, 0.693283f);
-    return ldexpf(fmaf(p, r, 1.0f), (int)n);
+    const float n = floorf(x), r = x - n;
+    float p = fmaf(0.0780245215f, r, 0.226067156f);
+    p = fmaf(p, r, 0.695833564f);
+    return ldexpf(fmaf(p, r, 0.999925196f), (int)n);
 }
 
 /* Codes of one query's powers, 0 to 254, and their sum. */
 static float find_powers(const float *q, const qr__attention *a, const coded *keys, int *code) {
-    float value[WIDTH], most = 0, carry[4] = {0}, total = 0;
+    float value[WIDTH], most = 0, place[4] = {0};
     for (size_t d = 0; d < a->D; d++) {
         value[d] = q[d] * keys->scale[d];
         most = fmaxf(most, fabsf(value[d]));
@@ -53,12 +53,11 @@ static float find_powers(const float *q, const qr__attention *a, const coded *ke
     const float offset = fmaf(-(float)largest, scale, 7.98868469f);
     for (size_t j = 0; j < a->keys; j++) {
         const float x = fmaf((float)score[j], scale, offset);
-        const float wanted = power_of(fmaxf(x, -125.0f)) + carry[j % 4], rounded = rintf(wanted);
-        carry[j % 4] = wanted - rounded;
-        total += rounded;
-        code[j] = (int)rounded;
+        const float before = rintf(place[j % 4]);
+        place[j % 4] += power_of(fmaxf(x, -125.0f));
+        code[j] = (int)(rintf(place[j % 4]) - before);
     }
-    return total;
+    return rintf(place[0]) + rintf(place[1]) + rintf(place[2]) + rintf(place[3]);
 }
 
 void attention_plain_int8(const qr__attention *a) {

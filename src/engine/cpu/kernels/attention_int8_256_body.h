@@ -15,6 +15,7 @@
  * and sums begin with what that leaves out, 128 times the sum of the other factor's codes: so they
  * end the same. A block's 16 queries are two vectors, its 16 columns of values as well. */
 #include "engine/cpu/kernels/kernel_list.h"
+#include "engine/cpu/kernels/vec_exp2_floor.h"
 #include "engine/cpu/kernels/vec_transpose.h"
 
 typedef struct pair_of_ints {
@@ -165,56 +166,65 @@ ALWAYS_INLINE void all_scores(block *b, size_t keys, size_t D) {
 #undef GROUP
 }
 
-/* 2^x for x of at most 8, as qr__vec_exp2_coarse: adding 1.5 * 2^23 leaves x's nearest integer in
- * the lowest bits, from where it is added to the polynomial's exponent. NaN stays. */
+/* 2^x for x of at most 8, as attention_int8_codes_body.h has it: adding 1.5 * 2^23 leaves the floor
+ * of x in the lowest bits, from where it is added to the polynomial's exponent. NaN stays. */
 ALWAYS_INLINE qr__vec power_of(qr__vec x) {
-    const qr__vec rounder = qr__vec_set(0x1.8p23f);
     x = qr__vec_max(qr__vec_set(-125.0f), x);
-    qr__vec shifted = qr__vec_add(x, rounder);
-    qr__vec r = qr__vec_sub(x, qr__vec_sub(shifted, rounder));
-    qr__vec p = qr__vec_exp2_coarse_part(r);
-    qr__ints exponent = qr__ints_shift(qr__ints_of_bits(shifted), 23);
-    return qr__vec_of_bits(qr__ints_add(qr__ints_of_bits(p), exponent));
+    qr__vec floor = qr__vec_floor(x), p = qr__vec_exp2_above_floor(qr__vec_sub(x, floor));
+    qr__ints shifted = qr__ints_of_bits(qr__vec_add(floor, qr__vec_set(0x1.8p23f)));
+    return qr__vec_of_bits(qr__ints_add(qr__ints_of_bits(p), qr__ints_shift(shifted, 23)));
 }
 
-/* Powers of the keys from `key` on, n (1 to 4) of them, for half h. carry[i] is what the last key
- * of the place i lost by rounding. Adding 1.5 * 2^23 rounds to nearest even, keeps NaN, and leaves
- * the integer in the lowest byte. */
+/* The sum of four integers, each a byte above the one before. */
+ALWAYS_INLINE qr__ints bytes_apart(const qr__ints a[4]) {
+    const qr__ints low = qr__ints_add(a[0], qr__ints_shift(a[1], 8));
+    const qr__ints high = qr__ints_add(a[2], qr__ints_shift(a[3], 8));
+    return qr__ints_add(low, qr__ints_shift(high, 16));
+}
+
+/* Adds the powers of the keys from `key` on, n (1 to 4) of them, for half h, to sum[i], the place
+ * i's, as attention_int8_codes_body.h does. */
 ALWAYS_INLINE void power_keys(block *b, size_t key, size_t n, size_t h, qr__vec offset,
-                              qr__vec carry[4]) {
-    const qr__vec rounder = qr__vec_set(0x1.8p23f);
-    qr__ints codes[4];
+                              qr__vec sum[4], qr__ints *before) {
+    qr__ints rounded[4];
     for (size_t i = 0; i < 4; i++) {
-        codes[i] = qr__ints_set(0);
-        if (i >= n)
-            continue;
-        qr__vec score = qr__vec_from_i32(b->score + (key + i) * LANES + 8 * h);
-        qr__vec power = power_of(qr__vec_fma(score, b->q_scale.half[h], offset));
-        qr__vec wanted = qr__vec_add(power, carry[i]), shifted = qr__vec_add(wanted, rounder);
-        qr__vec rounded = qr__vec_sub(shifted, rounder);
-        carry[i] = qr__vec_sub(wanted, rounded);
-        b->total.half[h] = qr__vec_add(b->total.half[h], rounded);
-        codes[i] = qr__ints_of_bits(shifted);
+        if (i < n) {
+            qr__vec score = qr__vec_from_i32(b->score + (key + i) * LANES + 8 * h);
+            qr__vec power = power_of(qr__vec_fma(score, b->q_scale.half[h], offset));
+            sum[i] = qr__vec_add(sum[i], power);
+        }
+        rounded[i] = qr__ints_of_bits(qr__vec_add(sum[i], qr__vec_set(0x1.8p23f)));
     }
-    qr__ints bytes = qr__ints_low_bytes(codes[0], codes[1], codes[2], codes[3]);
+    const qr__ints now = bytes_apart(rounded);
+    qr__ints codes = qr__ints_sub(now, *before);
     if (SIGNED_ONLY) /* 128 less */
-        bytes = qr__ints_xor(bytes, qr__ints_set((int32_t)0x80808080));
-    qr__ints_store(b->p + key / 4 * LANES + 8 * h, bytes);
+        codes = qr__ints_xor(codes, qr__ints_set((int32_t)0x80808080));
+    qr__ints_store(b->p + key / 4 * LANES + 8 * h, codes);
+    *before = now;
 }
 
 static void all_powers(block *b, size_t keys) {
+    const qr__vec rounder = qr__vec_set(0x1.8p23f);
     for (size_t h = 0; h < 2; h++) {
         qr__vec most = qr__vec_sub(qr__vec_set(0), qr__vec_of_ints(b->most.half[h]));
         qr__vec offset = qr__vec_fma(most, b->q_scale.half[h], qr__vec_set(LOG2_MOST));
-        qr__vec carry[4];
-        for (size_t i = 0; i < 4; i++)
-            carry[i] = qr__vec_set(CARRY_STEP * ((float)i - 1.5f));
+        qr__ints zero[4];
+        qr__vec sum[4];
+        for (size_t i = 0; i < 4; i++) {
+            sum[i] = qr__vec_set(CARRY_STEP * ((float)i - 1.5f));
+            zero[i] = qr__ints_of_bits(rounder);
+        }
+        qr__ints before = bytes_apart(zero);
         size_t key = 0;
-        b->total.half[h] = qr__vec_set(0);
         for (; key + 4 <= keys; key += 4)
-            power_keys(b, key, 4, h, offset, carry);
+            power_keys(b, key, 4, h, offset, sum, &before);
         if (key < keys)
-            power_keys(b, key, keys - key, h, offset, carry);
+            power_keys(b, key, keys - key, h, offset, sum, &before);
+        b->total.half[h] = qr__vec_set(0);
+        for (size_t i = 0; i < 4; i++) {
+            qr__vec rounded = qr__vec_sub(qr__vec_add(sum[i], rounder), rounder);
+            b->total.half[h] = qr__vec_add(b->total.half[h], rounded);
+        }
     }
 }
 

@@ -7,6 +7,14 @@
 #define OUT_VECTORS 2u
 #define OUT_QUERIES 12u
 
+/* sum + four products a lane. The empty `asm` keeps a sum in its register: else gcc 12 moves all of
+ * them twice a step. */
+ALWAYS_INLINE __m512i add_products(__m512i sum, __m512i u, __m512i s) {
+    sum = _mm512_dpbusd_epi32(sum, u, s);
+    __asm__("" : "+v"(sum));
+    return sum;
+}
+
 /* Scores of n keys (n is a constant where it is inlined). */
 ALWAYS_INLINE void score_keys(block *b, size_t D, size_t key, size_t n) {
     const uint8_t *k = b->k + key * D;
@@ -18,7 +26,7 @@ ALWAYS_INLINE void score_keys(block *b, size_t D, size_t key, size_t n) {
         for (size_t j = 0; j < n; j++) {
             int32_t four;
             memcpy(&four, k + j * D + d, sizeof four);
-            sum[j] = _mm512_dpbusd_epi32(sum[j], _mm512_set1_epi32(four), q);
+            sum[j] = add_products(sum[j], _mm512_set1_epi32(four), q);
         }
     }
     for (size_t j = 0; j < n; j++) {
@@ -49,7 +57,7 @@ ALWAYS_INLINE void mix_values(const block *b, const qr__attention *a, size_t D, 
         for (size_t q = 0; q < n; q++) {
             __m512i power = _mm512_set1_epi32((int)b->p[j * LANES + query + q]);
             for (size_t i = 0; i < vectors; i++)
-                sum[q][i] = _mm512_dpbusd_epi32(sum[q][i], power, value[i]);
+                sum[q][i] = add_products(sum[q][i], power, value[i]);
         }
     }
     for (size_t i = 0; i < vectors; i++) {

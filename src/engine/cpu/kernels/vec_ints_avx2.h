@@ -41,6 +41,10 @@ static inline qr__ints qr__ints_add(qr__ints a, qr__ints b) {
     return _mm256_add_epi32(a, b);
 }
 
+static inline qr__ints qr__ints_sub(qr__ints a, qr__ints b) {
+    return _mm256_sub_epi32(a, b);
+}
+
 static inline qr__ints qr__ints_max(qr__ints a, qr__ints b) {
     return _mm256_max_epi32(a, b);
 }
@@ -51,6 +55,10 @@ static inline qr__ints qr__ints_xor(qr__ints a, qr__ints b) {
 
 /* a * 2^n */
 #define qr__ints_shift(a, n) _mm256_slli_epi32(a, n)
+
+static inline qr__vec qr__vec_floor(qr__vec a) {
+    return _mm256_floor_ps(a);
+}
 
 /* To nearest even. */
 static inline qr__ints qr__ints_round(qr__vec a) {

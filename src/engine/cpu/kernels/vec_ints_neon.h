@@ -34,6 +34,10 @@ static inline qr__ints qr__ints_add(qr__ints a, qr__ints b) {
     return (qr__ints){vaddq_s32(a.low, b.low), vaddq_s32(a.high, b.high)};
 }
 
+static inline qr__ints qr__ints_sub(qr__ints a, qr__ints b) {
+    return (qr__ints){vsubq_s32(a.low, b.low), vsubq_s32(a.high, b.high)};
+}
+
 static inline qr__ints qr__ints_max(qr__ints a, qr__ints b) {
     return (qr__ints){vmaxq_s32(a.low, b.low), vmaxq_s32(a.high, b.high)};
 }
@@ -44,6 +48,10 @@ static inline qr__ints qr__ints_xor(qr__ints a, qr__ints b) {
 
 /* a * 2^n */
 #define qr__ints_shift(a, n) ((qr__ints){vshlq_n_s32((a).low, n), vshlq_n_s32((a).high, n)})
+
+static inline qr__vec qr__vec_floor(qr__vec a) {
+    return (qr__vec){vrndmq_f32(a.low), vrndmq_f32(a.high)};
+}
 
 /* To nearest even. */
 static inline qr__ints qr__ints_round(qr__vec a) {
