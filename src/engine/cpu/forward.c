@@ -76,15 +76,14 @@ static qr__attended attended(const qr__pass *p, const qr__layer *layer) {
     const qr__context *c = p->context;
     const size_t T = c->tokens, rows = c->first_only ? c->batch->sequences : T;
     if (queries_apart(layer))
-        return (qr__attended){.q = qr__pass_split_heads(p, rows, c->wide + 2 * p->C * T, 1),
-                              .kv = qr__pass_split_heads(p, T, c->wide, 2),
-                              .out = qr__pass_split_heads(p, rows, c->mixed, 1),
-                              .first_only = c->first_only};
-    qr__attended a = {.q = qr__pass_split_heads(p, T, c->wide, 3),
+        return (qr__attended){
+            .q = qr__pass_split_by_head(p, layer->q[0], rows, c->wide + 2 * p->C * T, 1),
+            .kv = qr__pass_split_by_head(p, layer->kv[0], T, c->wide, 2),
+            .out = qr__pass_split_heads(p, rows, c->mixed, 1),
+            .first_only = c->first_only};
+    qr__attended a = {.q = qr__pass_split_by_head(p, layer->qkv[0], T, c->wide, 3),
                       .out = qr__pass_split_heads(p, T, c->mixed, 1)};
-    a.kv = a.q;
-    for (size_t s = 0; s < p->weights->shards; s++)
-        a.kv.at[s] += a.out.width[s]; /* keys stand behind the queries */
+    a.kv = qr__pass_behind_heads(p, &a.q); /* keys stand behind the queries */
     return a;
 }
 

@@ -152,8 +152,13 @@ size_t qr__matrix_panels(const qr__matrix *matrix) {
     return matrix->shape.panels;
 }
 
-void qr__matrix_multiply(const qr__matrix *matrix, const void *operand, size_t rows,
-                         qr__epilogue epilogue, float *y, size_t ldy, size_t begin, size_t end) {
+bool qr__matrix_fits_block(const qr__matrix *matrix, size_t block) {
+    return block % matrix->kernel->columns == 0;
+}
+
+void qr__matrix_multiply_to(const qr__matrix *matrix, const void *operand, size_t rows,
+                            qr__epilogue epilogue, const qr__matrix_output *output, size_t begin,
+                            size_t end) {
     if (rows == 0)
         return;
     matrix->kernel->multiply(&(qr__gemm_task){.shape = &matrix->shape,
@@ -161,8 +166,16 @@ void qr__matrix_multiply(const qr__matrix *matrix, const void *operand, size_t r
                                               .operand = operand,
                                               .rows = rows,
                                               .epilogue = epilogue,
-                                              .y = y,
-                                              .ldy = ldy,
+                                              .y = output->y,
+                                              .ldy = output->ld,
+                                              .block = output->block,
+                                              .apart = output->apart,
                                               .begin = begin,
                                               .end = end});
+}
+
+void qr__matrix_multiply(const qr__matrix *matrix, const void *operand, size_t rows,
+                         qr__epilogue epilogue, float *y, size_t ldy, size_t begin, size_t end) {
+    const qr__matrix_output output = {.y = y, .ld = ldy};
+    qr__matrix_multiply_to(matrix, operand, rows, epilogue, &output, begin, end);
 }

@@ -75,7 +75,23 @@ void qr__matrix_operand(const qr__matrix *matrix, const float *x, size_t ldx, si
 /** Groups of columns that can be computed apart. */
 size_t qr__matrix_panels(const qr__matrix *matrix);
 
+/** Where a product goes: rows of y, ld floats apart; with a block their columns in blocks of so
+ * many, [N / block][rows][block], `apart` floats from one to the next. */
+typedef struct qr__matrix_output {
+    float *y;
+    size_t ld;
+    size_t block, apart; /* 0: the columns side by side */
+} qr__matrix_output;
+
+/** Whether a product can go to blocks of so many columns: no panel may lie in two. */
+bool qr__matrix_fits_block(const qr__matrix *matrix, size_t block);
+
 /** Computes the columns of panels [begin, end) for all `rows`. */
+void qr__matrix_multiply_to(const qr__matrix *matrix, const void *operand, size_t rows,
+                            qr__epilogue epilogue, const qr__matrix_output *output, size_t begin,
+                            size_t end);
+
+/** The same to rows of y as they are, ldy floats apart. */
 void qr__matrix_multiply(const qr__matrix *matrix, const void *operand, size_t rows,
                          qr__epilogue epilogue, float *y, size_t ldy, size_t begin, size_t end);
 

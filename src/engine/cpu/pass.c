@@ -88,6 +88,29 @@ qr__split qr__pass_split_heads(const qr__pass *p, size_t rows, float *memory, si
     return split(rows, memory, shard[0].heads * p->D * per_head, shard[1].heads * p->D * per_head);
 }
 
+qr__split qr__pass_split_by_head(const qr__pass *p, const qr__matrix *W, size_t rows, float *memory,
+                                 size_t per_head) {
+    qr__split x = qr__pass_split_heads(p, rows, memory, per_head);
+    x.head_rows = qr__matrix_fits_block(W, p->D) ? rows : 0;
+    return x;
+}
+
+/* From one head to the next, and from row to row, of shard s. */
+static size_t head_apart(const qr__pass *p, const qr__split *x) {
+    return x->head_rows > 0 ? x->head_rows * p->D : p->D;
+}
+
+static size_t row_apart(const qr__pass *p, const qr__split *x, size_t s) {
+    return x->head_rows > 0 ? p->D : x->width[s];
+}
+
+qr__split qr__pass_behind_heads(const qr__pass *p, const qr__split *x) {
+    qr__split behind = *x;
+    for (size_t s = 0; s < p->weights->shards; s++)
+        behind.at[s] += p->weights->shard[s].heads * head_apart(p, x);
+    return behind;
+}
+
 qr__split qr__pass_split_features(const qr__pass *p, float *memory) {
     const qr__shard *shard = p->weights->shard;
     return split(p->rows, memory, shard[0].features, shard[1].features);
@@ -96,7 +119,7 @@ qr__split qr__pass_split_features(const qr__pass *p, float *memory) {
 /* y[s] = epilogue(in[s] * W[s] + b), the piece's rows, for this member's shards, or its panels of
  * all shards. */
 static void multiply(const qr__pass *p, qr__matrix *const *W, void *const *in,
-                     qr__epilogue epilogue, float *const *y) {
+                     qr__epilogue epilogue, const qr__split *y) {
     size_t total = 0, begin = 0, end, row = p->piece_begin;
     for (size_t s = p->shard_begin; s < p->shard_end; s++)
         total += qr__matrix_panels(W[s]);
@@ -104,12 +127,16 @@ static void multiply(const qr__pass *p, qr__matrix *const *W, void *const *in,
     if (!p->whole_shards)
         share(total, (size_t)p->me.rank, (size_t)p->me.ranks, &begin, &end);
     for (size_t s = p->shard_begin, before = 0; s < p->shard_end; s++) {
-        size_t panels = qr__matrix_panels(W[s]), width = qr__matrix_out(W[s]);
+        size_t panels = qr__matrix_panels(W[s]), ld = row_apart(p, y, s);
         size_t from = qr_max(begin, before), to = qr_min(end, before + panels);
         const char *operand = (const char *)in[s] + qr__matrix_operand_bytes(W[s], row);
+        const qr__matrix_output output = {.y = y->at[s] + row * ld,
+                                          .ld = ld,
+                                          .block = y->head_rows > 0 ? p->D : 0,
+                                          .apart = head_apart(p, y)};
         if (from < to)
-            qr__matrix_multiply(W[s], operand, p->piece_end - row, epilogue, y[s] + row * width,
-                                width, from - before, to - before);
+            qr__matrix_multiply_to(W[s], operand, p->piece_end - row, epilogue, &output,
+                                   from - before, to - before);
         before += panels;
     }
 }
@@ -121,7 +148,7 @@ void qr__pass_convert(const qr__pass *p, qr__matrix *const *W, const float *x, v
 void qr__pass_columns(const qr__pass *p, qr__matrix *const *W, void *operand, qr__epilogue epilogue,
                       const qr__split *y) {
     void *const in[QR__SHARDS] = {operand, operand};
-    multiply(p, W, in, epilogue, y->at);
+    multiply(p, W, in, epilogue, y);
 }
 
 /* A member with whole shards converts and multiplies what it wrote itself, and meets nobody. */
@@ -134,7 +161,9 @@ void qr__pass_rows(const qr__pass *p, qr__matrix *const *W, const qr__split *x) 
                            p->piece_begin + end, p->context->operand_shard[s]);
     if (!p->whole_shards)
         qr__pass_meet(p);
-    multiply(p, W, p->context->operand_shard, QR_EPILOGUE_BIAS, p->context->partial);
+    const qr__split partial = {.at = {p->context->partial[0], p->context->partial[1]},
+                               .width = {p->C, p->C}};
+    multiply(p, W, p->context->operand_shard, QR_EPILOGUE_BIAS, &partial);
 }
 
 void qr__pass_feed_forward(const qr__pass *p, const qr__layer *layer, const qr__split *inner) {
@@ -155,15 +184,16 @@ static void attend(const qr__pass *p, const qr__attended *a, size_t s, size_t he
     const qr_batch *batch = p->context->batch;
     size_t start = batch->starts[b], S = batch->starts[b + 1] - start, width = a->out.width[s];
     size_t row = a->first_only ? b : start;
-    const float *k = a->kv.at[s] + start * a->kv.width[s] + head * p->D;
+    size_t ld_q = row_apart(p, &a->q, s), ld_kv = row_apart(p, &a->kv, s);
+    const float *k = a->kv.at[s] + start * ld_kv + head * head_apart(p, &a->kv);
     p->weights->kernels.attention(&(qr__attention){
         .out = a->out.at[s] + row * width + head * p->D,
-        .q = a->q.at[s] + row * a->q.width[s] + head * p->D,
+        .q = a->q.at[s] + row * ld_q + head * head_apart(p, &a->q),
         .k = k,
-        .v = k + width,
+        .v = k + p->weights->shard[s].heads * head_apart(p, &a->kv),
         .ld_out = width,
-        .ld_q = a->q.width[s],
-        .ld_kv = a->kv.width[s],
+        .ld_q = ld_q,
+        .ld_kv = ld_kv,
         .queries = a->first_only ? 1 : S,
         .keys = S,
         .D = p->D,

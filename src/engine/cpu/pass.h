@@ -33,10 +33,12 @@ typedef struct qr__pass {
     size_t shard_begin, shard_end; /* shards that this member takes part in */
 } qr__pass;
 
-/** A tensor whose columns are cut in shards: at[s] is [rows][width[s]]. */
+/** A tensor whose columns are cut in shards: at[s] is [rows][width[s]], or, head by head,
+ * [width[s] / D][rows][D]. */
 typedef struct qr__split {
     float *at[QR__SHARDS];
     size_t width[QR__SHARDS];
+    size_t head_rows; /* rows, where it is head by head; else 0 */
 } qr__split;
 
 /** Sets what follows from me.stage: which piece it is, and this member's share of it. */
@@ -60,6 +62,14 @@ void qr__pass_meet(const qr__pass *p);
 /** Cuts memory for `rows` rows into shards of `per_head` * D columns a head. */
 qr__split qr__pass_split_heads(const qr__pass *p, size_t rows, float *memory, size_t per_head);
 
+/** The same head by head, where W's product can go there: what attention reads of a head then lies
+ * side by side, instead of a row's width apart. */
+qr__split qr__pass_split_by_head(const qr__pass *p, const qr__matrix *W, size_t rows, float *memory,
+                                 size_t per_head);
+
+/** What stands `heads` heads of every shard behind x. */
+qr__split qr__pass_behind_heads(const qr__pass *p, const qr__split *x);
+
 /** Cuts memory for p->rows rows into shards of inner features. */
 qr__split qr__pass_split_features(const qr__pass *p, float *memory);
 
@@ -79,8 +89,8 @@ void qr__pass_rows(const qr__pass *p, qr__matrix *const *W, const qr__split *x);
  * down[s] (+ b for the first shard), x as `operand`; `inner` is [rows][F] in shards. */
 void qr__pass_feed_forward(const qr__pass *p, const qr__layer *layer, const qr__split *inner);
 
-/** What attention reads and writes: k stands at kv, v behind it by the shard's heads. With
- * `first_only` q and out have a row a sequence, not a token. */
+/** What attention reads and writes: k stands at kv, v behind it by the shard's heads; out is never
+ * head by head. With `first_only` q and out have a row a sequence, not a token. */
 typedef struct qr__attended {
     qr__split q, kv, out;
     bool first_only;

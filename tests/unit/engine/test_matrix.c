@@ -173,6 +173,42 @@ Test(matrix, blocks_are_rows_below_each_other) {
     free(scaled);
 }
 
+/* A product that goes to blocks of columns has the numbers that it has side by side, and writes
+ * nothing else; a panel that would lie in two is told beforehand. */
+Test(matrix, columns_go_to_blocks) {
+    enum { K = 40, BLOCK = 192, BLOCKS = 3, N = BLOCK * BLOCKS - 3, T = 35, LD = BLOCK + 7 };
+    enum { APART = (T + 2) * LD };
+    static float y[T * N], blocks[BLOCKS * APART];
+    float *x = malloc(T * K * sizeof *x);
+    for (size_t i = 0; i < T * K; i++)
+        x[i] = (float)((i * 13) % 29) / 11 - 1;
+    for (size_t i = 0; i < qr__gemm_table_len; i++) {
+        const qr__gemm_kernel *kernel = &qr__gemm_table[i];
+        if (!qr__isa_available(kernel->isa))
+            continue;
+        qr__matrix *m = pack(K, N, kernel->precision, kernel->isa, NULL);
+        cr_assert(qr__matrix_fits_block(m, BLOCK));
+        cr_assert_not(qr__matrix_fits_block(m, 8));
+        void *operand = aligned_alloc(64, qr__matrix_operand_bytes(m, T));
+        qr__matrix_operand(m, x, K, 0, T, operand);
+        qr__matrix_multiply(m, operand, T, QR_EPILOGUE_BIAS_RELU, y, N, 0, qr__matrix_panels(m));
+        memset(blocks, 0x5a, sizeof blocks);
+        const qr__matrix_output output = {.y = blocks, .ld = LD, .block = BLOCK, .apart = APART};
+        qr__matrix_multiply_to(m, operand, T, QR_EPILOGUE_BIAS_RELU, &output, 0, 1);
+        qr__matrix_multiply_to(m, operand, T, QR_EPILOGUE_BIAS_RELU, &output, 1,
+                               qr__matrix_panels(m));
+        for (size_t at = 0; at < BLOCKS * APART; at++) {
+            const size_t t = at % APART / LD, n = at % LD, column = at / APART * BLOCK + n;
+            const bool ours = t < T && n < BLOCK && column < N;
+            cr_assert_arr_eq(&blocks[at], ours ? (void *)&y[t * N + column] : "\x5a\x5a\x5a\x5a", 4,
+                             "%s: row %zu, column %zu", kernel->name, t, column);
+        }
+        free(operand);
+        qr__matrix_destroy(m);
+    }
+    free(x);
+}
+
 Test(matrix, memory_grows_and_is_aligned) {
     qr__memory_huge *memory;
     cr_assert_eq(qr__memory_huge_create(&memory, NULL), QR_OK);

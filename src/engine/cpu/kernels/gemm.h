@@ -59,10 +59,19 @@ typedef struct qr__gemm_task {
     const void *operand; /* [rows], shape->stride apart, 64-byte aligned */
     size_t rows;         /* M */
     qr__epilogue epilogue;
-    float *y; /* [M][N], ldy floats apart */
+    float *y; /* [M][N], ldy floats apart; with a block [N / block][M][block], `apart` floats from
+                 one block to the next */
     size_t ldy;
-    size_t begin, end; /* panels */
+    size_t block, apart; /* columns, a multiple of a panel's; 0: all */
+    size_t begin, end;   /* panels */
 } qr__gemm_task;
+
+/** Where a panel that begins with `column` begins in y's row 0. */
+static inline float *qr__gemm_column(const qr__gemm_task *task, size_t column) {
+    if (task->block == 0)
+        return task->y + column;
+    return task->y + column / task->block * task->apart + column % task->block;
+}
 
 typedef struct qr__gemm_kernel {
     const char *name;

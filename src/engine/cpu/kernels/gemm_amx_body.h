@@ -80,7 +80,7 @@ QR_INLINE void multiply_panel(const qr__gemm_task *task, size_t row, size_t p, f
         multiply_block(shape, low_rows, NULL, false, 0, panel, sums);
     finish_tile(task->epilogue, rows < BLOCK_ROWS ? rows : BLOCK_ROWS, shape,
                 operand + row * shape->stride, constants, sums + (row - low) * QR_GEMM_COLUMNS,
-                task->y + row * task->ldy + column, task->ldy,
+                qr__gemm_column(task, column) + row * task->ldy, task->ldy,
                 columns < QR_GEMM_COLUMNS ? columns : QR_GEMM_COLUMNS);
 }
 

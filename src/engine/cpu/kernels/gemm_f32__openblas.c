@@ -22,7 +22,7 @@ void qr__gemm_f32__openblas(const qr__gemm_task *task) {
     const qr__gemm_shape *shape = task->shape;
     for (size_t p = task->begin; p < task->end; p++) {
         const qr__gemm_plain_panel panel = qr__gemm_plain_panel_of(task, p);
-        float *y = task->y + p * COLUMNS;
+        float *y = qr__gemm_column(task, p * COLUMNS);
         for (size_t t = 0; t < task->rows; t++)
             memcpy(y + t * task->ldy, panel.bias, panel.columns * sizeof(float));
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)task->rows,

@@ -13,7 +13,7 @@ void qr__gemm_f32__ref(const qr__gemm_task *task) {
         for (size_t t = 0; t < task->rows; t++) {
             const char *row = (const char *)task->operand + t * shape->stride;
             const float *x = (const float *)(const void *)row;
-            float sums[COLUMNS] = {0}, *y = task->y + t * task->ldy + p * COLUMNS;
+            float sums[COLUMNS] = {0}, *y = qr__gemm_column(task, p * COLUMNS) + t * task->ldy;
             for (size_t k = 0; k < shape->K; k++)
                 for (size_t n = 0; n < COLUMNS; n++)
                     sums[n] += x[k] * panel.weights[k * COLUMNS + n];

@@ -236,6 +236,7 @@ void QR_GEMM_NAME(const qr__gemm_task *task) {
             shape->N - column < QR_GEMM_COLUMNS ? shape->N - column : QR_GEMM_COLUMNS;
         prefetch stream = {panel + (blocks == 1 ? QR_GEMM_AHEAD : shape->panel_bytes), blocks,
                            blocks};
+        float *y = qr__gemm_column(task, column);
         size_t first = 0;
         /* Blocks as even as can be: 16 rows are 8 + 8, not 14 + 2. */
         for (size_t b = 0; b < blocks; b++) {
@@ -245,7 +246,7 @@ void QR_GEMM_NAME(const qr__gemm_task *task) {
             const char *operand = (const char *)task->operand + first * shape->stride;
             tiles[rows](shape, operand, panel, &stream, sums);
             finish_tile(task->epilogue, rows, shape, operand, constants, sums,
-                        task->y + first * task->ldy + column, task->ldy, columns);
+                        y + first * task->ldy, task->ldy, columns);
             first += rows;
         }
     }
