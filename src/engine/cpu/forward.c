@@ -17,7 +17,8 @@
 #include "engine/cpu/pass.h"
 #include "engine/cpu/pooling.h"
 
-#define LATE_TOKENS 64u /* a layer of as many takes some 10 times as long as a wake-up */
+#define ROWS_TOGETHER 4u  /* what a conversion takes at once */
+#define LATE_TOKENS   64u /* a layer of as many takes some 10 times as long as a wake-up */
 
 /* x = LayerNorm(word + position + segment), projected where that is of another size; all rows: the
  * leader is still alone. */
@@ -49,10 +50,11 @@ static void embed(qr__pass *p) {
         qr__whole_multiply(p->context, QR__PROJECTION, x, T, p->context->hidden);
 }
 
-/* y = LayerNorm(x + what the shards add to it), this member's rows. */
-static void add_and_norm(const qr__pass *p, const float *x, const qr_bert_norm *norm, float *y) {
+/* y = LayerNorm(x + what the shards add to it), rows [begin, end). */
+static void add_and_norm(const qr__pass *p, const float *x, const qr_bert_norm *norm, size_t begin,
+                         size_t end, float *y) {
     float *const *partial = p->context->partial;
-    size_t at = p->begin * p->C;
+    size_t at = begin * p->C;
     p->weights->kernels.layer_norm(
         &(qr__layer_norm){.y = y + at,
                           .x = partial[0] + at,
@@ -61,8 +63,18 @@ static void add_and_norm(const qr__pass *p, const float *x, const qr_bert_norm *
                           .gamma = norm->gamma,
                           .beta = norm->beta,
                           .eps = p->weights->base.bert->info.layer_norm_eps,
-                          .rows = p->end - p->begin,
+                          .rows = end - begin,
                           .C = p->C});
+}
+
+/* The same of this member's rows, and as W reads them: a few at a time, then still in L1. */
+static void add_norm_and_convert(const qr__pass *p, const float *x, const qr_bert_norm *norm,
+                                 float *y, qr__matrix *const *W) {
+    for (size_t t = p->begin; t < p->end; t += ROWS_TOGETHER) {
+        const size_t end = qr_min(t + ROWS_TOGETHER, p->end);
+        add_and_norm(p, x, norm, t, end, y);
+        qr__pass_convert(p, W, y, t, end, p->context->operand);
+    }
 }
 
 /* Whether a layer keeps its queries apart: a last one, of which a model's output reads first tokens
@@ -102,7 +114,7 @@ static void queries(qr__pass *p, const qr__layer *layer, const qr__split *q) {
         for (size_t b = p->begin; c->first_only && b < p->end; b++)
             memcpy(c->first + b * p->C, c->hidden + qr__first_token(c, b) * p->C,
                    p->C * sizeof *c->first);
-        qr__pass_convert(p, layer->q, input(p, layer), c->operand_q);
+        qr__pass_convert(p, layer->q, input(p, layer), p->begin, p->end, c->operand_q);
         qr__pass_meet(p);
     }
     qr__pass_columns(p, layer->q, c->operand_q, QR_EPILOGUE_BIAS, q);
@@ -115,9 +127,10 @@ static void queries_keys_values(qr__pass *p, const qr__layer *layer, const qr__a
     qr__matrix *const *W = apart ? layer->kv : layer->qkv;
     if (p->at.piece == 0) {
         if (p->at.layer > 0)
-            add_and_norm(p, c->middle, &layer[-1].output_norm, c->hidden);
+            add_norm_and_convert(p, c->middle, &layer[-1].output_norm, c->hidden, W);
+        else
+            qr__pass_convert(p, W, c->hidden, p->begin, p->end, c->operand);
         qr__pass_calibrate(p, c->hidden, QR_RANGE_QKV);
-        qr__pass_convert(p, W, c->hidden, c->operand);
         qr__pass_meet(p);
     }
     qr__pass_columns(p, W, c->operand, QR_EPILOGUE_BIAS, apart ? &a->kv : &a->q);
@@ -130,9 +143,8 @@ static void feed_forward(qr__pass *p, const qr__layer *layer) {
     qr__context *c = p->context;
     const qr__split inner = qr__pass_split_features(p, c->wide);
     if (p->at.piece == 0) {
-        add_and_norm(p, input(p, layer), &layer->attention_norm, c->middle);
+        add_norm_and_convert(p, input(p, layer), &layer->attention_norm, c->middle, layer->up);
         qr__pass_calibrate(p, c->middle, QR_RANGE_UP);
-        qr__pass_convert(p, layer->up, c->middle, c->operand);
         qr__pass_meet(p);
     }
     qr__pass_feed_forward(p, layer, &inner);
@@ -179,7 +191,7 @@ static void encode(void *argument, qr__team *team, qr__rank me) {
         if (!qr__pass_next(&p))
             return; /* wanted elsewhere */
     }
-    add_and_norm(&p, c->middle, &w->layers[L - 1].output_norm, c->hidden);
+    add_and_norm(&p, c->middle, &w->layers[L - 1].output_norm, p.begin, p.end, c->hidden);
 }
 
 const float *qr__encode(qr__context *context, int members) {

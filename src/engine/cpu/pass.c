@@ -141,8 +141,9 @@ static void multiply(const qr__pass *p, qr__matrix *const *W, void *const *in,
     }
 }
 
-void qr__pass_convert(const qr__pass *p, qr__matrix *const *W, const float *x, void *operand) {
-    qr__matrix_operand(W[0], x, p->C, p->begin, p->end, operand);
+void qr__pass_convert(const qr__pass *p, qr__matrix *const *W, const float *x, size_t begin,
+                      size_t end, void *operand) {
+    qr__matrix_operand(W[0], x, p->C, begin, end, operand);
 }
 
 void qr__pass_columns(const qr__pass *p, qr__matrix *const *W, void *operand, qr__epilogue epilogue,

@@ -73,9 +73,10 @@ qr__split qr__pass_behind_heads(const qr__pass *p, const qr__split *x);
 /** Cuts memory for p->rows rows into shards of inner features. */
 qr__split qr__pass_split_features(const qr__pass *p, float *memory);
 
-/** This member's rows of x [rows][C], as the column-parallel W reads them, into `operand`. Every
- * shard reads all rows: members meet before the first qr__pass_columns. */
-void qr__pass_convert(const qr__pass *p, qr__matrix *const *W, const float *x, void *operand);
+/** Rows [begin, end) of x [rows][C], some of this member's, as the column-parallel W reads them,
+ * into `operand`. Every shard reads all rows: members meet before the first qr__pass_columns. */
+void qr__pass_convert(const qr__pass *p, qr__matrix *const *W, const float *x, size_t begin,
+                      size_t end, void *operand);
 
 /** Column-parallel, the piece's rows: y = epilogue(x * W + b), y in shards. */
 void qr__pass_columns(const qr__pass *p, qr__matrix *const *W, void *operand, qr__epilogue epilogue,
