@@ -8,7 +8,7 @@ import time
 import pytest
 
 from program import HANG
-from serving import ask, make_request, metric, read_answer, wait_for, wait_idle
+from serving import ask, endless, make_request, metric, read_answer, wait_for, wait_idle
 from http_corpus import BODY, REFUSED, SECOND, SERVED, UNANSWERED, get, post
 
 
@@ -240,15 +240,38 @@ def test_http_1_0(server):
         assert read_answer(connection)[0].status == 200
 
 
-def test_half_closed_client_is_answered(server):
-    """A client that sends its request and its end in one go still reads the answer."""
-    served = 0
+def half_closed(server, request):
+    """What a client reads that sends its request and its end in one go, until the server's end."""
+    with server.connect() as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        data, end = read_all(connection)
+    assert end == "closed"
+    return codes(data)
+
+
+def test_half_closed_client_gets_what_is_there(start_server, embedder):
+    """Where no worker is waited for: probes, refusals, results of the cache. The connection ends then, not when it has been
+    idle for too long."""
+    server = start_server("--cache-bytes", 10**6, models=[embedder])
+    cached = make_request("/embed", {"inputs": "a"})
+    assert ask(server, "/embed", {"inputs": "a"}).status == 200
     for _ in range(20):
-        with server.connect() as connection:
-            connection.sendall(get(b"Connection: close"))
-            connection.shutdown(socket.SHUT_WR)
-            served += codes(read_all(connection)[0]) == [200]
-    assert served == 20
+        assert half_closed(server, get(b"Connection: close")) == [200]
+        assert half_closed(server, SECOND) == [200]
+        assert half_closed(server, SECOND * 3) == [200] * 3
+        assert half_closed(server, make_request("/nope", {})) == [404]
+        assert half_closed(server, cached) == [200]
+    wait_for(lambda: metric(server, "querent_connections") == 1, "the connections' ends")
+
+
+def test_half_closed_client_of_a_model_is_gone(start_server, tiny):
+    """Whoever closes its side while it would have to wait is not told from one who has left."""
+    server = start_server("--threads", 1, "--precision", "f32", models=[tiny("slow")])
+    for n in range(1, 4):
+        assert half_closed(server, make_request("/embed", endless(server))) == []
+        assert metric(server, 'querent_rejections_total{reason="gone"}') == n
+        wait_idle(server)
 
 
 def test_thousand_requests_then_close(server):

@@ -162,6 +162,18 @@ static bool is_drained(const qr__connection *c, uint64_t now_ns) {
     return c->phase == QR__PHASE_HEAD && c->request == NULL && since_ns >= QR__DRAIN_FRESH_NS;
 }
 
+/* The client has closed its side, all that it sent has been read, and it has every answer: what is
+ * not whole by now never will be. libmicrohttpd does not hear of an end that comes together with
+ * the last bytes. */
+static bool is_spent(const qr__connection *c) {
+    int unread = 0, unsent = 0;
+    if (!c->half_closed || c->http->behind || c->phase == QR__PHASE_WORK ||
+        c->phase == QR__PHASE_WRITE)
+        return false;
+    return ioctl(c->fd, SIOCINQ, &unread) == 0 && unread == 0 &&
+           ioctl(c->fd, SIOCOUTQ, &unsent) == 0 && unsent == 0;
+}
+
 void qr__http_sweep(void *state) {
     qr_http *http = state;
     uint64_t now = qr__http_now(http);
@@ -172,14 +184,15 @@ void qr__http_sweep(void *state) {
         bool drained = http->quiesced && is_drained(c, now);
         if (now >= c->deadline_ns && c->phase == QR__PHASE_WRITE)
             connection_abort(c);
-        else if (now >= c->deadline_ns || drained)
+        else if (now >= c->deadline_ns || drained || is_spent(c))
             qr__connection_end(c);
     }
 }
 
-/* A client that hangs up while its request is worked on: the work can be saved. One that
- * half-closes before that is answered; one whose answer is there is found out when it is sent. */
+/* While its request is worked on, the work can be saved; qr__request_access looks at those whose
+ * request is handed out later, and the sweep at the rest. */
 static void hung_up(qr__connection *c) {
+    c->half_closed = true;
     if (c->gone || c->request == NULL || c->request->stage != QR__REQUEST_OUT)
         return;
     c->gone = true;

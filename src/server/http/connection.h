@@ -9,7 +9,8 @@
  *     WRITE    ANSWERED, CLOSING    that the answer is written
  *     IDLE     none                 a further request
  *
- * A connection whose client hung up while its request was OUT has no request any more.
+ * A connection whose client hung up before its request, being OUT, was answered has no request any
+ * more.
  */
 #ifndef QR_SERVER_HTTP_CONNECTION_H
 #define QR_SERVER_HTTP_CONNECTION_H
@@ -54,7 +55,8 @@ typedef struct qr__connection {
         idle_bytes; /* received when it became idle, to see a next head trickle in; 0: unknown */
     unsigned requests;
     bool in_access;       /* libmicrohttpd is calling us for it */
-    bool gone;            /* hung up: libmicrohttpd's next call ends it */
+    bool half_closed;     /* the client closed its side, or all: nothing new will come */
+    bool gone;            /* its request was given up: libmicrohttpd's next call ends it */
     bool ended;           /* shutdown() was called */
     qr__request *request; /* being received or answered */
     qr_link link;         /* in the listener's connections */

@@ -31,6 +31,7 @@ void qr_http_pump(qr_http *http) {
         more = MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
     }
     http->running = false;
+    http->behind = more;
     if (more)
         qr_watch_wake(http->again);
 }

@@ -36,6 +36,7 @@ struct qr_http {
     size_t free_requests_len;
     qr_random random;
     bool listening, closing, quiesced, accept_paused, starved, running;
+    bool behind; /* libmicrohttpd has read more than it has looked at */
 };
 
 /** The time by which connections age and are given up. */

@@ -157,20 +157,23 @@ static enum MHD_Result begin(qr__connection *c, qr__request *r, const char *url,
     return MHD_YES;
 }
 
+/* Ends the connection, whose request nobody waits for, or can be taken. */
+static enum MHD_Result give_up(qr__connection *c, qr__request *r) {
+    c->gone = true;
+    qr__request_end(r);
+    return MHD_NO;
+}
+
 static enum MHD_Result take_body(qr__connection *c, qr__request *r, const char *upload,
                                  size_t *bytes) {
     if (r->stage == QR__REQUEST_BODY)
         qr_buf_append(&r->request.body, upload, *bytes);
     *bytes = 0;
-    if (!qr_buf_failed(&r->request.body))
-        return MHD_YES;
-    c->gone = true; /* no memory for the body */
-    qr__request_end(r);
-    return MHD_NO;
+    return qr_buf_failed(&r->request.body) ? give_up(c, r) : MHD_YES; /* no memory for it */
 }
 
-/* The request is complete. Whoever gets it may answer at once, or later, the connection
- * suspended. */
+/* The request is complete. Whoever gets it may answer at once, or later, the connection suspended;
+ * for a client that hung up meanwhile, at once or never. */
 static enum MHD_Result hand_out(qr__connection *c, qr__request *r) {
     qr_http *http = c->http;
     if (r->stage == QR__REQUEST_DROP)
@@ -183,6 +186,8 @@ static enum MHD_Result hand_out(qr__connection *c, qr__request *r) {
     if (r->stage == QR__REQUEST_ANSWERED)
         return qr__reply_send(c, r, false);
     QR_ASSERT(qr__connection_is_legal(c));
+    if (c->half_closed)
+        return give_up(c, r);
     MHD_suspend_connection(c->mhd);
     return MHD_YES;
 }
