@@ -1,4 +1,5 @@
 /* cli/main.c: `querent COMMAND ...`: one table of commands, one way in. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -83,6 +84,16 @@ static bool is_help(const char *word) {
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
+/* What is opened next would get a closed one's number, and lines for stderr would go into it. Reads
+ * and writes of what stands in their place fail as on closed ones, so that nobody takes lost output
+ * for written. */
+static void fill_standard_streams(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            return;
+}
+
 /* A closed stdout or a vanished client is a failed write, never the end of the process. */
 static void ignore_broken_pipes(void) {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -112,6 +123,7 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    fill_standard_streams();
     ignore_broken_pipes();
     int code = run(argc, argv);
     if (qr_device_hangs()) {

@@ -113,6 +113,17 @@ def test_a_closed_stdout_is_a_fault_not_a_signal(embedder):
     assert b"cannot write to stdout" in done.stderr
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])
+def test_standard_streams_that_are_closed_are_faults(embedder, closed):
+    """Files of the model do not stand in for them, and nobody takes lost vectors for written."""
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", BINARY, "embed", "--model", str(embedder)],
+        input=b"x\n", stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=HANG,
+    )
+    assert done.returncode == 1 and done.stdout == b""
+    assert b"2>" in closed.encode() or b"Bad file descriptor" in done.stderr
+
+
 def test_a_full_disk_is_a_fault(embedder):
     with open("/dev/full", "wb") as full:
         done = subprocess.run(

@@ -335,3 +335,17 @@ def test_the_log_says_how_a_graph_was_proven(start_server):
     golden = ROOT / "tests/golden/onnx/bert-dynamo-18-sdpa"
     server = start_server(models=[golden])
     server.wait_log("model bert-dynamo-18-sdpa: from ONNX, gives what the graph gives: largest difference ")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams(start_server, embedder, closed):
+    """What the server opens does not get their numbers: libuv refuses to close those, and the log would go into it."""
+    port = free_port()
+    server = start_server("--log-level", "debug", models=[embedder], port=port, wait=False,
+                          prefix=("sh", "-c", f'exec "$@" {closed}', "sh"))
+    wait_for(lambda: get(port, "/health"), "the server")  # whose line that it listens may be lost
+    server.port = port
+    for _ in range(10):
+        assert ask(server, "/embed", {"inputs": "a"}).status == 200
+    server.signal()
+    assert server.wait() == 0
