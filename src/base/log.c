@@ -1,22 +1,36 @@
 /* base/log.c: lines on stderr, or messages to a sink. A line is built on the stack and written with
- * one write(2), so that lines of different threads never mix; what does not fit is cut. */
+ * one writev(2), so that lines of different threads never mix; what does not fit is cut. */
 #include "base/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "base/clock.h"
 
 #define LINE_BYTES 2048
+#define LOOK_MS    100 /* how soon a line that waits hears that it shall not */
+
+_Static_assert(2 * LINE_BYTES <= PIPE_BUF,
+               "a pipe with room takes two lines whole, or would block");
 
 static qr_log_level lowest_level = QR_LOG_INFO;
 static bool as_json;
 static qr_log_sink *log_sink; /* NULL: stderr */
 static void *sink_state;
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER; /* nobody waits with it */
+static _Atomic uint64_t wait_until_ns = UINT64_MAX, lost;
+static uint64_t lost_told; /* under `writing` */
+static _Thread_local bool waits_always;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -101,20 +115,98 @@ static void begin(line *l, qr_log_level level, qr_text message) {
     }
 }
 
+static void end(line *l) {
+    if (l->json)
+        l->bytes[l->len++] = '}';
+    l->bytes[l->len++] = '\n';
+}
+
+typedef enum outcome { WRITTEN, FULL, FAILED } outcome;
+
+/* How many lines were lost since that was told, as a line; or nothing. */
+static void make_notice(line *l, uint64_t count) {
+    char message[64];
+    l->len = 0;
+    if (count == 0)
+        return;
+    int n = snprintf(message, sizeof message, "lines lost while stderr was full: %llu",
+                     (unsigned long long)count);
+    begin(l, QR_LOG_WARN, (qr_text){message, (size_t)n});
+    end(l);
+}
+
+/* Under the lock. Does not block: what poll calls writable takes PIPE_BUF bytes whole, and nobody
+ * else of this process has the room meanwhile. (Another process with the same pipe may.) */
+static outcome try_write(line *l) {
+    struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    const uint64_t lost_now = atomic_load(&lost);
+    line notice;
+    ssize_t written;
+    int ready;
+    do
+        ready = poll(&fd, 1, 0);
+    while (ready < 0 && errno == EINTR); /* a signal is no room */
+    if (ready == 0)
+        return FULL;
+    make_notice(&notice, lost_now - lost_told);
+    const struct iovec parts[] = {{notice.bytes, notice.len}, {l->bytes, l->len}};
+    do
+        written = writev(STDERR_FILENO, parts, 2);
+    while (written < 0 && errno == EINTR);
+    if (written < 0)
+        return errno == EAGAIN ? FULL : FAILED;
+    lost_told = lost_now;
+    return WRITTEN;
+}
+
+/* False: the time to wait is over. */
+static bool wait_for_room(void) {
+    uint64_t until_ns = waits_always ? UINT64_MAX : atomic_load(&wait_until_ns);
+    struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (until_ns == 0 || qr_clock_ns() >= until_ns)
+        return false;
+    poll(&fd, 1, LOOK_MS);
+    return true;
+}
+
+static void write_line(line *l) {
+    outcome is;
+    do {
+        pthread_mutex_lock(&writing);
+        is = try_write(l);
+        pthread_mutex_unlock(&writing);
+    } while (is == FULL && wait_for_room());
+    if (is != WRITTEN)
+        atomic_fetch_add(&lost, 1);
+}
+
 static void finish(line *l) {
     if (log_sink != NULL) {
         l->bytes[l->len] = '\0';
         log_sink(sink_state, l->level, (qr_text){l->bytes, l->len});
         return;
     }
-    if (l->json)
-        l->bytes[l->len++] = '}';
-    l->bytes[l->len++] = '\n';
-    ssize_t written;
-    do
-        written = write(STDERR_FILENO, l->bytes, l->len);
-    while (written < 0 && errno == EINTR);
-    /* A full or closed stderr (ENOSPC, EPIPE) loses the line and nothing else. */
+    end(l);
+    write_line(l);
+}
+
+void qr_log_wait_until(uint64_t ns) {
+    atomic_store(&wait_until_ns, ns);
+}
+
+void qr_log_wait_always(void) {
+    waits_always = true;
+}
+
+uint64_t qr_log_lost(void) {
+    return atomic_load(&lost);
+}
+
+void qr_log_plain(qr_text text) {
+    line l = {.len = 0};
+    put(&l, text.data, text.len);
+    l.bytes[l.len++] = '\n';
+    write_line(&l);
 }
 
 void qr_log(qr_log_level level, const char *format, ...) {

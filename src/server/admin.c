@@ -94,6 +94,8 @@ static void *load(void *state) {
     qr__admin *a = state;
     size_t index = a->current->index;
     const configured *c = &a->models[index];
+    if (!a->started)
+        qr_log_wait_always(); /* nobody is served yet, and what is said of a start is not lost */
     a->status = a->options.load(a->options.state, index, c->name, c->model, &a->result, &a->error);
     QR_CHAOS_DELAY();
     qr_watch_wake(a->loaded);

@@ -11,7 +11,12 @@
 
 #include "server/server_internal.h"
 
-#define LOOK_MS 10
+#define LOOK_MS       10
+#define LAST_LINES_NS (2 * QR_NS_PER_S)
+
+void qr__log_wait_briefly(void) {
+    qr_log_wait_until(qr_clock_ns() + LAST_LINES_NS);
+}
 
 /* The ops listener is not waited for: probes come until the very end. */
 static void look_for_end(void *state) {
@@ -22,11 +27,13 @@ static void look_for_end(void *state) {
         connections += qr_http_open_connections(s->mains[i]);
     }
     if (requests == 0 && connections == 0 && qr__flow_at_work(s->flow) == 0) {
+        qr__log_wait_briefly();
         qr_log(QR_LOG_INFO, "drained: every admitted request is answered");
         if (qr__admin_is_busy(s->admin) || qr_device_hangs())
             _exit(0); /* a load cannot be interrupted, nor a GPU, and nobody waits for them */
         qr_loop_stop(s->loop);
     } else if (qr_clock_ns() >= s->drain_end_ns) {
+        qr__log_wait_briefly();
         qr_log(QR_LOG_ERROR, "drain timed out: %zu requests and %zu connections are given up",
                requests, connections);
         _exit(2); /* suspended connections and busy workers cannot be waited for */
@@ -53,12 +60,14 @@ static void on_stop_signal(void *state) {
         qr__notify_send(&s->notify, "STOPPING=1\nSTATUS=answering what was admitted");
     switch (atomic_load(&s->phase)) {
     case QR__LOADING:
+        qr__log_wait_briefly();
         qr_log(QR_LOG_INFO, "told to stop while loading");
         _exit(0); /* nothing was admitted, and the loader cannot be interrupted */
     case QR__SERVING:
         break;
     case QR__DRAINING:
     case QR__QUIESCED:
+        qr__log_wait_briefly();
         qr_log(QR_LOG_WARN, "told to stop again: leaving without finishing");
         for (size_t i = 0; i < s->mains_len; i++)
             qr_http_forget(s->mains[i]);

@@ -60,16 +60,16 @@ static void announce(const qr__server *s, const qr_http *http, const qr__passed 
     char line[256];
     int len;
     if (passed != NULL)
-        len = snprintf(line, sizeof line, "querent: %s on %s\n", what, passed->where);
+        len = snprintf(line, sizeof line, "querent: %s on %s", what, passed->where);
     else if (qr_http_port(http) == 0)
-        len = snprintf(line, sizeof line, "querent: %s on unix:%s\n", what,
+        len = snprintf(line, sizeof line, "querent: %s on unix:%s", what,
                        qr_config_text(s->config, QR_OPTION_UDS));
     else
-        len = snprintf(line, sizeof line, "querent: %s on http://%s%s%s:%u\n", what, v6 ? "[" : "",
+        len = snprintf(line, sizeof line, "querent: %s on http://%s%s%s:%u", what, v6 ? "[" : "",
                        host == NULL ? "127.0.0.1" : host, v6 ? "]" : "",
                        (unsigned)qr_http_port(http));
-    if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0)
-        return; /* a closed stderr must not stop the server */
+    if (len > 0)
+        qr_log_plain((qr_text){line, qr_min((size_t)len, sizeof line - 1)});
 }
 
 /* What the process was given, so that a fractional quota is seen in the log. */
@@ -96,6 +96,7 @@ static void announce_all(const qr__server *s) {
 static void on_started(void *state, qr_status status, const qr_error *fault) {
     qr__server *s = state;
     qr_error error;
+    qr__log_wait_briefly(); /* nobody is served yet */
     if (status != QR_OK) {
         give_up(s, fault);
         return;
@@ -114,6 +115,7 @@ static void on_started(void *state, qr_status status, const qr_error *fault) {
     atomic_store(&s->phase, QR__SERVING);
     tell_machine(s);
     announce_all(s);
+    qr_log_wait_until(0);
     qr__notify_send(&s->notify, "READY=1\nSTATUS=serving");
 }
 
@@ -395,10 +397,12 @@ int qr_server_run(const qr_config *config) {
     s.notify.well = is_well;
     s.notify.well_state = &s;
     qr__notify_send(&s.notify, "STATUS=loading models");
-    if (start(&s, &error) == QR_OK)
+    if (start(&s, &error) == QR_OK) {
+        qr_log_wait_until(0); /* but the thread that loads the models, whom nobody waits for */
         qr_loop_run(s.loop);
-    else
+    } else {
         give_up(&s, &error);
+    }
     close_all(&s);
     qr__notify_deinit(&s.notify);
     return s.exit_code;

@@ -86,6 +86,10 @@ void qr__models_index(void *server, bool ready_only, qr_buf *out);
 /** Watches SIGTERM and SIGINT. QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr__drain_watch(qr__server *server, qr_error *error);
 
+/** Lines of the log, the first and the last ones, wait for room in stderr, all together for two
+ * seconds. */
+void qr__log_wait_briefly(void);
+
 /* server.c */
 
 /** Connections of all listeners, at the most. */

@@ -24,11 +24,12 @@ class Server:
     `port=None`: it is given none, and listens on what `options` say (--uds).
     `held`: its stderr is full from the start, so that the thread which loads the models waits at
     its first line until release(): a server that is still loading, for as long as a test likes.
+    `deaf`: nobody reads its stderr any more once it is ready, until hear().
     `binary`: another program than the built one, in a folder of its own.
     `prefix`: a command that becomes the server, and keeps the descriptors `pass_fds`.
     """
 
-    def __init__(self, models, *options, env=None, wait=True, port=0, held=False, prefix=(), pass_fds=(), binary=BINARY):
+    def __init__(self, models, *options, env=None, wait=True, port=0, held=False, deaf=False, prefix=(), pass_fds=(), binary=BINARY):
         command = [*prefix] + [str(binary), "serve"] + ([] if port is None else ["--port", str(port)])
         for model in models:
             command += ["--model", str(model)]
@@ -39,6 +40,7 @@ class Server:
         self.ops_port = None
         self.ready = threading.Event()
         self.released = False
+        self.deaf = deaf
         self.reader = threading.Thread(target=self._read, daemon=True)
         reading, writing = os.pipe()
         self.stderr = os.fdopen(reading, "rb")
@@ -74,11 +76,19 @@ class Server:
                 self.ready.set()
             elif found:
                 self.ops_port = int(found[2])
+            if found and found[1] == "listening" and self.deaf:
+                return
             if line.startswith("querent: listening on unix:"):
                 self.uds = line.split("unix:", 1)[1]
                 if self.alone:
                     self.ready.set()
         self.ready.set()
+
+    def hear(self):
+        self.deaf = False
+        self.reader.join(HANG)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def wait_ready(self):
         assert self.ready.wait(2 * HANG), "not ready:\n" + self.log

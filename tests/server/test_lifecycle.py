@@ -44,14 +44,18 @@ def test_ready_means_warm(start_server, embedder, reader):
 
 
 def test_live_while_loading(start_server, embedder):
-    """The ops listener answers before the models are there, and says that it is not ready."""
+    """The ops listener answers before the models are there, and says that it is not ready. Its own lines are lost while nobody
+    reads them; none of the load's is."""
     port = free_port()
-    server = start_server("--ops-port", port, models=[embedder], held=True)
+    server = start_server("--ops-port", port, "--log-level", "debug", models=[embedder], held=True)
     wait_for(lambda: get(port, "/v2/health/live"), "the ops listener")
-    assert get(port, "/v2/health/live").json() == {"live": True}
+    for _ in range(3):
+        assert get(port, "/v2/health/live").json() == {"live": True}
+    time.sleep(0.5)  # in which a load that does not wait would be done
     assert get(port, "/v2/health/ready").status == 503
     server.release()
     server.wait_ready()
+    server.wait_log("info  model embedder: ")
     assert get(port, "/v2/health/ready").status == 200
     assert ask(server, "/embed", {"inputs": "a"}).status == 200
 
@@ -349,3 +353,25 @@ def test_closed_standard_streams(start_server, embedder, closed):
         assert ask(server, "/embed", {"inputs": "a"}).status == 200
     server.signal()
     assert server.wait() == 0
+
+
+def serves(server, count):
+    return all(ask(server, "/embed", {"inputs": "a"}).status == 200 for _ in range(count))
+
+
+def test_a_log_that_nobody_reads_holds_up_nobody(start_server, embedder):
+    """Lines are lost and counted, which the log says when somebody reads it again."""
+    server = start_server("--log-level", "debug", models=[embedder], deaf=True)
+    lost = "querent_log_lines_lost_total"
+    wait_for(lambda: ask(server, "/embed", {"inputs": "a"}).status == 200 and metric(server, lost) > 0, "lost lines")
+    assert serves(server, 20)
+    server.hear()
+    wait_for(lambda: ask(server, "/health").status == 200 and "lines lost while stderr was full: " in server.log, "the notice")
+    assert serves(server, 20)
+
+
+def test_a_log_that_nobody_reads_does_not_keep_it_from_stopping(start_server, embedder):
+    server = start_server("--log-level", "debug", models=[embedder], deaf=True)
+    wait_for(lambda: serves(server, 10) and metric(server, "querent_log_lines_lost_total") > 0, "lost lines")
+    server.signal()
+    assert server.process.wait(HANG) == 0

@@ -250,6 +250,8 @@ void qr_metrics_render(const qr_metrics *metrics, const qr_metrics_now *now, qr_
     qr__metric_alone(out, "querent_stale_starts_total", "counter",
                      "X-Request-Start fields of trusted proxies that were ignored.",
                      load(&metrics->stale_starts));
+    qr__metric_alone(out, "querent_log_lines_lost_total", "counter",
+                     "Lines of the log that were lost: stderr was full.", qr_log_lost());
     render_models(metrics, now, &labels, out);
     render_verified(metrics, out);
     render_cache(&now->cache, out);
