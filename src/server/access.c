@@ -3,6 +3,7 @@
 #include "server/access.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 /* Padded with zeros, so that all comparisons are of one length. */
 typedef struct key {
@@ -140,14 +141,18 @@ static bool holds(const qr__key_list *keys, qr_text given) {
     return found != 0;
 }
 
+/* RFC 9110, 11.1 and 11.4: the scheme in any case, then one space or more. */
 bool qr__access_admits(const qr__access *access, const qr_http_value *authorization) {
     static const char scheme[] = "Bearer ";
-    const size_t skip = sizeof scheme - 1;
+    size_t skip = sizeof scheme - 1;
     qr_text value = authorization->text;
     if (access->keys == NULL)
         return true;
-    if (authorization->count != 1 || value.len <= skip || memcmp(value.data, scheme, skip) != 0)
+    if (authorization->count != 1 || value.len <= skip ||
+        strncasecmp(value.data, scheme, skip) != 0)
         return false;
+    while (skip < value.len && value.data[skip] == ' ')
+        skip++;
     return holds(access->keys, (qr_text){value.data + skip, value.len - skip});
 }
 

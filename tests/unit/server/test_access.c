@@ -42,15 +42,20 @@ Test(access, keys_open_it) {
     cr_assert_eq(qr__access_init(&access, path, NULL, 0, &error), QR_OK, "%s", error.message);
     cr_expect(admits(&access, "Bearer alpha-1"));
     cr_expect(admits(&access, "Bearer beta.2"));
+    cr_expect(admits(&access, "bearer alpha-1"));
+    cr_expect(admits(&access, "BEARER   alpha-1"));
     static const char *const refused[] = {NULL,
                                           "",
                                           "alpha-1",
                                           "Bearer",
                                           "Bearer ",
-                                          "bearer alpha-1",
+                                          "Bearer  ",
+                                          "Beareralpha-1",
+                                          "Bearer\talpha-1",
                                           "Bearer alpha-",
                                           "Bearer alpha-11",
-                                          "Bearer  alpha-1",
+                                          "Bearer  alpha-11",
+                                          "Bearer alpha-1 beta.2",
                                           "Basic alpha-1",
                                           "Bearer # the first is the backend's"};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
