@@ -63,7 +63,7 @@ bool qr__start_parse(qr_text text, uint64_t *epoch_ns) {
     if (!qr_text_to_u64((qr_text){text.data, whole_len}, UINT64_MAX, &whole))
         return false;
     unit_ns = unit_of(whole);
-    if (unit_ns == 0 || whole > UINT64_MAX / unit_ns || whole_len + 1 == text.len)
+    if (unit_ns == 0 || whole >= UINT64_MAX / unit_ns || whole_len + 1 == text.len)
         return false;
     ns = whole * unit_ns;
     for (size_t i = whole_len + 1; i < text.len; i++) {
@@ -71,7 +71,7 @@ bool qr__start_parse(qr_text text, uint64_t *epoch_ns) {
         if (digit > 9)
             return false;
         unit_ns /= 10;
-        ns += digit * unit_ns; /* cannot wrap: all digits together are less than a unit */
+        ns += digit * unit_ns; /* cannot wrap: less than a unit, of which there is one more */
     }
     *epoch_ns = ns;
     return true;
