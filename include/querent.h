@@ -2,11 +2,11 @@
  *
  *     qr_lib_model *model;
  *     qr_lib_error error;
- *     if (qr_lib_model_load("models/minilm", NULL, &model, &error) != QR_LIB_OK)
- *         puts(error.message);
  *     qr_lib_text texts[] = {{"how tall is everest", 19}, {"cheap hotels", 12}};
  *     float vectors[2 * 384];
- *     qr_lib_embed(model, texts, 2, NULL, vectors, 2 * 384, &error);
+ *     if (qr_lib_model_load("models/minilm", NULL, &model, &error) != QR_LIB_OK ||
+ *         qr_lib_embed(model, texts, 2, NULL, vectors, 2 * 384, &error) != QR_LIB_OK)
+ *         puts(error.message);
  *     qr_lib_model_destroy(model);
  *
  * Build with `pkg-config --cflags --libs querent`, or with find_package(querent) and the target

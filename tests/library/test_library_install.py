@@ -115,3 +115,16 @@ def test_the_header_is_self_contained(installed, pkg_config, tmp_path):
     for standard in ("c99", "c11", "c17"):
         (tmp_path / "alone.c").write_text("#include <querent.h>\nint main(void) { return 0; }\n")
         run("cc", f"-std={standard}", *WARNINGS, "-c", tmp_path / "alone.c", *pkg_config("--cflags"), "-o", tmp_path / "alone.o")
+
+
+def test_the_examples_of_the_pages_compile(installed, pkg_config, tmp_path):
+    """The header's, the manual's, and LIBRARY.md's, whose model is loaded already: no result is dropped."""
+    header = re.search(r"(?: \*     .*\n)+", HEADER)[0].replace(" *     ", "    ")
+    manual = re.search(r"# EXAMPLES\n\n```\n(.*?)```", (ROOT / "docs/man/querent.h.3.scd").read_text(), re.S)[1]
+    page = re.search(r"## A call is a whole job\n\n((?:    .*\n)+)", (ROOT / "docs/LIBRARY.md").read_text())[1]
+    page = "    qr_lib_model *model = NULL;\n    qr_lib_error error;\n" + page
+    for example in (header, manual, page):
+        assert "qr_lib_embed(" in example
+        (tmp_path / "example.c").write_text(f"#include <querent.h>\n#include <stdio.h>\nvoid example(void) {{\n{example}}}\n")
+        run("cc", "-std=c11", *WARNINGS, "-Wno-missing-prototypes", "-c", tmp_path / "example.c", *pkg_config("--cflags"),
+            "-o", tmp_path / "example.o")
