@@ -80,6 +80,7 @@ typedef struct qr_model_info {
     size_t embedding;      /* floats of a pooled vector: poolings * C, or the last Dense's out */
     bool normalize;        /* L2-normalise pooled vectors */
     size_t max_seq_length; /* of sentence_bert_config.json; 0 when absent */
+    bool lowers_texts; /* its do_lower_case: texts lose their capitals, whatever the tokenizer */
     size_t parameters;
 } qr_model_info;
 

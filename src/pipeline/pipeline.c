@@ -89,6 +89,19 @@ static qr_status check_vocabulary(const char *dir, const qr_tokenizer_info *toke
                         dir, tokenizer->source, tokenizer->vocab - 1, model->vocab - 1);
 }
 
+/* sentence-transformers then puts a normalizer that lower-cases in front of the tokenizer's own,
+ * unless that does it already. A vector of texts with capitals would be another one. */
+static qr_status check_case(const qr_model_files *files, const qr_tokenizer_info *tokenizer,
+                            const qr_model_info *model, qr_error *error) {
+    if (!model->lowers_texts || tokenizer->lowercase)
+        return QR_OK;
+    return qr_error_set(error, QR_BAD_MODEL,
+                        "%s/sentence_bert_config.json: `do_lower_case` is true, but %s keeps "
+                        "capitals (have tokenizer.json's normalizer lower-case: `lowercase` true "
+                        "and `strip_accents` false)",
+                        files->sentence_dir, tokenizer->source);
+}
+
 static void tell_passed_over(const char *dir, const qr_plan_info *plan) {
     if (plan->passed_over[0] != '\0')
         qr_log(plan->is_absent ? QR_LOG_INFO : QR_LOG_WARN, "%s: runs on %s, %s", dir, plan->device,
@@ -171,6 +184,8 @@ static qr_status load(const char *path, const qr_model_files *files,
     status = qr_model_open_pooled(path, options->pooling, &model, error);
     if (status == QR_OK)
         status = check_vocabulary(path, tokenizer, qr_model_get_info(model), error);
+    if (status == QR_OK)
+        status = check_case(files, tokenizer, qr_model_get_info(model), error);
     if (status == QR_OK) {
         const qr_model_info *info = qr_model_get_info(model);
         pipeline->kind = kind_of(info);

@@ -122,6 +122,12 @@ def test_an_empty_directory_is_taken(model, tmp_path, form):
     assert sorted(os.listdir(tmp_path)) == ["model", "out"]
 
 
+def test_lower_case_is_kept(model, tmp_path):
+    (model / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+    convert(model, tmp_path / "out")
+    assert json.loads((tmp_path / "out/sentence_bert_config.json").read_text()) == {"do_lower_case": True}
+
+
 def test_a_file_and_a_link_are_not_replaced(model, tmp_path):
     (tmp_path / "file").write_text("kept")
     (tmp_path / "link").symlink_to("nowhere")

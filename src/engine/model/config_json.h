@@ -60,15 +60,16 @@ QR_MUST_USE qr_status qr__labels_read(const qr__model_json *file, qr_model_info 
 const char *qr__problem_name(qr_problem problem);
 
 /** Reads modules.json, the pooling module's config.json and sentence_bert_config.json, each where
- * present: pooling, normalize, max_seq_length. `info` comes from qr__config_read. */
+ * present: pooling, normalize, and what is done to texts. `info` comes from qr__config_read. */
 QR_MUST_USE qr_status qr__sentence_read(const char *dir, qr_model_info *info, qr_error *error);
 
 /** Whether modules.json or the pooling module's config.json is there. */
 bool qr__sentence_pools(const char *dir);
 
-/** Reads of the same files only info->max_seq_length; 0: it is not there. */
-QR_MUST_USE qr_status qr__sentence_read_length(const char *dir, qr_model_info *info,
-                                               qr_error *error);
+/** Reads of the same files only what is done to texts: info->max_seq_length (0: it is not there)
+ * and info->lowers_texts. */
+QR_MUST_USE qr_status qr__sentence_read_texts(const char *dir, qr_model_info *info,
+                                              qr_error *error);
 
 /** A copy with label names of its own. False: no memory (nothing to deinit). */
 QR_MUST_USE bool qr__model_info_copy(const qr_model_info *from, qr_model_info *to);

@@ -174,7 +174,8 @@ void qr__dense_text(const qr_dense *dense, qr_buf *out) {
 
 void qr__sentence_text(const qr_model_info *info, qr_buf *out) {
     object o = {out, false};
-    put_size(&o, "max_seq_length", info->max_seq_length);
-    put_bool(&o, "do_lower_case", false); /* the tokenizer's own files say that */
+    if (info->max_seq_length > 0)
+        put_size(&o, "max_seq_length", info->max_seq_length);
+    put_bool(&o, "do_lower_case", info->lowers_texts);
     end(&o);
 }

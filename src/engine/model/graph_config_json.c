@@ -171,7 +171,7 @@ static qr_status read_sentence(const qr_model_files *files, const qr__recognised
                    "%s: pools by itself, and the modules beside it are not followed: %s",
                    found->graph->path, why.message);
     }
-    return qr__sentence_read_length(dir, info, error);
+    return qr__sentence_read_texts(dir, info, error);
 }
 
 qr_status qr__graph_info(const qr_model_files *files, const qr__recognised *found,

@@ -262,7 +262,7 @@ static qr_status write_all(conversion *c) {
         status = write_config(c);
     if (status == QR_OK && c->target.info.head == QR_HEAD_NONE)
         status = write_modules(c, with_slots);
-    if (status == QR_OK && c->target.info.max_seq_length > 0)
+    if (status == QR_OK && (c->target.info.max_seq_length > 0 || c->target.info.lowers_texts))
         status = write_text(c, "sentence_bert_config.json", qr__sentence_text);
     return status == QR_OK ? copy_files(c) : status;
 }

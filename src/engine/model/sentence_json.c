@@ -86,7 +86,7 @@ static qr_status read_modules(const char *dir, qr_model_info *info, qr_error *er
     return status;
 }
 
-static qr_status read_max_seq_length(const char *dir, qr_model_info *info, qr_error *error) {
+static qr_status read_texts(const char *dir, qr_model_info *info, qr_error *error) {
     qr__model_json file;
     const size_t absent = 0;
     qr_status status = qr__json_load(dir, "sentence_bert_config.json", &file, error);
@@ -97,6 +97,8 @@ static qr_status read_max_seq_length(const char *dir, qr_model_info *info, qr_er
     if (status == QR_OK) /* 3: [CLS], one token, [SEP] */
         status = qr__json_size(&file, "max_seq_length", 3, 1u << 30, &absent, &info->max_seq_length,
                                error);
+    if (status == QR_OK)
+        status = qr__json_bool(&file, "do_lower_case", &info->lowers_texts, error);
     if (status == QR_OK && info->max_seq_length > info->positions)
         info->max_seq_length = info->positions;
     qr__json_deinit(&file);
@@ -107,11 +109,12 @@ bool qr__sentence_pools(const char *dir) {
     return qr_file_exists(dir, "modules.json") || qr_file_exists(dir, "1_Pooling/config.json");
 }
 
-qr_status qr__sentence_read_length(const char *dir, qr_model_info *info, qr_error *error) {
+qr_status qr__sentence_read_texts(const char *dir, qr_model_info *info, qr_error *error) {
     info->max_seq_length = 0;
+    info->lowers_texts = false;
     if (!qr_file_exists(dir, "sentence_bert_config.json"))
         return QR_OK;
-    return read_max_seq_length(dir, info, error);
+    return read_texts(dir, info, error);
 }
 
 qr_status qr__sentence_read(const char *dir, qr_model_info *info, qr_error *error) {
@@ -124,7 +127,7 @@ qr_status qr__sentence_read(const char *dir, qr_model_info *info, qr_error *erro
     else if (qr__sentence_pools(dir))
         status = qr__pooling_read(dir, "1_Pooling", info, error);
     if (status == QR_OK)
-        status = qr__sentence_read_length(dir, info, error);
+        status = qr__sentence_read_texts(dir, info, error);
     info->embedding = qr__sentence_width(info);
     return status;
 }

@@ -159,6 +159,23 @@ Test(model_sentence, modules_that_are_refused) {
     }
 }
 
+static bool lowers_texts(const char *text) {
+    write_text(dir, "sentence_bert_config.json", text);
+    qr_bert *bert = load_good(dir);
+    bool lowers = bert->info.lowers_texts;
+    qr_bert_destroy(bert);
+    return lowers;
+}
+
+Test(model_sentence, lower_case) {
+    cr_expect(!lowers_texts("{}"));
+    cr_expect(!lowers_texts("{\"do_lower_case\":null}"));
+    cr_expect(!lowers_texts("{\"do_lower_case\":false}"));
+    cr_expect(lowers_texts("{\"do_lower_case\":true}"));
+    write_text(dir, "sentence_bert_config.json", "{\"do_lower_case\":1}");
+    load_refused(dir, (const char *const[3]){"sentence_bert_config.json", "do_lower_case"});
+}
+
 static size_t max_seq_length(const char *text) {
     write_text(dir, "sentence_bert_config.json", text);
     qr_bert *bert = load_good(dir);

@@ -41,7 +41,7 @@ static void write_file(const char *dir, const char *name, const char *text) {
 
 static void discard(char *dir) {
     const char *names[] = {"config.json", "model.safetensors", "tokenizer.json", "vocab.txt",
-                           "sentence_bert_config.json"};
+                           "sentence_bert_config.json", "tokenizer_config.json"};
     char path[256];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, names[i]);
@@ -99,6 +99,27 @@ Test(pipeline, sentence_bert_config_sets_the_longest_input) {
         qr_error error = {0};
         cr_assert_eq(load(dir, &pipeline, &error), QR_OK, "%s", error.message);
         cr_assert_eq(qr_pipeline_max_tokens(pipeline), cases[i].expected);
+        qr_pipeline_destroy(pipeline);
+        discard(dir);
+    }
+}
+
+/* Only a tokenizer that keeps capitals contradicts a model that wants none. */
+Test(pipeline, lower_case_that_the_tokenizer_does_not_do_is_refused) {
+    static const char *const flags[] = {"{\"do_lower_case\":false}", "{\"do_lower_case\":true}"};
+    for (size_t i = 0; i < 4; i++) {
+        const bool asked = i % 2 != 0, lowers = i / 2 != 0;
+        char *dir = borrow_model("vocab.txt");
+        write_file(dir, "sentence_bert_config.json", flags[asked]);
+        write_file(dir, "tokenizer_config.json", flags[lowers]);
+        qr_pipeline *pipeline;
+        qr_error error = {0};
+        qr_status status = load(dir, &pipeline, &error);
+        cr_expect_eq(status, asked && !lowers ? QR_BAD_MODEL : QR_OK, "%zu: %s", i, error.message);
+        if (status == QR_BAD_MODEL) {
+            cr_expect_not_null(strstr(error.message, "do_lower_case"), "%s", error.message);
+            cr_expect_not_null(strstr(error.message, "vocab.txt"), "%s", error.message);
+        }
         qr_pipeline_destroy(pipeline);
         discard(dir);
     }
