@@ -21,7 +21,8 @@ typedef struct qr_place {
 } qr_place;
 
 typedef struct qr_fault {
-    /* BAD_REQUEST, BAD_HEADER: where, and what must be there. */
+    /* BAD_REQUEST, BAD_HEADER: where, and what must be there. EMPTY_INPUT, TOO_LONG: where; without
+     * a field it is TEI's `inputs`. */
     qr_place place;
     const char *must; /* "a whole number"; NULL: it is missing */
     bool bounded;     /* ... "from 1 to 1024" */

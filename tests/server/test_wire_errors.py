@@ -19,7 +19,7 @@ TABLE = [
     (TEI, "/embed", {"inputs": ""}, 400, "Empty", "Input validation error: `inputs` cannot be empty"),
     (TEI, "/embed", {"inputs": []}, 400, "Empty", "Input validation error: `inputs` cannot be empty"),
     (TEI, "/embed", {"inputs": ["a", ""]}, 400, "Empty", "Input validation error: `inputs` cannot be empty"),
-    (TEI, "/embed", {"inputs": "a", "dimensions": 0}, 422, "Validation", "`dimensions` must be a whole number from 1 to"),
+    (TEI, "/embed", {"inputs": "a", "dimensions": 0}, 422, "Validation", f"`dimensions` must be a whole number from 1 to {HIDDEN}"),
     (TEI, "/embed", {"inputs": "a", "dimensions": HIDDEN + 1}, 422, "Validation", f"`dimensions` must be a whole number from 1 to {HIDDEN}"),
     (TEI, "/embed", {"inputs": "a", "truncation_direction": "up"}, 422, "Validation", "`truncation_direction` must be"),
     (TEI, "/embed", {"inputs": [99999999]}, 422, "Validation", "`inputs[0]` must be a token id from 0 to"),

@@ -89,6 +89,12 @@ qr_status qr__call_must_within(qr__call *call, const qr_place *place, const char
     return QR_BAD_REQUEST;
 }
 
+qr_status qr__call_at(qr__call *call, qr_status status, const qr_place *place) {
+    if (status == QR_EMPTY_INPUT || status == QR_TOO_LONG)
+        call->exchange->fault.place = *place;
+    return status;
+}
+
 qr_place qr__place_item(const qr_place *place, size_t index) {
     qr_place item = *place;
     QR_ASSERT(item.depth < sizeof item.index / sizeof item.index[0]);

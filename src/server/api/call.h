@@ -95,6 +95,10 @@ qr_status qr__call_must(qr__call *call, const qr_place *place, const char *must)
 qr_status qr__call_must_within(qr__call *call, const qr_place *place, const char *must,
                                size_t least, size_t most);
 
+/** Says of EMPTY_INPUT and TOO_LONG which field's fault it is, in a dialect that has no `inputs`;
+ * returns the status. */
+qr_status qr__call_at(qr__call *call, qr_status status, const qr_place *place);
+
 /** The place of item `index` within `place`. */
 qr_place qr__place_item(const qr_place *place, size_t index);
 

@@ -57,16 +57,24 @@ static void put_must(qr_buf *out, const qr_fault *fault) {
         qr_buf_printf(out, "; %s", fault->why);
 }
 
+static const qr_place *input_place(const qr_fault *fault) {
+    static const qr_place inputs = {.field = "inputs"};
+    return fault->place.field != NULL ? &fault->place : &inputs;
+}
+
 /* Sentences that clients of text-embeddings-inference may compare; the status table's for all
  * else. */
 static void put_sentence(qr_buf *out, qr_status status, const qr_fault *fault) {
     bool placed = fault->place.field != NULL || fault->must != NULL;
     if (status == QR_EMPTY_INPUT) {
-        qr_buf_literal(out, "Input validation error: `inputs` cannot be empty");
+        qr_buf_literal(out, "Input validation error: ");
+        put_place(out, input_place(fault));
+        qr_buf_literal(out, " cannot be empty");
     } else if (status == QR_TOO_LONG && fault->given > 0) {
-        qr_buf_printf(out,
-                      "Input validation error: `inputs` must have less than %zu tokens. Given: %zu",
-                      fault->limit, fault->given);
+        qr_buf_literal(out, "Input validation error: ");
+        put_place(out, input_place(fault));
+        qr_buf_printf(out, " must have less than %zu tokens. Given: %zu", fault->limit,
+                      fault->given);
     } else if (status == QR_TOO_MANY && fault->given > 0) {
         qr_buf_printf(out, "batch size %zu > maximum allowed batch size %zu", fault->given,
                       fault->limit);
@@ -118,12 +126,18 @@ void qr__fail_rerank(qr_status status, const qr_fault *fault, qr_buf *out) {
     qr_buf_byte(out, '}');
 }
 
+/* Whether the place is one of the body. */
+static bool names_field(qr_status status, const qr_fault *fault) {
+    return fault->place.field != NULL &&
+           (status == QR_BAD_REQUEST || status == QR_EMPTY_INPUT || status == QR_TOO_LONG);
+}
+
 /* The nested form that OpenAI's clients and infinity's read. */
 static void put_nested(qr_buf *out, qr_status status, const qr_fault *fault) {
     qr_buf_literal(out, "\"error\":{\"message\":");
     put_message(out, status, fault);
     qr_buf_printf(out, ",\"type\":\"%s\",\"param\":", openai_type(status));
-    if (status == QR_BAD_REQUEST && fault->place.field != NULL)
+    if (names_field(status, fault))
         qr_buf_printf(out, "\"%s\"", fault->place.field);
     else
         qr_buf_literal(out, "null");

@@ -52,6 +52,10 @@ static qr_status read_field(qr__call *call, const qr__value *object, const char 
         return field->required ? qr__call_must(call, &place, NULL) : QR_OK;
     if (set_value(field, value, to))
         return QR_OK;
+    if (field->by_model) {
+        *(size_t *)to = SIZE_MAX;
+        return QR_OK;
+    }
     if (field->kind == QR__FIELD_NUMBER)
         return qr__call_must_within(call, &place, field->must, field->least, field->most);
     return qr__call_must(call, &place, field->must);

@@ -40,6 +40,8 @@ typedef struct qr__field {
     size_t at;           /* where in the route's request its value goes */
     size_t fallback;     /* FLAG, NUMBER, CHOICE: the value when it is absent */
     size_t least, most;  /* NUMBER */
+    bool by_model;       /* NUMBER: what is out of bounds reads as SIZE_MAX; the decoder, who knows
+                            the model, refuses it by that one's bound */
     const char *choices; /* CHOICE: "float|base64" */
     const char *must;    /* what it must be, for an error's sentence */
     const char *schema;  /* OTHER: its JSON Schema, for /openapi.json */
@@ -56,6 +58,12 @@ typedef struct qr__field {
     {                                                                                              \
         .name = (name_), .kind = QR__FIELD_NUMBER, .at = offsetof(type, member),                   \
         .fallback = (fallback_), .least = (least_), .most = (most_), .must = QR__WHOLE_NUMBER      \
+    }
+/* How many numbers of a vector are wanted: 0 when it is absent, all of them. */
+#define QR__DIMENSIONS(name_, type, member)                                                        \
+    {                                                                                              \
+        .name = (name_), .kind = QR__FIELD_NUMBER, .at = offsetof(type, member), .least = 1,       \
+        .most = QR_LIMIT_HIDDEN, .by_model = true, .must = QR__WHOLE_NUMBER                        \
     }
 #define QR__TEXT(name_, type, member, required_)                                                   \
     {                                                                                              \

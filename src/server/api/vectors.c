@@ -22,13 +22,17 @@ static size_t length_of(const qr_exchange *x) {
     return qr_engine_model(qr_pipeline_engine(x->model->pipeline))->embedding;
 }
 
-qr_status qr__vectors_check(qr__call *call, const qr__vector_form *form) {
-    static const qr_place dimensions = {.field = "dimensions"}, type = {.field = "embedding_dtype"};
+qr_status qr__vectors_check(qr__call *call, const qr__vector_form *form,
+                            const qr__vector_places *places) {
+    static const qr__vector_places own = {{.field = "dimensions"}, {.field = "embedding_dtype"}};
     const qr_exchange *x = call->exchange;
+    if (places == NULL)
+        places = &own;
     if (form->dimensions > length_of(x))
-        return qr__call_must_within(call, &dimensions, QR__WHOLE_NUMBER, 1, length_of(x));
+        return qr__call_must_within(call, &places->dimensions, QR__WHOLE_NUMBER, 1, length_of(x));
     if (needs_ranges(form) && qr_pipeline_samples(x->model->pipeline, NULL) == 0)
-        return qr__call_must(call, &type, "another one: int8 needs the option --int8-vectors");
+        return qr__call_must(call, &places->type,
+                             "another one: int8 needs the option --int8-vectors");
     return QR_OK;
 }
 

@@ -1,7 +1,7 @@
 /* server/api/vectors.h: embedding vectors as clients want them: how many numbers, of what type,
  * written as JSON, base64 or raw bytes.
  *
- *     qr__vectors_check(call, &request->form);                 // while decoding
+ *     qr__vectors_check(call, &request->form, NULL);           // while decoding
  *
  *     qr__vectors vectors;
  *     if (!qr__vectors_init(&vectors, x, &request->form))      // while encoding
@@ -44,13 +44,19 @@ typedef struct qr__vector_form {
 } qr__vector_form;
 
 #define QR__VECTOR_FIELDS(type_, member)                                                           \
-    QR__NUMBER("dimensions", type_, member.dimensions, 0, 1, QR_LIMIT_HIDDEN),                     \
+    QR__DIMENSIONS("dimensions", type_, member.dimensions),                                        \
         QR__CHOICE("embedding_dtype", type_, member.type, QR__VECTOR_TYPES,                        \
                    "\"f32\", \"f16\", \"int8\", \"uint8\", \"binary\" or \"ubinary\"")
 
+/** Where a dialect's body says what is wanted. */
+typedef struct qr__vector_places {
+    qr_place dimensions, type;
+} qr__vector_places;
+
 /** Whether the model can give this: its vectors are as long as `dimensions`, and it has ranges for
- * int8. The call has its model. BAD_REQUEST. */
-QR_MUST_USE qr_status qr__vectors_check(qr__call *call, const qr__vector_form *form);
+ * int8. `places` NULL: those of QR__VECTOR_FIELDS. The call has its model. BAD_REQUEST. */
+QR_MUST_USE qr_status qr__vectors_check(qr__call *call, const qr__vector_form *form,
+                                        const qr__vector_places *places);
 
 typedef enum qr__vectors_as {
     QR__VECTORS_JSON,   /* [1,2]: floats, or whole numbers for the types of a byte */

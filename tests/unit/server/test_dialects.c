@@ -57,13 +57,60 @@ Test(dialects, rerankers_errors_have_all_the_names) {
     expect_rerank_error("/v1/rerank", "{", 400,
                         "the request body is not valid JSON: line 1, column 2: expected a member's "
                         "name or `}`");
+    expect_rerank_error("/rerank", "{\"query\":\"q\",\"texts\":[]}", 400,
+                        "Input validation error: `inputs` cannot be empty");
+    expect_rerank_error("/rerank", "{\"query\":\"q\",\"documents\":[]}", 400,
+                        "Input validation error: `documents` cannot be empty");
     expect_rerank_error("/v2/embed", "{\"texts\":\"a\"}", 422, "`texts` must be a list of texts");
     expect_rerank_error("/v2/embed", "{\"texts\":[\"a\"],\"embedding_types\":[\"float\",\"x\"]}",
                         422,
                         "`embedding_types[1]` must be one of the types that embeddings can have");
     expect_rerank_error("/v2/embed", "{\"texts\":[\"a\"],\"embedding_types\":[\"int8\"]}", 422,
-                        "`embedding_dtype` must be another one: int8 needs the option "
+                        "`embedding_types[0]` must be another one: int8 needs the option "
                         "--int8-vectors");
+}
+
+/* By the names that Cohere's bodies have, and `param` is one of them. */
+Test(dialects, cohere_errors_name_its_own_fields) {
+    static const struct {
+        const char *route, *body, *param, *text;
+        int code;
+    } cases[] = {
+        {"/v2/embed", "{\"texts\":[\"a\"],\"output_dimension\":33}", "output_dimension",
+         "`output_dimension` must be a whole number from 1 to 32", 422},
+        {"/v1/embed", "{\"texts\":[\"a\"],\"output_dimension\":0}", "output_dimension",
+         "`output_dimension` must be a whole number from 1 to 32", 422},
+        {"/v2/embed", "{\"texts\":[\"a\"],\"embedding_types\":[\"float\",\"float\",\"uint8\"]}",
+         "embedding_types",
+         "`embedding_types[2]` must be another one: int8 needs the option --int8-vectors", 422},
+        {"/v2/embed", "{\"texts\":[]}", "texts", "Input validation error: `texts` cannot be empty",
+         400},
+        {"/v2/embed", "{\"texts\":[\"a\",\"\"]}", "texts",
+         "Input validation error: `texts[1]` cannot be empty", 400},
+        {"/v1/rerank", "{\"query\":\"a\",\"documents\":[]}", "documents",
+         "Input validation error: `documents` cannot be empty", 400},
+        {"/v2/rerank", "{\"query\":\"\",\"documents\":[{\"text\":\"\"}]}", "documents",
+         "Input validation error: `documents[0]` cannot be empty", 400},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        expect_rerank_error(cases[i].route, cases[i].body, cases[i].code, cases[i].text);
+        json_t *json = ask(cases[i].route, cases[i].body, cases[i].code);
+        cr_expect_str_eq(text_at(json_object_get(json, "error"), "param"), cases[i].param);
+        json_decref(json);
+    }
+}
+
+Test(dialects, cohere_says_which_text_is_too_long) {
+    char body[4096] = "{\"truncate\":\"NONE\",\"texts\":[\"a\",\"";
+    size_t at = strlen(body);
+    for (size_t i = 0; i < 600; i++, at += 2)
+        memcpy(body + at, "a ", 2);
+    memcpy(body + at, "\"]}", sizeof "\"]}");
+    json_t *json = ask("/v2/embed", body, 422);
+    cr_expect(
+        strncmp(text_at(json, "message"), "Input validation error: `texts[1]` must have", 44) == 0);
+    cr_expect_str_eq(text_at(json_object_get(json, "error"), "param"), "texts");
+    json_decref(json);
 }
 
 Test(dialects, the_shape_of_the_body_tells_whose_it_is) {

@@ -207,6 +207,8 @@ Test(oip, faults_of_what_is_around_the_tensors) {
          "`parameters` must be an object"},
         {OIP_INFER("embedding"), ASK_TEXT("", "text", "w5", ",\"parameters\":{\"dimensions\":33}"),
          "`parameters.dimensions` must be a whole number from 1 to 32"},
+        {OIP_INFER("embedding"), ASK_TEXT("", "text", "w5", ",\"parameters\":{\"dimensions\":0}"),
+         "`parameters.dimensions` must be a whole number from 1 to 32"},
         {OIP_INFER("embedding"), ASK_TEXT("", "text", "w5", ",\"parameters\":{\"timeout\":-1}"),
          "`parameters.timeout` must be a whole number from 0 to 9223372036854775807"},
         {OIP_INFER("embedding"), ASK_TEXT("", "text", "w5", ",\"outputs\":{}"),

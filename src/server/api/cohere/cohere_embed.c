@@ -44,7 +44,7 @@ static const qr__field fields[] = {
      .kind = QR__FIELD_OTHER,
      .must = "a list of \"float\", \"int8\", \"uint8\", \"binary\", \"ubinary\" or \"base64\"",
      .schema = QR__S_LIST(QR__S_TEXT)},
-    QR__NUMBER("output_dimension", cohere_embed_request, dimensions, 0, 1, QR_LIMIT_HIDDEN),
+    QR__DIMENSIONS("output_dimension", cohere_embed_request, dimensions),
     QR__CHOICE("truncate", cohere_embed_request, truncate, "END|START|NONE",
                "\"END\", \"START\" or \"NONE\""),
     QR__MODEL_FIELD,
@@ -64,37 +64,39 @@ static bool has_type(const cohere_embed_request *request, const type_name *type)
     return false;
 }
 
-static qr_status read_types(qr__call *call, cohere_embed_request *request) {
-    const qr__value *list = qr__value_get(call->body, "embedding_types");
-    const qr_place place = {.field = "embedding_types"};
-    request->listed = list != NULL;
-    if (list != NULL && qr__value_kind_of(list) != QR__VALUE_ARRAY)
-        return qr__call_must(call, &place, fields[1].must);
-    for (size_t i = 0; i < qr__value_len(list); i++) {
-        const qr_place item = qr__place_item(&place, i);
-        const type_name *type = find_type(qr__value_text(qr__value_at(list, i)));
-        if (type == NULL)
-            return qr__call_must(call, &item, "one of the types that embeddings can have");
-        if (!has_type(request, type))
-            request->types[request->types_len++] = type;
-    }
-    if (request->types_len == 0)
-        request->types[request->types_len++] = &type_names[0];
-    return QR_OK;
-}
-
 static qr__vector_form form_of(const cohere_embed_request *request, const type_name *type) {
     return (qr__vector_form){
         .dimensions = request->dimensions, .type = type->type, .normalize = true};
 }
 
-static qr_status check_types(qr__call *call, const cohere_embed_request *request) {
+/* `place`: of the name in the list. */
+static qr_status add_type(qr__call *call, cohere_embed_request *request, const type_name *type,
+                          const qr_place *place) {
+    const qr__vector_places places = {{.field = "output_dimension"}, *place};
+    const qr__vector_form form = form_of(request, type);
+    if (has_type(request, type))
+        return QR_OK;
+    request->types[request->types_len++] = type;
+    return qr__vectors_check(call, &form, &places);
+}
+
+static qr_status read_types(qr__call *call, cohere_embed_request *request) {
     qr_status status = QR_OK;
-    for (size_t i = 0; status == QR_OK && i < request->types_len; i++) {
-        const qr__vector_form form = form_of(request, request->types[i]);
-        status = qr__vectors_check(call, &form);
+    const qr__value *list = qr__value_get(call->body, "embedding_types");
+    const qr_place place = {.field = "embedding_types"};
+    request->listed = list != NULL;
+    if (list != NULL && qr__value_kind_of(list) != QR__VALUE_ARRAY)
+        return qr__call_must(call, &place, fields[1].must);
+    for (size_t i = 0; status == QR_OK && i < qr__value_len(list); i++) {
+        const qr_place item = qr__place_item(&place, i);
+        const type_name *type = find_type(qr__value_text(qr__value_at(list, i)));
+        if (type == NULL)
+            return qr__call_must(call, &item, "one of the types that embeddings can have");
+        status = add_type(call, request, type, &item);
     }
-    return status;
+    return status == QR_OK && request->types_len == 0
+               ? add_type(call, request, &type_names[0], &place)
+               : status;
 }
 
 static qr_status add_text(qr__call *call, const qr__value *value, size_t index) {
@@ -108,7 +110,7 @@ static qr_status add_text(qr__call *call, const qr__value *value, size_t index) 
     request->texts[index] = qr_arena_text(&call->exchange->arena, text);
     if (request->texts[index].data == NULL)
         return QR_NO_MEMORY;
-    return qr__call_text(call, text, NULL, &cut);
+    return qr__call_at(call, qr__call_text(call, text, NULL, &cut), &place);
 }
 
 static qr_status decode(qr__call *call) {
@@ -121,9 +123,7 @@ static qr_status decode(qr__call *call) {
     if (status == QR_OK)
         status = read_types(call, request);
     if (status == QR_OK)
-        status = check_types(call, request);
-    if (status == QR_OK)
-        status = qr__call_jobs(call, qr__value_len(texts));
+        status = qr__call_at(call, qr__call_jobs(call, qr__value_len(texts)), &place);
     if (status != QR_OK)
         return status;
     size_t len = request->head.inputs_len;

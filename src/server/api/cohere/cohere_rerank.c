@@ -38,7 +38,8 @@ static qr_status add_document(qr__call *call, const qr__value *value, size_t ind
     qr_text text = qr__value_text(object ? qr__value_get(value, "text") : value);
     if (text.data == NULL)
         return qr__call_must(call, &place, "a text, or an object with a `text`");
-    qr_status status = qr__call_text(call, request->query, &text, &request->cut);
+    qr_status status =
+        qr__call_at(call, qr__call_text(call, request->query, &text, &request->cut), &place);
     if (status == QR_OK && request->return_documents) {
         request->documents[index] = qr_arena_text(&call->exchange->arena, text);
         if (request->documents[index].data == NULL)
@@ -56,7 +57,7 @@ static qr_status decode(qr__call *call) {
         return qr__call_must(call, &place, fields[1].must);
     qr_status status = qr__call_model(call, QR__UNKNOWN_SERVED);
     if (status == QR_OK)
-        status = qr__call_jobs(call, qr__value_len(documents));
+        status = qr__call_at(call, qr__call_jobs(call, qr__value_len(documents)), &place);
     if (status != QR_OK)
         return status;
     size_t len = request->head.inputs_len;

@@ -15,7 +15,7 @@ static const qr__field parameters[] = {
     QR__FLAG("binary_data_output", qr__oip_request, binary_output, false),
     QR__NUMBER("timeout", qr__oip_request, timeout_us, 0, 0, INT64_MAX),
     QR__FLAG("normalize", qr__oip_request, normalize, true),
-    QR__NUMBER("dimensions", qr__oip_request, dimensions, 0, 1, QR_LIMIT_HIDDEN),
+    QR__DIMENSIONS("dimensions", qr__oip_request, dimensions),
     QR__FLAG("raw_scores", qr__oip_request, raw_scores, false),
     QR__SPAN_FIELDS(qr__oip_request, span),
     QR__CUT_FIELDS(qr__oip_request, cut),

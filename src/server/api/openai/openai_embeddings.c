@@ -30,7 +30,7 @@ static qr_status decode(qr__call *call) {
     request->form.normalize = true;
     qr_status status = qr__call_model(call, QR__UNKNOWN_SERVED);
     if (status == QR_OK)
-        status = qr__vectors_check(call, &request->form);
+        status = qr__vectors_check(call, &request->form, NULL);
     return status == QR_OK ? qr__call_inputs(call, "input", &cut) : status;
 }
 

@@ -25,7 +25,7 @@ static qr_status decode(qr__call *call) {
     embed_request *request = (embed_request *)call->request;
     qr_status status = qr__call_model(call, QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
-        status = qr__vectors_check(call, &request->form);
+        status = qr__vectors_check(call, &request->form, NULL);
     if (status == QR_OK)
         status = qr__call_prompt(call, &request->cut);
     return status == QR_OK ? qr__call_inputs(call, "inputs", &request->cut) : status;
