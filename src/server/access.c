@@ -170,18 +170,21 @@ bool qr__access_is_preflight(const qr_http_facts *facts) {
            facts->asked_method.count == 1;
 }
 
+/* "*" is every name but Authorization, where no credentials of the browser's own are let in (there
+ * is no Access-Control-Allow-Credentials): whatever a client adds, as OpenAI's adds x-stainless-*,
+ * and whatever an answer has. Browsers from before 2022 go by the names behind it. */
 void qr__access_add_fields(qr_http_request *request, const char *origin, const char *methods) {
     qr_http_header_add(request, "Access-Control-Allow-Origin", origin);
     if (methods == NULL) {
         qr_http_header_add_fixed(request, "Access-Control-Expose-Headers",
-                                 "inference-header-content-length, retry-after, server-timing, "
-                                 "x-embedding-dtype, x-embedding-shape, x-querent-trace, "
-                                 "x-trace-id");
+                                 "*, inference-header-content-length, retry-after, retry-after-ms, "
+                                 "server-timing, x-embedding-dtype, x-embedding-shape, "
+                                 "x-querent-trace, x-should-retry, x-trace-id");
         return;
     }
     qr_http_header_add(request, "Access-Control-Allow-Methods", methods);
     qr_http_header_add_fixed(request, "Access-Control-Allow-Headers",
-                             "authorization, content-type, inference-header-content-length, "
+                             "*, authorization, content-type, inference-header-content-length, "
                              "traceparent, x-request-budget-ms, x-request-priority");
     qr_http_header_add(request, "Access-Control-Max-Age", "600");
 }
