@@ -34,6 +34,7 @@
     X(TOO_LARGE, 413, "the request body is too large")                                             \
     X(URI_TOO_LONG, 414, "the request target is too long")                                         \
     X(BAD_TYPE, 415, "expected a request with `Content-Type: application/json`")                   \
+    X(BAD_CODING, 415, "expected a request body without a Content-Encoding")                       \
     X(HEAD_TOO_LARGE, 431, "the request's header fields are too large or too many")                \
     X(OVERLOADED, 429, "the server is overloaded")                                                 \
     X(IMPOSSIBLE, 429, "the request's time budget is too short even for an idle server")           \

@@ -205,6 +205,13 @@ static qr_status check_command(const qr_http_facts *facts) {
     return facts->body_bytes > COMMAND_BYTES ? QR_TOO_LARGE : QR_OK;
 }
 
+/* Nothing is unpacked here: what a small body unpacks to has no bound. */
+static bool is_plain(const qr_http_facts *facts) {
+    const qr_http_value *coding = &facts->content_encoding;
+    return facts->body_bytes == 0 || coding->text.len == 0 ||
+           (coding->count == 1 && type_is(coding->text, "identity"));
+}
+
 static qr_status decide(const qr__rules *rules, qr_text path, const qr_http_facts *facts,
                         qr_exchange *x) {
     x->deadline_ns = x->received_ns + rules->default_budget_ns;
@@ -217,6 +224,8 @@ static qr_status decide(const qr__rules *rules, qr_text path, const qr_http_fact
         return status;
     if (!qr_api_accepts(x->route, facts->content_type.text))
         return QR_BAD_TYPE;
+    if (!is_plain(facts))
+        return QR_BAD_CODING;
     status = read_forms(facts, x);
     if (status == QR_OK)
         status = read_budget(rules, facts, x);

@@ -30,7 +30,8 @@ typedef struct qr__rules {
 /** Sets the exchange's route, deadline and status (and its fault), and returns the status. The
  * exchange has its generation (or none) and received_ns already. UNAUTHORIZED, which comes before
  * all that would tell what is served; NO_ROUTE, NO_MODEL (its name in the path is none),
- * BAD_METHOD, BAD_TYPE, BAD_HEADER; NOT_READY: the route needs a model and none is loaded. */
+ * BAD_METHOD, BAD_TYPE, BAD_CODING, BAD_HEADER; NOT_READY: the route needs a model and none is
+ * loaded. */
 qr_status qr__decide(const qr__rules *rules, qr_text path, const qr_http_facts *facts,
                      qr_exchange *x);
 

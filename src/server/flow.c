@@ -89,6 +89,8 @@ static qr_status on_head(void *state, qr_http_request *request, const qr_http_fa
     }
     if (status == QR_UNAUTHORIZED)
         qr_http_header_add(request, "WWW-Authenticate", "Bearer");
+    if (status == QR_BAD_CODING)
+        qr_http_header_add(request, "Accept-Encoding", "identity");
     if (status != QR_OK)
         qr__exchange_answer(flow, x);
     return status;

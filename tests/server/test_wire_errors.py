@@ -3,6 +3,8 @@
 The statuses are text-embeddings-inference's real ones (its documents say 413 where it answers 422), OpenAI's, Cohere's; where
 querent differs on purpose, docs/API.md ("Differences from the originals") says so.
 """
+import gzip
+import http.client
 import json
 
 import pytest
@@ -86,6 +88,21 @@ def test_status_type_and_body(server, shape, path, body, status, kind, sentence)
 def test_ids_of_another_tokenizer_get_a_hint(server):
     error = ask(server, "/v1/embeddings", {"input": [[99999999]]}).json()["message"]
     assert "texts" in error and "/tokenize" in error
+
+
+def test_a_compressed_body_is_415(server):
+    """Also one that only says so; the connection is kept."""
+    plain = b'{"inputs": "a"}'
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    for coding, body, status in [("gzip", gzip.compress(plain), 415), ("gzip", plain, 415), ("identity", plain, 200)]:
+        connection.request("POST", "/embed", body, {"Content-Type": "application/json", "Content-Encoding": coding})
+        answer = connection.getresponse()
+        said = answer.read()
+        assert answer.status == status
+        if status == 415:
+            assert answer.headers["Accept-Encoding"] == "identity"
+            assert b"expected a request body without a Content-Encoding" in said
+    connection.close()
 
 
 def test_a_wrong_content_type_is_415(server):

@@ -104,6 +104,7 @@ static const known_field known_fields[] = {
     {"host", offsetof(qr_http_facts, host), true},
     {"content-length", offsetof(qr_http_facts, content_length), true},
     {"content-type", offsetof(qr_http_facts, content_type), true},
+    {"content-encoding", offsetof(qr_http_facts, content_encoding), false},
     {"transfer-encoding", offsetof(qr_http_facts, transfer_encoding), true},
     {"traceparent", offsetof(qr_http_facts, traceparent), false},
     {"x-request-budget-ms", offsetof(qr_http_facts, budget), false},

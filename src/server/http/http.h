@@ -40,7 +40,7 @@ typedef struct qr_http_facts {
     qr_http_value envoy;    /* x-envoy-expected-rq-timeout-ms */
     qr_http_value start;    /* X-Request-Start */
     qr_http_value priority; /* X-Request-Priority */
-    qr_http_value accept, authorization, origin;
+    qr_http_value accept, authorization, origin, content_encoding;
     qr_http_value asked_method; /* Access-Control-Request-Method: a preflight asks for it */
     qr_http_value json_length;  /* Inference-Header-Content-Length */
 } qr_http_facts;
@@ -72,7 +72,7 @@ typedef struct qr_http_request {
     void *work; /* for the callbacks; NULL at first */
 } qr_http_request;
 
-/** Adds a field to the answer. At most QR_HTTP_HEADERS, each shorter than 128 bytes. */
+/** Adds a field to the answer; at most QR_HTTP_HEADERS of less than 128 bytes. */
 void qr_http_header_add(qr_http_request *request, const char *name, const char *value);
 
 /** The same of a static text of any length. */

@@ -128,6 +128,35 @@ Test(decision, in_order) {
     expect(decide(BOTH, false, "GET", "/health", NULL, NULL, 0), QR_OK, "/health", DEFAULT_NS);
 }
 
+Test(decision, bodies_come_as_they_are) {
+    static const struct {
+        const char *coding;
+        size_t count, body_bytes;
+        qr_status status;
+    } cases[] = {{NULL, 0, 9, QR_OK},
+                 {"identity", 1, 9, QR_OK},
+                 {"IDENTITY", 1, 9, QR_OK},
+                 {"", 1, 9, QR_OK},
+                 {"gzip", 1, 0, QR_OK},
+                 {"gzip", 1, 9, QR_BAD_CODING},
+                 {"gzip, identity", 1, 9, QR_BAD_CODING},
+                 {"identity", 2, 9, QR_BAD_CODING}, /* the one before it is not known */
+                 {"zstd", 1, 9, QR_BAD_CODING}};
+    const qr__rules rules = {.listener = QR_LISTENER_MAIN, .max_budget_ns = QR_NS_PER_S};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const qr_http_facts facts = {
+            .method = qr_text_of("POST"),
+            .content_type = {qr_text_of(JSON), 1},
+            .content_encoding = {qr_text_of(cases[i].coding), cases[i].count},
+            .body_bytes = cases[i].body_bytes};
+        qr_exchange *x = qr_exchange_create(100);
+        qr_serving_pin(x->serving = serving);
+        cr_expect_eq(qr__decide(&rules, qr_text_of("/embed"), &facts, x), cases[i].status, "%zu",
+                     i);
+        qr_exchange_destroy(x);
+    }
+}
+
 Test(decision, listeners) {
     expect(decide(QR_LISTENER_MAIN, true, "POST", "/embed", JSON, NULL, 0), QR_OK, "/embed",
            DEFAULT_NS);
