@@ -95,15 +95,20 @@ static bool is_origin(const char *text) {
             strpbrk(host + 3, "/ ?#@") == NULL);
 }
 
-qr_status qr__access_init(qr__access *access, const char *key_file, const char *const *origins,
-                          size_t origins_len, qr_error *error) {
-    *access = (qr__access){.key_file = key_file, .origins = origins, .origins_len = origins_len};
+qr_status qr__access_init(qr__access *access, const char *key_file, qr_error *error) {
+    *access = (qr__access){.key_file = key_file};
+    return qr__access_reload(access, error);
+}
+
+qr_status qr__access_allow(qr__access *access, const char *const *origins, size_t origins_len,
+                           qr_error *error) {
     for (size_t i = 0; i < origins_len; i++)
         if (!is_origin(origins[i]))
-            return qr_error_set(error, QR_BAD_OPTION,
-                                "cors-allow-origin %.200s: must be * or scheme://host[:port]",
+            return qr_error_set(error, QR_BAD_OPTION, "%.200s: must be * or scheme://host[:port]",
                                 origins[i]);
-    return qr__access_reload(access, error);
+    access->origins = origins;
+    access->origins_len = origins_len;
+    return QR_OK;
 }
 
 void qr__access_deinit(qr__access *access) {

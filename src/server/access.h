@@ -1,6 +1,7 @@
 /* server/access.h: who may ask: API keys, and the origins of web pages.
  *
- *     qr__access_init(&access, key_file, origins, origins_len, &error);
+ *     qr__access_init(&access, key_file, &error);
+ *     qr__access_allow(&access, origins, origins_len, &error);
  *     if (!qr__access_admits(&access, &facts->authorization))
  *         ...                                                // 401
  *     origin = qr__access_origin(&access, &facts->origin);   // for Access-Control-Allow-Origin
@@ -27,10 +28,13 @@ typedef struct qr__access {
 } qr__access;
 
 /** `key_file` NULL: no keys. QR_BAD_OPTION: the file cannot be read, or holds no key or a bad one
- * (the message names the line, never the key), or an origin is none; QR_NO_MEMORY. */
-QR_MUST_USE qr_status qr__access_init(qr__access *access, const char *key_file,
-                                      const char *const *origins, size_t origins_len,
-                                      qr_error *error);
+ * (the message begins with its path and names the line, never the key); QR_NO_MEMORY. */
+QR_MUST_USE qr_status qr__access_init(qr__access *access, const char *key_file, qr_error *error);
+
+/** Lets pages of these origins read answers. QR_BAD_OPTION: one is none; the message begins with
+ * it. */
+QR_MUST_USE qr_status qr__access_allow(qr__access *access, const char *const *origins,
+                                       size_t origins_len, qr_error *error);
 
 /** A zeroed one is allowed. */
 void qr__access_deinit(qr__access *access);

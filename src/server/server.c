@@ -46,9 +46,9 @@ static void render_metrics(void *state, qr_buf *out) {
     qr_metrics_render(s->metrics, &now, out);
 }
 
-static void give_up(qr__server *s, const qr_error *error) {
+static void give_up(qr__server *s, qr_status status, const qr_error *error) {
     qr_log(QR_LOG_ERROR, "cannot start: %s", error->message);
-    s->exit_code = 1;
+    s->exit_code = status == QR_BAD_OPTION ? 2 : 1;
     if (s->loop != NULL)
         qr_loop_stop(s->loop);
 }
@@ -98,19 +98,17 @@ static void on_started(void *state, qr_status status, const qr_error *fault) {
     qr_error error;
     qr__log_wait_briefly(); /* nobody is served yet */
     if (status != QR_OK) {
-        give_up(s, fault);
+        give_up(s, status, fault);
         return;
     }
-    if (qr__loop_lag_start(s->loop, s->metrics, &s->lag) != QR_OK) {
-        qr_error_set(&error, QR_NO_MEMORY, "cannot measure the event loop");
-        give_up(s, &error);
+    status = qr__loop_lag_start(s->loop, s->metrics, &s->lag);
+    if (status != QR_OK)
+        qr_error_set(&error, status, "cannot measure the event loop");
+    for (size_t i = 0; status == QR_OK && i < s->mains_len; i++)
+        status = qr_http_listen(s->mains[i], &error);
+    if (status != QR_OK) {
+        give_up(s, status, &error);
         return;
-    }
-    for (size_t i = 0; i < s->mains_len; i++) {
-        if (qr_http_listen(s->mains[i], &error) != QR_OK) {
-            give_up(s, &error);
-            return;
-        }
     }
     atomic_store(&s->phase, QR__SERVING);
     tell_machine(s);
@@ -162,28 +160,6 @@ static qr_status check_options(qr__server *s, qr_error *error) {
     if (status == QR_OK)
         status = qr__descriptors_reserve(s, error);
     return status;
-}
-
-static qr_status read_proxies(qr__server *s, qr_error *error) {
-    const char *const *given;
-    size_t len = qr_config_list(s->config, QR_OPTION_TRUST_PROXY, &given);
-    for (size_t i = 0; i < len; i++)
-        if (!qr__network_parse(given[i], &s->proxies[s->proxies_len++]))
-            return qr_error_set(error, QR_BAD_OPTION,
-                                "%s %.100s: must be an address with a prefix, such as 10.0.0.0/8",
-                                qr_config_source(s->config, QR_OPTION_TRUST_PROXY), given[i]);
-    return QR_OK;
-}
-
-static qr_status make_access(qr__server *s, qr_error *error) {
-    const char *const *origins;
-    size_t len = qr_config_list(s->config, QR_OPTION_CORS_ALLOW_ORIGIN, &origins);
-    qr_status status = qr__access_init(
-        &s->access, qr_config_text(s->config, QR_OPTION_API_KEY_FILE), origins, len, error);
-    return status == QR_OK ? qr__access_init(&s->admin_access,
-                                             qr_config_text(s->config, QR_OPTION_ADMIN_KEY_FILE),
-                                             NULL, 0, error)
-                           : status;
 }
 
 static qr_status make_metrics(qr__server *s, qr_error *error) {
@@ -355,8 +331,8 @@ static void look_at_machine(qr__server *s) {
 
 static qr_status start(qr__server *s, qr_error *error) {
     static qr_status (*const steps[])(qr__server * s, qr_error * error) = {
-        read_proxies, make_access,   make_metrics, make_api,       make_verify,
-        make_cache,   start_workers, start_loop,   open_listeners, begin_loading};
+        qr__server_askers, make_metrics, make_api,       make_verify,  make_cache,
+        start_workers,     start_loop,   open_listeners, begin_loading};
     qr_status status = qr__activation_take(&s->passed, error);
     if (status == QR_OK)
         status = check_options(s, error);
@@ -397,11 +373,12 @@ int qr_server_run(const qr_config *config) {
     s.notify.well = is_well;
     s.notify.well_state = &s;
     qr__notify_send(&s.notify, "STATUS=loading models");
-    if (start(&s, &error) == QR_OK) {
+    qr_status status = start(&s, &error);
+    if (status == QR_OK) {
         qr_log_wait_until(0); /* but the thread that loads the models, whom nobody waits for */
         qr_loop_run(s.loop);
     } else {
-        give_up(&s, &error);
+        give_up(&s, status, &error);
     }
     close_all(&s);
     qr__notify_deinit(&s.notify);

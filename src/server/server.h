@@ -13,7 +13,7 @@
 #include "config/config.h"
 
 /** Returns the process's exit code: 0 after a clean drain, 1 when start-up failed (the reason is
- * logged), 2 when the drain timed out or a second signal cut it short. */
+ * logged), 2 when an option was why, the drain timed out, or a second signal cut it short. */
 int qr_server_run(const qr_config *config);
 
 #endif

@@ -5,6 +5,7 @@
  *     reload.c        who has models loaded
  *     admin.c         models: loaded, loaded again, taken out
  *     loader.c        one model, in a thread of its own
+ *     server_askers.c who may ask
  *     loop_lag.c      how late the loop is
  *     descriptors.c   how many files may be open
  *     activation.c    sockets that the service manager passes; notify.c: what it hears
@@ -94,6 +95,12 @@ void qr__log_wait_briefly(void);
 
 /** Connections of all listeners, at the most. */
 size_t qr__server_connections(const qr__server *server);
+
+/* server_askers.c */
+
+/** Takes the networks of proxies, the keys and the origins of pages that the options name.
+ * QR_BAD_OPTION, QR_NO_MEMORY. */
+QR_MUST_USE qr_status qr__server_askers(qr__server *server, qr_error *error);
 
 /* descriptors.c */
 

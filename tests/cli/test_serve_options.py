@@ -89,7 +89,39 @@ def test_faults_in_other_sources_name_them(tmp_path):
     assert "QUERENT_PORT=many: must be a whole number" in serve_refused(env={"QUERENT_PORT": "many"})
 
 
+# What only turns out when it is used ends as what does not parse.
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        (["--cors-allow-origin", "nope"], "--cors-allow-origin nope: must be * or scheme://host[:port]"),
+        (["--api-key-file", "/nonexistent/keys"], "--api-key-file /nonexistent/keys: No such file or directory"),
+        (["--admin", "--admin-key-file", "/dev/null"], "--admin-key-file /dev/null: not a regular file"),
+        (["--trust-proxy", "10.0.0.1/8"], "--trust-proxy 10.0.0.1/8: must be an address with a prefix"),
+        (["--model", "=x"], "--model =x: must be [NAME=]PATH"),
+        (["--admin"], "--admin: needs --ops-port"),
+        (["--port", "1234", "--ops-port", "1234"], "--ops-port 1234: is the main port"),
+        (["--uds", "{tmp}/socket", "--uds-group", "no such group"], "--uds-group no such group: no such group"),
+        (["--device", "cpu:nope"], "cpu:nope: no such instruction set"),
+        (["--precision", "f16", "--device", "cpu"], "precision f16: no kernel for it"),
+    ],
+)
+def test_faults_found_later_are_options_too(reader, tmp_path, arguments, message):
+    given = [argument.replace("{tmp}", str(tmp_path)) for argument in arguments]
+    text = serve_refused("--model", reader, "--port=0", *given)
+    assert f"cannot start: {message}" in text
+
+
+def test_keys_that_the_environment_names_are_refused_with_it(reader):
+    text = serve_refused("--model", reader, "--port=0", env={"QUERENT_API_KEY_FILE": "/nonexistent/keys"})
+    assert "cannot start: QUERENT_API_KEY_FILE /nonexistent/keys: No such file" in text
+
+
+def test_a_model_that_is_none_is_no_fault_of_an_option(tmp_path):
+    done = querent("serve", "--model", tmp_path, "--port=0")
+    assert done.returncode == 1 and str(tmp_path) in done.stderr.decode()
+
+
 def test_a_device_that_is_not_there_is_refused(reader):
     for device in ("cuda", "cuda:99", "gpu"):
         done = querent("serve", "--model", reader, "--port=0", "--device", device)
-        assert done.returncode != 0 and device.split(":")[0] in done.stderr.decode()
+        assert done.returncode == 2 and device.split(":")[0] in done.stderr.decode()

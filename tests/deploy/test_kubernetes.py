@@ -257,7 +257,7 @@ def test_a_pod_with_a_gpu_starts(start_pod, embedder, tmp_path):
     assert ask(server, path, port=server.ops_port).status == 200
     assert [model["plan"]["device"] for model in ask(server, "/info").json()["models"]] == ["cuda"]
     server = start_pod([embedder], "--ops-port", free_port(), env=variables, binary=tmp_path / BINARY.name, wait=False)
-    assert server.process.wait(HANG) == 1
+    assert server.process.wait(HANG) == 2
     server.reader.join(HANG)
     assert "there is no NVIDIA driver" in server.log
 

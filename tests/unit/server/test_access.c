@@ -39,7 +39,7 @@ Test(access, keys_open_it) {
     qr__access access;
     qr_error error = {0};
     write_keys("# the first is the backend's\nalpha-1\n\n  beta.2 \r\n");
-    cr_assert_eq(qr__access_init(&access, path, NULL, 0, &error), QR_OK, "%s", error.message);
+    cr_assert_eq(qr__access_init(&access, path, &error), QR_OK, "%s", error.message);
     cr_expect(admits(&access, "Bearer alpha-1"));
     cr_expect(admits(&access, "Bearer beta.2"));
     cr_expect(admits(&access, "bearer alpha-1"));
@@ -71,7 +71,7 @@ Test(access, a_long_key_is_none_but_its_neighbour_is) {
     qr_error error = {0};
     memset(keys, 'k', QR_LIMIT_KEY_BYTES - 1);
     write_keys(keys);
-    cr_assert_eq(qr__access_init(&access, path, NULL, 0, &error), QR_OK, "%s", error.message);
+    cr_assert_eq(qr__access_init(&access, path, &error), QR_OK, "%s", error.message);
     memset(given + 7, 'k', QR_LIMIT_KEY_BYTES - 1);
     cr_expect(admits(&access, given));
     given[7 + QR_LIMIT_KEY_BYTES - 1] = 'k';
@@ -79,7 +79,7 @@ Test(access, a_long_key_is_none_but_its_neighbour_is) {
     qr__access_deinit(&access);
     keys[QR_LIMIT_KEY_BYTES - 1] = 'k';
     write_keys(keys);
-    cr_expect_eq(qr__access_init(&access, path, NULL, 0, &error), QR_BAD_OPTION);
+    cr_expect_eq(qr__access_init(&access, path, &error), QR_BAD_OPTION);
     cr_expect_not_null(strstr(error.message, ":1: a key must be"));
     qr__access_deinit(&access);
 }
@@ -93,7 +93,7 @@ Test(access, faults_of_the_file_say_the_line_and_no_key) {
         qr__access access;
         qr_error error = {0};
         write_keys(cases[i][0]);
-        cr_expect_eq(qr__access_init(&access, path, NULL, 0, &error), QR_BAD_OPTION);
+        cr_expect_eq(qr__access_init(&access, path, &error), QR_BAD_OPTION);
         cr_expect_not_null(strstr(error.message, cases[i][1]), "%s", error.message);
         cr_expect_null(strstr(error.message, "secret"));
         qr__access_deinit(&access);
@@ -101,7 +101,7 @@ Test(access, faults_of_the_file_say_the_line_and_no_key) {
     qr__access access;
     qr_error error = {0};
     unlink(path);
-    cr_expect_eq(qr__access_init(&access, path, NULL, 0, &error), QR_BAD_OPTION);
+    cr_expect_eq(qr__access_init(&access, path, &error), QR_BAD_OPTION);
     qr__access_deinit(&access);
 }
 
@@ -109,7 +109,7 @@ Test(access, a_bad_file_leaves_the_keys_of_before) {
     qr__access access;
     qr_error error = {0};
     write_keys("old");
-    cr_assert_eq(qr__access_init(&access, path, NULL, 0, &error), QR_OK);
+    cr_assert_eq(qr__access_init(&access, path, &error), QR_OK);
     write_keys("new\n");
     cr_assert_eq(qr__access_reload(&access, &error), QR_OK);
     cr_expect(admits(&access, "Bearer new") && !admits(&access, "Bearer old"));
@@ -125,7 +125,8 @@ Test(access, origins) {
     static const char *const bad[] = {"a.example", "://", "http://", "http://a/", "https://a b"};
     qr__access access;
     qr_error error = {0};
-    cr_assert_eq(qr__access_init(&access, NULL, some, 2, &error), QR_OK);
+    cr_assert_eq(qr__access_init(&access, NULL, &error), QR_OK);
+    cr_assert_eq(qr__access_allow(&access, some, 2, &error), QR_OK);
     cr_expect(admits(&access, NULL), "without a key file nobody needs one");
     const qr_http_value b = {qr_text_of("http://b.example:8080"), 1};
     const qr_http_value other = {qr_text_of("http://b.example"), 1};
@@ -133,11 +134,10 @@ Test(access, origins) {
     cr_expect_str_eq(qr__access_origin(&access, &b), "http://b.example:8080");
     cr_expect_null(qr__access_origin(&access, &other));
     cr_expect_null(qr__access_origin(&access, &none));
-    cr_assert_eq(qr__access_init(&access, NULL, all, 1, &error), QR_OK);
+    cr_assert_eq(qr__access_allow(&access, all, 1, &error), QR_OK);
     cr_expect_str_eq(qr__access_origin(&access, &other), "*");
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        cr_expect_eq(qr__access_init(&access, NULL, &bad[i], 1, &error), QR_BAD_OPTION, "%s",
-                     bad[i]);
+        cr_expect_eq(qr__access_allow(&access, &bad[i], 1, &error), QR_BAD_OPTION, "%s", bad[i]);
 }
 
 /* The decision about a head of a server without models, in an exchange that the caller destroys. */
@@ -165,7 +165,7 @@ Test(access, who_has_no_key_learns_nothing) {
     qr__access access;
     qr_error error = {0};
     write_keys("key");
-    cr_assert_eq(qr__access_init(&access, path, NULL, 0, &error), QR_OK);
+    cr_assert_eq(qr__access_init(&access, path, &error), QR_OK);
     cr_expect_eq(status_of(&access, "POST", "/embed"), QR_UNAUTHORIZED);
     cr_expect_eq(status_of(&access, "GET", "/info"), QR_UNAUTHORIZED);
     cr_expect_eq(status_of(&access, "POST", "/nowhere"), QR_UNAUTHORIZED);
@@ -252,7 +252,7 @@ Test(access, commands_need_the_servers_keys_when_they_have_none_of_their_own) {
     qr__access access;
     qr_error error = {0};
     write_keys("key");
-    cr_assert_eq(qr__access_init(&access, path, NULL, 0, &error), QR_OK);
+    cr_assert_eq(qr__access_init(&access, path, &error), QR_OK);
     cr_expect_eq(status_of(&access, "POST", "/v2/repository/models/m/unload"), QR_UNAUTHORIZED);
     cr_expect_eq(status_of(NULL, "POST", "/v2/repository/models/m/unload"), QR_OK);
     qr__access_deinit(&access);
