@@ -1,8 +1,11 @@
 """POST /predict and /rerank on models of random weights: shapes, order, scores."""
+import json
 import math
 
 import numpy as np
 import pytest
+from make_model import make_model
+from program import SHAPE, WORDS
 from serving import ask
 
 LABELS = {"negative", "neutral", "positive"}
@@ -144,3 +147,13 @@ def test_vertex_predicts_what_is_no_ranking(labels_server, start_server, tiny):
     answer = ask(ranker, "/vertex", {"instances": both}).json()["predictions"]
     assert answer == [rerank(ranker, "q", ["a", "b"]), predict(ranker, "bread")]
     assert isinstance(ask(ranker, "/", {"inputs": "bread", "parameters": {}}).json()[0], list)
+
+
+def test_labels_of_one_name_are_one_key(start_server, tmp_path):
+    """Python's json would keep one of two without a word."""
+    model = make_model(tmp_path / "twins", **SHAPE, **WORDS, head="labels", label_names=["no", "yes", "no"])
+    pairs = []
+    info = json.loads(ask(start_server(models=[model]), "/info").body, object_pairs_hook=lambda found: pairs.append(found) or dict(found))
+    assert all(len(dict(found)) == len(found) for found in pairs)
+    (labels,) = info["models"][0]["model_type"].values()
+    assert labels == {"id2label": {"0": "no", "1": "yes", "2": "no"}, "label2id": {"no": 0, "yes": 1}}

@@ -2,6 +2,8 @@
  * then all models with their plans and costs. */
 #include "server/api/vectors.h"
 
+#include <stdlib.h>
+
 static void put_key_text(qr_buf *out, const char *key, const char *text) {
     qr_buf_printf(out, "\"%s\":", key);
     qr_json_text(out, qr_text_of(text));
@@ -29,23 +31,51 @@ static const char *dtype_name(qr_precision precision) {
     }
 }
 
-static void put_labels(qr_buf *out, const qr_model_info *about) {
+typedef struct label {
+    const char *name;
+    size_t id;
+} label;
+
+static int by_name(const void *a, const void *b) {
+    const label *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
+}
+
+/* Of labels of one name the first counts: a key stands once. */
+static void put_ids(qr_exchange *x, const qr_model_info *about) {
+    label *labels = qr_arena_array(&x->arena, about->labels, sizeof *labels);
+    if (labels == NULL) {
+        x->status = QR_NO_MEMORY;
+        return;
+    }
+    for (size_t k = 0; k < about->labels; k++)
+        labels[k] = (label){about->label_names[k], k};
+    qsort(labels, about->labels, sizeof *labels, by_name);
+    for (size_t k = 0; k < about->labels; k++) {
+        if (k > 0 && strcmp(labels[k - 1].name, labels[k].name) == 0)
+            continue;
+        if (k > 0)
+            qr_buf_byte(&x->out, ',');
+        qr_json_text(&x->out, qr_text_of(labels[k].name));
+        qr_buf_printf(&x->out, ":%zu", labels[k].id);
+    }
+}
+
+static void put_labels(qr_exchange *x, const qr_model_info *about) {
+    qr_buf *out = &x->out;
     qr_buf_literal(out, "{\"id2label\":{");
     for (size_t k = 0; k < about->labels; k++) {
         qr_buf_printf(out, "%s\"%zu\":", k == 0 ? "" : ",", k);
         qr_json_text(out, qr_text_of(about->label_names[k]));
     }
     qr_buf_literal(out, "},\"label2id\":{");
-    for (size_t k = 0; k < about->labels; k++) {
-        if (k > 0)
-            qr_buf_byte(out, ',');
-        qr_json_text(out, qr_text_of(about->label_names[k]));
-        qr_buf_printf(out, ":%zu", k);
-    }
+    put_ids(x, about);
     qr_buf_literal(out, "}}");
 }
 
-static void put_model_type(qr_buf *out, const qr_pipeline *model) {
+static void put_model_type(qr_exchange *x, const qr_pipeline *model) {
+    qr_buf *out = &x->out;
     const qr_model_info *about = qr_engine_model(qr_pipeline_engine(model));
     qr_kind kind = qr_pipeline_kind(model);
     char pooling[QR_POOLING_TEXT_BYTES];
@@ -55,7 +85,7 @@ static void put_model_type(qr_buf *out, const qr_pipeline *model) {
     else if (kind == QR_KIND_SPAN)
         qr_buf_literal(out, "{}");
     else
-        put_labels(out, about);
+        put_labels(x, about);
     qr_buf_literal(out, "},");
 }
 
@@ -114,7 +144,7 @@ static void put_model(qr_exchange *x, const qr_served *served) {
     const qr_plan_info *plan = qr_engine_plan(engine);
     qr_buf_byte(out, '{');
     put_key_text(out, "name", qr_pipeline_name(model));
-    put_model_type(out, model);
+    put_model_type(x, model);
     put_key_text(out, "architecture", about->architecture);
     put_key_number(out, "layers", about->layers);
     put_key_number(out, "hidden", about->hidden);
@@ -140,13 +170,14 @@ static void put_model(qr_exchange *x, const qr_served *served) {
     qr_buf_byte(out, '}');
 }
 
-static void put_first(qr_buf *out, const qr_pipeline *first) {
+static void put_first(qr_exchange *x, const qr_pipeline *first) {
+    qr_buf *out = &x->out;
     put_key_text(out, "model_id", qr_pipeline_name(first));
     qr_buf_literal(out, "\"model_sha\":null,");
     put_key_text(out, "model_dtype",
                  dtype_name(qr_engine_plan(qr_pipeline_engine(first))->precision));
     put_key_text(out, "served_model_name", qr_pipeline_name(first));
-    put_model_type(out, first);
+    put_model_type(x, first);
     put_key_number(out, "max_input_length", qr_pipeline_max_tokens(first));
 }
 
@@ -170,7 +201,7 @@ static void encode(const qr_api *api, qr_exchange *x) {
     size_t models = x->serving == NULL ? 0 : qr_serving_len(x->serving);
     qr_buf_byte(out, '{');
     if (models > 0 && !qr_serving_first_is_out(x->serving, QR_ANY_KIND))
-        put_first(out, qr_serving_at(x->serving, 0)->pipeline);
+        put_first(x, qr_serving_at(x->serving, 0)->pipeline);
     put_key_number(out, "max_concurrent_requests", options->queue_items);
     put_key_number(out, "max_batch_tokens", options->batch_tokens);
     put_key_number(out, "tokenization_workers", options->workers);
