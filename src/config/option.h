@@ -100,4 +100,9 @@ QR_MUST_USE qr_status qr__option_set(qr_config *config, qr_option option, const 
  * config/option_file.c, the only file that knows libcyaml. */
 QR_MUST_USE qr_status qr__option_file_load(qr_config *config, const char *path, qr_error *error);
 
+/** Refuses anchors and texts with a NUL, which libcyaml takes without a word. QR_BAD_OPTION names
+ * file and line; of what is no YAML nothing is said. QR_NO_MEMORY. In config/yaml_scan.c, the only
+ * file that knows libyaml. */
+QR_MUST_USE qr_status qr__yaml_scan(const char *path, qr_text text, qr_error *error);
+
 #endif

@@ -264,6 +264,8 @@ qr_status qr__option_file_load(qr_config *config, const char *path, qr_error *er
     /* A NUL would end a value early, silently. */
     if (memchr(data, '\0', len) != NULL)
         status = qr_error_set(error, QR_BAD_OPTION, "%s: has a NUL byte; expected YAML text", path);
+    if (status == QR_OK)
+        status = qr__yaml_scan(path, (qr_text){data, len}, error);
     while (status == QR_OK && again)
         status = read_once(config, path, (qr_text){data, len}, as_text, &again, error);
     free(data);

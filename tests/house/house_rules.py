@@ -95,6 +95,7 @@ OWNERS = {
     "xxhash.h": r"src/engine/saved/[^/]*\.c",
     "cblas.h": r"src/(engine/cpu|onnx)/.*__openblas\.c",
     "cyaml/cyaml.h": r"src/config/[^/]*\.c",
+    "yaml.h": r"src/config/[^/]*\.c",
     "onnx.pb-c.h": r"src/onnx/[^/]*\.[ch]|tests/unit/onnx/.*",
     "protobuf-c/protobuf-c.h": r"src/onnx/[^/]*\.[ch]",
     "immintrin.h": r"src/engine/cpu/.*__(avx2|avx2vnni|avx512f|avx512vnni|avx512bf16|amx)\.c|src/engine/cpu/kernels/vec_[^/]*\.h",
@@ -110,7 +111,7 @@ OWNERS = {
     "criterion/logging.h": r"tests/unit/.*",
     "criterion/parameterized.h": r"tests/unit/.*",
 }
-ONE_FILE_ONLY = ("xxhash.h", "cyaml/cyaml.h", "cpuid.h", "sys/auxv.h", "uv.h")
+ONE_FILE_ONLY = ("xxhash.h", "cyaml/cyaml.h", "yaml.h", "cpuid.h", "sys/auxv.h", "uv.h")
 
 # libc and Linux. A header that is in neither list is a new dependency, and needs an owner.
 LIBC = set(

@@ -50,10 +50,24 @@ Test(config_yaml, faults_name_file_line_and_key) {
     expect_refusal("port: \"1\n", "unexpected end of stream", no_flags);
     expect_refusal("port: 1\n---\nport: 2\n", "more than one YAML document", no_flags);
     expect_refusal("config: other.yaml\n", ":1: config: a file cannot name another", no_flags);
-    expect_refusal("port: &p 1\nops-port: *p\n", "ops-port", no_flags);
+    expect_refusal("port: 1\nops-port: *p\n", "ops-port", no_flags);
     expect_refusal("allow-remote: maybe\n", ":1: allow-remote: maybe: must be true or false",
                    no_flags);
     expect_refusal("port:\n", ":1: port: : must be a whole number", no_flags);
+}
+
+/* libcyaml would take each, and an option would be what nobody wrote, or nothing would be said. */
+Test(config_yaml, anchors_and_nuls_are_refused) {
+    expect_refusal("port: &p 1\nops-port: *p\n", ":1: an anchor", no_flags);
+    expect_refusal("port: 1\nmodel: &a x\n", ":2: an anchor", no_flags);
+    expect_refusal("model: &a\n  - x\n", ":1: an anchor", no_flags);
+    expect_refusal("model:\n  - &a x\n", ":2: an anchor", no_flags);
+    expect_refusal("&a port: 1\n", ":1: an anchor", no_flags);
+    expect_refusal("models:\n  - &a\n    path: x\n", ": an anchor", no_flags);
+    expect_refusal("port: 1\nhost: \"127.0.0.1\\0x\"\n", ":2: a text with a NUL", no_flags);
+    expect_refusal("model:\n  - x\n  - \"a\\x00\"\n", ":3: a text with a NUL", no_flags);
+    expect_refusal("\"port\\u0000x\": 1\n", ":1: a text with a NUL", no_flags);
+    qr_config_destroy(load_config("model: 'a\\0b'\n", no_flags)); /* a backslash and a 0 */
 }
 
 Test(config_yaml, a_file_that_cannot_be_read) {
