@@ -58,6 +58,18 @@ static void print_encoding(const qr_tokenizer *tokenizer, const qr_encoding *enc
     qr_buf_literal(out, "]}\n");
 }
 
+#define TEXT_OF(number)   NUMBER_TEXT(number)
+#define NUMBER_TEXT(text) #text
+#define TOKENS_MOST       2097152
+
+_Static_assert(TOKENS_MOST == QR_LIMIT_TEXT_TOKENS, "the message names the limit");
+
+/* No model has a part in it. */
+static const char *fault_text(qr_status status) {
+    return status == QR_TOO_LONG ? "the text has more than " TEXT_OF(TOKENS_MOST) " tokens"
+                                 : qr_status_sentence(status);
+}
+
 static bool tokenize_lines(void *state, const qr__line *lines, size_t len, qr_buf *out) {
     worker *self = state;
     const qr_encode_options options = {.special = true};
@@ -68,7 +80,7 @@ static bool tokenize_lines(void *state, const qr__line *lines, size_t len, qr_bu
             print_encoding(self->tokenizer, &self->encoding, lines[i].text, out);
             continue;
         }
-        qr__line_refuse("tokenize", &lines[i], qr_status_sentence(status), out);
+        qr__line_refuse("tokenize", &lines[i], fault_text(status), out);
         self->bad_line = true;
     }
     return true;

@@ -47,16 +47,22 @@ bool qr_device_hangs(void) {
     return qr_cuda_hung();
 }
 
-/* By its name a device must be there: whatever else it lacks, the option is wrong. */
-static qr_status by_name(qr_status status) {
-    return status == QR_NOT_IMPLEMENTED || status == QR_IO ? QR_BAD_OPTION : status;
+/* By its name a device must be there: whatever else it lacks, the option is wrong. "auto" would
+ * have gone on to the CPU. */
+static qr_status by_name(const qr_backend *backend, qr_status status, qr_error *error) {
+    if (status == QR_NOT_IMPLEMENTED || status == QR_IO)
+        status = QR_BAD_OPTION;
+    if (status != QR_BAD_OPTION || backend == &qr_backend_cpu || error == NULL)
+        return status;
+    const qr_error fault = *error;
+    return qr_error_set(error, status, "%.900s (or use cpu or auto)", fault.message);
 }
 
 qr_status qr__device_open(const char *device, qr_device **out, qr_error *error) {
     const char *target;
     const qr_backend *backend = find(device, &target);
     return backend == NULL ? refuse_name(device, error)
-                           : by_name(backend->open(target, out, error));
+                           : by_name(backend, backend->open(target, out, error), error);
 }
 
 static qr_status check(const qr_backend *backend, const char *target, qr_error *error) {
@@ -78,5 +84,6 @@ qr_status qr_device_check(const char *device, qr_error *error) {
     if (qr_device_is_auto(device))
         return check(kinds[last], NULL, error);
     const qr_backend *backend = find(device, &target);
-    return backend == NULL ? refuse_name(device, error) : by_name(check(backend, target, error));
+    return backend == NULL ? refuse_name(device, error)
+                           : by_name(backend, check(backend, target, error), error);
 }

@@ -2,6 +2,7 @@
 #include "engine/model_files.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,12 +174,26 @@ static qr_status of_directory(const char *dir, qr_model_files *out, qr_error *er
     return QR_OK;
 }
 
+static qr_status check_directory(const char *path, qr_error *error) {
+    struct stat about;
+    if (stat(path, &about) != 0)
+        return qr_error_set(error, QR_BAD_MODEL, "%s: %s", path, strerror(errno));
+    return S_ISDIR(about.st_mode)
+               ? QR_OK
+               : qr_error_set(error, QR_BAD_MODEL,
+                              "%s: is a file (a model is a directory, or a file whose name ends "
+                              "in " ONNX_END ")",
+                              path);
+}
+
 qr_status qr_model_files_find(const char *path, qr_model_files *out, qr_error *error) {
     *out = (qr_model_files){.onnx_unread = false};
     if (strlen(path) >= QR_PATH_BYTES)
         return qr_error_set(error, QR_BAD_MODEL, "%.200s...: the path is too long", path);
-    if (!qr_model_path_is_onnx(path))
-        return of_directory(path, out, error);
+    if (!qr_model_path_is_onnx(path)) {
+        qr_status status = check_directory(path, error);
+        return status == QR_OK ? of_directory(path, out, error) : status;
+    }
     snprintf(out->onnx, sizeof out->onnx, "%s", path);
     return find_companions(out, error);
 }

@@ -30,8 +30,9 @@ typedef struct qr_model_files {
 /** Whether the path names an ONNX file: it ends in ".onnx" and is no directory. */
 bool qr_model_path_is_onnx(const char *path);
 
-/** Looks at names only: that there is a model is not said. QR_BAD_MODEL: of several .onnx none is
- * the first to read (the message has their names), or a path is too long; QR_NO_MEMORY. */
+/** Looks at names only: that there is a model is not said. QR_BAD_MODEL: the path is neither a
+ * directory nor ends in .onnx; of several .onnx none is the first to read (the message has their
+ * names); or a path is too long. QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr_model_files_find(const char *path, qr_model_files *out, qr_error *error);
 
 /** Bytes of the graph's file and of the files beside it that begin with its name, where weights may

@@ -1,9 +1,7 @@
 /* pipeline/pipeline.c: a tokenizer and an engine of one model, checked against each other. */
 #include "pipeline/pipeline.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "pipeline/probes.h"
 #include "pipeline/prompts.h"
@@ -174,26 +172,33 @@ static qr_status load_prompts(const char *dir, const qr_model_info *model, const
     return status == QR_OK ? take_default(dir, name, pipeline, error) : status;
 }
 
-static qr_status load(const char *path, const qr_model_files *files,
-                      const qr_pipeline_options *options, qr_pipeline *pipeline, qr_error *error) {
-    qr_status status = qr_tokenizer_load(files->tokenizer_dir, &pipeline->tokenizer, error);
+/* What follows from model and tokenizer together. */
+static qr_status join(const char *path, const qr_model_files *files,
+                      const qr_pipeline_options *options, const qr_model_info *model,
+                      qr_pipeline *pipeline, qr_error *error) {
+    const qr_tokenizer_info *tokenizer = qr_tokenizer_get_info(pipeline->tokenizer);
+    qr_status status = check_vocabulary(path, tokenizer, model, error);
+    if (status == QR_OK)
+        status = check_case(files, tokenizer, model, error);
     if (status != QR_OK)
         return status;
-    const qr_tokenizer_info *tokenizer = qr_tokenizer_get_info(pipeline->tokenizer);
+    pipeline->kind = kind_of(model);
+    pipeline->max_tokens = max_tokens_of(model, tokenizer);
+    status = load_prompts(files->sentence_dir, model, options->prompt, pipeline, error);
+    return status == QR_OK
+               ? lower_max_tokens(path, options->max_tokens, &pipeline->max_tokens, error)
+               : status;
+}
+
+/* The model comes first: where it is none, its tokenizer is not what is missing. */
+static qr_status load(const char *path, const qr_model_files *files,
+                      const qr_pipeline_options *options, qr_pipeline *pipeline, qr_error *error) {
     qr_model *model = NULL;
-    status = qr_model_open_pooled(path, options->pooling, &model, error);
+    qr_status status = qr_model_open_pooled(path, options->pooling, &model, error);
     if (status == QR_OK)
-        status = check_vocabulary(path, tokenizer, qr_model_get_info(model), error);
+        status = qr_tokenizer_load(files->tokenizer_dir, &pipeline->tokenizer, error);
     if (status == QR_OK)
-        status = check_case(files, tokenizer, qr_model_get_info(model), error);
-    if (status == QR_OK) {
-        const qr_model_info *info = qr_model_get_info(model);
-        pipeline->kind = kind_of(info);
-        pipeline->max_tokens = max_tokens_of(info, tokenizer);
-        status = load_prompts(files->sentence_dir, info, options->prompt, pipeline, error);
-        if (status == QR_OK)
-            status = lower_max_tokens(path, options->max_tokens, &pipeline->max_tokens, error);
-    }
+        status = join(path, files, options, qr_model_get_info(model), pipeline, error);
     if (status == QR_OK)
         status = create_engine(model, path, options, pipeline, error);
     qr_model_close(model);
@@ -211,13 +216,6 @@ static qr_status name_pipeline(const char *path, const qr_model_files *files, co
     return QR_OK;
 }
 
-/* The tokenizer is loaded first, and would be missed first where only the name is wrong. */
-static qr_status check_graph_file(const qr_model_files *files, qr_error *error) {
-    if (files->onnx[0] == '\0' || access(files->onnx, F_OK) == 0)
-        return QR_OK;
-    return qr_error_set(error, QR_BAD_MODEL, "%s: %s", files->onnx, strerror(errno));
-}
-
 qr_status qr_pipeline_load(const char *path, const qr_pipeline_options *options, qr_pipeline **out,
                            qr_error *error) {
     qr_model_files files;
@@ -225,8 +223,6 @@ qr_status qr_pipeline_load(const char *path, const qr_pipeline_options *options,
     qr_status status = qr_device_check(options->device, error);
     if (status == QR_OK)
         status = qr_model_files_find(path, &files, error);
-    if (status == QR_OK)
-        status = check_graph_file(&files, error);
     if (status != QR_OK)
         return status;
     qr_pipeline *pipeline = calloc(1, sizeof *pipeline);

@@ -63,3 +63,12 @@ def test_a_missing_model_is_named():
     done = querent("tokenize", "--model", "/nonexistent", stdin=b"x\n")
     assert done.returncode == 1
     assert b"/nonexistent" in done.stderr
+
+
+def test_a_text_of_too_many_tokens_is_named(embedder):
+    """The limit is the tokenizer's; a model has no part in it."""
+    done = querent("tokenize", "--model", embedder, stdin=b"a " * 2_097_152 + b"\nriver\n")
+    assert done.returncode == 1
+    assert "line 1: the text has more than 2097152 tokens" in done.stderr.decode()
+    refused, good = done.stdout.decode().splitlines()
+    assert "more than 2097152 tokens" in refused and "ids" in good

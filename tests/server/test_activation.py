@@ -104,7 +104,7 @@ def test_refused(start_server, embedder, make, names, env, what):
     """A start that cannot be what was meant ends with a word for it."""
     sockets = make()
     server = start_server(models=[embedder], wait=False, **passing(sockets, names, env))
-    assert server.wait() == 1
+    assert server.wait() == 2
     assert what in server.log and "listening" not in server.log
 
 
@@ -126,7 +126,7 @@ def test_other_machines(start_server, embedder, family, address, names, options,
     if names != "ops" and "--admin" in options:
         sockets, names = [*sockets, listening()], names + ":ops"
     server = start_server(*options, models=[embedder], wait=False, **passing(sockets, names))
-    assert server.wait() == 1
+    assert server.wait() == 2
     assert what in server.log and "listening" not in server.log
 
 

@@ -43,6 +43,7 @@ def test_too_many_states_are_refused(start_server, embedder):
     wide = start_server("--queue-items", "65536", "--max-body-bytes", "20000000", models=[embedder])
     answer = ask(wide, "/embed_all", {"inputs": ["word " * 400] * 2048})
     assert answer.status == 422, answer.status
+    assert answer.json()["error"] == "the answer would have more than 16777216 numbers: ask for less at a time"
     assert ask(wide, "/embed_all", {"inputs": "a"}).status == 200
 
 

@@ -82,5 +82,5 @@ def test_model_and_models_exclude_each_other(start_file, embedder):
 
 def test_names_must_differ(start_file, embedder):
     server = start_file(f"models:\n  - path: {embedder}\n  - path: {embedder}\n", wait=False)
-    assert server.wait() == 1
+    assert server.wait() == 2
     assert "two models" in server.log

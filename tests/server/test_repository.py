@@ -140,7 +140,7 @@ def test_not_on_the_main_port_without_a_key(admin):
 
 def test_refused_where_nobody_could_reach_it(start_server, embedder):
     server = start_server("--admin", models=[embedder], wait=False)
-    assert server.wait() == 1
+    assert server.wait() == 2
     assert "--admin: needs --ops-port, or --admin-key-file" in server.log
 
 

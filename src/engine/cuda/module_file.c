@@ -117,7 +117,7 @@ static qr_status find_file(const qr__cuda_module **out, qr_error *error) {
             return open_file(places[i], out, error);
     return qr_error_set(error, QR_NOT_IMPLEMENTED,
                         "device cuda: this build has no GPU part: neither %.400s nor %.400s is "
-                        "there; build it with nvcc (docs/CUDA.md), or use cpu or auto",
+                        "there; build it with nvcc (docs/CUDA.md)",
                         places[0], places[1]);
 }
 

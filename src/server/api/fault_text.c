@@ -78,6 +78,9 @@ static void put_sentence(qr_buf *out, qr_status status, const qr_fault *fault) {
     } else if (status == QR_TOO_MANY && fault->given > 0) {
         qr_buf_printf(out, "batch size %zu > maximum allowed batch size %zu", fault->given,
                       fault->limit);
+    } else if (status == QR_TOO_MANY && fault->limit > 0) {
+        qr_buf_printf(out, "the answer would have more than %zu numbers: ask for less at a time",
+                      fault->limit);
     } else if (status == QR_OVERLOADED) {
         qr_buf_literal(out, "Model is overloaded");
     } else if ((status == QR_BAD_REQUEST || status == QR_BAD_TENSOR) && placed) {

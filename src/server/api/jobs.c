@@ -55,8 +55,10 @@ qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const uint8_t *typ
     qr_exchange *x = call->exchange;
     if (x->ticket.jobs_len % JOBS_A_LOOK == 0 && qr__call_is_late(call))
         return QR_LATE;
-    if (call->hidden && output_floats(call, x->tokens + tokens) > HIDDEN_FLOATS_MAX)
+    if (call->hidden && output_floats(call, x->tokens + tokens) > HIDDEN_FLOATS_MAX) {
+        x->fault = (qr_fault){.limit = HIDDEN_FLOATS_MAX};
         return QR_TOO_MANY;
+    }
     float *room = qr_arena_array(&x->arena, output_floats(call, tokens), sizeof *room);
     if (room == NULL)
         return QR_NO_MEMORY;

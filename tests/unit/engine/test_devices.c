@@ -47,6 +47,7 @@ static void ends_on(const char *asked, const char *device, const char *part) {
                               : strstr(plan->passed_over, part) != NULL,
               "%s", plan->passed_over);
     cr_expect_eq(plan->is_absent, device_double.open == QR_IO);
+    cr_expect_null(strstr(plan->passed_over, "or auto")); /* where it is what is in use */
     cr_expect_eq(device_double.opened, strcmp(device, "cuda") == 0);
     struct forward_batch batch;
     forward_draw(&batch, qr_engine_model(engine), (size_t[]){9, 1, 33, 0}, 3);
@@ -91,7 +92,7 @@ Test(devices, by_name_a_refusal_is_an_error) {
     device_double.pack = QR_OK;
     device_double.open = QR_NOT_IMPLEMENTED;
     cr_assert_eq(create("cuda", QR_PRECISION_F32, &engine), QR_BAD_OPTION);
-    cr_assert_str_eq(error.message, "the double cannot be opened");
+    cr_assert_str_eq(error.message, "the double cannot be opened (or use cpu or auto)");
 }
 
 /* A precision that a kind does not have is a refusal like others. */

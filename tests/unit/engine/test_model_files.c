@@ -163,6 +163,14 @@ Test(model_files, parents_of_short_paths) {
     cr_expect_str_eq(files.tokenizer_dir, "/");
 }
 
+Test(model_files, a_path_that_is_no_model_says_so) {
+    write_text(dir, "model.safetensors", "x");
+    cr_expect_eq(qr_model_files_find(in_dir("model.safetensors"), &files, &error), QR_BAD_MODEL);
+    cr_expect_not_null(strstr(error.message, "model.safetensors: is a file"), "%s", error.message);
+    cr_expect_eq(qr_model_files_find(in_dir("nowhere"), &files, &error), QR_BAD_MODEL);
+    cr_expect_not_null(strstr(error.message, "nowhere: No such file"), "%s", error.message);
+}
+
 Test(model_files, a_path_may_be_too_long) {
     static char path[QR_PATH_BYTES + 8];
     memset(path, 'a', sizeof path - 1);

@@ -268,7 +268,7 @@ Test(model_refused, missing_files_have_hints) {
     }
     remove_file("config.json");
     load_refused(dir, (const char *const[3]){"config.json: missing", "directory"});
-    load_refused("/nowhere/at/all", (const char *const[3]){"/nowhere/at/all/config.json: missing"});
+    load_refused("/nowhere/at/all", (const char *const[3]){"/nowhere/at/all: No such file"});
 }
 
 Test(model_refused, what_is_no_regular_file) {

@@ -40,8 +40,8 @@ static void write_file(const char *dir, const char *name, const char *text) {
 }
 
 static void discard(char *dir) {
-    const char *names[] = {"config.json", "model.safetensors", "tokenizer.json", "vocab.txt",
-                           "sentence_bert_config.json", "tokenizer_config.json"};
+    const char *names[] = {"config.json", "model.safetensors",         "tokenizer.json",
+                           "vocab.txt",   "sentence_bert_config.json", "tokenizer_config.json"};
     char path[256];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, names[i]);
@@ -69,6 +69,23 @@ Test(pipeline, missing_directory_is_named) {
     cr_assert_neq(load("/nonexistent/model", &pipeline, &error), QR_OK);
     cr_assert_null(pipeline);
     cr_assert_not_null(strstr(error.message, "/nonexistent/model"));
+}
+
+/* What is wrong with the file, not what else its folder lacks. */
+Test(pipeline, a_file_that_is_no_graph_is_named) {
+    char *dir = borrow_model(NULL), path[256];
+    write_file(dir, "config.json.onnx", "no graph");
+    snprintf(path, sizeof path, "%s/config.json.onnx", dir);
+    qr_pipeline *pipeline;
+    qr_error error = {0};
+    cr_expect_eq(load(path, &pipeline, &error), QR_BAD_MODEL);
+    cr_expect_not_null(strstr(error.message, "config.json.onnx: "), "%s", error.message);
+    cr_expect_not_null(strstr(error.message, "is it an ONNX file"), "%s", error.message);
+    unlink(path);
+    cr_expect_neq(load(path, &pipeline, &error), QR_OK);
+    cr_expect_not_null(strstr(error.message, "config.json.onnx: No such file"), "%s",
+                       error.message);
+    discard(dir);
 }
 
 Test(pipeline, a_vocabulary_beyond_the_model_is_refused) {

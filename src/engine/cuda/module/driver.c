@@ -49,7 +49,7 @@ static qr_status check_release(qr__driver *driver, qr_error *error) {
         return qr_error_set(
             error, QR_BAD_OPTION,
             "device cuda: the NVIDIA driver serves CUDA %d.%d, and this build needs %d.%d; install "
-            "a newer driver, or use cpu or auto",
+            "a newer driver",
             driver->release / 1000, driver->release % 1000 / 10, QR_CUDA_RELEASE_MIN / 1000,
             QR_CUDA_RELEASE_MIN % 1000 / 10);
     return QR_OK;
@@ -62,7 +62,7 @@ qr_status qr__driver_open(qr__driver *driver, qr_error *error) {
     if (library == NULL)
         return qr_error_set(error, QR_IO,
                             "device cuda: there is no NVIDIA driver: %.256s; install it (in a "
-                            "container: run it with the NVIDIA runtime), or use cpu or auto",
+                            "container: run it with the NVIDIA runtime)",
                             dlerror());
     qr_status status = find_calls(library, driver, error);
     if (status == QR_OK)

@@ -102,7 +102,7 @@ static qr_status read_ordinal(const char *target, int count, int *out, qr_error 
     if (count <= 0)
         return qr_error_set(error, QR_IO,
                             "device cuda: the NVIDIA driver shows no GPU; look at nvidia-smi and "
-                            "CUDA_VISIBLE_DEVICES, or use cpu or auto");
+                            "CUDA_VISIBLE_DEVICES");
     if (ordinal >= count || ordinal >= DEVICES_MAX)
         return qr_error_set(
             error, QR_BAD_OPTION,
@@ -141,7 +141,7 @@ static qr_status find_device(qr__gpu *gpu, const char *target, qr_error *error) 
     if (gpu->major < 8 || multiprocessors <= 0)
         return qr_error_set(error, QR_BAD_OPTION,
                             "device cuda:%d: %s has compute capability %d.%d, and the kernels need "
-                            "8.0 (Ampere) or newer; use cpu or auto",
+                            "8.0 (Ampere) or newer",
                             gpu->ordinal, name, gpu->major, gpu->minor);
     return QR_OK;
 }
