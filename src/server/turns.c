@@ -6,6 +6,9 @@
 
 #define RETRY_MS 1000 /* after a 503: a server that starts or drains */
 
+/* What the loop may decode takes less than 1 ms; a body of so many times that is a long task. */
+#define LONG_TIMES 16
+
 void qr__exchange_turn(qr_exchange *x, qr_exchange_phase phase) {
     bool was_out = x->phase == QR_EXCHANGE_DECODING || x->phase == QR_EXCHANGE_RUNNING;
     bool is_out = phase == QR_EXCHANGE_DECODING || phase == QR_EXCHANGE_RUNNING;
@@ -222,8 +225,10 @@ void qr__exchange_admit(qr__flow *flow, qr_exchange *x) {
     }
     x->deadline.at_ns = x->deadline_ns;
     qr__deadlines_add(flow->deadlines, &x->deadline);
-    if (x->body.len > qr_api_loop_bytes(x)) { /* no step of the loop takes 1 ms */
-        x->task = (qr_task){.run = on_decode_task, .owner = x};
+    const size_t loop_bytes = qr_api_loop_bytes(x);
+    if (x->body.len > loop_bytes) { /* no step of the loop takes 1 ms */
+        x->task = (qr_task){
+            .run = on_decode_task, .owner = x, .is_long = x->body.len > LONG_TIMES * loop_bytes};
         qr__exchange_turn(x, QR_EXCHANGE_DECODING);
         QR_ASSERT(qr_exchange_is_legal(x));
         qr_schedule_call(flow->options.schedule, &x->task);

@@ -241,7 +241,7 @@ void qr_schedule_call(qr_schedule *schedule, qr_task *task) {
     pthread_mutex_lock(&schedule->lock);
     bool stopped = schedule->stopped;
     if (!stopped)
-        qr_list_append(&schedule->tasks, &task->link);
+        qr_list_append(task->is_long ? &schedule->long_tasks : &schedule->tasks, &task->link);
     pthread_mutex_unlock(&schedule->lock);
     if (stopped)
         task->run(task);

@@ -12,7 +12,7 @@
  * A batch cannot be interrupted. So long jobs have a line of their own. While short ones wait only
  * one worker at a time takes from there, and while short ones come at all one worker never does: it
  * helps with the long ones instead, and leaves them when a short one comes (base/pool.h). */
-#include "server/schedule/schedule_internal.h"
+#include "server/schedule/tasks.h"
 
 #define SHORT_MEMORY_NS QR_NS_PER_S /* who came in the last second will come again */
 
@@ -65,7 +65,7 @@ static const qr_ticket *next_ticket(const qr_schedule *schedule, uint64_t now_ns
 }
 
 bool qr__schedule_waiting(const qr_schedule *schedule, uint64_t now_ns) {
-    return qr_list_first(&schedule->tasks) != NULL || next_ticket(schedule, now_ns) != NULL;
+    return qr__task_waiting(schedule) || next_ticket(schedule, now_ns) != NULL;
 }
 
 /* Its queue and line are the batch's. False: nothing waits that may go. */

@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "server/schedule/schedule_internal.h"
+#include "server/schedule/tasks.h"
 
 #define WORKER_STACK_BYTES (2u << 20) /* stated, so that no libc's default decides */
 
@@ -17,6 +17,7 @@ qr_status qr__schedule_create(const qr_schedule_options *options, qr_schedule **
     schedule->options = *options;
     pthread_mutex_init(&schedule->lock, NULL);
     qr_list_init(&schedule->tasks);
+    qr_list_init(&schedule->long_tasks);
     for (int i = 0; i < options->workers; i++) {
         schedule->workers[i].schedule = schedule;
         schedule->workers[i].index = i;
@@ -70,8 +71,7 @@ void qr_schedule_stop(qr_schedule *schedule) {
         qr__schedule_wake(schedule);
     for (int i = 0; i < schedule->started; i++)
         pthread_join(schedule->workers[i].thread, NULL);
-    QR_ASSERT(schedule->started == 0 ||
-              (qr_list_first(&schedule->tasks) == NULL && schedule->order.len == 0));
+    QR_ASSERT(schedule->started == 0 || (!qr__task_waiting(schedule) && schedule->order.len == 0));
     pthread_mutex_lock(&schedule->lock);
     schedule->stopped = true;
     pthread_mutex_unlock(&schedule->lock);

@@ -98,8 +98,10 @@ QR_MUST_USE bool qr_schedule_join(qr_schedule *schedule, qr_ticket *ticket, uint
  * worker still holds it, and finished() comes (or has come). */
 QR_MUST_USE bool qr_schedule_cancel(qr_schedule *schedule, qr_ticket *ticket, qr_status status);
 
-/** Queues a task. Tasks come before batches and are not counted against queue_items: callers bound
- * their number. When the schedule is stopped the task has run on return. */
+/** Queues a task. Tasks come before batches, but when they have had the workers for a while a batch
+ * that waits is next; long ones have half of the workers at most, and come behind the others. None
+ * counts against queue_items: callers bound their number. When the schedule is stopped the task has
+ * run on return. */
 void qr_schedule_call(qr_schedule *schedule, qr_task *task);
 
 /** Jobs admitted and unfinished. */

@@ -5,6 +5,7 @@
  *     order.c        what waits, by deadline, and whether all of it can be in time
  *     cost.c         what a batch takes of a worker's time
  *     fill.c         which jobs the next batch takes
+ *     tasks.c        which task is next, and whether one is
  *     worker.c       a worker's life
  *     simulation.c   all of this on a clock that it moves, without threads or engine
  *
@@ -56,7 +57,10 @@ struct qr_schedule {
     uint64_t running_ns;    /* of the machine's time, in batches under way */
     uint64_t held_until_ns; /* by when the longest of these is likely to have ended */
     int running_long, busy; /* workers with a batch, and with one of long jobs */
-    qr_link tasks;          /* oldest first */
+    qr_link tasks;          /* oldest first; those that may take long by themselves */
+    qr_link long_tasks;
+    int running_long_tasks;
+    uint64_t tasks_ns; /* workers' time in tasks since a batch was begun */
     bool stopping, stopped;
 
     atomic_size_t depth; /* jobs admitted and unfinished */

@@ -102,6 +102,7 @@ static inline uint64_t qr_ticket_patience(const qr_ticket *ticket, uint64_t now_
 typedef struct qr_task {
     void (*run)(struct qr_task *task);
     void *owner;
+    bool is_long; /* may take tens of milliseconds: never are all workers given such a one */
     qr_link link;
 } qr_task;
 

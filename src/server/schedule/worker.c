@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "server/schedule/schedule_internal.h"
+#include "server/schedule/tasks.h"
 
 #define NICENESS 2 /* below the loop, which needs little and needs it now */
 
@@ -129,30 +129,28 @@ static qr__round idle_round(qr__worker *worker, bool stopping) {
 /* The taking of work: what is taken is this worker's alone from the unlock on. */
 qr__round qr__worker_begin(qr__worker *worker) {
     qr_schedule *schedule = worker->schedule;
-    QR_CHAOS_DELAY();
-    pthread_mutex_lock(&schedule->lock);
-    qr_link *first = qr_list_first(&schedule->tasks);
-    if (first != NULL) {
-        qr_task *task = QR_OWNER(first, qr_task, link);
-        qr_list_remove(first);
-        uint64_t begun_ns = qr_clock_read(schedule->options.clock);
-        unlock_and_share(schedule, begun_ns);
-        task->run(task);
-        tell_worked(schedule, begun_ns);
-        return QR__ROUND_WORKED;
-    }
     qr_link late;
     qr_list_init(&late);
+    QR_CHAOS_DELAY();
+    pthread_mutex_lock(&schedule->lock);
     worker->begun_ns = qr_clock_read(schedule->options.clock);
-    bool batch = qr__batch_fill(worker, worker->begun_ns, &late);
+    qr_task *task = qr__task_yields(schedule) ? NULL : qr__task_take(schedule);
+    bool batch = task == NULL && qr__batch_fill(worker, worker->begun_ns, &late);
+    if (batch)
+        schedule->tasks_ns = 0;
+    else if (task == NULL)
+        task = qr__task_take(schedule);
     bool stopping = schedule->stopping;
     unlock_and_share(schedule, worker->begun_ns);
-    if (!batch && qr_list_first(&late) == NULL)
-        return idle_round(worker, stopping);
+    bool idle = !batch && task == NULL && qr_list_first(&late) == NULL;
     finish_all(&late);
+    if (task != NULL) {
+        qr__task_run(schedule, task, worker->begun_ns);
+        tell_worked(schedule, worker->begun_ns);
+    }
     if (batch)
         tell_begun(worker);
-    return batch ? QR__ROUND_BATCH : QR__ROUND_WORKED;
+    return batch ? QR__ROUND_BATCH : idle ? idle_round(worker, stopping) : QR__ROUND_WORKED;
 }
 
 void qr__worker_end(qr__worker *worker) {
