@@ -1,4 +1,5 @@
-/* base/arena.c: bump allocation in blocks that double up to the arena's maximum. */
+/* base/arena.c: bump allocation in blocks that double, up to a size at which it matters more that
+ * little is held in vain. */
 #include "base/arena.h"
 
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 
 #define ALIGNMENT         64u
 #define FIRST_BLOCK_BYTES 4096u
+#define DOUBLED_BYTES     ((size_t)1 << 20)
 
 typedef struct qr_arena_block {
     struct qr_arena_block *next;
@@ -18,19 +20,26 @@ void qr_arena_init(qr_arena *arena, size_t max_bytes) {
     *arena = (qr_arena){.max_bytes = max_bytes};
 }
 
-/* A new block with room for `need` bytes at least: twice the last one, so that many small
+/* A new block with room for `need` bytes at least: twice the last one, or 1 MiB, so that many small
  * allocations take few blocks, but never more than the arena may still hold. */
 static block *add_block(qr_arena *arena, size_t need) {
-    size_t want = arena->blocks == NULL ? FIRST_BLOCK_BYTES : arena->blocks->bytes * 2;
+    size_t want =
+        arena->blocks == NULL ? FIRST_BLOCK_BYTES : qr_min(arena->blocks->bytes * 2, DOUBLED_BYTES);
     size_t room = arena->max_bytes - arena->held_bytes;
     if (need > room)
         return NULL;
     want = qr_min(qr_max(want, need), room) & ~(size_t)(ALIGNMENT - 1);
     if (want < need)
         return NULL;
-    block *b = aligned_alloc(ALIGNMENT, sizeof *b + want);
-    if (b == NULL)
+    if (!qr_quota_take(arena->quota, want, arena->held_bytes + want)) {
+        arena->refused_bytes = want;
         return NULL;
+    }
+    block *b = aligned_alloc(ALIGNMENT, sizeof *b + want);
+    if (b == NULL) {
+        qr_quota_give(arena->quota, want);
+        return NULL;
+    }
     *b = (block){.next = arena->blocks, .bytes = want};
     arena->blocks = b;
     arena->held_bytes += want;
@@ -74,16 +83,19 @@ void qr_arena_reset(qr_arena *arena) {
     while (b != NULL && b->next != NULL) {
         block *next = b->next;
         arena->held_bytes -= b->bytes;
+        qr_quota_give(arena->quota, b->bytes);
         free(b);
         b = next;
     }
     if (b != NULL)
         b->used = 0;
+    arena->refused_bytes = 0;
     arena->blocks = b;
 }
 
 void qr_arena_deinit(qr_arena *arena) {
     qr_arena_reset(arena);
+    qr_quota_give(arena->quota, arena->held_bytes);
     free(arena->blocks);
-    *arena = (qr_arena){.max_bytes = arena->max_bytes};
+    *arena = (qr_arena){.max_bytes = arena->max_bytes, .quota = arena->quota};
 }

@@ -11,6 +11,7 @@
 #ifndef QR_BASE_ARENA_H
 #define QR_BASE_ARENA_H
 
+#include "base/quota.h"
 #include "base/text.h"
 
 struct qr_arena_block;
@@ -19,13 +20,16 @@ typedef struct qr_arena {
     struct qr_arena_block *blocks; /* newest first; owned */
     size_t held_bytes;             /* of all blocks */
     size_t max_bytes;
+    qr_quota *quota;      /* what they are taken from (borrowed); NULL: nothing */
+    size_t refused_bytes; /* that the quota had no room for, since a reset */
 } qr_arena;
 
-/** An empty arena that may never hold more than `max_bytes` in its blocks. Allocates nothing. */
+/** An empty arena that may never hold more than `max_bytes` in its blocks, of no quota. Allocates
+ * nothing. */
 void qr_arena_init(qr_arena *arena, size_t max_bytes);
 
-/** `bytes` of zeroed memory, 64-byte aligned, or NULL when the arena is at its maximum or the
- * system has no more. */
+/** `bytes` of zeroed memory, 64-byte aligned, or NULL when the arena is at its maximum, or the
+ * quota or the system has no more. */
 void *qr_arena_alloc(qr_arena *arena, size_t bytes);
 
 /** As qr_arena_alloc for `count` objects of `size` bytes, with a checked product. */

@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/pool.h"
+#include "base/quota.h"
 #include "base/random.h"
 #include "base/rate.h"
 #include "base/status.h"

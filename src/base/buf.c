@@ -1,4 +1,4 @@
-/* base/buf.c: growth by doubling, up to the maximum. */
+/* base/buf.c: growth by doubling, later by a quarter, up to the maximum. */
 #include "base/buf.h"
 
 #include <stdarg.h>
@@ -9,18 +9,42 @@
 
 #define FIRST_BYTES 256u
 
+/* Of a buffer so long it matters more that little is held in vain; the kernel moves it by moving
+ * pages. */
+#define DOUBLED_BYTES ((size_t)1 << 20)
+
 void qr_buf_init(qr_buf *buf, size_t max_bytes) {
     *buf = (qr_buf){.max_bytes = max_bytes};
 }
 
 void qr_buf_deinit(qr_buf *buf) {
+    qr_quota_give(buf->quota, buf->capacity);
     free(buf->data);
-    *buf = (qr_buf){.max_bytes = buf->max_bytes};
+    *buf = (qr_buf){.max_bytes = buf->max_bytes, .quota = buf->quota};
 }
 
 void qr_buf_reset(qr_buf *buf) {
-    buf->len = 0;
-    buf->failed = false;
+    buf->len = buf->refused_bytes = 0;
+    buf->vital = buf->failed = false;
+}
+
+/* To this capacity. False: there is no room, or no memory. */
+static bool grow(qr_buf *buf, size_t capacity) {
+    size_t more = capacity - buf->capacity;
+    if (buf->vital) {
+        qr_quota_force(buf->quota, more);
+    } else if (!qr_quota_take(buf->quota, more, capacity)) {
+        buf->refused_bytes = more;
+        return false;
+    }
+    char *data = realloc(buf->data, capacity);
+    if (data == NULL) {
+        qr_quota_give(buf->quota, more);
+        return false;
+    }
+    buf->data = data;
+    buf->capacity = capacity;
+    return true;
 }
 
 char *qr_buf_reserve(qr_buf *buf, size_t bytes) {
@@ -30,15 +54,13 @@ char *qr_buf_reserve(qr_buf *buf, size_t bytes) {
         return NULL;
     }
     if (need > buf->capacity || buf->data == NULL) {
-        size_t capacity =
-            qr_min(qr_max(qr_max(need, buf->capacity * 2), FIRST_BYTES), qr_max(buf->max_bytes, 1));
-        char *data = realloc(buf->data, capacity);
-        if (data == NULL) {
+        size_t more = buf->capacity < DOUBLED_BYTES ? buf->capacity : buf->capacity / 4;
+        size_t capacity = qr_max(qr_max(need, buf->capacity + more), FIRST_BYTES);
+        capacity = qr_min(capacity, qr_max(buf->max_bytes, 1));
+        if (!grow(buf, capacity)) {
             buf->failed = true;
             return NULL;
         }
-        buf->data = data;
-        buf->capacity = capacity;
     }
     return buf->data + buf->len;
 }

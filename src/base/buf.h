@@ -6,12 +6,13 @@
  *     if (qr_buf_failed(&out)) ...                 // one check at the end is enough
  *     qr_buf_deinit(&out);
  *
- * A failed append (maximum reached, no memory) leaves the contents as they were and sets a flag
- * that stays until qr_buf_reset, so writers check once. Not thread-safe.
+ * A failed append (maximum reached, no memory, no room in the quota) leaves the contents as they
+ * were and sets a flag that stays until qr_buf_reset, so writers check once. Not thread-safe.
  */
 #ifndef QR_BASE_BUF_H
 #define QR_BASE_BUF_H
 
+#include "base/quota.h"
 #include "base/text.h"
 
 typedef struct qr_buf {
@@ -19,16 +20,19 @@ typedef struct qr_buf {
     size_t len;
     size_t capacity;
     size_t max_bytes;
+    qr_quota *quota; /* what its capacity is taken from (borrowed); NULL: none */
+    bool vital;      /* it takes what it needs whether or not there is room; until a reset */
     bool failed;
+    size_t refused_bytes; /* that the quota had no room for, since a reset */
 } qr_buf;
 
-/** An empty buffer that may never grow above `max_bytes`. Allocates nothing. */
+/** An empty buffer that may never grow above `max_bytes`, of no quota. Allocates nothing. */
 void qr_buf_init(qr_buf *buf, size_t max_bytes);
 
-/** Gives the memory back; the buffer may be used again, with the same maximum. */
+/** Gives the memory back; the buffer may be used again, with the same maximum and quota. */
 void qr_buf_deinit(qr_buf *buf);
 
-/** Empties it and forgets a failure; memory is kept. */
+/** Empties it, forgets a failure, and is not vital any more; memory is kept. */
 void qr_buf_reset(qr_buf *buf);
 
 /** Makes room for `bytes` more and returns where to write them, or NULL (and fails). The caller

@@ -44,6 +44,7 @@
 #define QR_LIMIT_HEADER_FIELDS  100u         /* of one request */
 #define QR_LIMIT_EXCHANGE_BYTES (256u << 20) /* arena of one request: jobs, ids, results */
 #define QR_LIMIT_TEXT_TOKENS    (1u << 21)   /* tokens one text may become before truncation */
+#define QR_LIMIT_TOKENIZED      262144u      /* tokens that a request has listed or decoded */
 #define QR_LIMIT_WINDOWS        4096u        /* span windows of one passage */
 #define QR_LIMIT_WINDOW_TOKENS  (1u << 20)   /* of all windows: as of 2048 inputs of 512 */
 #define QR_LIMIT_TOP_K          1024u        /* answers asked for */

@@ -46,6 +46,7 @@
     X(QUEUE_ITEMS, "queue-items", NUMBER, "4096", 1, QR_LIMIT_QUEUE_ITEMS, "N", "most sequences waiting or running, on the CPU and on each GPU; more get 429") \
     X(MAX_INPUTS, "max-inputs", NUMBER, "2048", 1, QR_LIMIT_INPUTS, "N", "most inputs in one request") \
     X(MAX_BODY_BYTES, "max-body-bytes", NUMBER, "2000000", 1024, QR_LIMIT_BODY_BYTES, "BYTES", "largest request body") \
+    X(INFLIGHT_BYTES, "inflight-bytes", NUMBER, "268435456", 16777216, 17179869184, "BYTES", "memory for bodies, what is made of them, and answers, of all requests; more get 503; by default no more than a quarter of a memory limit") \
     X(MAX_CONNECTIONS, "max-connections", NUMBER, "1024", 1, 65536, "N", "most open connections") \
     X(MAX_CONNECTION_AGE_S, "max-connection-age-s", NUMBER, "600", 0, 86400, "S", "how old a connection gets, a tenth more or less: then its next answer says to close it; 0: any age") \
     X(DRAIN_DELAY_MS, "drain-delay-ms", NUMBER, "0", 0, 600000, "MS", "how long to keep accepting after SIGTERM") \

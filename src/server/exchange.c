@@ -6,13 +6,14 @@
 
 #define KEPT_BYTES (64u * 1024u) /* larger buffers are not kept for the next request */
 
-qr_exchange *qr_exchange_create(size_t max_body_bytes) {
+qr_exchange *qr_exchange_create(size_t max_body_bytes, qr_quota *quota) {
     qr_exchange *x = calloc(1, sizeof *x);
     if (x == NULL)
         return NULL;
     qr_buf_init(&x->body, max_body_bytes);
     qr_buf_init(&x->out, QR_LIMIT_RESPONSE_BYTES);
     qr_arena_init(&x->arena, QR_LIMIT_EXCHANGE_BYTES);
+    x->body.quota = x->out.quota = x->arena.quota = quota;
     return x;
 }
 
@@ -27,7 +28,7 @@ void qr_exchange_destroy(qr_exchange *x) {
 }
 
 static qr_buf recycled(qr_buf *buf) {
-    if (buf->capacity > KEPT_BYTES)
+    if (buf->capacity > KEPT_BYTES || qr_quota_is_short(buf->quota))
         qr_buf_deinit(buf);
     qr_buf_reset(buf);
     return *buf;
@@ -39,6 +40,16 @@ void qr_exchange_reset(qr_exchange *x) {
     qr_serving_unpin(x->serving);
     qr_arena_reset(&x->arena);
     *x = (qr_exchange){.body = recycled(&x->body), .out = recycled(&x->out), .arena = x->arena};
+}
+
+void qr_exchange_lighten(qr_exchange *x) {
+    if (x->key.len > 0 || x->arena.held_bytes + x->body.capacity <= KEPT_BYTES)
+        return;
+    qr_arena_deinit(&x->arena);
+    qr_buf_deinit(&x->body);
+    x->ticket.jobs = NULL;
+    x->jobs = NULL;
+    x->decoded = NULL;
 }
 
 static qr_note *add_note(qr_exchange *x, const char *name) {

@@ -15,8 +15,7 @@
  *     FREE       -        none      no      no         in the pool
  *     RECEIVING  loop     set       no      no         the head is decided, the body on its way
  *     LOOP       loop     set       any     no         the loop decodes, submits, or answers
- *     DECODING   worker   set       yes     no         a body too long for the loop, or a command
- *                                                      that is carried out
+ *     DECODING   worker   set       yes     no         a body too long for the loop; a command
  *     RUNNING    worker   set       yes     no         in the schedule: waiting, run, encoded
  *     JOINED     loop     set       yes     no         waits for another one's results: joins.h
  *     either of  worker   set       no      yes        late: its 504 is being sent meanwhile
@@ -85,7 +84,8 @@ typedef struct qr_exchange {
     qr_trace_id trace;
 
     /* The work. */
-    qr_buf body;                    /* the request's */
+    qr_buf body;                    /* the request's; given back when it has been answered, */
+    size_t body_bytes;              /* ... but for its length */
     qr_arena arena;                 /* for all that the work needs beyond */
     const struct qr_route *handler; /* whose decode and encode are used; api/ writes */
     qr_served *model;               /* which model answers; NULL for answers that need none */
@@ -124,8 +124,9 @@ typedef struct qr_exchange {
     struct qr_exchange *next; /* in the pool; or among those that workers gave back */
 } qr_exchange;
 
-/** An empty exchange, FREE, for bodies of at most `max_body_bytes`; NULL: no memory. */
-qr_exchange *qr_exchange_create(size_t max_body_bytes);
+/** An empty exchange, FREE, for bodies of at most `max_body_bytes`, that takes from the quota
+ * (borrowed; NULL: from none). NULL: no memory. */
+qr_exchange *qr_exchange_create(size_t max_body_bytes, qr_quota *quota);
 
 /** Unpins the generation and frees. NULL is allowed. */
 void qr_exchange_destroy(qr_exchange *exchange);
@@ -133,14 +134,17 @@ void qr_exchange_destroy(qr_exchange *exchange);
 /** Unpins the generation and empties the exchange: FREE again. Buffers of a usual size are kept. */
 void qr_exchange_reset(qr_exchange *exchange);
 
+/** Its answer is made: gives back what it was made of, where that is much and nobody may share it.
+ * For whoever has the turn; jobs and `decoded` are not looked at any more. */
+void qr_exchange_lighten(qr_exchange *exchange);
+
 /** Adds a field to the answer's head, with a copy of its value (of at most 63 bytes). */
 void qr_exchange_note(qr_exchange *exchange, const char *name, const char *value);
 
-/** The same of a static text of any length. */
+/** The same of a static text. */
 void qr_exchange_note_fixed(qr_exchange *exchange, const char *name, const char *text);
 
-/** Whether the table above has such a row; asserted at each hand-over. The loop's call: it looks at
- * nothing that a worker may be writing. */
+/** Whether the table above has such a row; asserted at each hand-over. The loop's call. */
 bool qr_exchange_is_legal(const qr_exchange *exchange);
 
 #endif

@@ -29,7 +29,8 @@ typedef struct qr_fault {
     size_t least, most;
     const char *why; /* what is wrong with the value ("it is negative"), or a hint */
 
-    /* TOO_LONG, TOO_MANY. A limit alone is of an answer's numbers. */
+    /* TOO_LONG (of `inputs`, or of what the place says), TOO_MANY. A limit alone is of an answer's
+     * numbers. */
     size_t limit, given;
 
     /* BAD_JSON: the first place that no JSON can have. */

@@ -37,6 +37,7 @@ typedef struct qr__flow_options {
     qr__cache *cache;       /* NULL: every request is computed, also beside an equal one */
     size_t connections_max; /* of all listeners: no more requests are open at a time */
     size_t max_body_bytes;
+    qr_quota *quota;            /* of all that requests hold; NULL: none */
     uint64_t default_budget_ns; /* of requests that bring none */
     uint64_t max_budget_ns;
     const qr__network *proxies; /* whose X-Request-Start is believed */

@@ -170,7 +170,7 @@ static qr_status warm_once(const qr__loader_options *options, qr_exchange *x, se
 static qr_status warm_model(const qr__loader_options *options, const qr_pipeline *model,
                             qr_serving *serving, qr_error *error) {
     const warm_request *warm = &warm_requests[qr_pipeline_kind(model)];
-    qr_exchange *x = qr_exchange_create(WARM_BODY_BYTES);
+    qr_exchange *x = qr_exchange_create(WARM_BODY_BYTES, NULL);
     qr_status status = QR_NO_MEMORY;
     sem_t done;
     if (x != NULL) {

@@ -58,10 +58,10 @@ uint64_t qr__memory_start_left(const qr__memory_group *group, const qr__memory_i
     return group->max_bytes > held ? group->max_bytes - held : 0;
 }
 
-qr_status qr__memory_start_cache(const qr__memory_group *group, const qr__memory_item *models,
-                                 size_t len, const char *source, uint64_t cache_bytes,
-                                 qr_error *error) {
-    if (cache_bytes <= qr__memory_start_left(group, models, len))
+qr_status qr__memory_start_beside(const qr__memory_group *group, const qr__memory_item *models,
+                                  size_t len, const char *what, const char *source, uint64_t bytes,
+                                  qr_error *error) {
+    if (bytes <= qr__memory_start_left(group, models, len))
         return QR_OK;
-    return refuse(group, models, len, cache_bytes, source, "the models and the cache take", error);
+    return refuse(group, models, len, bytes, source, what, error);
 }

@@ -4,10 +4,10 @@
  *     const qr__memory_item models[] = {{"minilm", need_bytes, stay_bytes}, ...};
  *     status = qr__memory_start_models(&room.tightest, models, len, "loading takes", &error);
  *     if (qr__memory_start_left(&room.tightest, models, len) < cache_bytes)
- *         status = qr__memory_start_cache(...);      // or make do with less
+ *         status = qr__memory_start_beside(...);      // or make do with less
  *
- * Models are loaded one after the other, each beside what stays of those before it; the cache fills
- * when all are there. Threads: any.
+ * Models are loaded one after the other, each beside what stays of those before it; requests come,
+ * and the cache fills, when all are there. Threads: any.
  */
 #ifndef QR_SERVER_MEMORY_START_H
 #define QR_SERVER_MEMORY_START_H
@@ -30,11 +30,11 @@ QR_MUST_USE qr_status qr__memory_start_models(const qr__memory_group *group,
 uint64_t qr__memory_start_left(const qr__memory_group *group, const qr__memory_item *models,
                                size_t len);
 
-/** QR_NO_MEMORY, with the sum, when beside all models there is no room for `cache_bytes`, which
- * `source` asked for. */
-QR_MUST_USE qr_status qr__memory_start_cache(const qr__memory_group *group,
-                                             const qr__memory_item *models, size_t len,
-                                             const char *source, uint64_t cache_bytes,
-                                             qr_error *error);
+/** QR_NO_MEMORY, with `what` and the sum, when beside all of these there is no room for `bytes`
+ * more, which `source` asked for. */
+QR_MUST_USE qr_status qr__memory_start_beside(const qr__memory_group *group,
+                                              const qr__memory_item *models, size_t len,
+                                              const char *what, const char *source, uint64_t bytes,
+                                              qr_error *error);
 
 #endif

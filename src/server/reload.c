@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "server/memory_start.h"
+#include "server/inflight.h"
 #include "server/server_internal.h"
 
 #define LOOK_MS 50
@@ -58,9 +58,9 @@ static qr_status check_room(const qr__server *s, const qr__model_spec *spec, con
                            : status;
 }
 
-/* All models of the start. */
+/* All models of the start, and behind them what requests may hold. */
 typedef struct first_models {
-    qr__memory_item least[QR_LIMIT_MODELS], most[QR_LIMIT_MODELS];
+    qr__memory_item least[QR_LIMIT_MODELS + 1], most[QR_LIMIT_MODELS + 1];
 } first_models;
 
 #define LEAST "loading the models takes"
@@ -92,21 +92,33 @@ static qr_status add_first(const qr__server *s, const qr__memory_group *group, s
     return status;
 }
 
+/* Requests come first: without them no cache is of use. */
+static qr_status fit_inflight(qr__server *s, const qr__memory_group *group, first_models *models,
+                              qr_error *error) {
+    qr_status status =
+        qr__inflight_fit(s->config, group, models->least, s->specs_len, &s->inflight, error);
+    const uint64_t bytes = qr_quota_max(&s->inflight);
+    const qr__memory_item requests = {"requests in flight", bytes, bytes};
+    models->least[s->specs_len] = models->most[s->specs_len] = requests;
+    return status;
+}
+
 /* Nobody asked for the default's cache, so it takes what is left; one that was asked for is had
  * whole, or not at all. */
 static qr_status fit_cache(const qr__server *s, const qr__memory_group *group,
                            const first_models *models, qr_error *error) {
     const size_t wanted = qr_config_number(s->config, QR_OPTION_CACHE_BYTES);
-    const uint64_t left = qr__memory_start_left(group, models->most, s->specs_len);
+    const size_t len = s->specs_len + 1;
+    const uint64_t left = qr__memory_start_left(group, models->most, len);
     if (wanted <= left)
         return QR_OK;
     if (qr_config_given(s->config, QR_OPTION_CACHE_BYTES))
-        return qr__memory_start_cache(group, models->least, s->specs_len,
-                                      qr_config_source(s->config, QR_OPTION_CACHE_BYTES), wanted,
-                                      error);
+        return qr__memory_start_beside(group, models->least, len, "the models and the cache take",
+                                       qr_config_source(s->config, QR_OPTION_CACHE_BYTES), wanted,
+                                       error);
     qr_log(QR_LOG_WARN,
-           "the cache gets %.0f MB, not %.0f MB: %s leaves no more beside the models; raise it, or "
-           "say --cache-bytes",
+           "the cache gets %.0f MB, not %.0f MB: %s leaves no more beside models and requests; "
+           "raise it, or say --cache-bytes",
            (double)left / 1e6, (double)wanted / 1e6, group->limit);
     qr__cache_limit(s->cache, (size_t)left);
     return QR_OK;
@@ -115,7 +127,7 @@ static qr_status fit_cache(const qr__server *s, const qr__memory_group *group,
 /* Before the first model is read: with a limit of its cgroup, what cannot be held is refused, not
  * killed when it is half loaded. What may not be held is told: to refuse it would keep models from
  * starting that would have fitted. */
-static qr_status check_start(const qr__server *s, qr_error *error) {
+static qr_status check_start(qr__server *s, qr_error *error) {
     qr__memory_room room;
     first_models models;
     qr_error doubt;
@@ -130,10 +142,11 @@ static qr_status check_start(const qr__server *s, qr_error *error) {
         return status;
     if (qr__memory_start_models(&room.tightest, models.most, s->specs_len, MOST, &doubt) != QR_OK)
         qr_log(QR_LOG_WARN, "%s", doubt.message);
-    return fit_cache(s, &room.tightest, &models, error);
+    status = fit_inflight(s, &room.tightest, &models, error);
+    return status == QR_OK ? fit_cache(s, &room.tightest, &models, error) : status;
 }
 
-static qr_status check(const qr__server *s, size_t index, const char *name, qr_error *error) {
+static qr_status check(qr__server *s, size_t index, const char *name, qr_error *error) {
     if (name != NULL)
         return check_room(s, &s->specs[index], name, error);
     return index == 0 ? check_start(s, error) : QR_OK;
@@ -142,7 +155,7 @@ static qr_status check(const qr__server *s, size_t index, const char *name, qr_e
 /* The first time everybody waits for it; later it packs on one thread, beside requests. */
 static qr_status load(void *state, size_t index, const char *name, const qr_served *before,
                       qr_served **out, qr_error *error) {
-    const qr__server *s = state;
+    qr__server *s = state;
     const qr__model_spec *spec = &s->specs[index];
     const qr__loader_options options = {
         .config = s->config,

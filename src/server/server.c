@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "server/memory_room.h"
+#include "server/inflight.h"
 #include "server/server_internal.h"
 
 /* Whoever replaces the model, or the process, ends it. */
@@ -37,6 +37,8 @@ static void render_metrics(void *state, qr_buf *out) {
     qr_metrics_now now = {.ready = is_ready(state),
                           .lost = is_lost(state),
                           .queue_depth = qr__machines_depth(s->machines),
+                          .inflight_bytes = qr_quota_held(&s->inflight),
+                          .inflight_limit_bytes = qr_quota_max(&s->inflight),
                           .memory_limit_bytes = s->memory_limit_bytes};
     const qr_serving *serving = qr__flow_serving(s->flow);
     if (s->cache != NULL)
@@ -158,6 +160,8 @@ static qr_status check_options(qr__server *s, qr_error *error) {
     if (status == QR_OK)
         status = qr__loader_specs(config, s->specs, &s->specs_len, error);
     if (status == QR_OK)
+        status = qr__inflight_init(config, s->memory_limit_bytes, &s->inflight, error);
+    if (status == QR_OK)
         status = qr__descriptors_reserve(s, error);
     return status;
 }
@@ -250,6 +254,7 @@ static qr_status start_loop(qr__server *s, qr_error *error) {
         .cache = s->cache,
         .connections_max = qr__server_connections(s),
         .max_body_bytes = qr_config_number(config, QR_OPTION_MAX_BODY_BYTES),
+        .quota = &s->inflight,
         .default_budget_ns = qr_config_number(config, QR_OPTION_BUDGET_MS) * QR_NS_PER_MS,
         .max_budget_ns = qr_config_number(config, QR_OPTION_MAX_BUDGET_MS) * QR_NS_PER_MS,
         .proxies = s->proxies,

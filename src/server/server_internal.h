@@ -48,6 +48,7 @@ typedef struct qr__server {
     int workers;
     qr_cores cores;
     uint64_t memory_limit_bytes;            /* of the cgroups; 0: none */
+    qr_quota inflight;                      /* of what requests hold */
     qr__network proxies[QR_LIMIT_NETWORKS]; /* trusted ones */
     size_t proxies_len;
     qr__model_spec specs[QR_LIMIT_MODELS];

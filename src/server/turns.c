@@ -105,6 +105,13 @@ static void encode_on_worker(qr__flow *flow, qr_exchange *x) {
     x->encoded = true;
 }
 
+/* On a worker, the last to look at what the answer was made of: it may take some time to send. */
+static void done_with(qr__flow *flow, qr_exchange *x) {
+    if (x->encoded)
+        qr_exchange_lighten(x);
+    give_back(flow, x);
+}
+
 /* On a worker, its answer made: the latest moment at which the floats can be looked at. */
 static void offer(qr__verify *verify, const qr_exchange *x) {
     for (size_t i = 0; i < x->ticket.jobs_len; i++)
@@ -117,7 +124,7 @@ static void offer_unread(const qr__flow *flow, const qr_exchange *x) {
     if (model == NULL) /* not said yet */
         model = qr_api_expected_model(x);
     if (model != NULL)
-        qr_metrics_offered_unread(flow->options.metrics, model->slot, x->body.len);
+        qr_metrics_offered_unread(flow->options.metrics, model->slot, x->body_bytes);
 }
 
 /* On a worker: all jobs ran, or the schedule gave them up. */
@@ -131,7 +138,7 @@ static void on_finished(qr_ticket *ticket) {
         offer(verify, x);
     if (x->ticket.status == QR_OK)
         qr__exchange_keep(x->flow, x);
-    give_back(x->flow, x);
+    done_with(x->flow, x);
 }
 
 /* On a worker: a body too long for the loop. An answer that needs no model run is encoded here as
@@ -140,7 +147,7 @@ static void on_decode_task(qr_task *task) {
     qr_exchange *x = task->owner;
     if (qr_api_decode(x->flow->options.api, x) != QR_OK || x->ticket.jobs_len == 0)
         encode_on_worker(x->flow, x);
-    give_back(x->flow, x);
+    done_with(x->flow, x);
 }
 
 /* The body has said which model it is for, and that may have a budget of its own; and it may ask
@@ -169,7 +176,7 @@ void qr__exchange_decoded(qr__flow *flow, qr_exchange *x) {
         qr__exchange_answer(flow, x);
         return;
     }
-    size_t slot = x->model->slot, body_bytes = x->body.len;
+    size_t slot = x->model->slot, body_bytes = x->body_bytes;
     if (qr__exchange_share(flow, x)) {
         qr_metrics_offered(flow->options.metrics, slot, body_bytes, 0);
         return;
@@ -226,9 +233,9 @@ void qr__exchange_admit(qr__flow *flow, qr_exchange *x) {
     x->deadline.at_ns = x->deadline_ns;
     qr__deadlines_add(flow->deadlines, &x->deadline);
     const size_t loop_bytes = qr_api_loop_bytes(x);
-    if (x->body.len > loop_bytes) { /* no step of the loop takes 1 ms */
+    if (x->body_bytes > loop_bytes) { /* no step of the loop takes 1 ms */
         x->task = (qr_task){
-            .run = on_decode_task, .owner = x, .is_long = x->body.len > LONG_TIMES * loop_bytes};
+            .run = on_decode_task, .owner = x, .is_long = x->body_bytes > LONG_TIMES * loop_bytes};
         qr__exchange_turn(x, QR_EXCHANGE_DECODING);
         QR_ASSERT(qr_exchange_is_legal(x));
         qr_schedule_call(flow->options.schedule, &x->task);

@@ -6,9 +6,25 @@
 
 #define FIRST_TOKENS 64u
 #define TOKEN_BYTES  (4 * sizeof(uint32_t) + 2)
+#define BYTE_BYTES   (2 * sizeof(uint32_t) + 1) /* of a text beside its offsets */
 /* A normalized text beside its offsets: only for models whose added tokens are matched after
  * normalization. */
 #define NORMALIZED_MAX_BYTES ((size_t)64 << 20)
+
+/* NULL: the quota or the system has no more. */
+static void *take(qr_quota *quota, size_t bytes) {
+    if (!qr_quota_take(quota, bytes, bytes))
+        return NULL;
+    void *block = malloc(bytes);
+    if (block == NULL)
+        qr_quota_give(quota, bytes);
+    return block;
+}
+
+static void give(qr_quota *quota, void *block, size_t bytes) {
+    free(block);
+    qr_quota_give(quota, bytes);
+}
 
 /* Points the arrays into `block`. */
 static void lay_out(qr_encoding *encoding, void *block, size_t capacity) {
@@ -29,7 +45,7 @@ qr_status qr__encoding_fit(qr_encoding *encoding, size_t more) {
         return QR_OK;
     size_t capacity = qr_max(qr_max(need, encoding->capacity * 2), FIRST_TOKENS);
     capacity = qr_min(capacity, QR_LIMIT_TEXT_TOKENS);
-    void *block = malloc(capacity * TOKEN_BYTES);
+    void *block = take(encoding->quota, capacity * TOKEN_BYTES);
     if (block == NULL)
         return QR_NO_MEMORY;
     qr_encoding old = *encoding;
@@ -42,7 +58,7 @@ qr_status qr__encoding_fit(qr_encoding *encoding, size_t more) {
         memcpy(encoding->types, old.types, old.len);
         memcpy(encoding->special, old.special, old.len);
     }
-    free(old.ids);
+    give(old.quota, old.ids, old.capacity * TOKEN_BYTES);
     return QR_OK;
 }
 
@@ -82,12 +98,12 @@ void qr__encoding_drop(qr_encoding *encoding, size_t from, size_t to) {
 }
 
 /* Bytes and two offsets for each, in one block that begins with the offsets. */
-static qr_status fit(char **bytes, uint32_t **begin, uint32_t **end, size_t used, size_t *capacity,
-                     size_t need) {
+static qr_status fit(qr_quota *quota, char **bytes, uint32_t **begin, uint32_t **end, size_t used,
+                     size_t *capacity, size_t need) {
     if (need <= *capacity)
         return QR_OK;
     size_t bigger = qr_max(need, *capacity * 2);
-    uint32_t *block = malloc(bigger * (2 * sizeof(uint32_t) + 1));
+    uint32_t *block = take(quota, bigger * BYTE_BYTES);
     if (block == NULL)
         return QR_NO_MEMORY;
     char *new_bytes = (char *)(block + 2 * bigger);
@@ -96,7 +112,7 @@ static qr_status fit(char **bytes, uint32_t **begin, uint32_t **end, size_t used
         memcpy(block + bigger, *end, used * sizeof *block);
         memcpy(new_bytes, *bytes, used);
     }
-    free(*begin);
+    give(quota, *begin, *capacity * BYTE_BYTES);
     *begin = block;
     *end = block + bigger;
     *bytes = new_bytes;
@@ -105,24 +121,26 @@ static qr_status fit(char **bytes, uint32_t **begin, uint32_t **end, size_t used
 }
 
 qr_status qr__scratch_fit_word(struct qr__scratch *scratch, size_t bytes) {
-    return fit(&scratch->word, &scratch->begin, &scratch->end, 0, &scratch->word_capacity, bytes);
+    return fit(scratch->quota, &scratch->word, &scratch->begin, &scratch->end, 0,
+               &scratch->word_capacity, bytes);
 }
 
 qr_status qr__scratch_fit_text(struct qr__scratch *scratch, size_t bytes) {
     if (bytes > NORMALIZED_MAX_BYTES)
         return QR_TOO_LONG;
-    return fit(&scratch->text, &scratch->text_begin, &scratch->text_end, scratch->text_len,
-               &scratch->text_capacity, bytes);
+    return fit(scratch->quota, &scratch->text, &scratch->text_begin, &scratch->text_end,
+               scratch->text_len, &scratch->text_capacity, bytes);
 }
 
 void qr_encoding_deinit(qr_encoding *encoding) {
     if (encoding == NULL)
         return;
-    free(encoding->ids);
-    if (encoding->scratch != NULL) {
-        free(encoding->scratch->begin);
-        free(encoding->scratch->text_begin);
-        free(encoding->scratch);
+    struct qr__scratch *scratch = encoding->scratch;
+    give(encoding->quota, encoding->ids, encoding->capacity * TOKEN_BYTES);
+    if (scratch != NULL) {
+        give(scratch->quota, scratch->begin, scratch->word_capacity * BYTE_BYTES);
+        give(scratch->quota, scratch->text_begin, scratch->text_capacity * BYTE_BYTES);
+        free(scratch);
     }
     *encoding = (qr_encoding){0};
 }

@@ -57,9 +57,9 @@ typedef struct qr_encoding {
     uint32_t *begin;  /* byte offsets into the original text (of the first or second text); */
     uint32_t *end;    /*   both 0 for specials */
     uint32_t *word;   /* the pre-tokenizer's word within its text; QR_NO_WORD for specials */
-    size_t len;
-    size_t capacity;
+    size_t len, capacity;
     bool truncated;
+    qr_quota *quota; /* from which its memory is taken (borrowed); set before it has any, or NULL */
     struct qr__scratch *scratch; /* the encoder's own; owned */
 } qr_encoding;
 

@@ -61,6 +61,7 @@ struct qr__scratch {
     char *text;
     uint32_t *text_begin, *text_end; /* [text_capacity] */
     size_t text_len, text_capacity;
+    qr_quota *quota; /* its encoding's */
 };
 
 /** Makes room for a word of `bytes` bytes. What the room held is lost. QR_NO_MEMORY. */

@@ -13,6 +13,8 @@ static qr_status grow(qr_windows *windows) {
     if (items == NULL)
         return QR_NO_MEMORY;
     memset(items + windows->capacity, 0, (capacity - windows->capacity) * sizeof *items);
+    for (size_t i = windows->capacity; i < capacity; i++)
+        items[i].quota = windows->context.quota;
     windows->items = items;
     windows->capacity = capacity;
     return QR_OK;

@@ -212,6 +212,7 @@ qr_status qr__encode_text(const qr_tokenizer *tokenizer, qr_text text, size_t en
         out->scratch = calloc(1, sizeof *out->scratch);
         if (out->scratch == NULL)
             return QR_NO_MEMORY;
+        out->scratch->quota = out->quota;
     }
     qr_status status = qr__scratch_fit_word(out->scratch, 4 * tokenizer->max_word_chars + 4);
     scan s = {.tokenizer = tokenizer, .text = text, .out = out, .scratch = out->scratch};

@@ -100,8 +100,8 @@ def test_huge_inputs(server):
         assert ask(server, "/embed", {"inputs": "x" * 2000001}).status == 413
     except ConnectionError:
         pass  # refused by its length while the client still sends: the answer may be lost
-    answer = ask(server, "/tokenize", {"inputs": "! " * 300000})
-    assert answer.status == 200 and len(answer.json()[0]) == 300002
+    answer = ask(server, "/tokenize", {"inputs": "! " * 200000})
+    assert answer.status == 200 and len(answer.json()[0]) == 200002
     assert ask(server, "/embed", b'{"inputs":[' + b"[101,102]," * 3000 + b"[101,102]]}").status == 422
     assert ask(server, "/embed", b'{"inputs":' + b"[" * 1000000).status == 400
     assert ask(server, "/embed", b'{"inputs":[' + b"1," * 900000 + b"1]}").status == 200

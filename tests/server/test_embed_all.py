@@ -1,5 +1,6 @@
 """/embed_all: the hidden states of all tokens."""
 import numpy as np
+import pytest
 from program import HIDDEN
 from serving import ask
 
@@ -39,11 +40,14 @@ def test_the_cache_does_not_mix_them_up(start_server, embedder):
     assert ask(cached, "/embed", {"inputs": TEXTS[0]}).json() == vector
 
 
-def test_too_many_states_are_refused(start_server, embedder):
-    wide = start_server("--queue-items", "65536", "--max-body-bytes", "20000000", models=[embedder])
+@pytest.mark.parametrize("inflight_bytes, numbers", [(1 << 30, 16777216), (1 << 28, 7456540)])
+def test_too_many_states_are_refused(start_server, embedder, inflight_bytes, numbers):
+    wide = start_server(
+        *["--queue-items", "65536", "--max-body-bytes", "20000000", "--inflight-bytes", inflight_bytes], models=[embedder]
+    )
     answer = ask(wide, "/embed_all", {"inputs": ["word " * 400] * 2048})
     assert answer.status == 422, answer.status
-    assert answer.json()["error"] == "the answer would have more than 16777216 numbers: ask for less at a time"
+    assert answer.json()["error"] == f"the answer would have more than {numbers} numbers: ask for less at a time"
     assert ask(wide, "/embed_all", {"inputs": "a"}).status == 200
 
 

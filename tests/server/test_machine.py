@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from make_model import make_model
 from program import BINARY, WORDS
-from serving import Server, ask, metric, wait_for
+from serving import Server, ask, make_request, metric, wait_for
 
 UNIFIED = Path("/sys/fs/cgroup")
 
@@ -114,6 +114,7 @@ def test_a_quota_as_large_as_the_mask_spins(start_server, embedder, group):
 
 BIG = {"layers": 2, "hidden": 384, "heads": 12, "feed_forward": 1536, "vocab_from": WORDS["vocab_from"], "positions": 512}
 CHARGED_TO_OTHERS = 10  # MB that this process itself may have in the group
+REQUESTS = 17  # MB for requests in flight, at the least
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +154,7 @@ def test_a_model_that_cannot_fit_is_refused_at_start(start_server, big, memory_g
 def test_models_that_cannot_fit_together_are_refused_before_the_first_is_read(start_server, big, memory_group):
     memory_group(100)
     alone, _, _ = sum_of(refusal(start_server, "--precision", "f32", models=[f"first={big}"]))
-    memory_group(alone + CHARGED_TO_OTHERS)
+    memory_group(alone + REQUESTS + CHARGED_TO_OTHERS)
     start_server("--precision", "f32", models=[f"first={big}"]).stop()
     log = refusal(start_server, "--precision", "f32", models=[f"first={big}", f"second={big}"])
     assert re.fullmatch(r"\d+ MB in use \+ \d+ MB first \+ \d+ MB second while it is loaded", sum_of(log)[2])
@@ -164,7 +165,7 @@ def test_a_cache_that_was_asked_for_is_had_whole_or_refused(start_server, big, m
     memory_group(400)
     start_server("--cache-bytes", 10**8, models=[f"first={big}"]).stop()
     total, _, parts = sum_of(refusal(start_server, "--cache-bytes", 10**9, models=[f"first={big}"]))
-    assert total > 1000 and re.fullmatch(r"\d+ MB in use \+ \d+ MB first \+ 1000 MB --cache-bytes", parts)
+    assert total > 1000 and re.fullmatch(r"\d+ MB in use \+ \d+ MB first \+ \d+ MB requests in flight \+ 1000 MB --cache-bytes", parts)
     assert "QUERENT_CACHE_BYTES" in sum_of(run_plain(big, QUERENT_CACHE_BYTES="1000000000"))[2]
 
 
@@ -177,10 +178,10 @@ def run_plain(model, **env):
 
 
 def test_the_cache_of_the_default_takes_what_is_left(start_server, big, memory_group):
-    """The limit is just what loading takes: of that less stays, but not 67 MB less."""
+    """The limit is just what loading takes and requests need: of that less stays, but not 67 MB less."""
     memory_group(100)
     alone, _, _ = sum_of(refusal(start_server, "--precision", "f32", models=[f"first={big}"]))
-    memory_group(alone + CHARGED_TO_OTHERS)
+    memory_group(alone + REQUESTS + CHARGED_TO_OTHERS)
     log = run_plain(big, QUERENT_PRECISION="f32")
     found = re.search(r"warn  the cache gets (\d+) MB, not 67 MB: memory", log)
     assert found and int(found[1]) < 67 and "listening on" in log, log
@@ -193,7 +194,7 @@ def test_the_cache_keeps_to_what_it_was_told(memory_group, start_server, tmp_pat
     tagger = make_model(tmp_path / "tagger", **BIG, head="tokens", label_names=["O"] + [f"B-{i}" for i in range(99)])
     memory_group(100)
     alone, _, _ = sum_of(refusal(start_server, "--precision", "f32", models=[f"first={tagger}"]))
-    memory_group(alone + CHARGED_TO_OTHERS)
+    memory_group(alone + REQUESTS + CHARGED_TO_OTHERS)
     server = Server([f"first={tagger}"], "--precision", "f32", "--budget-ms", 600000)
     left = int(re.search(r"the cache gets (\d+) MB", server.log)[1])
     held = 0
@@ -210,12 +211,41 @@ def test_the_cache_keeps_to_what_it_was_told(memory_group, start_server, tmp_pat
 def test_a_reload_that_cannot_fit_is_refused(start_server, big, memory_group):
     memory_group(100)
     alone, _, _ = sum_of(refusal(start_server, models=[f"first={big}"]))
-    memory_group(alone + CHARGED_TO_OTHERS)
+    memory_group(alone + REQUESTS + CHARGED_TO_OTHERS)
     server = start_server(models=[f"first={big}"])
     server.signal(signal.SIGHUP)
     server.wait_log("unload it first")
     assert metric(server, 'querent_reloads_total{model="first",outcome="refused"}') == 1
     assert ask(server, "/embed", {"inputs": "the old one goes on"}).status == 200
+    server.stop()
+
+
+def test_requests_must_fit_beside_the_models(start_server, big, memory_group):
+    memory_group(100)
+    alone, _, _ = sum_of(refusal(start_server, "--precision", "f32", models=[f"first={big}"]))
+    memory_group(alone + CHARGED_TO_OTHERS)
+    log = refusal(start_server, "--precision", "f32", models=[f"first={big}"])
+    parts = sum_of(log[log.index("cannot start"):])[2]  # behind the warning of what loading may take
+    assert re.fullmatch(r"\d+ MB in use \+ \d+ MB first \+ 17 MB requests in flight", parts)
+    memory_group(400)
+    parts = sum_of(refusal(start_server, "--inflight-bytes", 10**9, models=[f"first={big}"]))[2]
+    assert re.fullmatch(r"\d+ MB in use \+ \d+ MB first \+ 1000 MB --inflight-bytes", parts)
+
+
+def test_requests_do_not_have_it_killed(start_server, embedder, memory_group):
+    """Forty clients whose answers would take three times the limit, and who do not read them."""
+    memory_group(200)
+    server = start_server(models=[embedder])
+    request = make_request("/tokenize", {"inputs": "a " * 250000})
+    clients = []
+    for _ in range(40):
+        clients.append(server.connect())
+        clients[-1].sendall(request)
+    assert {client.recv(12) for client in clients} <= {b"HTTP/1.1 200", b"HTTP/1.1 503"}
+    assert metric(server, "querent_inflight_limit_bytes ") <= 50 * 10**6
+    assert ask(server, "/embed", {"inputs": "still there"}).status == 200
+    for client in clients:
+        client.close()
     server.stop()
 
 

@@ -1,5 +1,5 @@
 /* server/api/call.h: one decode in progress, and what the dialects share for it: fields, the choice
- * of a model, texts and ids into jobs, faults.
+ * of a model, texts and ids into jobs, faults. Threads: a call is one thread's.
  *
  *     static qr_status decode(qr__call *call) {                 // fields are read before it
  *         my_request *request = (my_request *)call->request;
@@ -8,8 +8,6 @@
  *             return status;
  *         return qr__call_inputs(call, "inputs", &request->cut);
  *     }
- *
- * Threads: a call is one thread's.
  */
 #ifndef QR_SERVER_API_CALL_H
 #define QR_SERVER_API_CALL_H
@@ -46,7 +44,6 @@ typedef struct qr__cut {
 } qr__cut;
 
 enum { QR__CUT_RIGHT, QR__CUT_LEFT };
-
 #define QR__CUT_IS_LEFT(cut) ((cut)->direction % 2 == QR__CUT_LEFT)
 
 /* text-embeddings-inference takes both spellings. */
@@ -68,8 +65,9 @@ typedef struct qr__call {
     qr_text question;      /* whose tokens `windows` holds, known by its place; .data NULL: none */
     size_t question_max;   /* the longest window that they were made for */
     qr__shared_first first;
-    bool hidden;      /* jobs are for the hidden states of all tokens */
-    size_t jobs_room; /* jobs that there is memory for, where they are made as they come */
+    size_t tree_bytes; /* of the body's values, taken from the exchange's quota */
+    bool hidden;       /* jobs are for the hidden states of all tokens */
+    size_t jobs_room;  /* jobs that there is memory for, where they are made as they come */
 } qr__call;
 
 /** Decodes the exchange's body by its route's row, or by the one that the route resolves to for
@@ -130,6 +128,10 @@ QR_MUST_USE qr_status qr__call_more_jobs(qr__call *call, size_t more);
 /** Appends a job: a text, or a pair, cut to the model's maximum. EMPTY_INPUT, TOO_LONG. */
 QR_MUST_USE qr_status qr__call_text(qr__call *call, qr_text text, const qr_text *pair,
                                     const qr__cut *cut);
+
+/** Notes tokens of this field that are an answer themselves, or are decoded. TOO_LONG: with those
+ * before them more than QR_LIMIT_TOKENIZED; LATE. */
+QR_MUST_USE qr_status qr__call_tokenized(qr__call *call, const char *field, size_t tokens);
 
 /** Appends a job for tokens that are already in the arena. NO_MEMORY; TOO_MANY: with the hidden
  * states of all of them the answer would be too long; LATE: looked at every few jobs. */

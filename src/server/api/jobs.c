@@ -39,8 +39,13 @@ qr_status qr__call_more_jobs(qr__call *call, size_t more) {
 }
 
 /* Floats of a request whose answer holds the hidden states of all tokens: as JSON they are three
- * times as many bytes. */
-#define HIDDEN_FLOATS_MAX (QR_LIMIT_RESPONSE_BYTES / 16)
+ * times as many bytes, or a little more; and both must find room at a time. */
+#define HIDDEN_FLOATS_MAX  (QR_LIMIT_RESPONSE_BYTES / 16)
+#define HIDDEN_FLOAT_BYTES (sizeof(float) + 14)
+
+static size_t hidden_floats_max(const qr_exchange *x) {
+    return qr_min(HIDDEN_FLOATS_MAX, qr_quota_max(x->arena.quota) / 2 / HIDDEN_FLOAT_BYTES);
+}
 
 /* A worker that decodes looks this often whether it still has to. */
 #define JOBS_A_LOOK 16
@@ -55,8 +60,8 @@ qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const uint8_t *typ
     qr_exchange *x = call->exchange;
     if (x->ticket.jobs_len % JOBS_A_LOOK == 0 && qr__call_is_late(call))
         return QR_LATE;
-    if (call->hidden && output_floats(call, x->tokens + tokens) > HIDDEN_FLOATS_MAX) {
-        x->fault = (qr_fault){.limit = HIDDEN_FLOATS_MAX};
+    if (call->hidden && output_floats(call, x->tokens + tokens) > hidden_floats_max(x)) {
+        x->fault = (qr_fault){.limit = hidden_floats_max(x)};
         return QR_TOO_MANY;
     }
     float *room = qr_arena_array(&x->arena, output_floats(call, tokens), sizeof *room);
@@ -66,6 +71,17 @@ qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const uint8_t *typ
         (qr_job){.ids = ids, .types = types, .tokens = tokens, .room = room};
     x->tokens += tokens;
     return QR_OK;
+}
+
+qr_status qr__call_tokenized(qr__call *call, const char *field, size_t tokens) {
+    qr_exchange *x = call->exchange;
+    if (tokens > QR_LIMIT_TOKENIZED - x->tokens) {
+        x->fault = (qr_fault){
+            .place = {.field = field}, .limit = QR_LIMIT_TOKENIZED, .given = x->tokens + tokens};
+        return QR_TOO_LONG;
+    }
+    x->tokens += tokens;
+    return qr__call_is_late(call) ? QR_LATE : QR_OK;
 }
 
 qr_status qr__call_prompt(qr__call *call, qr__cut *cut) {

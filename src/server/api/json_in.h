@@ -43,6 +43,9 @@ void qr__value_free(qr__value *value);
  * nothing about validity. */
 bool qr__value_scan(qr_text text);
 
+/** How many bytes the tree of such a text takes at most, by its brackets, commas and quotes. */
+size_t qr__value_bytes(qr_text text);
+
 /** QR__VALUE_NULL for a NULL pointer too: absent and null mean the same to every route. */
 qr__value_kind qr__value_kind_of(const qr__value *value);
 

@@ -14,31 +14,59 @@ static size_t skip_string(qr_text text, size_t at) {
     return text.len;
 }
 
-bool qr__value_scan(qr_text text) {
-    size_t depth = 0, values = 1;
+/* What stands in a text, outside of its strings. */
+typedef struct counts {
+    size_t depth, deepest, values, strings, arrays, objects;
+} counts;
+
+/* Stops where the limits are passed. */
+static counts count(qr_text text) {
+    counts c = {.values = 1};
     for (size_t at = 0; at < text.len;) {
         switch (text.data[at]) {
         case '"':
+            c.strings++;
             at = skip_string(text, at);
             continue;
         case '[':
         case '{':
-            depth++;
-            values++;
+            c.deepest = qr_max(c.deepest, ++c.depth);
+            c.values++;
+            c.arrays += text.data[at] == '[';
+            c.objects += text.data[at] == '{';
             break;
         case ']':
         case '}':
-            depth -= depth > 0;
+            c.depth -= c.depth > 0;
             break;
         case ',':
-            values++;
+            c.values++;
             break;
         default:
             break;
         }
-        if (depth > QR_LIMIT_JSON_DEPTH || values > QR_LIMIT_JSON_VALUES)
-            return false;
+        if (c.deepest > QR_LIMIT_JSON_DEPTH || c.values > QR_LIMIT_JSON_VALUES)
+            break;
         at++;
     }
-    return true;
+    return c;
+}
+
+bool qr__value_scan(qr_text text) {
+    const counts c = count(text);
+    return c.deepest <= QR_LIMIT_JSON_DEPTH && c.values <= QR_LIMIT_JSON_VALUES;
+}
+
+/* jansson 2.14 with glibc's malloc, a place in the parent's table (that doubles) included: the
+ * structs of a value, and what a string, an array and an object have beyond that. Of the texts
+ * there is a second copy while the longest is read. */
+#define VALUE_BYTES  56u
+#define STRING_BYTES 96u
+#define ARRAY_BYTES  96u
+#define OBJECT_BYTES 224u
+
+size_t qr__value_bytes(qr_text text) {
+    const counts c = count(text);
+    return c.values * VALUE_BYTES + c.strings * STRING_BYTES + c.arrays * ARRAY_BYTES +
+           c.objects * OBJECT_BYTES + 2 * text.len;
 }

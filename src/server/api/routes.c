@@ -238,6 +238,15 @@ size_t qr_api_loop_bytes(const qr_exchange *x) {
     return row->loop_bytes != 0 ? row->loop_bytes : QR__LOOP_BYTES;
 }
 
+/* There was no room for what the exchange needs. What would not have found any with the whole
+ * server to itself (large things have half of the quota) need not come again. */
+static qr_status no_room(const qr_exchange *x) {
+    size_t needs = x->body.capacity + x->arena.held_bytes + x->arena.refused_bytes +
+                   x->out.capacity + x->out.refused_bytes;
+    bool never = needs > qr_quota_max(x->out.quota) / 2 || x->out.capacity > x->out.max_bytes / 2;
+    return never ? QR_TOO_MANY : QR_NO_MEMORY;
+}
+
 qr_status qr_api_decode(const qr_api *api, qr_exchange *x) {
     uint64_t begun = qr_clock_ns();
     x->handler = x->route;
@@ -246,6 +255,8 @@ qr_status qr_api_decode(const qr_api *api, qr_exchange *x) {
     x->hidden = false;
     x->characters = x->tokens = 0;
     x->status = qr__call_run(api, x);
+    if (x->status == QR_NO_MEMORY)
+        x->status = no_room(x);
     if (x->status == QR_OK && x->ticket.jobs_len > api->options.queue_items) {
         /* Not "come again later": there will never be room. */
         x->fault = (qr_fault){.limit = api->options.queue_items, .given = x->ticket.jobs_len};
@@ -271,9 +282,21 @@ static void note_stages(qr_exchange *x) {
         x->stages.compute_ns = ticket->done_ns - ticket->started_ns;
 }
 
+static void log_no_room(const qr_exchange *x) {
+    static qr_rate rate;
+    uint64_t dropped;
+    if (qr_rate_allow(&rate, 1, qr_clock_ns(), &dropped))
+        qr_log(QR_LOG_WARN,
+               "%s: no room for an answer beside %zu bytes, with %zu of %zu held by all requests "
+               "(trace %s, %llu like it not logged)",
+               x->route->pattern, x->out.len, qr_quota_held(x->out.quota),
+               qr_quota_max(x->out.quota), x->trace.text, (unsigned long long)dropped);
+}
+
 const char *qr_api_fail(const qr_route *route, qr_status status, const qr_fault *fault,
                         qr_buf *out) {
     static const qr_fault none = {0};
+    out->vital = true; /* it is small, and says why there is nothing else */
     (route == NULL ? qr__fail_tei : route->fail)(status, fault == NULL ? &none : fault, out);
     return QR__JSON;
 }
@@ -285,12 +308,12 @@ void qr_api_encode(const qr_api *api, qr_exchange *x) {
     x->jobs = x->ticket.jobs;
     x->jobs_len = x->ticket.jobs_len;
     x->content_type = QR__JSON;
+    x->out.vital = x->route == NULL || !qr_api_needs_model(x->route); /* probes, metrics */
     if (x->status == QR_OK)
         x->handler->encode(api, x);
     if (x->status == QR_OK && qr_buf_failed(&x->out)) {
-        qr_log(QR_LOG_WARN, "%s: an answer did not fit into %zu bytes or memory (trace %s)",
-               x->route->pattern, x->out.max_bytes, x->trace.text);
-        x->status = QR_INTERNAL;
+        x->status = no_room(x);
+        log_no_room(x);
     }
     if (x->status != QR_OK) {
         qr_buf_reset(&x->out);

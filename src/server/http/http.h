@@ -87,6 +87,7 @@ typedef struct qr_http_options {
     int passed_fd;     /* a listening socket in place of all that, which others hold too; 0: none */
     size_t max_connections;
     size_t max_body_bytes;
+    qr_quota *quota;       /* from which bodies and answers are taken (borrowed); NULL: from none */
     uint64_t max_age_ns;   /* of a connection: then its next answer is its last; 0: any */
     const qr_clock *clock; /* by which connections age (borrowed); NULL: the system's */
     struct qr_loop *loop;  /* borrowed */
@@ -102,10 +103,8 @@ typedef struct qr_http_options {
     void (*on_done)(void *state, qr_http_request *request);
     /** The guard refuses, and ends the connection: the callback's answer, and no other call. */
     void (*on_refused)(void *state, qr_http_request *request, qr_status status);
-    /** A head never became complete, or libmicrohttpd refused it before. */
-    void (*on_malformed)(void *state);
-    /** The number of open connections has changed. */
-    void (*on_connections)(void *state);
+    void (*on_malformed)(void *state);   /* a head never ended, or libmicrohttpd refused it */
+    void (*on_connections)(void *state); /* the number of open connections has changed */
     void *state;
 } qr_http_options;
 
@@ -144,7 +143,7 @@ size_t qr_http_open_requests(const qr_http *http);
 /** Connections, with or without a request. */
 size_t qr_http_open_connections(const qr_http *http);
 
-/** Ends all connections and frees the listener. NULL is allowed. */
+/** Ends all connections; frees. NULL is allowed. */
 void qr_http_close(qr_http *http);
 
 #endif

@@ -24,6 +24,7 @@ static qr__request *request_create(qr_http *http) {
     r->http = http;
     qr_buf_init(&r->request.body, http->options.max_body_bytes);
     qr_buf_init(&r->request.out, QR_LIMIT_RESPONSE_BYTES);
+    r->request.body.quota = r->request.out.quota = http->options.quota;
     return r;
 }
 
@@ -34,7 +35,7 @@ static void request_destroy(qr__request *r) {
 }
 
 static void buf_recycle(qr_buf *buf) {
-    if (buf->capacity > KEPT_BYTES)
+    if (buf->capacity > KEPT_BYTES || qr_quota_is_short(buf->quota))
         qr_buf_deinit(buf);
     qr_buf_reset(buf);
 }

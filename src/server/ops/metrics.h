@@ -23,8 +23,8 @@
  *     5 counters by model, of 32 + 1 names                                            165
  *     reloads of 16 models, by 3 outcomes                                              48
  *     16 models' info and fallback, 28 reasons, 4 outcomes                             64
- *     single ones: 13 of the server, 4 of the cache, 6 of the process                  23
- *                                                                                    1967
+ *     single ones: 15 of the server, 4 of the cache, 6 of the process                  25
+ *                                                                                    1969
  */
 #define QR__REQUEST_SLOTS 42
 #define QR__STAGE_SLOTS   24 /* six models with all stages */

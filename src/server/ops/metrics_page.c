@@ -239,6 +239,11 @@ void qr_metrics_render(const qr_metrics *metrics, const qr_metrics_now *now, qr_
                  "How much later than asked the event loop ran its timer.", out);
     qr__metric_alone(out, "querent_queue_depth", "gauge", "Sequences admitted and unfinished.",
                      now->queue_depth);
+    qr__metric_alone(out, "querent_inflight_bytes", "gauge",
+                     "Memory of bodies, of what is made of them, and of answers.",
+                     now->inflight_bytes);
+    qr__metric_alone(out, "querent_inflight_limit_bytes", "gauge",
+                     "Most of it that there may be at a time.", now->inflight_limit_bytes);
     qr__metric_alone(out, "querent_connections", "gauge", "Open connections.",
                      load(&metrics->connections));
     render_workers(metrics, out);

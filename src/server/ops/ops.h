@@ -134,7 +134,7 @@ typedef struct qr_cache_counts {
 typedef struct qr_metrics_now {
     bool ready, lost;      /* lost: a model's device is */
     qr_cache_counts cache; /* zero without one */
-    size_t queue_depth;
+    size_t queue_depth, inflight_bytes, inflight_limit_bytes;
     const qr_model_labels *models; /* of the current generation */
     size_t models_len;
     uint64_t memory_limit_bytes; /* of the cgroups; 0: none */

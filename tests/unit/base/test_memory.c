@@ -73,6 +73,106 @@ Test(buf, numbers_and_formats) {
     qr_buf_deinit(&buf);
 }
 
+/* What is small may take all of it, what is large the first half; what is refused took nothing. */
+Test(quota, leaves_the_second_half_to_what_is_small) {
+    const size_t small = QR_QUOTA_SMALL_BYTES, max = 16 * small;
+    qr_quota quota;
+    qr_quota_init(&quota, max);
+    cr_expect_not(qr_quota_take(&quota, 8 * small + 1, 8 * small + 1));
+    cr_expect_eq(qr_quota_held(&quota), 0);
+    cr_expect(qr_quota_take(&quota, 4 * small, 4 * small));
+    cr_expect_not(qr_quota_is_short(&quota));
+    cr_expect(qr_quota_take(&quota, 4 * small, 8 * small));
+    cr_expect(qr_quota_is_short(&quota));
+    cr_expect_not(qr_quota_take(&quota, 1, small + 1), "a little more of what is large");
+    for (int i = 0; i < 8; i++)
+        cr_expect(qr_quota_take(&quota, small, small));
+    cr_expect_not(qr_quota_take(&quota, 1, 1));
+    cr_expect_eq(qr_quota_held(&quota), max);
+    qr_quota_force(&quota, 5);
+    cr_expect_eq(qr_quota_held(&quota), max + 5);
+    cr_expect_not(qr_quota_take(&quota, 0, 1), "above its maximum it gives nothing");
+    qr_quota_give(&quota, max + 5);
+    cr_expect_eq(qr_quota_held(&quota), 0);
+    qr_quota_limit(&quota, small);
+    cr_expect_eq(qr_quota_max(&quota), small);
+    cr_expect_not(qr_quota_take(&quota, small + 1, 1));
+}
+
+Test(quota, none_is_without_end) {
+    cr_expect(qr_quota_take(NULL, SIZE_MAX, SIZE_MAX));
+    qr_quota_give(NULL, 7);
+    qr_quota_force(NULL, 7);
+    cr_expect_eq(qr_quota_held(NULL), 0);
+    cr_expect_eq(qr_quota_max(NULL), SIZE_MAX);
+    cr_expect_not(qr_quota_is_short(NULL));
+}
+
+Test(quota, a_buffer_takes_its_capacity_and_gives_it_back) {
+    qr_quota quota;
+    qr_buf buf, other;
+    qr_quota_init(&quota, 1u << 20);
+    qr_buf_init(&buf, 4u << 20);
+    qr_buf_init(&other, 4u << 20);
+    buf.quota = other.quota = &quota;
+    qr_buf_literal(&buf, "few");
+    cr_expect_eq(qr_quota_held(&quota), buf.capacity);
+    cr_expect_not_null(qr_buf_reserve(&buf, 400000));
+    cr_expect_null(qr_buf_reserve(&other, 200000), "large, and half of it is not free");
+    cr_expect_not_null(qr_buf_reserve(&buf, 100));
+    cr_expect(qr_buf_failed(&other) && !qr_buf_failed(&buf));
+    cr_expect_eq(qr_quota_held(&quota), buf.capacity);
+    qr_buf_reset(&other);
+    other.vital = true;
+    cr_expect_not_null(qr_buf_reserve(&other, 2000000), "what is vital is not refused");
+    cr_expect_eq(qr_quota_held(&quota), buf.capacity + other.capacity);
+    qr_buf_reset(&other);
+    cr_expect_not(other.vital);
+    qr_buf_swap(&buf, &other);
+    qr_buf_deinit(&buf);
+    cr_expect_eq(qr_quota_held(&quota), other.capacity);
+    cr_expect_eq(buf.quota, &quota, "it may be used again");
+    qr_buf_deinit(&other);
+    cr_expect_eq(qr_quota_held(&quota), 0);
+}
+
+/* A buffer that is long does not take twice what it needs. */
+Test(quota, long_buffers_take_little_in_vain) {
+    qr_buf buf;
+    qr_buf_init(&buf, 64u << 20);
+    for (size_t i = 0; i < 10000; i++) {
+        char *to = qr_buf_reserve(&buf, 1024);
+        cr_assert_not_null(to);
+        memset(to, 'x', 1024);
+        buf.len += 1024;
+        if (buf.len > 3u << 20)
+            cr_assert_leq(buf.capacity, buf.len + buf.len / 4 + 1024);
+    }
+    qr_buf_deinit(&buf);
+}
+
+Test(quota, an_arena_takes_its_blocks_and_gives_them_back) {
+    qr_quota quota;
+    qr_arena arena;
+    qr_quota_init(&quota, 64u << 20);
+    qr_arena_init(&arena, 256u << 20);
+    arena.quota = &quota;
+    size_t got = 0;
+    while (qr_arena_alloc(&arena, 100000) != NULL)
+        got++;
+    cr_expect_eq(qr_quota_held(&quota), arena.held_bytes);
+    cr_expect_leq(arena.held_bytes, 32u << 20, "large things have half of it");
+    cr_expect_geq(got, 300, "%zu of about 335", got);
+    qr_arena_reset(&arena);
+    cr_expect_eq(qr_quota_held(&quota), arena.held_bytes);
+    cr_expect_leq(arena.held_bytes, 1u << 20, "its first block");
+    qr_arena_deinit(&arena);
+    cr_expect_eq(qr_quota_held(&quota), 0);
+    cr_expect_not_null(qr_arena_alloc(&arena, 10));
+    cr_expect_gt(qr_quota_held(&quota), 0, "the quota is still the arena's");
+    qr_arena_deinit(&arena);
+}
+
 Test(checked, says_when_a_result_does_not_fit) {
     size_t out;
     cr_expect(qr_checked_add(SIZE_MAX - 1, 1, &out));

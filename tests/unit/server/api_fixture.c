@@ -62,7 +62,7 @@ qr_status api_begin(api_fixture *f, const char *route, qr_text body) {
     qr_status status;
     qr_text model;
     qr_exchange_destroy(f->exchange);
-    qr_exchange *x = f->exchange = qr_exchange_create(QR_LIMIT_BODY_BYTES);
+    qr_exchange *x = f->exchange = qr_exchange_create(QR_LIMIT_BODY_BYTES, f->quota);
     qr_serving_pin(x->serving = f->serving);
     qr_buf_text(&x->body, body);
     x->listeners = QR_LISTENER_MAIN | QR_LISTENER_OPS;

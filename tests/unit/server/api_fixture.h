@@ -12,6 +12,7 @@ typedef struct api_fixture {
     qr_api *api;
     bool ready;
     qr_exchange *exchange; /* of the latest request */
+    qr_quota *quota;       /* of exchanges; NULL: none */
 } api_fixture;
 
 /** Loads what there is under models/: squad-3l first, then minilm. Criterion forks: call it inside

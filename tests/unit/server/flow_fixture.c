@@ -104,6 +104,7 @@ static void open_house(flow_house *h, int workers, unsigned ppm, size_t cache_by
     qr_log_init(QR_LOG_ERROR, QR_LOG_AS_TEXT);
     fixture_expect();
     *h = (flow_house){0};
+    qr_quota_init(&h->quota, 64u << 20);
     open_schedule(h, workers, ppm);
     if (cache_bytes > 0)
         cr_assert_eq(qr__cache_create(cache_bytes, &h->cache), QR_OK);
@@ -116,6 +117,7 @@ static void open_house(flow_house *h, int workers, unsigned ppm, size_t cache_by
                                    .cache = h->cache,
                                    .connections_max = CONNECTIONS,
                                    .max_body_bytes = BODY_BYTES,
+                                   .quota = &h->quota,
                                    .default_budget_ns = 60 * QR_NS_PER_S,
                                    .max_budget_ns = QR_LIMIT_BUDGET_MS * QR_NS_PER_MS,
                                    .command = on_command,
@@ -174,6 +176,7 @@ void flow_close(flow_house *h) {
     qr_loop_destroy(h->loop);
     qr_api_destroy(h->api);
     qr_metrics_destroy(h->metrics);
+    cr_expect_eq(qr_quota_held(&h->quota), 0, "%zu bytes", qr_quota_held(&h->quota));
     fixture_forget();
     sem_destroy(&parked);
     sem_destroy(&call_done);

@@ -20,6 +20,7 @@ typedef struct flow_house {
     qr_schedule *schedule;
     qr__verify *verify;
     qr__cache *cache;
+    qr_quota quota; /* 64 MiB, all of which must have come back at the end */
     uint16_t port;
     qr_exchange *commands[FLOW_COMMANDS]; /* given, and not carried out; the loop's */
     size_t commands_len;

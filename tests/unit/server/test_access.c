@@ -148,7 +148,7 @@ static qr_exchange *decide(const qr__access *access, const char *method, const c
                              .access = access,
                              .admin = &no_keys};
     qr_http_facts facts = more == NULL ? (qr_http_facts){0} : *more;
-    qr_exchange *x = qr_exchange_create(100);
+    qr_exchange *x = qr_exchange_create(100, NULL);
     facts.method = qr_text_of(method);
     cr_expect_eq(qr__decide(&rules, qr_text_of(target), &facts, x), x->status);
     return x;

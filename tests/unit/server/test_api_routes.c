@@ -443,15 +443,16 @@ Test(api, openai_base64_is_the_floats) {
     json_decref(base64);
 }
 
-Test(api, an_answer_that_does_not_fit_is_a_small_500) {
+Test(api, an_answer_that_will_never_fit_is_a_small_422) {
     int code;
     api_ask(&f, "/tokenize", qr_text_of("{\"inputs\":\"some words of text\"}"), &code);
     cr_assert_eq(code, 200);
     f.exchange->out.max_bytes = 100;
     qr_api_encode(f.api, f.exchange);
-    cr_expect_eq(f.exchange->http_code, 500);
+    cr_expect_eq(f.exchange->http_code, 422);
     cr_expect(qr_text_is(qr_buf_contents(&f.exchange->out),
-                         "{\"error\":\"internal error\",\"error_type\":\"Backend\"}"));
+                         "{\"error\":\"the request has more inputs than the server takes\","
+                         "\"error_type\":\"Validation\"}"));
     f.exchange->out.max_bytes = 10;
     f.exchange->status = QR_OVERLOADED;
     qr_api_encode(f.api, f.exchange);

@@ -97,7 +97,7 @@ static qr_exchange *decide(unsigned listener, bool ready, const char *method, co
     const qr_http_facts facts = {.method = qr_text_of(method),
                                  .content_type = {qr_text_of(type), type != NULL},
                                  .budget = {qr_text_of(budget), budgets}};
-    qr_exchange *x = qr_exchange_create(100);
+    qr_exchange *x = qr_exchange_create(100, NULL);
     x->received_ns = 1000;
     if (ready)
         qr_serving_pin(x->serving = serving);
@@ -149,7 +149,7 @@ Test(decision, bodies_come_as_they_are) {
             .content_type = {qr_text_of(JSON), 1},
             .content_encoding = {qr_text_of(cases[i].coding), cases[i].count},
             .body_bytes = cases[i].body_bytes};
-        qr_exchange *x = qr_exchange_create(100);
+        qr_exchange *x = qr_exchange_create(100, NULL);
         qr_serving_pin(x->serving = serving);
         cr_expect_eq(qr__decide(&rules, qr_text_of("/embed"), &facts, x), cases[i].status, "%zu",
                      i);
@@ -194,7 +194,7 @@ static qr_exchange *decide_priority(const char *priority, size_t count) {
     const qr_http_facts facts = {.method = qr_text_of("POST"),
                                  .content_type = {qr_text_of(JSON), 1},
                                  .priority = {qr_text_of(priority), count}};
-    qr_exchange *x = qr_exchange_create(100);
+    qr_exchange *x = qr_exchange_create(100, NULL);
     qr_serving_pin(x->serving = serving);
     (void)qr__decide(&rules, qr_text_of("/embed"), &facts, x);
     return x;
@@ -274,7 +274,7 @@ Test(decision, whose_budget) {
                                .envoy = {qr_text_of(c->envoy), c->envoy != NULL},
                                .start = {qr_text_of(c->start), c->start != NULL},
                                .peer = {[10] = 0xFF, [11] = 0xFF, [12] = c->trusted ? 10 : 11}};
-        qr_exchange *x = qr_exchange_create(100);
+        qr_exchange *x = qr_exchange_create(100, NULL);
         x->received_ns = 1000;
         qr_serving_pin(x->serving = serving);
         cr_expect_eq(qr__decide(&rules, qr_text_of("/embed"), &facts, x), QR_OK);
@@ -315,7 +315,7 @@ Test(decision, the_budget_of_a_model) {
             .envoy = {qr_text_of(cases[i].envoy), cases[i].envoy != NULL},
             .start = {qr_text_of(cases[i].start), cases[i].start != NULL},
             .local = true};
-        qr_exchange *x = qr_exchange_create(100);
+        qr_exchange *x = qr_exchange_create(100, NULL);
         x->received_ns = 1000;
         qr_serving_pin(x->serving = serving);
         cr_assert_eq(qr__decide(&rules, qr_text_of("/embed"), &facts, x), QR_OK);

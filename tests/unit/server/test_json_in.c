@@ -1,6 +1,7 @@
 /* Request bodies: what is refused before jansson, what by it, and numbers' bounds. */
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -202,4 +203,80 @@ Test(json_in, json_test_suite) {
     }
     closedir(list);
     cr_expect(refused > 180 && accepted > 90, "%zu n_ and %zu y_ files", refused, accepted);
+}
+
+static size_t tree_held, tree_most; /* by jansson, in chunks of glibc's malloc */
+
+#define HEADER_BYTES 16
+
+static size_t chunk_of(size_t bytes) {
+    return qr_max(32, (bytes + 8 + 15) / 16 * 16);
+}
+
+static void *tree_malloc(size_t bytes) {
+    char *block = malloc(HEADER_BYTES + bytes);
+    memcpy(block, &bytes, sizeof bytes);
+    tree_held += chunk_of(bytes);
+    tree_most = qr_max(tree_most, tree_held);
+    return block + HEADER_BYTES;
+}
+
+static void tree_free(void *p) {
+    size_t bytes;
+    if (p == NULL)
+        return;
+    char *block = (char *)p - HEADER_BYTES;
+    memcpy(&bytes, block, sizeof bytes);
+    tree_held -= chunk_of(bytes);
+    free(block);
+}
+
+/* What a body of one such item after the other takes is not more than was foreseen, and not so much
+ * less that requests would be refused for nothing. */
+static void expect_bound(size_t len, const char *open, const char *item, const char *close,
+                         bool numbered) {
+    qr_buf buf;
+    qr__value *value;
+    qr_buf_init(&buf, 4u << 20);
+    qr_buf_text(&buf, qr_text_of(open));
+    for (size_t i = 0; i < len; i++) {
+        if (i > 0)
+            qr_buf_byte(&buf, ',');
+        if (numbered)
+            qr_buf_printf(&buf, "\"%zu\":", i);
+        qr_buf_text(&buf, qr_text_of(item));
+    }
+    qr_buf_text(&buf, qr_text_of(close));
+    tree_held = tree_most = 0;
+    cr_assert_eq(parse(qr_buf_contents(&buf), &value), QR_OK);
+    size_t bound = qr__value_bytes(qr_buf_contents(&buf));
+    cr_expect_leq(tree_most, bound, "%s: %zu bytes of %zu", item, tree_most, bound);
+    cr_expect_geq(6 * tree_most, bound, "%s: %zu bytes of %zu", item, tree_most, bound);
+    qr__value_free(value);
+    qr_buf_deinit(&buf);
+}
+
+Test(json_in, what_a_tree_takes_is_foreseen) {
+    json_set_alloc_funcs(tree_malloc, tree_free);
+    static const char *const items[] = {"1",
+                                        "1.5",
+                                        "true",
+                                        "\"\"",
+                                        "\"a\"",
+                                        "[]",
+                                        "[1]",
+                                        "[[]]",
+                                        "{}",
+                                        "null",
+                                        "{\"a\":1}",
+                                        "[1,2,3,4,5,6,7,8,9]",
+                                        "\"a text of some thirty characters\"",
+                                        "{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6}"};
+    static const size_t lengths[] = {4095, 6000, 8193}; /* tables double at powers of two */
+    for (size_t i = 0; i < sizeof items / sizeof items[0]; i++) {
+        for (size_t n = 0; n < sizeof lengths / sizeof lengths[0]; n++) {
+            expect_bound(lengths[n], "[", items[i], "]", false);
+            expect_bound(lengths[n], "{", items[i], "}", true);
+        }
+    }
 }

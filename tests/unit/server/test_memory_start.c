@@ -92,9 +92,11 @@ Test(memory_start, the_cache_fills_beside_all_models) {
     const qr__memory_group group = {250 * MB, 10 * MB, "memory.max of its cgroup"};
     qr_error error = {0};
     cr_expect_eq(qr__memory_start_left(&group, models, 2), 60 * MB);
-    cr_expect_eq(qr__memory_start_cache(&group, models, 2, "--cache-bytes", 60 * MB, &error),
+    cr_expect_eq(qr__memory_start_beside(&group, models, 2, "the models and the cache take",
+                                         "--cache-bytes", 60 * MB, &error),
                  QR_OK);
-    cr_expect_eq(qr__memory_start_cache(&group, models, 2, "--cache-bytes", 67 * MB, &error),
+    cr_expect_eq(qr__memory_start_beside(&group, models, 2, "the models and the cache take",
+                                         "--cache-bytes", 67 * MB, &error),
                  QR_NO_MEMORY);
     cr_expect_str_eq(error.message,
                      "the models and the cache take 257 MB, and memory.max of its cgroup is "

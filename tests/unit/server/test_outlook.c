@@ -25,7 +25,7 @@ static void set_up(void) {
     serving = tiny_serving(models, 3, NULL);
     for (size_t i = 0; i < 3; i++)
         qr_serving_at(serving, i)->schedule = i == 0 ? cpu.schedule : gpu.schedule;
-    x = qr_exchange_create(100);
+    x = qr_exchange_create(100, NULL);
     qr_serving_pin(x->serving = serving);
 }
 

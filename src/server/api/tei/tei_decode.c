@@ -31,6 +31,9 @@ static qr_status read_ids(qr__call *call, const qr__value *array, const qr_place
     if (qr__value_kind_of(array) != QR__VALUE_ARRAY)
         return qr__call_must(call, place, "a list of token ids");
     item->len = qr__value_len(array);
+    qr_status status = qr__call_tokenized(call, "ids", item->len);
+    if (status != QR_OK)
+        return status;
     item->ids = qr_arena_array(&call->exchange->arena, item->len, sizeof *item->ids);
     if (item->ids == NULL)
         return QR_NO_MEMORY;
@@ -75,6 +78,7 @@ static void encode(const qr_api *api, qr_exchange *x) {
     const qr_tokenizer *tokenizer = qr_pipeline_tokenizer(x->model->pipeline);
     qr_buf text;
     qr_buf_init(&text, QR_LIMIT_RESPONSE_BYTES);
+    text.quota = x->out.quota;
     for (size_t i = 0; i < request->head.inputs_len && !qr_buf_failed(&x->out); i++) {
         const id_list *item = &request->items[i];
         qr_buf_reset(&text);

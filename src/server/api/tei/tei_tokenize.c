@@ -4,8 +4,11 @@
  *                             {"id":4206,"text":"tall","special":false,"start":0,"stop":4},...]]
  *
  * `text` is the piece of the input, `start` and `stop` are byte offsets into it. Nothing is cut:
- * there is no forward pass. */
+ * there is no forward pass. So the tokens of all texts have a maximum: a token takes 70 bytes of
+ * answer, and no text is tokenized further than that. */
 #include "server/api/call.h"
+
+#define TOKEN_BYTES 72u /* of a usual one in the answer */
 
 typedef struct token {
     int32_t id;
@@ -37,12 +40,16 @@ static qr_status one_text(qr__call *call, qr_text text, tokenized *item) {
     const tokenize_request *request = (const tokenize_request *)call->request;
     qr_arena *arena = &call->exchange->arena;
     qr_encoding *encoding = &call->scratch;
-    const qr_encode_options options = {.special = request->special};
+    const qr_encode_options options = {.special = request->special,
+                                       .max_tokens = QR_LIMIT_TOKENIZED + 1};
     const qr_prompt *prompt;
     qr_status status = qr__call_prompted(call, text, &request->cut, &text, &prompt);
     if (status == QR_OK)
         status = qr_tokenizer_encode(qr_pipeline_tokenizer(call->exchange->model->pipeline), text,
                                      NULL, &options, encoding);
+    if (status != QR_OK)
+        return status;
+    status = qr__call_tokenized(call, "inputs", encoding->len);
     if (status != QR_OK)
         return status;
     *item = (tokenized){qr_arena_text(arena, text),
@@ -106,6 +113,7 @@ static void encode(const qr_api *api, qr_exchange *x) {
     const tokenize_request *request = x->decoded;
     const qr_tokenizer *tokenizer = qr_pipeline_tokenizer(x->model->pipeline);
     qr_buf *out = &x->out;
+    (void)qr_buf_reserve(out, x->tokens * TOKEN_BYTES); /* if there is no room, it shows at once */
     for (size_t i = 0; i < request->head.inputs_len; i++) {
         const tokenized *item = &request->items[i];
         qr_buf_text(out, qr_text_of(i == 0 ? "[[" : ",["));
