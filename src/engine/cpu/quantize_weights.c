@@ -8,8 +8,9 @@
 
 #include <math.h>
 
+#include "engine/cpu/kernels/gemm.h"
+
 #define CODE_MAX 127
-#define TINY     1e-35f /* the inverse of a scale below this would overflow */
 
 /* Rounds |x| < 2^22 to the nearest even integer, leaving it in the low bits. */
 #define MAGIC 12582912.0f
@@ -105,7 +106,7 @@ float qr__quantize_weights(const float *w, size_t K, size_t group, int8_t *codes
     memset(codes, 0, group == 1 ? K : qr_round_up(K, QR__GROUP_SPAN));
     if (group != 1)
         scale = fmaxf(scale, greatest_group(w, K) / QR__GROUP_MAX);
-    if (!(scale > TINY))
+    if (!(scale > QR__SCALE_TINY))
         return 0;
     round_all(w, K, 1.0f / scale, codes);
     if (group != 1)

@@ -145,6 +145,13 @@ ALWAYS_INLINE __m512 power_of(__m512 x) {
     return _mm512_scalef_ps(qr__vec_exp2_above_floor(part), x); /* which takes the floor of x */
 }
 
+/* The sum of four integers, each a byte above the one before. */
+ALWAYS_INLINE __m512i bytes_apart(const __m512i a[4]) {
+    const __m512i low = _mm512_add_epi32(a[0], _mm512_slli_epi32(a[1], 8));
+    const __m512i high = _mm512_add_epi32(a[2], _mm512_slli_epi32(a[3], 8));
+    return _mm512_add_epi32(low, _mm512_slli_epi32(high, 16));
+}
+
 /* Adds the powers of the keys from `key` on, n (1 to 4) of them, to sum[i], the place i's; what the
  * rounded sums grow by are their codes. Adding 1.5 * 2^23 rounds to nearest even, keeps NaN, and
  * leaves the integer in the lowest bits; `before` is the four of them as so far, a byte apart. */
@@ -160,9 +167,7 @@ ALWAYS_INLINE void power_keys(block *b, size_t key, size_t n, __m512 offset, __m
         }
         rounded[i] = _mm512_castps_si512(_mm512_add_ps(sum[i], rounder));
     }
-    const __m512i low = _mm512_add_epi32(rounded[0], _mm512_slli_epi32(rounded[1], 8));
-    const __m512i high = _mm512_add_epi32(rounded[2], _mm512_slli_epi32(rounded[3], 8));
-    const __m512i now = _mm512_add_epi32(low, _mm512_slli_epi32(high, 16));
+    const __m512i now = bytes_apart(rounded);
     _mm512_storeu_si512(b->p + key / 4 * LANES, _mm512_sub_epi32(now, *before));
     *before = now;
 }
@@ -171,9 +176,13 @@ static void all_powers(block *b, size_t keys) {
     const __m512 rounder = _mm512_set1_ps(0x1.8p23f);
     __m512 most = _mm512_cvtepi32_ps(b->most);
     __m512 offset = _mm512_fnmadd_ps(most, b->q_scale, _mm512_set1_ps(LOG2_MOST));
-    __m512 sum[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
-                     _mm512_setzero_ps()};
-    __m512i before = _mm512_mullo_epi32(_mm512_castps_si512(rounder), _mm512_set1_epi32(0x1010101));
+    __m512i zero[4];
+    __m512 sum[4];
+    for (size_t i = 0; i < 4; i++) {
+        sum[i] = _mm512_setzero_ps();
+        zero[i] = _mm512_castps_si512(rounder);
+    }
+    __m512i before = bytes_apart(zero);
     size_t key = 0;
     for (; key + 4 <= keys; key += 4)
         power_keys(b, key, 4, offset, sum, &before);

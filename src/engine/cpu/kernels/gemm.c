@@ -53,8 +53,11 @@ qr__gemm_shape qr__gemm_shape_of(const qr__gemm_kernel *kernel, size_t K, size_t
     return shape;
 }
 
+static void copy_row(const qr__gemm_shape *shape, const float *x, void *row) {
+    memcpy(row, x, shape->K * sizeof(float));
+}
+
 void qr__quantize_f32(const qr__gemm_shape *shape, const float *x, size_t ldx, size_t rows,
                       void *operand) {
-    for (size_t t = 0; t < rows; t++)
-        memcpy((char *)operand + t * shape->stride, x + t * ldx, shape->K * sizeof(float));
+    qr__quantize_each(shape, x, ldx, rows, operand, copy_row);
 }

@@ -66,6 +66,18 @@ typedef struct qr__gemm_task {
     size_t begin, end;   /* panels */
 } qr__gemm_task;
 
+/** The inverse of a code's scale below this would overflow: what varies so little is constant. */
+#define QR__SCALE_TINY 1e-35f
+
+/** A kernel's `quantize` by its conversion of one row. */
+static inline __attribute__((always_inline)) void
+qr__quantize_each(const qr__gemm_shape *shape, const float *x, size_t ldx, size_t rows,
+                  void *operand,
+                  void (*convert)(const qr__gemm_shape *shape, const float *x, void *row)) {
+    for (size_t t = 0; t < rows; t++)
+        convert(shape, x + t * ldx, (char *)operand + t * shape->stride);
+}
+
 /** Where a panel that begins with `column` begins in y's row 0. */
 static inline float *qr__gemm_column(const qr__gemm_task *task, size_t column) {
     if (task->block == 0)

@@ -62,6 +62,5 @@ static void convert_row(const qr__gemm_shape *shape, const float *x, void *row) 
 
 void qr__quantize_int8__neondot(const qr__gemm_shape *shape, const float *x, size_t ldx,
                                 size_t rows, void *operand) {
-    for (size_t t = 0; t < rows; t++)
-        convert_row(shape, x + t * ldx, (char *)operand + t * shape->stride);
+    qr__quantize_each(shape, x, ldx, rows, operand, convert_row);
 }

@@ -70,9 +70,9 @@ quantize_scaled(const qr__gemm_shape *shape, const float *x, const float *factor
     float low, high;
     find_range(x, factors, K, &low, &high);
     /* Divided apart: the range of two huge values would overflow. A range next to nothing is taken
-     * as constant, for its inverse would overflow. */
+     * as constant. */
     float scale = high / 255.0f - low / 255.0f;
-    if (!(scale > 1e-35f))
+    if (!(scale > QR__SCALE_TINY))
         scale = 0.0f;
     const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
     const qr__vec offset = qr__vec_set(low), factor = qr__vec_set(inverse);
@@ -105,8 +105,7 @@ static inline void quantize_row(const qr__gemm_shape *shape, const float *x, voi
 /** A kernel's conversion of rows (gemm.h). */
 static inline void quantize_int8(const qr__gemm_shape *shape, const float *x, size_t ldx,
                                  size_t rows, void *operand) {
-    for (size_t t = 0; t < rows; t++)
-        quantize_row(shape, x + t * ldx, (char *)operand + t * shape->stride);
+    qr__quantize_each(shape, x, ldx, rows, operand, quantize_row);
 }
 
 #endif

@@ -47,11 +47,11 @@ QR_QUANTIZE_INLINE __m128 across(bool least, const __m512 v[QR_QUANTIZE_ROWS]) {
 }
 
 /* Divided apart: the range of two huge values would overflow. A range next to nothing is taken as
- * constant, for its inverse would overflow. */
+ * constant. */
 QR_QUANTIZE_INLINE void set_ranges(__m128 low, __m128 high, quantized_ranges *out) {
     const __m128 codes = _mm_set1_ps(255.0f), one = _mm_set1_ps(1.0f);
     __m128 scale = _mm_sub_ps(_mm_div_ps(high, codes), _mm_div_ps(low, codes));
-    const __m128 some = _mm_cmpgt_ps(scale, _mm_set1_ps(1e-35f));
+    const __m128 some = _mm_cmpgt_ps(scale, _mm_set1_ps(QR__SCALE_TINY));
     scale = _mm_and_ps(some, scale);
     _mm_storeu_ps(out->scale, scale);
     _mm_storeu_ps(out->inverse, _mm_and_ps(some, _mm_div_ps(one, scale)));
