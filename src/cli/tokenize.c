@@ -58,15 +58,10 @@ static void print_encoding(const qr_tokenizer *tokenizer, const qr_encoding *enc
     qr_buf_literal(out, "]}\n");
 }
 
-#define TEXT_OF(number)   NUMBER_TEXT(number)
-#define NUMBER_TEXT(text) #text
-#define TOKENS_MOST       2097152
-
-_Static_assert(TOKENS_MOST == QR_LIMIT_TEXT_TOKENS, "the message names the limit");
-
 /* No model has a part in it. */
 static const char *fault_text(qr_status status) {
-    return status == QR_TOO_LONG ? "the text has more than " TEXT_OF(TOKENS_MOST) " tokens"
+    _Static_assert(QR_LIMIT_TEXT_TOKENS == 2097152, "the sentence names the limit");
+    return status == QR_TOO_LONG ? "the text has more than 2097152 tokens"
                                  : qr_status_sentence(status);
 }
 

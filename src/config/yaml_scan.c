@@ -40,9 +40,8 @@ qr_status qr__yaml_scan(const char *path, qr_text text, qr_error *error) {
     yaml_parser_set_input_string(&parser, (const unsigned char *)text.data, text.len);
     for (bool more = true; more && status == QR_OK;) {
         yaml_event_t event;
-        if (yaml_parser_parse(&parser, &event) ==
-            0) /* libcyaml meets it too, and says what it is */
-            break;
+        if (yaml_parser_parse(&parser, &event) == 0)
+            break; /* libcyaml meets it too, and says what it is */
         status = check(&event, path, error);
         more = event.type != YAML_STREAM_END_EVENT;
         yaml_event_delete(&event);

@@ -134,17 +134,17 @@ void qr_exchange_destroy(qr_exchange *exchange);
 /** Unpins the generation and empties the exchange: FREE again. Buffers of a usual size are kept. */
 void qr_exchange_reset(qr_exchange *exchange);
 
-/** Its answer is made: gives back what it was made of, where that is much and nobody may share it.
- * For whoever has the turn; jobs and `decoded` are not looked at any more. */
+/** Its answer is made: gives back body, jobs and results, if they are much and not to be shared. */
 void qr_exchange_lighten(qr_exchange *exchange);
 
 /** Adds a field to the answer's head, with a copy of its value (of at most 63 bytes). */
 void qr_exchange_note(qr_exchange *exchange, const char *name, const char *value);
 
-/** The same of a static text. */
+/** The same of a static text of any length. */
 void qr_exchange_note_fixed(qr_exchange *exchange, const char *name, const char *text);
 
-/** Whether the table above has such a row; asserted at each hand-over. The loop's call. */
+/** Whether the table above has such a row; asserted at each hand-over. The loop's call: it looks at
+ * nothing that a worker may be writing. */
 bool qr_exchange_is_legal(const qr_exchange *exchange);
 
 #endif

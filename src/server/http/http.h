@@ -72,7 +72,7 @@ typedef struct qr_http_request {
     void *work; /* for the callbacks; NULL at first */
 } qr_http_request;
 
-/** Adds a field to the answer; at most QR_HTTP_HEADERS of less than 128 bytes. */
+/** Adds a field to the answer. At most QR_HTTP_HEADERS, each shorter than 128 bytes. */
 void qr_http_header_add(qr_http_request *request, const char *name, const char *value);
 
 /** The same of a static text of any length. */
@@ -143,7 +143,7 @@ size_t qr_http_open_requests(const qr_http *http);
 /** Connections, with or without a request. */
 size_t qr_http_open_connections(const qr_http *http);
 
-/** Ends all connections; frees. NULL is allowed. */
+/** Ends all connections and frees the listener. NULL is allowed. */
 void qr_http_close(qr_http *http);
 
 #endif
