@@ -34,8 +34,10 @@ def in_threads(call, count):
 def test_giants_get_503_and_others_their_answers(start_server, embedder):
     server = start_server("--inflight-bytes", LIMIT, models=[embedder])
     assert metric(server, "querent_inflight_limit_bytes ") == LIMIT
-    greedy = in_threads(lambda: ask_without_reading(server), 6)
-    codes = [first for _, first in greedy]
+    greedy, codes = [], []
+    while b"HTTP/1.1 503" not in codes and len(greedy) < 60:  # on a slow machine the first ones may be given up before the last
+        greedy += in_threads(lambda: ask_without_reading(server), 6)
+        codes = [first for _, first in greedy]
     assert set(codes) <= {b"HTTP/1.1 200", b"HTTP/1.1 503"} and b"HTTP/1.1 200" in codes
     assert b"HTTP/1.1 503" in codes, "one answer nearly fills what giants may have"
     assert ask(server, "/embed", {"inputs": "who asks for little"}).status == 200
