@@ -194,6 +194,8 @@ static unsigned shared_limit(int capability) {
 
 CALL cuFuncSetAttribute(qr__cu_function function, int attribute, int value) {
     FAKE_ENTER(CONTEXT);
+    if (attribute == QR__CU_FUNCTION_CARVEOUT)
+        return value >= -1 && value <= 100 ? OK : INVALID_VALUE;
     if (attribute != QR__CU_FUNCTION_SHARED_BYTES || value < 0 ||
         (unsigned)value > shared_limit(driver().capability))
         return INVALID_VALUE;

@@ -39,8 +39,6 @@ CALL cuGraphInstantiateWithFlags(qr__cu_exec *exec, qr__cu_graph graph, unsigned
         return INVALID_HANDLE;
     *exec = driver().execs.make();
     (*exec)->steps = graph->steps;
-    if (!(*exec)->steps.empty())
-        (*exec)->steps[0].launch.programmatic = false; // nothing in the graph is in front of it
     return OK;
 }
 

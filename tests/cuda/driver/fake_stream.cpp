@@ -236,6 +236,12 @@ static int read_attributes(const qr__cu_launch *launch, bool *programmatic) {
     return *programmatic && driver().capability < 90 ? NOT_SUPPORTED : OK;
 }
 
+/* In a graph early starts are between kernels only; what a library puts there need not be one. */
+static bool is_behind_kernel(qr__cu_stream stream) {
+    return !driver().streams.has(stream) || !stream->capturing ||
+           (!stream->captured.empty() && stream->captured.back().launch.what);
+}
+
 static int check_sizes(const qr__cu_launch *l, const qr__cu_function_st *function) {
     if (!l->grid_x || !l->grid_y || !l->grid_z || l->grid_x > 0x7fffffff || l->grid_y > 65535 ||
         l->grid_z > 65535 || !l->block_x || l->block_y != 1 || l->block_z != 1)
@@ -264,5 +270,7 @@ CALL cuLaunchKernelEx(const qr__cu_launch *launch, qr__cu_function function, voi
                    launch->shared_bytes,
                    programmatic};
     work.args.assign(bytes, bytes + kernel.args_bytes);
+    if (programmatic && !is_behind_kernel(launch->stream))
+        return INVALID_VALUE;
     return fake_add(launch->stream, std::move(work));
 }

@@ -74,6 +74,24 @@ Test(gpu_open, a_device_says_what_it_is) {
     cr_assert_eq(gpu_live(), 0);
 }
 
+/* One cut of L1 and shared memory for all kernels, or none could start early beside another. A card
+ * that does not take the wish serves. */
+Test(gpu_open, kernels_wish_for_one_cut_of_shared_memory) {
+    qr_device *device = NULL;
+    qr_error error = {0};
+    const struct gpu_fake *fake = gpu_fake();
+    for (int refused = 0; refused < 2; refused++) {
+        const unsigned functions = fake->calls("cuModuleGetFunction");
+        const unsigned wishes = fake->calls("cuFuncSetAttribute");
+        if (refused) /* the first kernel's second attribute */
+            fake->fail("cuFuncSetAttribute", 2, 1, 0);
+        cr_assert_eq(qr_backend_cuda.open(NULL, &device, &error), QR_OK, "%s", error.message);
+        cr_assert_eq(fake->calls("cuFuncSetAttribute") - wishes,
+                     2 * (fake->calls("cuModuleGetFunction") - functions));
+        device->backend->close(device);
+    }
+}
+
 /* A module whose kernels are not those of this build. */
 Test(gpu_open, a_kernel_that_is_missing_is_named) {
     static const struct {

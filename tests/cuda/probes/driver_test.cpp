@@ -226,7 +226,8 @@ IN_CHILD(a_capture_is_a_graph) {
     qr__cu_graph graph;
     qr__cu_exec exec;
     MUST(begin_capture(stream, QR__CU_CAPTURE_THREAD_LOCAL));
-    CHECK(launch("probe_chain", {to, to, 1, 1}, 8, 128, 0, true) == 0);
+    CHECK(launch("probe_chain", {to, to, 1, 1}, 8, 128, 0, true) == QR__CU_INVALID_VALUE);
+    CHECK(launch("probe_chain", {to, to, 1, 1}, 8) == 0);
     CHECK(launch("probe_chain", {to, to, 2, 1}, 8, 128, 0, true) == 0);
     MUST(end_capture(stream, &graph));
     MUST(stream_wait(stream));

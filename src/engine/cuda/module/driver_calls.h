@@ -42,6 +42,7 @@ enum {
     QR__CU_CAPTURE_THREAD_LOCAL = 1,  /* begin_capture */
     QR__CU_HOST_DEVICE_MAP = 2,       /* host_alloc */
     QR__CU_FUNCTION_SHARED_BYTES = 8, /* function_set: MAX_DYNAMIC_SHARED_SIZE_BYTES */
+    QR__CU_FUNCTION_CARVEOUT = 9,     /* function_set: PREFERRED_SHARED_MEMORY_CARVEOUT, percent */
     QR__CU_LAUNCH_PROGRAMMATIC = 6    /* attribute: PROGRAMMATIC_STREAM_SERIALIZATION */
 };
 

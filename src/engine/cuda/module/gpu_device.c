@@ -147,7 +147,12 @@ static qr_status find_device(qr__gpu *gpu, const char *target, qr_error *error) 
 }
 
 /* Setting an attribute loads a kernel now, where the driver would else do it at the first launch,
- * in the midst of a capture. */
+ * in the midst of a capture.
+ *
+ * A multiprocessor cuts its memory into L1 and shared anew for another kernel only when it is idle.
+ * Products take most of it as shared memory; so all kernels ask for that cut, or none of their
+ * blocks could lie beside those of the kernel before, which is what an early start is. It is a
+ * wish: a driver that does not take it is slower and as right. */
 static qr_status find_kernels(qr__gpu *gpu, qr_error *error) {
     for (size_t i = 0; i < QR__GPU_KERNELS; i++) {
         int result = gpu->driver.module_function(&gpu->kernels[i], gpu->module, kernels[i].name);
@@ -156,6 +161,7 @@ static qr_status find_kernels(qr__gpu *gpu, qr_error *error) {
                                               (int)kernels[i].shared_bytes);
         if (result != QR__CU_OK)
             return refuse(gpu, result, kernels[i].name, error);
+        (void)gpu->driver.function_set(gpu->kernels[i], QR__CU_FUNCTION_CARVEOUT, 100);
     }
     return QR_OK;
 }

@@ -6,8 +6,8 @@ void qr__gpu_step(qr__gpu_steps *steps, qr__gpu_kernel kernel, const uint32_t gr
     const qr__gpu_context *c = steps->context;
     if (steps->result == QR__CU_OK)
         steps->result =
-            qr__gpu_launch(c->weights->gpu, c->stream, kernel, grid, argument, steps->started);
-    steps->started = true;
+            qr__gpu_launch(c->weights->gpu, c->stream, kernel, grid, argument, steps->follows);
+    steps->follows = true;
 }
 
 /* Where a kernel writes x in f32 beside x: nowhere if that is x itself. */
@@ -79,7 +79,9 @@ static qr__lt_status launch_lt(const qr__gpu_context *c, const qr__lt_product *l
                            c->stream);
 }
 
-/* cuBLASLt adds the bias; its GELU is not the models' (it is the one by tanh), so ours follows. */
+/* cuBLASLt adds the bias; its GELU is not the models' (it is the one by tanh), so ours follows.
+ * What it puts into the stream may end with something else than a kernel (a graph has early starts
+ * between kernels only), so what is behind it waits in the plain way. */
 static void multiply_by_lt(qr__gpu_steps *steps, const qr__lt_product *lt, const product *p) {
     const qr__gpu_context *c = steps->context;
     const qr_cuda_activate_args args = {
@@ -90,6 +92,7 @@ static void multiply_by_lt(qr__gpu_steps *steps, const qr__lt_product *lt, const
     };
     if (steps->result == QR__CU_OK && launch_lt(c, lt, p) != QR__LT_OK)
         steps->result = QR__CU_INVALID_VALUE;
+    steps->follows = false;
     if (p->epilogue != QR_CUDA_BIAS && p->epilogue != QR_CUDA_PARTIAL)
         qr__gpu_step(steps, qr__gpu_kinds_of(c->weights->precision)->activate,
                      (uint32_t[]){steps->bucket, 1, 1}, &args);

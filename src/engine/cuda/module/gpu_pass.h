@@ -20,7 +20,7 @@ QR_MUST_USE qr__cu_result qr__gpu_pass(const qr__gpu_context *context, uint32_t 
 typedef struct qr__gpu_steps {
     const qr__gpu_context *context;
     uint32_t bucket;
-    bool started;         /* there is a kernel to wait for */
+    bool follows;         /* what was launched last is a kernel of ours: the next may begin early */
     qr__cu_result result; /* of the first launch that failed; later ones are left out */
 } qr__gpu_steps;
 
