@@ -53,6 +53,7 @@
     X(DRAIN_TIMEOUT_MS, "drain-timeout-ms", NUMBER, "10000", 0, 600000, "MS", "when open requests are given up after SIGTERM") \
     X(CACHE_BYTES, "cache-bytes", NUMBER, "67108864", 0, 17179869184, "BYTES", "memory for results of texts that are asked for again; 0: every request is computed by itself") \
     X(CACHE_DIR, "cache-dir", TEXT, "", 0, 0, "DIR", "an existing directory in which plans and packed weights are kept for the next start; empty: only proofs of ONNX models, in the user's cache; none: nothing") \
+    X(SANDBOX, "sandbox", CHOICE, "auto", 0, 0, "auto|on|off", "take from the process what serving does not need: files but models' and libraries', programs, connections of its own; auto: as far as the kernel can, and not with a GPU; on: or do not start") \
     X(VERIFY_PPM, "verify-ppm", NUMBER, "0", 0, 1000000, "N", "of a million answers so many are computed again, when idle, and compared; 0: none") \
     X(LOG_LEVEL, "log-level", CHOICE, "info", 0, 0, "debug|info|warn|error", "lowest level that is logged") \
     X(LOG_FORMAT, "log-format", CHOICE, "text", 0, 0, "text|json", "form of the log lines") \

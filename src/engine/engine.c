@@ -19,6 +19,11 @@ struct qr_engine {
     qr_plan_info plan;
 };
 
+bool qr_engine_cache_home(char out[QR_PATH_BYTES]) {
+    qr_error unread;
+    return qr_saved_home(out, &unread) == QR_OK;
+}
+
 static double ms_since(uint64_t begin_ns) {
     return (double)(qr_clock_ns() - begin_ns) / (double)QR_NS_PER_MS;
 }

@@ -108,6 +108,8 @@ static void on_started(void *state, qr_status status, const qr_error *fault) {
         qr_error_set(&error, status, "cannot measure the event loop");
     for (size_t i = 0; status == QR_OK && i < s->mains_len; i++)
         status = qr_http_listen(s->mains[i], &error);
+    if (status == QR_OK)
+        status = qr__sandbox_calls(s, &error);
     if (status != QR_OK) {
         give_up(s, status, &error);
         return;
@@ -336,8 +338,8 @@ static void look_at_machine(qr__server *s) {
 
 static qr_status start(qr__server *s, qr_error *error) {
     static qr_status (*const steps[])(qr__server * s, qr_error * error) = {
-        qr__server_askers, make_metrics, make_api,       make_verify,  make_cache,
-        start_workers,     start_loop,   open_listeners, begin_loading};
+        qr__server_askers, qr__sandbox_files, make_metrics, make_api,       make_verify,
+        make_cache,        start_workers,     start_loop,   open_listeners, begin_loading};
     qr_status status = qr__activation_take(&s->passed, error);
     if (status == QR_OK)
         status = check_options(s, error);

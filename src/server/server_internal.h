@@ -9,6 +9,7 @@
  *     loop_lag.c      how late the loop is
  *     descriptors.c   how many files may be open
  *     activation.c    sockets that the service manager passes; notify.c: what it hears
+ *     sandbox.c       what is taken from the process
  *
  * Threads: the loop's, but for `phase`, which any may read.
  */
@@ -24,6 +25,7 @@
 #include "server/loader.h"
 #include "server/loop_lag.h"
 #include "server/notify.h"
+#include "server/sandbox.h"
 
 #define QR__OPS_CONNECTIONS 64 /* its own, so that load on the main port cannot take them */
 #define QR__MAINS_MAX       QR__PASSED_MAX
@@ -43,6 +45,7 @@ typedef struct qr__server {
 
     qr__activation passed;
     qr__notify notify;
+    qr__sandbox sandbox;
 
     /* What lives as long as the process, in the order in which it is made. */
     int workers;

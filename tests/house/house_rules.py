@@ -92,6 +92,7 @@ OWNERS = {
     "jansson.h": r"src/(tokenizer|engine/model|pipeline|server/api)/[^/]*json[^/]*\.[ch]|src/cli/[^/]*\.c|tests/unit/.*",
     "microhttpd.h": r"src/server/http/[^/]*\.[ch]",
     "uv.h": r"src/server/loop\.[ch]",
+    "seccomp.h": r"src/server/system_calls\.c",
     "xxhash.h": r"src/engine/saved/[^/]*\.c",
     "cblas.h": r"src/(engine/cpu|onnx)/.*__openblas\.c",
     "cyaml/cyaml.h": r"src/config/[^/]*\.c",
@@ -111,13 +112,13 @@ OWNERS = {
     "criterion/logging.h": r"tests/unit/.*",
     "criterion/parameterized.h": r"tests/unit/.*",
 }
-ONE_FILE_ONLY = ("xxhash.h", "cyaml/cyaml.h", "yaml.h", "cpuid.h", "sys/auxv.h", "uv.h")
+ONE_FILE_ONLY = ("xxhash.h", "cyaml/cyaml.h", "yaml.h", "cpuid.h", "sys/auxv.h", "uv.h", "seccomp.h")
 
 # libc and Linux. A header that is in neither list is a new dependency, and needs an owner.
 LIBC = set(
     "arpa/inet.h assert.h ctype.h dirent.h errno.h fcntl.h float.h grp.h inttypes.h limits.h linux/futex.h linux/filter.h linux/openat2.h linux/sockios.h linux/tcp.h locale.h math.h "
     "netdb.h netinet/in.h netinet/tcp.h poll.h pthread.h sched.h semaphore.h signal.h stdarg.h stdatomic.h stdbool.h stddef.h "
-    "stdint.h stdio.h stdlib.h string.h strings.h sys/epoll.h sys/eventfd.h sys/ioctl.h sys/mman.h sys/prctl.h sys/random.h sys/resource.h "
+    "stdint.h stdio.h stdlib.h string.h strings.h sys/epoll.h sys/eventfd.h sys/ioctl.h sys/mman.h sys/prctl.h sys/ptrace.h sys/random.h sys/resource.h "
     "sys/socket.h sys/stat.h sys/syscall.h sys/time.h sys/timerfd.h sys/types.h sys/uio.h sys/un.h sys/wait.h time.h unistd.h "
     "wchar.h".split()
 )

@@ -6,9 +6,10 @@ import math
 import os
 import shutil
 import signal
+import subprocess
 
 import pytest
-from program import BINARY, HIDDEN, ROOT, free_port
+from program import BINARY, HANG, HIDDEN, ROOT, free_port
 from serving import ENDLESS_ITEMS, ask, is_answered, metric, send_endless, wait_for, wait_idle
 
 MODULE = ROOT / "build/tests/cuda/libquerent_cuda.so"
@@ -222,3 +223,13 @@ def test_answers_are_verified_by_tolerance(start, embedder):
     wait_for(lambda: sum(metric(server, f"querent_verify_{name}_total ") for name in ("checked", "dropped")) >= 15, "the line")
     assert metric(server, "querent_verify_checked_total ") > 0
     assert metric(server, "querent_verify_mismatches_total ") == 0
+
+
+def test_a_gpu_goes_without_a_sandbox(start, program, embedder):
+    """Its driver needs what a sandbox takes: with `auto` that is told, and who insists is refused."""
+    server = start("--device", "auto", models=[embedder])
+    assert "sandbox: none" in server.log and "Seccomp:\t0" in open(f"/proc/{server.process.pid}/status").read()
+    for device in ("cuda", "auto"):
+        done = subprocess.run([program, "serve", "--model", embedder, "--device", device, "--sandbox", "on", "--port", "0"],
+                              env={**os.environ, "LD_LIBRARY_PATH": str(DRIVER)}, capture_output=True, text=True, timeout=HANG)
+        assert done.returncode == 2 and "--sandbox on: " in done.stderr and "GPU" in done.stderr

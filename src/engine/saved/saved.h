@@ -76,13 +76,16 @@ void qr_saved_close(qr_saved *saved);
 /** What --cache-dir says when nothing is to be kept, proofs neither. */
 #define QR_SAVED_NOTHING "none"
 
+/** The user's own cache ($XDG_CACHE_HOME/querent, else ~/.cache/querent), which is made when it is
+ * missing. QR_IO. */
+QR_MUST_USE qr_status qr_saved_home(char out[QR_PATH_BYTES], qr_error *error);
+
 /** A directory and the one file of it that is this proof's. */
 typedef struct qr_saved_proof qr_saved_proof;
 
-/** `dir` NULL or "": the user's own cache ($XDG_CACHE_HOME/querent, else ~/.cache/querent), which
- * is made when it is missing. All borrowed until close. Reads the whole model to know the file's
- * name. NULL: QR_SAVED_NOTHING, or, after a line in the log, a directory that cannot be used.
- * Returns owned. */
+/** `dir` NULL or "": qr_saved_home. All borrowed until close. Reads the whole model to know the
+ * file's name. NULL: QR_SAVED_NOTHING, or, after a line in the log, a directory that cannot be
+ * used. Returns owned. */
 qr_saved_proof *qr_saved_proof_open(const char *dir, const qr_model *model,
                                     const qr_device *device);
 

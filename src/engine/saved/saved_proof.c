@@ -50,7 +50,7 @@ static bool make_dir(const char *path) {
 }
 
 /* The cache's own directory, and the one above it: both may be missing. */
-static qr_status find_own_dir(char out[QR_PATH_BYTES], qr_error *error) {
+qr_status qr_saved_home(char out[QR_PATH_BYTES], qr_error *error) {
     char above[QR_PATH_BYTES];
     if (!find_home(above) || !qr_file_join(above, "querent", out, QR_PATH_BYTES))
         return qr_error_set(error, QR_IO, "no directory: HOME is not set");
@@ -72,7 +72,7 @@ qr_saved_proof *qr_saved_proof_open(const char *dir, const qr_model *model,
         saved->model = model;
         saved->dir = -1;
         saved->faults = is_own ? QR_LOG_DEBUG : QR_LOG_WARN;
-        status = is_own ? find_own_dir(own, &error) : QR_OK;
+        status = is_own ? qr_saved_home(own, &error) : QR_OK;
         if (status == QR_OK)
             status = qr__saved_dir_open(is_own ? own : dir, &saved->dir, &error);
     }
