@@ -17,10 +17,10 @@ static const char *const allowed[] = {
     "brk", "mmap", "mmap2", "munmap", "mprotect", "mremap", "madvise", "mincore", "mbind",
     "get_mempolicy", "set_mempolicy", "membarrier", "mlock", "munlock",
     /* open files */
-    "read", "readv", "pread64", "preadv", "write", "writev", "pwrite64", "pwritev", "close",
-    "close_range", "dup", "dup2", "dup3", "fcntl", "fcntl64", "lseek", "_llseek", "ftruncate",
-    "ftruncate64", "fallocate", "fadvise64", "fsync", "fdatasync", "flock", "pipe", "pipe2",
-    "eventfd", "eventfd2", "memfd_create",
+    "read", "readv", "pread64", "preadv", "preadv2", "write", "writev", "pwrite64", "pwritev",
+    "pwritev2", "close", "close_range", "dup", "dup2", "dup3", "fcntl", "fcntl64", "lseek",
+    "_llseek", "ftruncate", "ftruncate64", "fallocate", "fadvise64", "fsync", "fdatasync", "flock",
+    "pipe", "pipe2", "eventfd", "eventfd2", "memfd_create",
     /* files by name: which ones is Landlock's */
     "open", "openat", "openat2", "stat", "stat64", "lstat", "lstat64", "fstat", "fstat64",
     "newfstatat", "fstatat64", "statx", "statfs", "statfs64", "fstatfs", "fstatfs64", "access",
