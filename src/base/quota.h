@@ -23,10 +23,16 @@
 
 typedef struct qr_quota {
     atomic_size_t max_bytes, held_bytes;
+    atomic_size_t refused_bytes; /* of the last take that there was no room for */
+    struct qr_quota *parent;     /* whose part it is (borrowed); NULL: none's */
 } qr_quota;
 
 /** An empty quota of so many bytes. */
 void qr_quota_init(qr_quota *quota, size_t max_bytes);
+
+/** An empty part of another one (NULL: of none), which has the only limit: what is taken from it is
+ * taken from both. */
+void qr_quota_init_part(qr_quota *part, qr_quota *parent);
 
 /** Makes it smaller, or larger; what is held stays. */
 void qr_quota_limit(qr_quota *quota, size_t max_bytes);
@@ -47,8 +53,11 @@ size_t qr_quota_held(const qr_quota *quota);
 /** How many may be. SIZE_MAX of no quota. */
 size_t qr_quota_max(const qr_quota *quota);
 
-/** Whether more than a quarter is held: then nothing is kept for later, and nothing large begun,
- * so that there is room to end what was. */
-bool qr_quota_is_short(const qr_quota *quota);
+/** How many bytes are held, or would be if there had been room. */
+size_t qr_quota_wanted(const qr_quota *quota);
+
+/** Whether others hold more than a quarter, beside these bytes of one's own: then nothing is kept
+ * for later, and nothing large begun, so that there is room to end what was. */
+bool qr_quota_is_short(const qr_quota *quota, size_t own_bytes);
 
 #endif

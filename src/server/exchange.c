@@ -28,7 +28,7 @@ void qr_exchange_destroy(qr_exchange *x) {
 }
 
 static qr_buf recycled(qr_buf *buf) {
-    if (buf->capacity > KEPT_BYTES || qr_quota_is_short(buf->quota))
+    if (buf->capacity > KEPT_BYTES || qr_quota_is_short(buf->quota, 0))
         qr_buf_deinit(buf);
     qr_buf_reset(buf);
     return *buf;

@@ -59,17 +59,6 @@ static bool meet_page(const qr__listener *l, qr_http_request *request, const qr_
     return asks;
 }
 
-/* All of the body's memory, before a byte of it is read: who is refused here is told at once, and
- * what is begun finds room for its answer. */
-static qr_status make_room(const qr__flow *flow, size_t body_bytes, qr_http_request *request) {
-    if (body_bytes > QR_QUOTA_SMALL_BYTES && qr_quota_is_short(flow->options.quota))
-        return QR_NO_MEMORY;
-    if (body_bytes == 0 || qr_buf_reserve(&request->body, body_bytes) != NULL)
-        return QR_OK;
-    qr_buf_reset(&request->body); /* what comes of it is dropped, and the connection goes on */
-    return QR_NO_MEMORY;
-}
-
 static qr_status on_head(void *state, qr_http_request *request, const qr_http_facts *facts) {
     qr__listener *l = state;
     qr__flow *flow = l->flow;
@@ -90,8 +79,6 @@ static qr_status on_head(void *state, qr_http_request *request, const qr_http_fa
     if (flow->serving != NULL)
         qr_serving_pin(x->serving = flow->serving);
     qr_status status = qr__decide(&l->rules, request->path, facts, x);
-    if (status == QR_OK)
-        status = x->status = make_room(flow, facts->body_bytes, request);
     x->record = (qr_record){.model = QR_NO_MODEL_SLOT};
     if (x->stale_start)
         qr_metrics_stale_start(flow->options.metrics);
@@ -107,6 +94,12 @@ static qr_status on_head(void *state, qr_http_request *request, const qr_http_fa
     if (status != QR_OK)
         qr__exchange_answer(flow, x);
     return status;
+}
+
+static void on_full(void *state, qr_http_request *request) {
+    qr_exchange *x = request->work;
+    x->status = QR_NO_MEMORY;
+    qr__exchange_answer(((qr__listener *)state)->flow, x);
 }
 
 static void on_request(void *state, qr_http_request *request) {
@@ -220,6 +213,7 @@ void qr__flow_connect(qr__flow *flow, unsigned listener_bits, qr_http_options *o
     options->quota = flow->options.quota;
     options->state = l;
     options->on_head = on_head;
+    options->on_full = on_full;
     options->on_request = on_request;
     options->on_done = on_done;
     options->on_refused = on_refused;

@@ -45,36 +45,32 @@ static qr_status parse_body(qr__call *call, qr__value **body) {
     }
     if (x->json_bytes > 0)
         text.len = x->json_bytes;
-    /* Values are many times as long as their text; those of short ones are not worth counting. */
-    size_t bytes = text.len > QR_QUOTA_SMALL_BYTES ? qr__value_bytes(text) : 0;
-    if (!qr_quota_take(x->arena.quota, bytes, bytes))
-        return bytes > qr_quota_max(x->arena.quota) / 2 ? QR_TOO_MANY : QR_NO_MEMORY;
-    call->tree_bytes = bytes;
-    qr_status status = qr__value_parse(text, body, &x->fault);
+    qr_status status = qr__value_parse(text, &call->tree, body, &x->fault);
     if (status == QR_BAD_JSON)
         log_bad_json(x);
     return status;
 }
 
-qr_status qr__call_run(const qr_api *api, qr_exchange *x) {
-    qr__call call = {.api = api, .exchange = x, .scratch = {.quota = x->arena.quota}};
+qr_status qr__call_run(const qr_api *api, qr_exchange *x, size_t *needs) {
+    qr__call call = {.api = api, .exchange = x};
+    qr_quota_init_part(&call.quota, x->arena.quota);
+    call.tree.quota = call.scratch.quota = call.first.tokens.kept.quota = &call.quota;
+    call.windows.context.quota = call.windows.question.quota = &call.quota;
     qr__value *body = NULL;
     qr_status status = qr__call_is_late(&call) ? QR_LATE : QR_OK; /* it waited for a worker */
     if (status == QR_OK && x->route->accepts != NULL)
         status = parse_body(&call, &body);
     if (status == QR_OK) {
         call.body = body;
-        call.windows.context.quota = call.windows.question.quota = x->arena.quota;
-        call.first.tokens.kept.quota = x->arena.quota;
         if (x->route->resolve != NULL)
             x->handler = x->route->resolve(x, body);
         status = qr__call_decode(&call, x->handler);
     }
+    *needs = qr_quota_wanted(&call.quota);
     qr_encoding_deinit(&call.scratch);
     qr_windows_deinit(&call.windows);
     qr_first_text_deinit(&call.first.tokens);
-    qr__value_free(body);
-    qr_quota_give(x->arena.quota, call.tree_bytes);
+    qr__value_free(body, &call.tree);
     if (status == QR_BAD_REQUEST && x->handler->refusal != QR_OK)
         status = x->handler->refusal;
     return status;

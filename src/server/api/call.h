@@ -65,14 +65,15 @@ typedef struct qr__call {
     qr_text question;      /* whose tokens `windows` holds, known by its place; .data NULL: none */
     size_t question_max;   /* the longest window that they were made for */
     qr__shared_first first;
-    size_t tree_bytes; /* of the body's values, taken from the exchange's quota */
-    bool hidden;       /* jobs are for the hidden states of all tokens */
-    size_t jobs_room;  /* jobs that there is memory for, where they are made as they come */
+    qr_quota quota;      /* a part of the exchange's: what the decode alone needs */
+    qr__value_room tree; /* of the body's values */
+    bool hidden;         /* jobs are for the hidden states of all tokens */
+    size_t jobs_room;    /* jobs that there is memory for, where they are made as they come */
 } qr__call;
 
-/** Decodes the exchange's body by its route's row, or by the one that the route resolves to for
- * this body (exchange->handler). Anything but OK: exchange->fault says more. */
-QR_MUST_USE qr_status qr__call_run(const qr_api *api, qr_exchange *exchange);
+/** Decodes the exchange's body by its route's row, or the one that that resolves to for this body
+ * (exchange->handler). Anything but OK: exchange->fault says more. *needs: as call->quota. */
+QR_MUST_USE qr_status qr__call_run(const qr_api *api, qr_exchange *exchange, size_t *needs);
 
 /** Decodes call->body, which is parsed already, by this row: its fields, then its decode. */
 QR_MUST_USE qr_status qr__call_decode(qr__call *call, const qr_route *row);
@@ -81,9 +82,8 @@ QR_MUST_USE qr_status qr__call_decode(qr__call *call, const qr_route *row);
 QR_MUST_USE qr_status qr__call_fields(qr__call *call, const qr__field *fields, size_t len);
 
 /** Whether nobody waits for the exchange any more: its deadline has passed, or its client has left.
- * The deadline may be read: it is moved only by the loop, before decode begins and after it ended.
- * (What the body says of it comes later, and can end the request no later than the loop, which
- * watches this one meanwhile, answers it.) */
+ * The deadline may be read: only the loop moves it, before decode begins and after it ended. (What
+ * the body says of it comes later; the loop watches this one meanwhile.) */
 bool qr__call_is_late(const qr__call *call);
 
 /** Remembers that at `place` there must be `must`, and returns BAD_REQUEST. */

@@ -28,17 +28,33 @@ static qr_status refuse(qr_text text, const json_error_t *error, qr_fault *out) 
     return QR_BAD_JSON;
 }
 
-qr_status qr__value_parse(qr_text text, qr__value **out, qr_fault *fault) {
+static bool take_room(qr__value_room *room, size_t bytes) {
+    bool taken = qr_quota_take(room->quota, bytes, bytes);
+    room->held_bytes = taken ? bytes : 0;
+    return taken;
+}
+
+static void give_room(qr__value_room *room) {
+    qr_quota_give(room->quota, room->held_bytes);
+    room->held_bytes = 0;
+}
+
+qr_status qr__value_parse(qr_text text, qr__value_room *room, qr__value **out, qr_fault *fault) {
     json_error_t error;
+    size_t bytes;
     *out = NULL;
     if (text.data == NULL)
         text.data = "";
     /* No byte of JSON is 0, but jansson 2.14 takes "123\0" for 123. */
-    if (!qr__value_scan(text) || memchr(text.data, '\0', text.len) != NULL)
+    if (!qr__value_scan(text, &bytes) || memchr(text.data, '\0', text.len) != NULL)
         return refuse(text, NULL, fault);
+    if (text.len > QR_QUOTA_SMALL_BYTES && !take_room(room, bytes))
+        return QR_NO_MEMORY;
     /* DECODE_ANY: a bare number is JSON; that it is no request is for the routes to say. */
     json_t *root = json_loadb(text.data, text.len,
                               JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
+    if (root == NULL)
+        give_room(room);
     if (root == NULL && json_error_code(&error) == json_error_out_of_memory)
         return QR_NO_MEMORY;
     if (root == NULL)
@@ -47,8 +63,9 @@ qr_status qr__value_parse(qr_text text, qr__value **out, qr_fault *fault) {
     return QR_OK;
 }
 
-void qr__value_free(qr__value *value) {
+void qr__value_free(qr__value *value, qr__value_room *room) {
     json_decref((json_t *)value);
+    give_room(room);
 }
 
 qr__value_kind qr__value_kind_of(const qr__value *value) {

@@ -1,9 +1,10 @@
 /* server/api/json_in.h: request bodies as typed values, with every bound checked at this door.
  *
  *     qr__value *body;
- *     status = qr__value_parse(text, &body, &fault);            // BAD_JSON: fault says where
+ *     qr__value_room room = {.quota = &quota};
+ *     status = qr__value_parse(text, &room, &body, &fault);     // BAD_JSON: fault says where
  *     const qr__value *inputs = qr__value_get(body, "inputs");  // NULL: absent or null
- *     qr__value_free(body);
+ *     qr__value_free(body, &room);
  *
  * The parser is jansson; it recurses up to a depth that would overflow a small stack, so a scan
  * that needs no stack runs first. What it refuses is looked at again by json_fault.h, to say where
@@ -27,24 +28,30 @@ typedef enum qr__value_kind {
     QR__VALUE_OBJECT
 } qr__value_kind;
 
+/** What the tree of a long text is taken from: its values are many times as long as it. Those of a
+ * text of up to QR_QUOTA_SMALL_BYTES are not worth counting. */
+typedef struct qr__value_room {
+    qr_quota *quota;   /* borrowed; NULL: none */
+    size_t held_bytes; /* by the tree, at most */
+} qr__value_room;
+
 /** Seeds the hashing of keys; once, before requests and before the process gives up the right to
  * read random bytes. */
 void qr__value_seed(void);
 
 /** The whole text must be one JSON value, of at most QR_LIMIT_JSON_DEPTH levels and
- * QR_LIMIT_JSON_VALUES values, without duplicate keys. *out: returns owned. BAD_JSON: the fault's
- * line, column and expected are set; NO_MEMORY. */
-QR_MUST_USE qr_status qr__value_parse(qr_text text, qr__value **out, qr_fault *fault);
+ * QR_LIMIT_JSON_VALUES values, without duplicate keys. *out: returns owned, with what it takes from
+ * the room. BAD_JSON: the fault's line, column and expected are set; NO_MEMORY. */
+QR_MUST_USE qr_status qr__value_parse(qr_text text, qr__value_room *room, qr__value **out,
+                                      qr_fault *fault);
 
-/** Frees the whole tree. NULL is allowed. */
-void qr__value_free(qr__value *value);
+/** Frees the whole tree, and gives back what it took. NULL is allowed. */
+void qr__value_free(qr__value *value, qr__value_room *room);
 
 /** The check before jansson: false when the text nests too deeply or holds too many values. Says
- * nothing about validity. */
-bool qr__value_scan(qr_text text);
-
-/** How many bytes the tree of such a text takes at most, by its brackets, commas and quotes. */
-size_t qr__value_bytes(qr_text text);
+ * nothing about validity. *bytes: how many the tree of a text that passes takes at most, by its
+ * brackets, commas and quotes. */
+bool qr__value_scan(qr_text text, size_t *bytes);
 
 /** QR__VALUE_NULL for a NULL pointer too: absent and null mean the same to every route. */
 qr__value_kind qr__value_kind_of(const qr__value *value);

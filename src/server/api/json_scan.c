@@ -52,11 +52,6 @@ static counts count(qr_text text) {
     return c;
 }
 
-bool qr__value_scan(qr_text text) {
-    const counts c = count(text);
-    return c.deepest <= QR_LIMIT_JSON_DEPTH && c.values <= QR_LIMIT_JSON_VALUES;
-}
-
 /* jansson 2.14 with glibc's malloc, a place in the parent's table (that doubles) included: the
  * structs of a value, and what a string, an array and an object have beyond that. Of the texts
  * there is a second copy while the longest is read. */
@@ -65,8 +60,9 @@ bool qr__value_scan(qr_text text) {
 #define ARRAY_BYTES  96u
 #define OBJECT_BYTES 224u
 
-size_t qr__value_bytes(qr_text text) {
+bool qr__value_scan(qr_text text, size_t *bytes) {
     const counts c = count(text);
-    return c.values * VALUE_BYTES + c.strings * STRING_BYTES + c.arrays * ARRAY_BYTES +
-           c.objects * OBJECT_BYTES + 2 * text.len;
+    *bytes = c.values * VALUE_BYTES + c.strings * STRING_BYTES + c.arrays * ARRAY_BYTES +
+             c.objects * OBJECT_BYTES + 2 * text.len;
+    return c.deepest <= QR_LIMIT_JSON_DEPTH && c.values <= QR_LIMIT_JSON_VALUES;
 }

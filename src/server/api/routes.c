@@ -238,11 +238,11 @@ size_t qr_api_loop_bytes(const qr_exchange *x) {
     return row->loop_bytes != 0 ? row->loop_bytes : QR__LOOP_BYTES;
 }
 
-/* There was no room for what the exchange needs. What would not have found any with the whole
- * server to itself (large things have half of the quota) need not come again. */
-static qr_status no_room(const qr_exchange *x) {
+/* There was no room for what the exchange needs, and so much beside. What would not have found any
+ * with the whole server to itself (large things have half of the quota) need not come again. */
+static qr_status no_room(const qr_exchange *x, size_t beside) {
     size_t needs = x->body.capacity + x->arena.held_bytes + x->arena.refused_bytes +
-                   x->out.capacity + x->out.refused_bytes;
+                   x->out.capacity + x->out.refused_bytes + beside;
     bool never = needs > qr_quota_max(x->out.quota) / 2 || x->out.capacity > x->out.max_bytes / 2;
     return never ? QR_TOO_MANY : QR_NO_MEMORY;
 }
@@ -254,9 +254,10 @@ qr_status qr_api_decode(const qr_api *api, qr_exchange *x) {
     x->notes_len = 0;
     x->hidden = false;
     x->characters = x->tokens = 0;
-    x->status = qr__call_run(api, x);
+    size_t needs;
+    x->status = qr__call_run(api, x, &needs);
     if (x->status == QR_NO_MEMORY)
-        x->status = no_room(x);
+        x->status = no_room(x, needs);
     if (x->status == QR_OK && x->ticket.jobs_len > api->options.queue_items) {
         /* Not "come again later": there will never be room. */
         x->fault = (qr_fault){.limit = api->options.queue_items, .given = x->ticket.jobs_len};
@@ -312,7 +313,7 @@ void qr_api_encode(const qr_api *api, qr_exchange *x) {
     if (x->status == QR_OK)
         x->handler->encode(api, x);
     if (x->status == QR_OK && qr_buf_failed(&x->out)) {
-        x->status = no_room(x);
+        x->status = no_room(x, 0);
         log_no_room(x);
     }
     if (x->status != QR_OK) {

@@ -84,7 +84,8 @@ typedef struct qr_http_options {
     const char *path;  /* of a UNIX socket, which then stands in for host and port; NULL: none */
     unsigned mode;     /* its permissions */
     const char *group; /* its group, a name or a number; NULL: the process's own */
-    int passed_fd;     /* a listening socket in place of all that, which others hold too; 0: none */
+    const char *host_source, *port_source, *path_source, *group_source; /* who gave these */
+    int passed_fd; /* a listening socket in place of all that, which others hold too; 0: none */
     size_t max_connections;
     size_t max_body_bytes;
     qr_quota *quota;       /* from which bodies and answers are taken (borrowed); NULL: from none */
@@ -96,6 +97,8 @@ typedef struct qr_http_options {
      * has written the answer; the body is read and dropped, and then the answer is sent. Either way
      * exactly one on_done follows. */
     qr_status (*on_head)(void *state, qr_http_request *request, const qr_http_facts *facts);
+    /** There is no room for the body, or the rest of it: as where on_head refuses. */
+    void (*on_full)(void *state, qr_http_request *request);
     /** The request is complete: it is to be given to qr_http_answer, within this call or later. */
     void (*on_request)(void *state, qr_http_request *request);
     /** The last call on the request: its answer was sent, or its client has left. One that was not
@@ -126,15 +129,13 @@ void qr_http_forget(qr_http *http);
 /** Sends the answer of a request that on_request handed out. */
 void qr_http_answer(qr_http_request *request);
 
-/** Lets libmicrohttpd send what was answered since; call it once after a series of qr_http_answer
- * outside the callbacks. */
+/** Lets libmicrohttpd send what was answered outside the callbacks; once after a series of it. */
 void qr_http_pump(qr_http *http);
 
 /** From now on every answer carries Connection: close. */
 void qr_http_closing(qr_http *http);
 
-/** Takes what already waits to be accepted, then closes the listening socket and, after a grace,
- * idle connections. */
+/** Takes what waits to be accepted, then closes the listening socket and, in a while, idlers. */
 void qr_http_quiesce(qr_http *http);
 
 /** Requests between on_head and on_done. */

@@ -35,7 +35,7 @@ static void request_destroy(qr__request *r) {
 }
 
 static void buf_recycle(qr_buf *buf) {
-    if (buf->capacity > KEPT_BYTES || qr_quota_is_short(buf->quota))
+    if (buf->capacity > KEPT_BYTES || qr_quota_is_short(buf->quota, 0))
         qr_buf_deinit(buf);
     qr_buf_reset(buf);
 }
@@ -133,6 +133,23 @@ static enum MHD_Result refuse(qr__connection *c, qr__request *r, qr_status statu
     return qr__reply_send(c, r, true);
 }
 
+/* A long body is not begun, nor read on, where others hold much. What it takes is what has come of
+ * it: who announces much and sends little holds little. */
+static bool has_room(const qr__request *r, size_t body_bytes) {
+    const qr_buf *body = &r->request.body;
+    return body_bytes <= qr_max(QR_QUOTA_SMALL_BYTES, body->capacity) ||
+           !qr_quota_is_short(body->quota, body->capacity);
+}
+
+/* What comes of the body is dropped, then the answer goes, and the connection is kept. */
+static void refuse_body(qr__request *r) {
+    const qr_http_options *options = &r->http->options;
+    r->stage = QR__REQUEST_DROP;
+    qr_buf_deinit(&r->request.body);
+    qr_buf_reset(&r->request.body);
+    options->on_full(options->state, &r->request);
+}
+
 /* The head is complete: the guard first, then whoever knows what the request is for. */
 static enum MHD_Result begin(qr__connection *c, qr__request *r, const char *url, const char *method,
                              const char *version) {
@@ -152,25 +169,31 @@ static enum MHD_Result begin(qr__connection *c, qr__request *r, const char *url,
     qr_http_header_add(request, "X-Trace-Id", request->trace.text);
     c->requests++;
     http->requests_open++;
+    request->body.max_bytes = facts.body_bytes;
     status = http->options.on_head(http->options.state, request, &facts);
     r->stage = status == QR_OK ? QR__REQUEST_BODY : QR__REQUEST_DROP;
+    if (status == QR_OK && !has_room(r, facts.body_bytes))
+        refuse_body(r);
     qr__connection_phase(c, QR__PHASE_BODY, qr__http_now(c->http));
     return MHD_YES;
 }
 
-/* Ends the connection, whose request nobody waits for, or can be taken. */
+static void take_body(qr__request *r, const char *upload, size_t bytes) {
+    qr_buf *body = &r->request.body;
+    if (r->stage != QR__REQUEST_BODY)
+        return;
+    bool fits = has_room(r, body->len + bytes);
+    if (fits)
+        qr_buf_append(body, upload, bytes);
+    if (!fits || qr_buf_failed(body))
+        refuse_body(r);
+}
+
+/* Ends the connection, whose request nobody waits for. */
 static enum MHD_Result give_up(qr__connection *c, qr__request *r) {
     c->gone = true;
     qr__request_end(r);
     return MHD_NO;
-}
-
-static enum MHD_Result take_body(qr__connection *c, qr__request *r, const char *upload,
-                                 size_t *bytes) {
-    if (r->stage == QR__REQUEST_BODY)
-        qr_buf_append(&r->request.body, upload, *bytes);
-    *bytes = 0;
-    return qr_buf_failed(&r->request.body) ? give_up(c, r) : MHD_YES; /* no memory for it */
 }
 
 /* The request is complete. Whoever gets it may answer at once, or later, the connection suspended;
@@ -215,7 +238,11 @@ enum MHD_Result qr__request_access(void *state, struct MHD_Connection *mhd, cons
         return begin(c, r, url, method, version);
     case QR__REQUEST_BODY:
     case QR__REQUEST_DROP:
-        return *upload_bytes > 0 ? take_body(c, r, upload, upload_bytes) : hand_out(c, r);
+        if (*upload_bytes == 0)
+            return hand_out(c, r);
+        take_body(r, upload, *upload_bytes);
+        *upload_bytes = 0;
+        return MHD_YES;
     case QR__REQUEST_ANSWERED:
         return qr__reply_send(c, r, false);
     case QR__REQUEST_CLOSING:

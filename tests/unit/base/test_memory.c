@@ -81,9 +81,9 @@ Test(quota, leaves_the_second_half_to_what_is_small) {
     cr_expect_not(qr_quota_take(&quota, 8 * small + 1, 8 * small + 1));
     cr_expect_eq(qr_quota_held(&quota), 0);
     cr_expect(qr_quota_take(&quota, 4 * small, 4 * small));
-    cr_expect_not(qr_quota_is_short(&quota));
+    cr_expect_not(qr_quota_is_short(&quota, 0));
     cr_expect(qr_quota_take(&quota, 4 * small, 8 * small));
-    cr_expect(qr_quota_is_short(&quota));
+    cr_expect(qr_quota_is_short(&quota, 0));
     cr_expect_not(qr_quota_take(&quota, 1, small + 1), "a little more of what is large");
     for (int i = 0; i < 8; i++)
         cr_expect(qr_quota_take(&quota, small, small));
@@ -99,13 +99,34 @@ Test(quota, leaves_the_second_half_to_what_is_small) {
     cr_expect_not(qr_quota_take(&quota, small + 1, 1));
 }
 
+/* A part counts what it takes of the whole, which alone has a limit, and what it was refused. */
+Test(quota, a_part_takes_from_the_whole) {
+    qr_quota whole, part;
+    qr_quota_init(&whole, 1000);
+    qr_quota_init_part(&part, &whole);
+    qr_quota_force(&whole, 300);
+    cr_expect(qr_quota_take(&part, 500, 500));
+    cr_expect_eq(qr_quota_held(&part), 500);
+    cr_expect_eq(qr_quota_held(&whole), 800);
+    cr_expect_eq(qr_quota_wanted(&part), 500);
+    cr_expect_not(qr_quota_take(&part, 201, 201));
+    cr_expect_eq(qr_quota_held(&part), 500);
+    cr_expect_eq(qr_quota_held(&whole), 800);
+    cr_expect_eq(qr_quota_wanted(&part), 701);
+    qr_quota_give(&part, 500);
+    cr_expect_eq(qr_quota_held(&part), 0);
+    cr_expect_eq(qr_quota_held(&whole), 300);
+    qr_quota_init_part(&part, NULL);
+    cr_expect(qr_quota_take(&part, 1u << 30, 1u << 30), "a part of none has no limit");
+}
+
 Test(quota, none_is_without_end) {
     cr_expect(qr_quota_take(NULL, SIZE_MAX, SIZE_MAX));
     qr_quota_give(NULL, 7);
     qr_quota_force(NULL, 7);
     cr_expect_eq(qr_quota_held(NULL), 0);
     cr_expect_eq(qr_quota_max(NULL), SIZE_MAX);
-    cr_expect_not(qr_quota_is_short(NULL));
+    cr_expect_not(qr_quota_is_short(NULL, 9));
 }
 
 Test(quota, a_buffer_takes_its_capacity_and_gives_it_back) {

@@ -2,6 +2,7 @@
  * (flow_close asserts the last of every test that opens a flow.) */
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "server/api_fixture.h"
@@ -12,6 +13,29 @@
 #define LARGE_BODY 100000 /* of more than QR_QUOTA_SMALL_BYTES */
 
 static flow_house house;
+
+static void count_requests(void *open) {
+    *(size_t *)open = qr_http_open_requests(house.http);
+}
+
+static void wait_requests(size_t wanted) {
+    for (size_t open = 0; open != wanted; usleep(500))
+        flow_on_loop(&house, count_requests, &open);
+}
+
+/* A head, and so much of the body that it announces. */
+static void begin_body(int fd, size_t announced, size_t sent) {
+    qr_buf buf;
+    qr_buf_init(&buf, LARGE_BODY + 1000);
+    qr_buf_printf(&buf,
+                  "POST /v1/embeddings HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                  "Content-Length: %zu\r\n\r\n",
+                  announced);
+    for (size_t i = 0; i < sent; i++)
+        qr_buf_byte(&buf, ' ');
+    cr_assert_eq(send(fd, buf.data, buf.len, MSG_NOSIGNAL), (ssize_t)buf.len);
+    qr_buf_deinit(&buf);
+}
 
 /* While a quarter is held, bodies that are long are refused at their head, on a connection that
  * goes on; short ones, and probes, get in until all of it is. */
@@ -29,6 +53,15 @@ Test(inflight, what_is_large_is_refused_before_its_body, .timeout = 120) {
     free(body);
     client_send(fd, 1, 0, NULL);
     client_expect(fd, 1, 0);
+    int slow = client_connect(&house);
+    begin_body(slow, LARGE_BODY, QR_QUOTA_SMALL_BYTES - 1); /* so much would find room */
+    wait_requests(1);
+    for (int i = 0; i < 3; i++) { /* meanwhile it has been read */
+        client_send(fd, 1, 0, NULL);
+        client_expect(fd, 1, 0);
+    }
+    cr_expect_lt(qr_quota_held(&house.quota), others + QR_QUOTA_SMALL_BYTES / 2, "it was kept");
+    close(slow);
     qr_quota_force(&house.quota, qr_quota_max(&house.quota));
     client_send(fd, 1, 20000, NULL);
     cr_expect_eq(client_receive(fd, &body), 503, "there is no room at all");
@@ -42,6 +75,57 @@ Test(inflight, what_is_large_is_refused_before_its_body, .timeout = 120) {
     client_send(fd, 0, LARGE_BODY, NULL);
     client_expect(fd, 0, 0);
     cr_expect_gt(flow_metric(&house, "querent_rejections_total{reason=\"no_memory\"}"), 1);
+    close(fd);
+    flow_close(&house);
+}
+
+/* A body takes what has come of it: who announces much and sends little keeps nobody out. */
+Test(inflight, what_is_announced_is_not_held, .timeout = 120) {
+    int idle[40];
+    const size_t len = sizeof idle / sizeof idle[0];
+    flow_open(&house, 1);
+    qr_quota_limit(&house.quota, 16u << 20);
+    for (size_t i = 0; i < len; i++) {
+        idle[i] = client_connect(&house);
+        begin_body(idle[i], 2 * LARGE_BODY, 1000); /* together nearly all of a half */
+    }
+    wait_requests(len);
+    cr_expect_lt(qr_quota_held(&house.quota), len * 10000);
+    int fd = client_connect(&house);
+    client_send(fd, 0, LARGE_BODY, NULL);
+    client_expect(fd, 0, 0);
+    close(fd);
+    for (size_t i = 0; i < len; i++)
+        close(idle[i]);
+    flow_close(&house);
+}
+
+/* What has begun to come is refused where others hold much by then: what it held is given back, the
+ * rest is dropped, and the connection goes on. Its own bytes are not others'. */
+Test(inflight, a_body_is_refused_on_its_way, .timeout = 120) {
+    enum { first = LARGE_BODY * 2 / 3, second = LARGE_BODY * 4 / 5 }; /* the room for it doubles */
+    static char rest[2 * LARGE_BODY - first];
+    char *body;
+    memset(rest, ' ', sizeof rest);
+    flow_open(&house, 1);
+    int fd = client_connect(&house);
+    begin_body(fd, 2 * LARGE_BODY, first);
+    while (qr_quota_held(&house.quota) < first)
+        usleep(500);
+    const size_t quarter = qr_quota_max(&house.quota) / 4;
+    qr_quota_force(&house.quota, quarter + 1);
+    cr_assert_eq(send(fd, rest, second, MSG_NOSIGNAL), second);
+    while (qr_quota_held(&house.quota) >= quarter + 1 + first)
+        usleep(500); /* given back while the rest is awaited */
+    cr_assert_eq(send(fd, rest, sizeof rest - second, MSG_NOSIGNAL), sizeof rest - second);
+    cr_expect_eq(client_receive(fd, &body), 503);
+    cr_expect_not_null(strstr(body, "out of memory"), "%s", body);
+    free(body);
+    qr_quota_give(&house.quota, quarter + 1);
+    qr_quota_force(&house.quota, quarter - LARGE_BODY / 2);
+    client_send(fd, 0, LARGE_BODY, NULL);
+    client_expect(fd, 0, 0);
+    qr_quota_give(&house.quota, quarter - LARGE_BODY / 2);
     close(fd);
     flow_close(&house);
 }
@@ -153,6 +237,34 @@ Test(inflight_api, what_never_finds_room_is_not_told_to_come_again) {
     qr_quota_give(&quota, 28u << 20);
     qr_quota_limit(&quota, 12u << 20);
     answer = api_ask(&f, "/tokenize", qr_buf_contents(&body), &code);
+    cr_expect_eq(code, 422, "%.*s", (int)answer.len, answer.data);
+    api_fixture_deinit(&f);
+    cr_expect_eq(qr_quota_held(&quota), 0);
+    qr_buf_deinit(&body);
+}
+
+/* The tokenizer's memory counts there too: a long text that is cut at its left has its jobs'
+ * arena small, and all of its tokens in between. */
+Test(inflight_api, what_the_tokenizer_needs_decides_too) {
+    int code;
+    qr_buf body;
+    qr_quota quota;
+    qr_buf_init(&body, 1u << 20);
+    qr_buf_literal(&body, "{\"truncation_direction\":\"left\",\"inputs\":\"");
+    for (size_t i = 0; i < 400000; i++)
+        qr_buf_literal(&body, "a ");
+    qr_buf_literal(&body, "\"}");
+    api_fixture_init_tiny(&f);
+    f.quota = &quota;
+    qr_quota_init(&quota, 64u << 20);
+    api_ask(&f, "/embed", qr_buf_contents(&body), &code);
+    cr_expect_eq(code, 200);
+    qr_quota_force(&quota, 28u << 20);
+    qr_text answer = api_ask(&f, "/embed", qr_buf_contents(&body), &code);
+    cr_expect_eq(code, 503, "others have it: %.*s", (int)answer.len, answer.data);
+    qr_quota_give(&quota, 28u << 20);
+    qr_quota_limit(&quota, 20u << 20);
+    answer = api_ask(&f, "/embed", qr_buf_contents(&body), &code);
     cr_expect_eq(code, 422, "%.*s", (int)answer.len, answer.data);
     api_fixture_deinit(&f);
     cr_expect_eq(qr_quota_held(&quota), 0);

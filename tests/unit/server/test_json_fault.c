@@ -138,8 +138,9 @@ Test(json_fault, our_limits) {
 /* The whole way: what the parser's refusal becomes. */
 static void expect_parse_fault(const char *text, size_t line, size_t column, const char *expected) {
     qr__value *value;
+    qr__value_room room = {0};
     qr_fault fault = {0};
-    cr_assert_eq(qr__value_parse(qr_text_of(text), &value, &fault), QR_BAD_JSON, "%s", text);
+    cr_assert_eq(qr__value_parse(qr_text_of(text), &room, &value, &fault), QR_BAD_JSON, "%s", text);
     cr_expect(fault.line == line && fault.column == column && strcmp(fault.expected, expected) == 0,
               "%s: line %zu, column %zu: %s", text, fault.line, fault.column, fault.expected);
 }
@@ -155,10 +156,11 @@ Test(json_fault, members_of_one_name) {
 /* What the parser says, but for members of one name, the scanner must say too. */
 static void compare(qr_text text) {
     qr__value *value;
+    qr__value_room room = {0};
     qr_fault fault = {0};
     qr__json_fault found;
-    qr_status status = qr__value_parse(text, &value, &fault);
-    qr__value_free(value);
+    qr_status status = qr__value_parse(text, &room, &value, &fault);
+    qr__value_free(value, &room);
     bool duplicate = status == QR_BAD_JSON && strstr(fault.expected, "have yet") != NULL;
     bool faulty = qr__json_fault_find(text, &found);
     if (!duplicate)

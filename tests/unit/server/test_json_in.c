@@ -7,9 +7,11 @@
 
 #include "server/api/json_in.h"
 
+static qr__value_room room; /* of no quota, unless a test says so */
+
 static qr_status parse(qr_text text, qr__value **out) {
     qr_fault fault = {0};
-    qr_status status = qr__value_parse(text, out, &fault);
+    qr_status status = qr__value_parse(text, &room, out, &fault);
     cr_expect_eq(status == QR_OK, *out != NULL);
     cr_expect_eq(status == QR_BAD_JSON,
                  fault.line > 0 && fault.column > 0 && fault.expected != NULL);
@@ -19,7 +21,7 @@ static qr_status parse(qr_text text, qr__value **out) {
 static qr_status verdict(qr_text text) {
     qr__value *value;
     qr_status status = parse(text, &value);
-    qr__value_free(value);
+    qr__value_free(value, &room);
     return status;
 }
 
@@ -125,7 +127,7 @@ Test(json_in, values) {
     cr_expect_null(qr__value_at(list, 2));
     cr_expect_eq(qr__value_text(list).len, 0);
     cr_expect_eq(qr__value_len(body), 0);
-    qr__value_free(body);
+    qr__value_free(body, &room);
 }
 
 Test(json_in, numbers_keep_their_bounds) {
@@ -155,7 +157,7 @@ Test(json_in, numbers_keep_their_bounds) {
         cr_assert_eq(parse(qr_text_of(cases[i].text), &value), QR_OK);
         cr_expect_eq(qr__value_number(value, cases[i].least, cases[i].most, &number), cases[i].fits,
                      "%s", cases[i].text);
-        qr__value_free(value);
+        qr__value_free(value, &room);
     }
 }
 
@@ -249,10 +251,11 @@ static void expect_bound(size_t len, const char *open, const char *item, const c
     qr_buf_text(&buf, qr_text_of(close));
     tree_held = tree_most = 0;
     cr_assert_eq(parse(qr_buf_contents(&buf), &value), QR_OK);
-    size_t bound = qr__value_bytes(qr_buf_contents(&buf));
+    size_t bound;
+    cr_expect(qr__value_scan(qr_buf_contents(&buf), &bound));
     cr_expect_leq(tree_most, bound, "%s: %zu bytes of %zu", item, tree_most, bound);
     cr_expect_geq(6 * tree_most, bound, "%s: %zu bytes of %zu", item, tree_most, bound);
-    qr__value_free(value);
+    qr__value_free(value, &room);
     qr_buf_deinit(&buf);
 }
 
@@ -279,4 +282,48 @@ Test(json_in, what_a_tree_takes_is_foreseen) {
             expect_bound(lengths[n], "{", items[i], "}", true);
         }
     }
+}
+
+/* So many bytes of this one item, in a list. */
+static void fill(qr_buf *buf, const char *item, size_t bytes, const char *close) {
+    qr_buf_reset(buf);
+    qr_buf_literal(buf, "[0");
+    while (buf->len < bytes) {
+        qr_buf_byte(buf, ',');
+        qr_buf_text(buf, qr_text_of(item));
+    }
+    qr_buf_text(buf, qr_text_of(close));
+}
+
+/* A long text's tree is taken from the quota for as long as there is one; a short one's is not, and
+ * what no room could help is refused for what it is. */
+Test(json_in, a_tree_has_its_room) {
+    qr_quota quota;
+    qr_buf buf;
+    qr__value *value;
+    qr_quota_init(&quota, 32u << 20);
+    room.quota = &quota;
+    qr_buf_init(&buf, 1u << 20);
+    fill(&buf, "1", QR_QUOTA_SMALL_BYTES - 2, "]");
+    cr_assert_eq(parse(qr_buf_contents(&buf), &value), QR_OK);
+    cr_expect_eq(qr_quota_held(&quota), 0);
+    qr__value_free(value, &room);
+    fill(&buf, "1", 100000, "]");
+    cr_assert_eq(parse(qr_buf_contents(&buf), &value), QR_OK);
+    cr_expect_eq(qr_quota_held(&quota), room.held_bytes);
+    cr_expect_gt(room.held_bytes, 50000 * sizeof(json_t));
+    const size_t tree = room.held_bytes;
+    qr__value_free(value, &room);
+    cr_expect_eq(qr_quota_held(&quota), 0);
+    fill(&buf, "1", 100000, ",]");
+    cr_expect_eq(parse(qr_buf_contents(&buf), &value), QR_BAD_JSON);
+    cr_expect_eq(qr_quota_held(&quota), 0, "of what was refused nothing is kept");
+    qr_quota_force(&quota, 16u << 20);
+    fill(&buf, "1", 100000, "]");
+    cr_expect_eq(parse(qr_buf_contents(&buf), &value), QR_NO_MEMORY);
+    cr_expect_eq(qr_quota_wanted(&quota), (16u << 20) + tree);
+    cr_expect_eq(qr_quota_held(&quota), 16u << 20);
+    fill(&buf, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", 100000, "");
+    cr_expect_eq(parse(qr_buf_contents(&buf), &value), QR_BAD_JSON, "it was looked at once");
+    qr_buf_deinit(&buf);
 }

@@ -25,7 +25,7 @@ static qr_status parse(qr__call *call, qr__value **body) {
     *body = NULL;
     if (x->body.len == 0)
         return QR_OK;
-    qr_status status = qr__value_parse(qr_buf_contents(&x->body), body, &x->fault);
+    qr_status status = qr__value_parse(qr_buf_contents(&x->body), &call->tree, body, &x->fault);
     if (status == QR_OK && qr__value_kind_of(*body) != QR__VALUE_OBJECT)
         status = must(call, NULL, "a JSON object");
     return status;
@@ -40,7 +40,7 @@ static qr_status decode_index(qr__call *call) {
         status = QR_NOT_READY;
     if (ready != NULL && !qr__value_flag(ready, &request->ready))
         status = must(call, "ready", "true or false");
-    qr__value_free(body);
+    qr__value_free(body, &call->tree);
     return status;
 }
 
@@ -58,7 +58,7 @@ static qr_status decode_load(qr__call *call) {
     if (status == QR_OK && body != NULL && qr__value_get(body, "parameters") != NULL)
         status = must(call, "parameters",
                       "left out: a model is loaded from its path of the server's start");
-    qr__value_free(body);
+    qr__value_free(body, &call->tree);
     call->exchange->command = QR_COMMAND_LOAD;
     return status;
 }
@@ -67,7 +67,7 @@ static qr_status decode_load(qr__call *call) {
 static qr_status decode_unload(qr__call *call) {
     qr__value *body;
     qr_status status = parse(call, &body);
-    qr__value_free(body);
+    qr__value_free(body, &call->tree);
     call->exchange->command = QR_COMMAND_UNLOAD;
     return status;
 }
