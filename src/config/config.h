@@ -79,8 +79,8 @@ const char *qr_config_text(const qr_config *config, qr_option option);
 /** LIST: points *items at them and returns how many they are. */
 size_t qr_config_list(const qr_config *config, qr_option option, const char *const **items);
 
-/** Where the value came from, for messages of those who find fault with it later: "--host",
- * "QUERENT_HOST", "querent.yaml: host" or "default". */
+/** Where the value came from, for messages of those who find fault with it later: "--host" (of a
+ * default too), "QUERENT_HOST" or "querent.yaml:3: host". */
 const char *qr_config_source(const qr_config *config, qr_option option);
 
 /** Whether any source gave the option a value, be it the default's. */

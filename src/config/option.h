@@ -42,7 +42,7 @@ typedef struct qr__option_setting {
     qr_option_value value; /* of a scalar; its text lies in the config's arena */
     const char **items;    /* of a list; in the arena */
     size_t items_len;
-    const char *source; /* in the arena, or "default" */
+    const char *source; /* in the arena */
     bool given;         /* by any source */
 } qr__option_setting;
 

@@ -8,16 +8,19 @@
 
 /* How qr_config_source names the origin. NULL: no memory. */
 static const char *name_origin(qr_config *config, qr_option option, qr__origin origin) {
-    char name[QR_PATH_BYTES + QR__OPTION_NAME_BYTES];
+    char name[QR_PATH_BYTES + QR__OPTION_NAME_BYTES + 24];
     switch (origin.kind) {
-    case QR_ORIGIN_DEFAULT:
-        return "default";
     case QR_ORIGIN_FILE:
-        snprintf(name, sizeof name, "%s: %s", origin.path, qr_option_name(option));
+        if (origin.line > 0)
+            snprintf(name, sizeof name, "%s:%zu: %s", origin.path, origin.line,
+                     qr_option_name(option));
+        else
+            snprintf(name, sizeof name, "%s: %s", origin.path, qr_option_name(option));
         break;
     case QR_ORIGIN_ENVIRONMENT:
         qr__option_variable(qr_option_name(option), name);
         break;
+    case QR_ORIGIN_DEFAULT: /* whoever wants another value can say so there */
     case QR_ORIGIN_FLAG:
         snprintf(name, sizeof name, "--%s", qr_option_name(option));
         break;

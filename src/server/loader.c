@@ -15,7 +15,6 @@
 static qr_status split_model(const char *source, const char *given, qr__model_spec *out,
                              qr_error *error) {
     size_t len = strcspn(given, "=/");
-    out->source = source;
     out->dir = given;
     if (given[len] != '=')
         return QR_OK;
@@ -39,6 +38,8 @@ static void read_entry(const qr_config *config, size_t index, qr__model_spec *ou
     out->source = qr_config_model_source(config, index);
     out->dir = keys[QR_MODEL_KEY_PATH]->text;
     snprintf(out->name, sizeof out->name, "%s", text_of(keys[QR_MODEL_KEY_NAME], ""));
+    if (keys[QR_MODEL_KEY_DEVICE] != NULL)
+        out->device_source = out->source;
     out->device = text_of(keys[QR_MODEL_KEY_DEVICE], out->device);
     out->pooling = text_of(keys[QR_MODEL_KEY_POOLING], NULL);
     out->prompt = text_of(keys[QR_MODEL_KEY_PROMPT], NULL);
@@ -62,7 +63,10 @@ qr_status qr__loader_specs(const qr_config *config, qr__model_spec *specs, size_
     for (size_t i = 0; status == QR_OK && i < *len; i++) {
         specs[i] = (qr__model_spec){.precision =
                                         (qr_precision)qr_config_choice(config, QR_OPTION_PRECISION),
-                                    .device = qr_config_text(config, QR_OPTION_DEVICE)};
+                                    .device = qr_config_text(config, QR_OPTION_DEVICE),
+                                    .device_source = qr_config_source(config, QR_OPTION_DEVICE)};
+        if (qr_config_given(config, QR_OPTION_PRECISION))
+            specs[i].source = qr_config_source(config, QR_OPTION_PRECISION);
         if (entries > 0)
             read_entry(config, i, &specs[i]);
         else
@@ -92,6 +96,21 @@ static void log_model(const qr_pipeline *pipeline, uint64_t took_ns) {
                plan->proof_text, plan->proof_ms);
 }
 
+static qr_status say_source(const char *source, qr_status status, qr_error *error) {
+    if (status != QR_BAD_OPTION || source == NULL || error == NULL)
+        return status;
+    const qr_error fault = *error;
+    return qr_error_set(error, status, "%s: %.900s", source, fault.message);
+}
+
+/* A device by name that is not there. (That of "cpu" has nothing to be wrong but QUERENT_ISA, which
+ * the fault names.) */
+static qr_status check_device(const qr__model_spec *spec, qr_error *error) {
+    const bool named = !qr_device_is_auto(spec->device) && strcmp(spec->device, "cpu") != 0;
+    return say_source(named ? spec->device_source : NULL, qr_device_check(spec->device, error),
+                      error);
+}
+
 static qr_status read_model(const qr__loader_options *from, const qr__model_spec *spec,
                             qr_pipeline **out, qr_error *error) {
     const qr_config *config = from->config;
@@ -106,10 +125,13 @@ static qr_status read_model(const qr__loader_options *from, const qr__model_spec
                                          .max_tokens = spec->max_tokens,
                                          .samples = qr_config_flag(config, QR_OPTION_INT8_VECTORS)};
     uint64_t begun = qr_clock_ns();
-    qr_status status = qr_pipeline_load(spec->dir, &options, out, error);
+    qr_status status = check_device(spec, error);
+    if (status != QR_OK)
+        return status;
+    status = qr_pipeline_load(spec->dir, &options, out, error);
     if (status == QR_OK)
         log_model(*out, qr_clock_ns() - begun);
-    return status;
+    return say_source(spec->source, status, error);
 }
 
 /* Warm requests: the first of each model is also a check that its route answers. */

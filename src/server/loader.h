@@ -16,8 +16,9 @@
 typedef struct qr__model_spec {
     char name[QR_LIMIT_MODEL_NAME]; /* empty: the directory's last component */
     const char *dir;
-    const char *source; /* who named it, for messages */
+    const char *source; /* who says how it runs, for messages; NULL: nobody does */
     qr_precision precision;
+    const char *device_source;             /* as source, of its device */
     const char *device, *pooling, *prompt; /* NULL: as qr_pipeline_options has it */
     size_t max_tokens;                     /* likewise; 0 */
     uint64_t budget_ns;                    /* as qr_served has it */

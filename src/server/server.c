@@ -307,13 +307,20 @@ static qr_status open_listeners(qr__server *s, qr_error *error) {
     const char *host = qr_config_text(config, QR_OPTION_HOST);
     const bool ops = has_ops(s);
     unsigned bits = ops ? QR_LISTENER_MAIN : QR_LISTENER_MAIN | QR_LISTENER_OPS;
+    const char *host_source = qr_config_source(config, QR_OPTION_HOST);
     const qr_http_options tcp = {.host = host,
-                                 .port = (uint16_t)qr_config_number(config, QR_OPTION_PORT)};
+                                 .host_source = host_source,
+                                 .port = (uint16_t)qr_config_number(config, QR_OPTION_PORT),
+                                 .port_source = qr_config_source(config, QR_OPTION_PORT)};
     const qr_http_options local = {.path = qr_config_text(config, QR_OPTION_UDS),
+                                   .path_source = qr_config_source(config, QR_OPTION_UDS),
                                    .mode = (unsigned)qr_config_number(config, QR_OPTION_UDS_MODE),
-                                   .group = qr_config_text(config, QR_OPTION_UDS_GROUP)};
+                                   .group = qr_config_text(config, QR_OPTION_UDS_GROUP),
+                                   .group_source = qr_config_source(config, QR_OPTION_UDS_GROUP)};
     qr_http_options own = {.host = host,
+                           .host_source = host_source,
                            .port = (uint16_t)qr_config_number(config, QR_OPTION_OPS_PORT),
+                           .port_source = qr_config_source(config, QR_OPTION_OPS_PORT),
                            .passed_fd = s->passed.ops.fd,
                            .max_connections = QR__OPS_CONNECTIONS};
     unsigned admin = qr_config_flag(config, QR_OPTION_ADMIN) ? QR_LISTENER_ADMIN : 0;

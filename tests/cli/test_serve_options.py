@@ -1,8 +1,10 @@
 """`querent serve`'s options from flags, environment and a YAML file, as a user meets them. Units: tests/unit/config."""
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -101,8 +103,8 @@ def test_faults_in_other_sources_name_them(tmp_path):
         (["--admin"], "--admin: needs --ops-port"),
         (["--port", "1234", "--ops-port", "1234"], "--ops-port 1234: is the main port"),
         (["--uds", "{tmp}/socket", "--uds-group", "no such group"], "--uds-group no such group: no such group"),
-        (["--device", "cpu:nope"], "cpu:nope: no such instruction set"),
-        (["--precision", "f16", "--device", "cpu"], "precision f16: no kernel for it"),
+        (["--device", "cpu:nope"], "--device: cpu:nope: no such instruction set"),
+        (["--precision", "f16", "--device", "cpu"], "--precision: precision f16: no kernel for it"),
     ],
 )
 def test_faults_found_later_are_options_too(reader, tmp_path, arguments, message):
@@ -111,9 +113,50 @@ def test_faults_found_later_are_options_too(reader, tmp_path, arguments, message
     assert f"cannot start: {message}" in text
 
 
-def test_keys_that_the_environment_names_are_refused_with_it(reader):
-    text = serve_refused("--model", reader, "--port=0", env={"QUERENT_API_KEY_FILE": "/nonexistent/keys"})
-    assert "cannot start: QUERENT_API_KEY_FILE /nonexistent/keys: No such file" in text
+# Option, value, the fault, and what else is to be said.
+FOUND_LATER = [
+    ("api-key-file", "/nonexistent/keys", " /nonexistent/keys: No such file", {}),
+    ("host", "::g", " ::g: not an IPv4 or IPv6 address", {"allow-remote": "true"}),
+    ("uds", "/" + 95 * "x", f" /{95 * 'x'}: longer than the 95 bytes", {}),
+    ("uds-group", "no such group", " no such group: no such group", {"uds": "{tmp}/socket"}),
+    ("device", "cpu:nope", ": cpu:nope: no such instruction set", {}),
+    ("precision", "f16", ": precision f16: no kernel for it", {"device": "cpu"}),
+]
+
+
+@pytest.mark.parametrize("option,value,message,more", FOUND_LATER)
+def test_faults_found_later_name_their_source(reader, tmp_path, option, value, message, more):
+    variable = "QUERENT_" + option.upper().replace("-", "_")
+    flags = [f"--{name}={text.replace('{tmp}', str(tmp_path))}" for name, text in more.items()]
+    common = ["--model", reader, "--port=0", *flags]
+    assert f"cannot start: {variable}{message}" in serve_refused(*common, env={variable: value})
+    file = tmp_path / "q.yaml"
+    file.write_text(f"log-level: info\n{option}: {json.dumps(value)}\n")
+    assert f"cannot start: {file}:2: {option}{message}" in serve_refused("--config", file, *common)
+
+
+def test_faults_of_a_model_name_its_entry(reader, tmp_path):
+    file = tmp_path / "q.yaml"
+    for fault, message in (
+        ("device: cpu:nope", "cpu:nope: no such instruction set"),
+        ("max-tokens: 4096", f"{reader}: max-tokens 4096: its longest input"),
+        ("precision: f16", "precision f16: no kernel for it"),
+    ):
+        file.write_text(f"port: 0\nmodels:\n- path: {reader}\n  {fault}\n")
+        assert f"cannot start: {file}:3: models[0]: {message}" in serve_refused("--config", file, "--device=cpu")
+
+
+def test_a_socket_that_cannot_be_had_names_both_sources(reader):
+    """What another socket holds, and an address that is not this machine's."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for arguments, env, sources in (
+            (["--port", port], {}, "(--host, --port)"),
+            (["--port=0"], {"QUERENT_OPS_PORT": port}, "(--host, QUERENT_OPS_PORT)"),
+        ):
+            done = querent("serve", "--model", reader, *arguments, env={**os.environ, **env})
+            assert done.returncode == 1
+            assert f"cannot bind 127.0.0.1 port {port} {sources}: Address already in use" in done.stderr.decode()
 
 
 def test_a_model_that_is_none_is_no_fault_of_an_option(tmp_path):

@@ -43,12 +43,13 @@ static uint16_t bound_port(int fd) {
 }
 
 static qr_status bind_address(qr_http *http, qr_error *error) {
-    const char *host = host_or_local(http->options.host);
-    unsigned port = http->options.port;
-    struct addrinfo *found = resolve(host, http->options.port);
+    const qr_http_options *options = &http->options;
+    const char *host = host_or_local(options->host);
+    struct addrinfo *found = resolve(host, options->port);
     if (found == NULL)
         return qr_error_set(error, QR_BAD_OPTION,
-                            "--host %s: not an IPv4 or IPv6 address (nor localhost)", host);
+                            "%s %s: not an IPv4 or IPv6 address (nor localhost)",
+                            options->host_source, host);
     qr_status status = QR_OK;
     const int on = 1;
     int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -56,8 +57,9 @@ static qr_status bind_address(qr_http *http, qr_error *error) {
         bind(fd, found->ai_addr, found->ai_addrlen) != 0) {
         int why = errno;
         status =
-            qr_error_set(error, QR_IO, "cannot bind %s port %u: %s%s", host, port, strerror(why),
-                         why == EADDRINUSE ? " (is another server running? try --port)" : "");
+            qr_error_set(error, QR_IO, "cannot bind %s port %u (%s, %s): %s%s", host,
+                         (unsigned)options->port, options->host_source, options->port_source,
+                         strerror(why), why == EADDRINUSE ? " (is another server running?)" : "");
         if (fd >= 0)
             close(fd);
     } else {
@@ -77,7 +79,9 @@ qr_status qr__http_bind(qr_http *http, qr_error *error) {
     }
     if (options->path == NULL)
         return bind_address(http, error);
-    return qr__socket_file_check(&http->file, options->path, options->mode, options->group, error);
+    http->file = (qr__socket_file){
+        .path = options->path, .path_source = options->path_source, .mode = (mode_t)options->mode};
+    return qr__socket_file_check(&http->file, options->group, options->group_source, error);
 }
 
 qr_status qr_http_listen(qr_http *http, qr_error *error) {

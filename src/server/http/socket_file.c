@@ -15,7 +15,7 @@
 #define GROUP_BYTES  16384
 
 /* The number of a group; QR_BAD_OPTION: there is none. */
-static qr_status find_group(const char *name, gid_t *out, qr_error *error) {
+static qr_status find_group(const char *name, const char *source, gid_t *out, qr_error *error) {
     uint64_t number;
     struct group group, *found = NULL;
     *out = (gid_t)-1;
@@ -34,12 +34,12 @@ static qr_status find_group(const char *name, gid_t *out, qr_error *error) {
     free(names);
     if (found != NULL)
         return QR_OK;
-    return qr_error_set(error, QR_BAD_OPTION, "--uds-group %.100s: no such group%s%s", name,
+    return qr_error_set(error, QR_BAD_OPTION, "%s %.100s: no such group%s%s", source, name,
                         failed == 0 ? "" : ": ", failed == 0 ? "" : strerror(failed));
 }
 
-static qr_status refuse(const char *path, const char *why, qr_error *error) {
-    return qr_error_set(error, QR_IO, "--uds %s: %s", path, why);
+static qr_status refuse(const qr__socket_file *file, const char *why, qr_error *error) {
+    return qr_error_set(error, QR_IO, "%s %s: %s", file->path_source, file->path, why);
 }
 
 static void fill_address(const char *path, struct sockaddr_un *out) {
@@ -60,41 +60,39 @@ static bool is_alive(const char *path) {
     return alive;
 }
 
-static qr_status check_path(const char *path, qr_error *error) {
+static qr_status check_path(const qr__socket_file *file, qr_error *error) {
     struct stat there;
-    if (lstat(path, &there) != 0)
-        return errno == ENOENT ? QR_OK : refuse(path, strerror(errno), error);
+    if (lstat(file->path, &there) != 0)
+        return errno == ENOENT ? QR_OK : refuse(file, strerror(errno), error);
     if (!S_ISSOCK(there.st_mode))
-        return refuse(path, "is there, and no socket; remove it or name another path", error);
-    return is_alive(path) ? refuse(path, "another server listens there", error) : QR_OK;
+        return refuse(file, "is there, and no socket; remove it or name another path", error);
+    return is_alive(file->path) ? refuse(file, "another server listens there", error) : QR_OK;
 }
 
 /* The directory in which the socket and its other name will stand. */
-static qr_status check_directory(const char *path, qr_error *error) {
+static qr_status check_directory(const qr__socket_file *file, qr_error *error) {
     char directory[PATH_BYTES];
-    const char *slash = strrchr(path, '/');
+    const char *path = file->path, *slash = strrchr(path, '/');
     size_t len = slash == NULL ? 0 : (size_t)(slash - path);
     memcpy(directory, path, len);
     directory[len] = '\0';
     const char *name = slash == NULL ? "." : len == 0 ? "/" : directory;
     if (access(name, W_OK | X_OK) == 0)
         return QR_OK;
-    return qr_error_set(error, QR_IO, "--uds %s: cannot write to directory %s: %s", path, name,
-                        strerror(errno));
+    return qr_error_set(error, QR_IO, "%s %s: cannot write to directory %s: %s", file->path_source,
+                        path, name, strerror(errno));
 }
 
-qr_status qr__socket_file_check(qr__socket_file *file, const char *path, unsigned mode,
-                                const char *group, qr_error *error) {
-    *file = (qr__socket_file){.path = path, .mode = (mode_t)mode};
-    if (strlen(path) >= PATH_BYTES)
+qr_status qr__socket_file_check(qr__socket_file *file, const char *group, const char *group_source,
+                                qr_error *error) {
+    if (strlen(file->path) >= PATH_BYTES)
         return qr_error_set(error, QR_BAD_OPTION,
-                            "--uds %.200s: longer than the %zu bytes that a "
-                            "socket's path can have",
-                            path, PATH_BYTES - 1);
-    qr_status status = find_group(group, &file->group, error);
+                            "%s %.200s: longer than the %zu bytes that a socket's path can have",
+                            file->path_source, file->path, PATH_BYTES - 1);
+    qr_status status = find_group(group, group_source, &file->group, error);
     if (status == QR_OK)
-        status = check_directory(path, error);
-    return status == QR_OK ? check_path(path, error) : status;
+        status = check_directory(file, error);
+    return status == QR_OK ? check_path(file, error) : status;
 }
 
 /* Nobody can connect before listen(), which comes behind mode and group. */
@@ -121,13 +119,13 @@ static bool publish(qr__socket_file *file, int fd, const char *other, int backlo
 
 qr_status qr__socket_file_open(qr__socket_file *file, int backlog, int *out, qr_error *error) {
     char other[PATH_BYTES + SUFFIX_BYTES];
-    qr_status status = check_path(file->path, error); /* models were read meanwhile */
+    qr_status status = check_path(file, error); /* models were read meanwhile */
     if (status != QR_OK)
         return status;
     snprintf(other, sizeof other, "%s.%d", file->path, (int)getpid());
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || !publish(file, fd, other, backlog)) {
-        status = refuse(file->path, strerror(errno), error);
+        status = refuse(file, strerror(errno), error);
         if (fd >= 0)
             close(fd);
         return status;

@@ -1,6 +1,7 @@
 /* server/http/socket_file.h: the file under which clients find a UNIX socket.
  *
- *     qr__socket_file_check(&file, path, 0660, NULL, &error);   // before models are read
+ *     qr__socket_file file = {.path = path, .path_source = "--uds", .mode = 0660};
+ *     qr__socket_file_check(&file, NULL, NULL, &error);         // before models are read
  *     qr__socket_file_open(&file, 1024, &fd, &error);           // now clients can connect
  *     qr__socket_file_remove(&file);                            // before fd is closed
  *
@@ -16,7 +17,7 @@
 #include "base/base.h"
 
 typedef struct qr__socket_file {
-    const char *path; /* borrowed */
+    const char *path, *path_source; /* borrowed; the second for messages */
     mode_t mode;
     gid_t group; /* (gid_t)-1: stays the process's */
     bool ours;   /* opened: the file is the one below, or somebody else's */
@@ -24,11 +25,11 @@ typedef struct qr__socket_file {
     ino_t inode;
 } qr__socket_file;
 
-/** Looks whether the path can be taken. QR_BAD_OPTION: too long, no such group; QR_IO: its
- * directory is none or cannot be written to, something there is no socket, or a server answers on
- * it. */
-QR_MUST_USE qr_status qr__socket_file_check(qr__socket_file *file, const char *path, unsigned mode,
-                                            const char *group, qr_error *error);
+/** Looks whether the path can be taken, and for the group (NULL: the process's). QR_BAD_OPTION: too
+ * long, no such group; QR_IO: its directory is none or cannot be written to, something there is no
+ * socket, or a server answers on it. */
+QR_MUST_USE qr_status qr__socket_file_check(qr__socket_file *file, const char *group,
+                                            const char *group_source, qr_error *error);
 
 /** Makes a listening socket there. QR_IO: as above, or the system refuses. *fd: returns owned. */
 QR_MUST_USE qr_status qr__socket_file_open(qr__socket_file *file, int backlog, int *fd,

@@ -49,7 +49,7 @@ Test(config, each_layer_wins_over_the_one_below) {
     cr_expect_eq(qr_config_number(config, QR_OPTION_SLOW_MS), 22);
     cr_expect_eq(qr_config_number(config, QR_OPTION_BUDGET_MS), 33);
     cr_expect(qr_config_flag(config, QR_OPTION_ALLOW_REMOTE));
-    cr_expect_str_eq(qr_config_source(config, QR_OPTION_MAX_INPUTS), "default");
+    cr_expect_str_eq(qr_config_source(config, QR_OPTION_MAX_INPUTS), "--max-inputs");
     cr_expect(strstr(qr_config_source(config, QR_OPTION_PORT), ": port") != NULL);
     cr_expect_str_eq(qr_config_source(config, QR_OPTION_SLOW_MS), "QUERENT_SLOW_MS");
     cr_expect_str_eq(qr_config_source(config, QR_OPTION_BUDGET_MS), "--budget-ms");

@@ -112,6 +112,7 @@ void http_fixture_open(uint64_t age_ns, const char *path) {
     local_path = path;
     cr_assert_eq(qr_loop_create(&loop), QR_OK);
     const qr_http_options options = {.path = path,
+                                     .path_source = "path",
                                      .mode = 0600,
                                      .max_connections = 8,
                                      .max_body_bytes = 1000,
