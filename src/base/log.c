@@ -1,5 +1,5 @@
 /* base/log.c: lines on stderr, or messages to a sink. A line is built on the stack and written with
- * one writev(2), so that lines of different threads never mix; what does not fit is cut. */
+ * one system call, so that lines of different threads never mix; what does not fit is cut. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -135,8 +136,20 @@ static void make_notice(line *l, uint64_t count) {
     end(l);
 }
 
+/* The call alone must not wait for a pipe or a socket: O_NONBLOCK would be set for all who share
+ * it. Pipes know that from Linux 6.4 on, and files do not wait. */
+static ssize_t write_at_once(const struct iovec *parts, int len) {
+    struct stat is;
+    if (fstat(STDERR_FILENO, &is) == 0 && (S_ISFIFO(is.st_mode) || S_ISSOCK(is.st_mode))) {
+        ssize_t written = pwritev2(STDERR_FILENO, parts, len, -1, RWF_NOWAIT);
+        if (written >= 0 || errno == EAGAIN || errno == EINTR)
+            return written;
+    }
+    return writev(STDERR_FILENO, parts, len);
+}
+
 /* Under the lock. Does not block: what poll calls writable takes PIPE_BUF bytes whole, and nobody
- * else of this process has the room meanwhile. (Another process with the same pipe may.) */
+ * else of this process has the room meanwhile; if another process had, the line is told so. */
 static outcome try_write(line *l) {
     struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
     const uint64_t lost_now = atomic_load(&lost);
@@ -151,7 +164,7 @@ static outcome try_write(line *l) {
     make_notice(&notice, lost_now - lost_told);
     const struct iovec parts[] = {{notice.bytes, notice.len}, {l->bytes, l->len}};
     do
-        written = writev(STDERR_FILENO, parts, 2);
+        written = write_at_once(parts, 2);
     while (written < 0 && errno == EINTR);
     if (written < 0)
         return errno == EAGAIN ? FULL : FAILED;
