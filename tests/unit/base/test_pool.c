@@ -6,7 +6,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -14,13 +13,9 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "semaphores.h"
 
 TestSuite(pool, .timeout = 120);
-
-static void wait_for(sem_t *sem) {
-    while (sem_wait(sem) != 0)
-        ;
-}
 
 /* A member that parks again and again until it is woken while `closing`. */
 typedef struct member {

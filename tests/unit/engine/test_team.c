@@ -2,13 +2,13 @@
  * that team's. */
 #include <criterion/criterion.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "engine/cpu/team.h"
+#include "semaphores.h"
 
 TestSuite(team, .timeout = 120);
 
@@ -168,8 +168,7 @@ static pthread_t helper;
 static void stall_here(int number) {
     (void)number;
     sem_post(&stalled);
-    while (sem_wait(&go_on) != 0)
-        ;
+    wait_for(&go_on);
 }
 
 static void *help_on(void *pool) {
@@ -205,11 +204,11 @@ static void work_in_pair(void *argument, qr__team *team, qr__rank me) {
     while (atomic_load(&team->calls.left) == 0)
         usleep(100);
     cr_assert_eq(pthread_kill(helper, SIGUSR1), 0);
-    while (sem_wait(&stalled) != 0)
-        ;
+    wait_for(&stalled);
     cr_assert_eq(pthread_create(&p->other->thread, NULL, run_pair, p->other), 0);
-    while (sem_wait(&p->other->called) != 0)
-        ; /* the other team has called our helper, and we come to our end only now */
+    wait_for(
+        &p->other
+             ->called); /* the other team has called our helper, and we come to our end only now */
 }
 
 static void *run_pair(void *argument) {

@@ -26,11 +26,6 @@ static void on_call(void *state) {
     sem_post(&call_done);
 }
 
-static void wait_for(sem_t *semaphore) {
-    while (sem_wait(semaphore) != 0)
-        ;
-}
-
 void flow_on_loop(flow_house *house, void (*call)(void *argument), void *argument) {
     (void)house;
     call_now = call;

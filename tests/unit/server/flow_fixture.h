@@ -4,8 +4,7 @@
 #ifndef QR_TESTS_SERVER_FLOW_FIXTURE_H
 #define QR_TESTS_SERVER_FLOW_FIXTURE_H
 
-#include <semaphore.h>
-
+#include "semaphores.h"
 #include "server/flow.h"
 #include "server/serving_fixture.h"
 

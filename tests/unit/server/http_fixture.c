@@ -1,10 +1,10 @@
 /* A listener in a thread of its own, and its clients. */
 #include "server/http_fixture.h"
+#include "semaphores.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -69,11 +69,6 @@ static void on_connections(void *state) {
 static void on_step(void *state) {
     (void)state;
     sem_post(&stepped);
-}
-
-static void wait_for(sem_t *semaphore) {
-    while (sem_wait(semaphore) != 0)
-        ;
 }
 
 static void on_hold(void *state) {

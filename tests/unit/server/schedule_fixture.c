@@ -10,8 +10,7 @@ static uint64_t fake_now(void *state) {
 
 static void fake_park(void *state, int worker) {
     (void)worker;
-    while (sem_wait(&((fake_machine *)state)->parked) != 0)
-        ;
+    wait_for(&((fake_machine *)state)->parked);
 }
 
 static void fake_wake(void *state) {
@@ -150,8 +149,7 @@ qr_status work_submit(fake_machine *machine, work *w) {
 }
 
 void work_wait(work *w) {
-    while (sem_wait(&w->done) != 0)
-        ;
+    wait_for(&w->done);
 }
 
 size_t work_computed(const work *w) {

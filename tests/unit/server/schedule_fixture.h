@@ -4,9 +4,9 @@
 #ifndef QR_TESTS_SERVER_SCHEDULE_FIXTURE_H
 #define QR_TESTS_SERVER_SCHEDULE_FIXTURE_H
 
-#include <semaphore.h>
 #include <stdatomic.h>
 
+#include "semaphores.h"
 #include "server/schedule/schedule_internal.h"
 
 #define FAKE_START_NS 1000000u

@@ -1,10 +1,10 @@
 /* Orders to load models again and to take them out: with a loader that does as it is told. */
 #include <criterion/criterion.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "semaphores.h"
 #include "server/admin.h"
 #include "server/serving_fixture.h"
 
@@ -41,8 +41,8 @@ static qr_status load(void *state, size_t index, const char *name, const qr_serv
                       qr_served **out, qr_error *error) {
     static const char *const names[] = {"left", "right"};
     (void)state;
-    while (gated && sem_wait(&gate) != 0)
-        ;
+    if (gated)
+        wait_for(&gate);
     atomic_fetch_add(&loads[index], 1);
     last_before = before;
     snprintf(last_name, sizeof last_name, "%s", name == NULL ? "" : name);

@@ -73,9 +73,8 @@ static void ask(asked *a, size_t input, bool hidden) {
     cr_assert_eq(qr_schedule_submit(machine.schedule, &a->ticket), QR_OK);
 }
 
-static qr_status wait_for(asked *a) {
-    while (sem_wait(&a->done) != 0)
-        ;
+static qr_status answer_to(asked *a) {
+    wait_for(&a->done);
     sem_destroy(&a->done);
     return a->ticket.status;
 }
@@ -83,7 +82,7 @@ static qr_status wait_for(asked *a) {
 static qr_status ask_one(void) {
     static asked one;
     ask(&one, 1, false);
-    return wait_for(&one);
+    return answer_to(&one);
 }
 
 Test(device_serving, as_many_lanes_as_streams) {

@@ -205,8 +205,7 @@ static sem_t begun, go;
 static qr_status run_when_told(qr_queue *queue, int worker, const qr_job *const *jobs, size_t len) {
     (void)queue, (void)worker, (void)jobs, (void)len;
     sem_post(&begun);
-    while (sem_wait(&go) != 0)
-        ;
+    wait_for(&go);
     return QR_INTERNAL;
 }
 
@@ -245,8 +244,7 @@ Test(flow, outcomes_and_what_was_offered, .timeout = 120) {
     flow_on_loop(&house, make_it_last, house.flow);
     flow_let_go(&hold);
     client_send(leaving, 0, 0, NULL);
-    while (sem_wait(&begun) != 0)
-        ;
+    wait_for(&begun);
     double before = offered(), mean = before / 4; /* of four that were read, of one length */
     cr_expect(before >= 2 * cost && before < 2 * cost + 1, "%f for %f", before, 2 * cost);
     client_send(fd, 0, 0, NULL);

@@ -12,8 +12,7 @@ static sem_t begun, go;
 static void hold_batch(fake_queue *q) {
     q->during = NULL; /* the first one only */
     sem_post(&begun);
-    while (sem_wait(&go) != 0)
-        ;
+    wait_for(&go);
 }
 
 static work *busy; /* all that the schedule takes: one job, whose batch is held */
@@ -26,8 +25,7 @@ static void setup(void) {
     queue.during = hold_batch;
     busy = work_create(&queue, 1, 3, 1, NEVER);
     cr_assert_eq(work_submit(&machine, busy), QR_OK);
-    while (sem_wait(&begun) != 0)
-        ;
+    wait_for(&begun);
 }
 
 static void teardown(void) {

@@ -1,10 +1,10 @@
 /* The machines of a process: which model goes to which, what they share, and that requests go to
  * the schedule of their model's machine and to no other. */
 #include <criterion/criterion.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "semaphores.h"
 #include "server/flow_fixture.h"
 #include "server/machines.h"
 #include "server/schedule/schedule_internal.h"
@@ -60,11 +60,6 @@ Test(machines, one_a_device) {
 }
 
 static sem_t begun, go;
-
-static void wait_for(sem_t *semaphore) {
-    while (sem_wait(semaphore) != 0)
-        ;
-}
 
 static qr_status held_batch(qr_queue *queue, int worker, const qr_job *const *jobs, size_t len) {
     (void)queue, (void)worker, (void)jobs, (void)len;

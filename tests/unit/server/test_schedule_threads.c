@@ -24,8 +24,7 @@ typedef struct hold {
 static void on_hold(qr_task *task) {
     hold *h = task->owner;
     sem_post(&h->held);
-    while (sem_wait(&h->go) != 0)
-        ;
+    wait_for(&h->go);
 }
 
 static void hold_worker(hold *h) {
@@ -33,8 +32,7 @@ static void hold_worker(hold *h) {
     sem_init(&h->held, 0, 0);
     sem_init(&h->go, 0, 0);
     qr_schedule_call(machine.schedule, &h->task);
-    while (sem_wait(&h->held) != 0)
-        ;
+    wait_for(&h->held);
 }
 
 static hold holds[WORKERS];
@@ -137,8 +135,7 @@ static sem_t batch_begun, batch_go;
 static void hold_batch(fake_queue *q) {
     (void)q;
     sem_post(&batch_begun);
-    while (sem_wait(&batch_go) != 0)
-        ;
+    wait_for(&batch_go);
 }
 
 /* A batch is under way while the loop cancels: what is in no batch is not run, and finished() still
@@ -151,8 +148,7 @@ Test(schedule_threads, cancelled_while_running, .timeout = 120) {
     queue.during = hold_batch;
     work *w = work_create(&queue, 100, 32, 1, NEVER);
     cr_assert_eq(work_submit(&machine, w), QR_OK);
-    while (sem_wait(&batch_begun) != 0)
-        ;
+    wait_for(&batch_begun);
     cr_expect_not(qr_schedule_cancel(machine.schedule, &w->ticket, QR_GONE));
     sem_post(&batch_go);
     work_wait(w);

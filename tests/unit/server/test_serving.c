@@ -3,9 +3,9 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 
+#include "semaphores.h"
 #include "server/schedule_fixture.h"
 #include "server/serving_fixture.h"
 
@@ -200,8 +200,7 @@ static void ask(uint64_t dice, sem_t *done) {
                         .finished = on_answer,
                         .owner = done};
     cr_assert_eq(qr_schedule_submit(traffic.schedule, &ticket), QR_OK);
-    while (sem_wait(done) != 0)
-        ;
+    wait_for(done);
     cr_assert_eq(ticket.status, QR_OK);
     for (size_t j = 0; j < len; j++)
         cr_assert_arr_eq(jobs[j].result, fixture_expected(seed, (first + j) % INPUTS),

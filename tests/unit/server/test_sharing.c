@@ -215,8 +215,7 @@ static sem_t running, go_on;
 
 static qr_status run_when_told(qr_queue *queue, int worker, const qr_job *const *jobs, size_t len) {
     sem_post(&running);
-    while (sem_wait(&go_on) != 0)
-        ;
+    wait_for(&go_on);
     return right_run(queue, worker, jobs, len);
 }
 
@@ -235,8 +234,7 @@ static int fill_the_server(void) {
     flow_on_loop(&house, make_it_long, house.flow);
     int fd = client_connect(&house);
     client_send(fd, 1, 0, NULL);
-    while (sem_wait(&running) != 0)
-        ;
+    wait_for(&running);
     return fd;
 }
 
