@@ -129,7 +129,8 @@ struct qr_backend {
     qr_status (*calibrate)(qr_context *context, const qr_batch *batch, float *ranges);
 
     /** Whether the device has failed for good: every forward from now on gives QR_DEVICE, of every
-     * engine of the process. Any thread, at any time. NULL: it cannot. */
+     * engine of the process. Whoever finds that out logs it, once. Any thread, at any time. NULL:
+     * it cannot. */
     bool (*lost)(const qr_device *device);
 };
 

@@ -16,7 +16,6 @@ typedef struct model {
     qr_served served; /* first: its address is the model's */
     qr__served_options options;
     atomic_size_t pins;
-    atomic_bool told_lost; /* the log says so once, not with every request */
     qr_task destruction;   /* a worker's, when nobody pins it any more */
     qr_pipeline *pipeline; /* owned once the model stands */
     size_t lanes_len;      /* one a worker; on a device with processors of its own one a stream */
@@ -28,7 +27,8 @@ typedef struct model {
 
 static atomic_uint_least64_t models_made;
 
-/* A batch that fails is run again job by job, so one failure may be told more than once. */
+/* A batch that fails is run again job by job, so one failure may be told more than once. That a
+ * device is lost its backend tells, once for all models on it. */
 static void tell_device(model *m) {
     static qr_rate rate;
     const qr_engine *engine = qr_pipeline_engine(m->pipeline);
@@ -36,17 +36,11 @@ static void tell_device(model *m) {
     uint64_t dropped;
     if (m->options.metrics != NULL)
         qr_metrics_device_failed(m->options.metrics, m->served.slot);
-    if (qr_engine_lost(engine)) {
-        if (!atomic_exchange(&m->told_lost, true))
-            qr_log(QR_LOG_ERROR,
-                   "model %s: its device (%s) is lost and every batch fails from now on: this "
-                   "process is neither ready nor live any more, start another",
-                   name, device);
-    } else if (qr_rate_allow(&rate, DEVICE_LINES_A_SECOND, qr_clock_ns(), &dropped)) {
+    if (!qr_engine_lost(engine) &&
+        qr_rate_allow(&rate, DEVICE_LINES_A_SECOND, qr_clock_ns(), &dropped))
         qr_log(QR_LOG_ERROR,
                "model %s: its device (%s) failed a batch (%" PRIu64 " like it not logged)", name,
                device, dropped);
-    }
 }
 
 /* The schedule runs no more batches side by side than there are streams. */
@@ -219,7 +213,6 @@ qr_status qr__served_create(const qr__served_options *options, qr_pipeline *pipe
                             .budget_ns = options->budget_ns,
                             .schedule = options->schedule};
     atomic_init(&m->pins, 1);
-    atomic_init(&m->told_lost, false);
     if (options->metrics != NULL)
         m->served.slot = qr_metrics_model(options->metrics, qr_pipeline_name(pipeline));
     qr_status status = make_lanes(m, error);

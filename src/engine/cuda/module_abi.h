@@ -35,7 +35,7 @@ extern const char qr__cuda_stamp[];
 typedef struct qr__cuda_host {
     unsigned abi;
     void (*bert_release_all)(qr_bert *bert); /* qr_bert_release_all */
-    void (*warn)(const char *message);       /* a line of the log */
+    void (*tell)(const char *message);       /* an error, as a line of the log */
     void (*hung)(void);                      /* a device has a kernel that does not end */
 } qr__cuda_host;
 

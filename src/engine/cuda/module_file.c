@@ -14,8 +14,8 @@
 #define QR_LIBDIR "lib" /* CMAKE_INSTALL_LIBDIR */
 #endif
 
-static void warn(const char *message) {
-    qr_log(QR_LOG_WARN, "%s", message);
+static void tell(const char *message) {
+    qr_log(QR_LOG_ERROR, "%s", message);
 }
 
 static atomic_bool is_hung;
@@ -31,7 +31,7 @@ bool qr__module_file_hung(void) {
 static const qr__cuda_host host = {
     .abi = QR__CUDA_ABI,
     .bert_release_all = qr_bert_release_all,
-    .warn = warn,
+    .tell = tell,
     .hung = remember_hang,
 };
 

@@ -65,7 +65,7 @@ static void remember_loss(const qr__gpu *gpu, const char *what, const char *text
     snprintf(line, sizeof line,
              "device cuda:%d is lost (%s: %s): nothing runs on it until this process is restarted",
              gpu->ordinal, what, text);
-    gpu->host->warn(line);
+    gpu->host->tell(line);
 }
 
 qr_status qr__gpu_fault(const qr__gpu *gpu, qr__cu_result result, const char *what,

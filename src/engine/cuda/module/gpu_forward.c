@@ -50,7 +50,7 @@ static qr__cu_result run(const qr__gpu_context *c, const qr_batch *batch, qr__cu
 /* A loss is logged where it is found; what fails this batch alone is logged here. */
 static void log_failure(const qr__gpu *gpu, const qr_error *error) {
     if (!qr__gpu_is_lost(gpu))
-        gpu->host->warn(error->message);
+        gpu->host->tell(error->message);
 }
 
 static qr_status failed(const qr__gpu_context *c, qr__cu_result result) {
