@@ -5,7 +5,9 @@ every command has the option, that another program's file is never read, and wha
 """
 import json
 import os
+import resource
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
@@ -140,6 +142,23 @@ def test_no_such_directory_is_one_line(embedder, tmp_path):
     plan, said = inspect(embedder, tmp_path / "nowhere")
     assert not plan["from_cache"]
     assert said.count("\n") == 1 and "nowhere: No such file or directory" in said
+
+
+def test_a_full_disk_is_one_line_that_says_so(embedder, plans):
+    """As far as one process can have that: files of so many bytes, and no more."""
+    inspect(embedder, plans)
+    (name,) = files(plans)
+    size = (plans / name).stat().st_size
+    (plans / name).unlink()
+    for most in (0, 1000, size // 2, size - 1):  # the last is told by the last flush
+
+        def small_files():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+        plan, said = inspect(embedder, plans, preexec_fn=small_files)
+        assert not plan["from_cache"] and files(plans) == []
+        assert said.count("\n") == 1 and f"{name} is not written: cannot be written: File too large" in said
 
 
 @pytest.fixture

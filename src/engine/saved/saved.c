@@ -145,15 +145,8 @@ void qr_saved_write(const qr_saved *saved, const qr_saved_plan *plan) {
     }
     qr_status status =
         qr__saved_writer_open(&writer, saved->dir, QR__SAVED_PLAN, &saved->key, &error);
-    if (status == QR_OK) {
-        status = write_contents(saved, plan, &writer.sink);
-        if (status == QR_OK) {
-            status = qr__saved_writer_commit(&writer, &error);
-        } else {
-            qr_error_set(&error, status, "cannot be written");
-            qr__saved_writer_abort(&writer);
-        }
-    }
+    if (status == QR_OK)
+        status = qr__saved_writer_close(&writer, write_contents(saved, plan, &writer.sink), &error);
     if (status == QR_OK)
         qr__saved_dir_trim(saved->dir, QR__SAVED_PLAN, QR_LIMIT_SAVED_PLANS);
     else

@@ -125,7 +125,10 @@ void qr__saved_reader_close(qr__saved_reader *reader) {
 static qr_status write_some(void *user, const void *data, size_t bytes) {
     qr__saved_writer *writer = user;
     qr__saved_hash_add(writer->hash, data, bytes);
-    return bytes == 0 || fwrite(data, bytes, 1, writer->file) == 1 ? QR_OK : QR_IO;
+    if (bytes == 0 || fwrite(data, bytes, 1, writer->file) == 1)
+        return QR_OK;
+    writer->fault = errno;
+    return QR_IO;
 }
 
 /* Two containers with one directory may have one process number: only chance tells them apart. */
@@ -136,6 +139,16 @@ static int create_temporary(qr__saved_writer *writer) {
              (uintmax_t)qr_random_next(&random));
     return openat(writer->dir, writer->temporary,
                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE);
+}
+
+/* Removes the file, if it still has its own name. */
+static void dispose(qr__saved_writer *writer) {
+    if (writer->temporary[0] != '\0')
+        (void)unlinkat(writer->dir, writer->temporary, 0);
+    if (writer->file != NULL)
+        fclose(writer->file);
+    qr__saved_hash_destroy(writer->hash);
+    *writer = (qr__saved_writer){0};
 }
 
 qr_status qr__saved_writer_open(qr__saved_writer *writer, int dir, qr__saved_kind kind,
@@ -150,38 +163,36 @@ qr_status qr__saved_writer_open(qr__saved_writer *writer, int dir, qr__saved_kin
     if (writer->file == NULL || writer->hash == NULL) {
         if (writer->file == NULL)
             close(fd);
-        qr__saved_writer_abort(writer);
+        dispose(writer);
         return qr_error_set(error, QR_NO_MEMORY, "no memory for a file");
     }
-    if (qr_sink_write(&writer->sink, magic, sizeof magic) == QR_OK &&
-        qr_sink_write(&writer->sink, key->bytes, sizeof key->bytes) == QR_OK)
-        return QR_OK;
-    qr__saved_writer_abort(writer);
-    return qr_error_set(error, QR_IO, "cannot be written");
+    qr_status status = qr_sink_write(&writer->sink, magic, sizeof magic);
+    if (status == QR_OK)
+        status = qr_sink_write(&writer->sink, key->bytes, sizeof key->bytes);
+    return status == QR_OK ? QR_OK : qr__saved_writer_close(writer, status, error);
 }
 
 /* The rename is the moment at which the file is there; only what is on the disk may be. */
-qr_status qr__saved_writer_commit(qr__saved_writer *writer, qr_error *error) {
+static bool commit(qr__saved_writer *writer) {
     qr__saved_digest digest;
     qr__saved_hash_digest(writer->hash, &digest);
-    bool good = fwrite(&digest, sizeof digest, 1, writer->file) == 1 && fflush(writer->file) == 0 &&
-                fsync(fileno(writer->file)) == 0 &&
-                renameat(writer->dir, writer->temporary, writer->dir, writer->name) == 0;
-    qr_status status =
-        good ? QR_OK : qr_error_set(error, QR_IO, "cannot be written: %s", strerror(errno));
-    if (good) {
-        writer->temporary[0] = '\0';
-        (void)fsync(writer->dir); /* without it a crash may lose the file, never harm it */
+    if (fwrite(&digest, sizeof digest, 1, writer->file) != 1 || fflush(writer->file) != 0 ||
+        fsync(fileno(writer->file)) != 0 ||
+        renameat(writer->dir, writer->temporary, writer->dir, writer->name) != 0) {
+        writer->fault = errno;
+        return false;
     }
-    qr__saved_writer_abort(writer);
-    return status;
+    writer->temporary[0] = '\0';
+    (void)fsync(writer->dir); /* without it a crash may lose the file, never harm it */
+    return true;
 }
 
-void qr__saved_writer_abort(qr__saved_writer *writer) {
-    if (writer->temporary[0] != '\0')
-        (void)unlinkat(writer->dir, writer->temporary, 0);
-    if (writer->file != NULL)
-        fclose(writer->file);
-    qr__saved_hash_destroy(writer->hash);
-    *writer = (qr__saved_writer){0};
+qr_status qr__saved_writer_close(qr__saved_writer *writer, qr_status status, qr_error *error) {
+    if (status == QR_OK && !commit(writer))
+        status = QR_IO;
+    if (status != QR_OK)
+        qr_error_set(error, status, "cannot be written: %s",
+                     writer->fault != 0 ? strerror(writer->fault) : qr_status_sentence(status));
+    dispose(writer);
+    return status;
 }

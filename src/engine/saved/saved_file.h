@@ -8,9 +8,8 @@
  *     qr__saved_reader_close(&reader);
  *
  *     status = qr__saved_writer_open(&writer, dir, kind, &key, &error);
- *     ... qr_sink_write(&writer.sink, ...) ...
- *     status = qr__saved_writer_commit(&writer, &error);       // closes it, also when it fails
- *     qr__saved_writer_abort(&writer);                         // instead: nothing remains
+ *     status = qr_sink_write(&writer.sink, ...) ...
+ *     status = qr__saved_writer_close(&writer, status, &error);   // anything but OK: nothing remains
  *
  * A file: 8 bytes "querentP", its key (16), the contents, and XXH3 of all before (16).
  */
@@ -67,18 +66,18 @@ typedef struct qr__saved_writer {
     FILE *file;
     char name[QR__SAVED_NAME_BYTES], temporary[QR__SAVED_NAME_BYTES + 17];
     qr__saved_hash *hash;
+    int fault; /* errno of a write that failed; 0: none did */
 } qr__saved_writer;
 
 /** Makes a new file (mode 0600) under a name that nobody looks for. QR_IO, QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr__saved_writer_open(qr__saved_writer *writer, int dir, qr__saved_kind kind,
                                             const qr__saved_digest *key, qr_error *error);
 
-/** Brings the contents to the disk, then gives the file its key's name, in place of any older one.
- * QR_IO: nothing remains. Closes the writer. */
-QR_MUST_USE qr_status qr__saved_writer_commit(qr__saved_writer *writer, qr_error *error);
-
-/** Removes the file and closes the writer. */
-void qr__saved_writer_abort(qr__saved_writer *writer);
+/** Of contents that were written with this status: if that is OK, brings them to the disk, then
+ * gives the file its key's name, in place of any older one. That status, or QR_IO, with the reason:
+ * nothing remains. Closes the writer. */
+QR_MUST_USE qr_status qr__saved_writer_close(qr__saved_writer *writer, qr_status status,
+                                             qr_error *error);
 
 /** Removes the files of a kind used longest ago until `keep` remain, and what a writer that died
  * left more than an hour before the newest. Looks only at names that qr__saved_name and a writer

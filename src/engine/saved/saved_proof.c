@@ -124,15 +124,8 @@ void qr_saved_proof_write(const qr_saved_proof *saved, const qr_proof *proof) {
     }
     qr_status status =
         qr__saved_writer_open(&writer, saved->dir, QR__SAVED_PROOF, &saved->key, &error);
-    if (status == QR_OK) {
-        status = qr__saved_proof_put(proof, &writer.sink);
-        if (status == QR_OK) {
-            status = qr__saved_writer_commit(&writer, &error);
-        } else {
-            qr_error_set(&error, status, "cannot be written");
-            qr__saved_writer_abort(&writer);
-        }
-    }
+    if (status == QR_OK)
+        status = qr__saved_writer_close(&writer, qr__saved_proof_put(proof, &writer.sink), &error);
     if (status == QR_OK)
         qr__saved_dir_trim(saved->dir, QR__SAVED_PROOF, QR_LIMIT_SAVED_PROOFS);
     else
