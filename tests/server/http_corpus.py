@@ -155,7 +155,7 @@ SERVED = [
     ("escaped route", get(target=b"/he%61lth"), 404),
     ("dots that are names", get(target=b"/.../health"), 404),
     ("wrong method", get(target=b"/embed"), 405),
-    ("HEAD", get(method=b"HEAD"), 405),
+    ("HEAD of what is posted", get(target=b"/embed", method=b"HEAD"), 405),
     ("OPTIONS", get(method=b"OPTIONS"), 405),
     ("unknown method", get(method=b"BREW"), 405),
     ("budget word", post(LENGTH, b"X-Request-Budget-Ms: soon"), 400),

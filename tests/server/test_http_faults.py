@@ -168,7 +168,25 @@ def test_codes(server, raw, code):
 
 def test_allow(server):
     assert ask(server, "/embed").headers["allow"] == "POST"
-    assert ask(server, "/health", b"", method="POST").headers["allow"] == "GET"
+    assert ask(server, "/health", b"", method="POST").headers["allow"] == "GET, HEAD"
+
+
+def test_a_head_is_a_get_without_its_body(server):
+    """As uptime monitors, `curl -I` and `wget --spider` ask; RFC 9110, 9.1 wants it of every server."""
+    paths = ["/", "/health", "/ping", "/metrics", "/info", "/docs", "/openapi.json", "/v1/models", "/v1/models/nobody",
+             "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/embedder", "/v2/models/embedder/ready"]
+    with server.connect() as connection:
+        rest = b""
+        for path in paths:
+            got = ask(server, path)
+            connection.sendall(make_request(path, method="HEAD"))
+            answer, rest = read_answer(connection, rest, method="HEAD")
+            assert (answer.status, rest) == (got.status, b""), path
+            assert set(answer.headers) == set(got.headers) and answer.headers.get("content-type") == got.headers.get("content-type")
+            if path not in ("/metrics", "/info"):  # which change with every request
+                assert int(answer.headers["content-length"]) == len(got.body), path
+    answer = ask(server, "/embed", method="HEAD")
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize("kind,code", [(b"application/json", 200), (b"Application/JSON; charset=utf-8", 200), (None, 415),

@@ -35,9 +35,10 @@ def test_post_is_still_the_first_models_route(server):
     assert ask(server, "/", {"inputs": "a"}, headers=HTML).json() == ask(server, "/embed", {"inputs": "a"}).json()
 
 
-def test_a_head_is_refused_as_on_every_route(server):
+def test_a_head_is_the_pages(server):
     answers = [ask(server, path, method="HEAD", headers=HTML) for path in ("/", "/docs")]
-    assert [(answer.status, answer.body) for answer in answers] == [(405, b"")] * 2
+    assert [(answer.status, answer.body) for answer in answers] == [(200, b"")] * 2
+    assert all(answer.headers["content-type"].startswith("text/html") for answer in answers)
 
 
 def test_it_may_run_itself_and_nothing_else(server):

@@ -68,12 +68,18 @@ static const qr_route *next_row(unsigned listeners, qr_text path, size_t *index,
     return NULL;
 }
 
+/* HEAD is GET to all of us; libmicrohttpd leaves the body out. */
+static bool takes(const qr_route *row, qr_text method) {
+    return qr_text_is(method, row->method) ||
+           (qr_text_is(method, "HEAD") && strcmp(row->method, "GET") == 0);
+}
+
 const qr_route *qr_api_route(unsigned listeners, qr_text method, qr_text path, qr_text *model,
                              qr_status *status) {
     *status = QR_NO_ROUTE;
     size_t index = 0;
     for (const qr_route *row; (row = next_row(listeners, path, &index, model)) != NULL;) {
-        if (qr_text_is(method, row->method)) {
+        if (takes(row, method)) {
             *status = QR_OK;
             return row;
         }
@@ -115,12 +121,13 @@ void qr_api_allow(unsigned listeners, qr_text path, char out[QR_ALLOW_BYTES]) {
     qr_text model;
     out[0] = '\0';
     for (const qr_route *row; (row = next_row(listeners, path, &index, &model)) != NULL;) {
-        size_t method = strlen(row->method), comma = len == 0 ? 0 : 2;
-        if (len + comma + method >= QR_ALLOW_BYTES)
+        const char *methods = strcmp(row->method, "GET") == 0 ? "GET, HEAD" : row->method;
+        size_t more = strlen(methods), comma = len == 0 ? 0 : 2;
+        if (len + comma + more >= QR_ALLOW_BYTES)
             return;
         memcpy(out + len, ", ", comma);
-        memcpy(out + len + comma, row->method, method + 1);
-        len += comma + method;
+        memcpy(out + len + comma, methods, more + 1);
+        len += comma + more;
     }
 }
 

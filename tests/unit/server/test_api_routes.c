@@ -71,7 +71,7 @@ Test(api, routes_by_path_and_method) {
     }
     cr_expect(!has_label("/docs") && has_label("/embed"));
     qr_api_allow(BOTH, qr_text_of("/"), allow);
-    cr_expect_str_eq(allow, "POST, GET");
+    cr_expect_str_eq(allow, "POST, GET, HEAD");
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
         cr_expect_null(find(BOTH, "POST", none[i], &status));
         cr_expect_eq(status, QR_NO_ROUTE);
