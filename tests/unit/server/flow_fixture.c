@@ -50,7 +50,10 @@ static void wake(void *state) {
 
 static void render(void *state, qr_buf *out) {
     flow_house *house = state;
-    qr_metrics_render(house->metrics, &(qr_metrics_now){.ready = true}, out);
+    qr_metrics_now now = {.ready = true};
+    if (house->cache != NULL)
+        qr__cache_counts(house->cache, &now.cache);
+    qr_metrics_render(house->metrics, &now, out);
 }
 
 static void open_schedule(flow_house *h, int workers, unsigned ppm) {
