@@ -9,7 +9,7 @@
  *
  *     status = qr__saved_writer_open(&writer, dir, kind, &key, &error);
  *     status = qr_sink_write(&writer.sink, ...) ...
- *     status = qr__saved_writer_close(&writer, status, &error);   // anything but OK: nothing remains
+ *     status = qr__saved_writer_close(&writer, status, &error);    // not OK: nothing remains
  *
  * A file: 8 bytes "querentP", its key (16), the contents, and XXH3 of all before (16).
  */

@@ -128,8 +128,9 @@ Test(api, health_follows_the_server) {
 #define NO_JSON(place) BAD("the request body is not valid JSON: line 1, " place)
 #define WRONG_KIND                                                                                 \
     "{\"error\":\"no loaded model can answer this route\",\"error_type\":\"Backend\"}"
-#define EMPTY                                                                                      \
-    "{\"error\":\"Input validation error: `inputs` cannot be empty\",\"error_type\":\"Empty\"}"
+#define EMPTY_AT(place)                                                                            \
+    "{\"error\":\"Input validation error: `" place "` cannot be empty\",\"error_type\":\"Empty\"}"
+#define EMPTY  EMPTY_AT("inputs")
 #define INPUTS "a text, a list of token ids, or a list of these"
 
 Test(api, faults_name_the_field_and_what_it_must_be) {
@@ -160,7 +161,22 @@ Test(api, faults_name_the_field_and_what_it_must_be) {
                422, BAD("`parameters.doc_stride` must be a whole number from 1 to 9"));
     api_expect(&f, "/span", "{\"question\":\"q\",\"context\":\"c\",\"align_to_words\":1}", 422,
                BAD("`align_to_words` must be true or false"));
-    api_expect(&f, "/span", "{\"question\":\"\",\"context\":\"c\"}", 400, EMPTY);
+    api_expect(&f, "/span", "{\"question\":\"\",\"context\":\"c\"}", 400, EMPTY_AT("question"));
+    api_expect(&f, "/span", "{\"question\":\"q\",\"context\":\"\"}", 400, EMPTY_AT("context"));
+    api_expect(&f, "/span", "{\"inputs\":{\"question\":\"q\",\"context\":\"\"}}", 400,
+               EMPTY_AT("inputs.context"));
+    api_expect(&f, "/span",
+               "{\"inputs\":[{\"question\":\"q\",\"context\":\"c\"},"
+               "{\"question\":\"\",\"context\":\"c\"}]}",
+               400, EMPTY_AT("inputs[1]"));
+    api_expect(&f, "/spans", "{\"question\":\"q\",\"passages\":[]}", 400, EMPTY_AT("passages"));
+    api_expect(&f, "/spans", "{\"question\":\"q\",\"passages\":[\"c\",\"\"]}", 400,
+               EMPTY_AT("passages[1]"));
+    api_expect(&f, "/spans", "{\"question\":\"\",\"passages\":[\"c\"]}", 400, EMPTY_AT("question"));
+    api_expect(&f, "/decode", "{\"ids\":[]}", 400, EMPTY_AT("ids"));
+    api_expect(&f, "/vertex", "{\"instances\":[]}", 400, EMPTY_AT("instances"));
+    api_expect(&f, "/similarity", "{\"inputs\":{\"source_sentence\":\"a\",\"sentences\":[]}}", 400,
+               EMPTY_AT("inputs.sentences"));
     api_expect(&f, "/span", "{\"question\":\"q\",\"context\":\"c\",\"model\":\"none\"}", 404,
                "{\"error\":\"no model of that name is loaded\",\"error_type\":\"Validation\"}");
     api_expect(&f, "/predict", "{\"inputs\":\"text\"}", 424, WRONG_KIND);

@@ -265,6 +265,19 @@ Test(oip, ids_and_answers_are_bounded) {
     qr_buf_deinit(&body);
 }
 
+#define PASSAGES(question, first, second)                                                          \
+    "{\"inputs\":[{\"name\":\"question\",\"datatype\":\"BYTES\",\"shape\":[1],\"data\":["          \
+    "\"" question                                                                                  \
+    "\"]},{\"name\":\"context\",\"datatype\":\"BYTES\",\"shape\":[2],\"data\":[\"" first           \
+    "\",\"" second "\"]}]}"
+
+Test(oip, an_empty_text_is_named_by_its_tensor) {
+    oip_expect_error(&f, OIP_INFER("span"), PASSAGES("w5", "w6", ""), NULL, 0, 400,
+                     "Input validation error: `context.data[1]` cannot be empty");
+    oip_expect_error(&f, OIP_INFER("span"), PASSAGES("", "w6", "w7"), NULL, 0, 400,
+                     "Input validation error: `question.data[0]` cannot be empty");
+}
+
 /* Parts of a request that only the loop acts on. */
 Test(oip, a_timeout_is_noted) {
     int code;

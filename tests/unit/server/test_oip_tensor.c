@@ -185,18 +185,26 @@ Test(oip_tensor, each_fault_has_its_sentence) {
                          faults[i].sentence);
 }
 
+#define EMPTY(place) "Input validation error: `" place "` cannot be empty"
+
 Test(oip_tensor, other_faults_have_the_statuses_of_all_routes) {
-    static const char empty[] = "Input validation error: `inputs` cannot be empty";
     static const char bad_header[] =
         "a header field of the request is not valid: `Inference-Header-Content-Length` must be at "
         "most the length of the body";
     int code;
-    oip_expect_error(&f, EMBED, TEXT("\"shape\":[0],\"data\":[]"), NULL, 0, 400, empty);
-    oip_expect_error(&f, EMBED, TEXT("\"shape\":[1],\"data\":[\"\"]"), NULL, 0, 400, empty);
-    oip_expect_error(&f, EMBED, TEXT("\"shape\":[1]," SIZE("4")), "\0\0\0\0", 4, 400, empty);
-    oip_expect_error(&f, EMBED, IDS("\"shape\":[3,0],\"data\":[]"), NULL, 0, 400, empty);
-    oip_expect_error(&f, EMBED, IDS("\"shape\":[3,0],\"data\":[[],[],[]]"), NULL, 0, 400, empty);
-    oip_expect_error(&f, EMBED, WITH(ID_ROW, MASK("[1,2]", "[0,0]")), NULL, 0, 400, empty);
+    oip_expect_error(&f, EMBED, TEXT("\"shape\":[0],\"data\":[]"), NULL, 0, 400, EMPTY("text"));
+    oip_expect_error(&f, EMBED, TEXT("\"shape\":[2],\"data\":[\"a\",\"\"]"), NULL, 0, 400,
+                     EMPTY("text.data[1]"));
+    oip_expect_error(&f, EMBED, TEXT("\"shape\":[1]," SIZE("4")), "\0\0\0\0", 4, 400,
+                     EMPTY("text.data[0]"));
+    oip_expect_error(&f, EMBED, IDS("\"shape\":[0,3],\"data\":[]"), NULL, 0, 400,
+                     EMPTY("input_ids"));
+    oip_expect_error(&f, EMBED, IDS("\"shape\":[3,0],\"data\":[]"), NULL, 0, 400,
+                     EMPTY("input_ids.data[0]"));
+    oip_expect_error(&f, EMBED, IDS("\"shape\":[3,0],\"data\":[[],[],[]]"), NULL, 0, 400,
+                     EMPTY("input_ids.data[0]"));
+    oip_expect_error(&f, EMBED, WITH(ID_ROW, MASK("[1,2]", "[0,0]")), NULL, 0, 400,
+                     EMPTY("input_ids.data[0]"));
     oip_expect_error(&f, EMBED, TEXT("\"shape\":[2049],\"data\":[]"), NULL, 0, 422,
                      "batch size 2049 > maximum allowed batch size 2048");
     oip_expect_error(&f, EMBED, "{\"inputs\":", NULL, 0, 400,
@@ -217,8 +225,9 @@ Test(oip_tensor, other_faults_have_the_statuses_of_all_routes) {
         qr_buf_literal(&longer, ",5");
     qr_buf_literal(&longer, "]}]}");
     qr_buf_byte(&longer, '\0');
-    oip_expect_error(&f, EMBED, longer.data, NULL, 0, 422,
-                     "Input validation error: `inputs` must have less than 64 tokens. Given: 65");
+    oip_expect_error(
+        &f, EMBED, longer.data, NULL, 0, 422,
+        "Input validation error: `input_ids.data[0]` must have less than 64 tokens. Given: 65");
     qr_buf_deinit(&longer);
 }
 

@@ -36,14 +36,14 @@ static const qr__field fields[] = {
 static qr_status decode(qr__call *call) {
     spans_request *request = (spans_request *)call->request;
     const qr__value *passages = qr__value_get(call->body, "passages");
-    const qr_place place = {.field = "passages"};
+    const qr_place place = {.field = "passages"}, question = {.field = "question"};
     if (qr__value_kind_of(passages) != QR__VALUE_ARRAY)
         return qr__call_must(call, &place, fields[1].must);
     qr_status status = qr__call_model(call, QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
         status = qr__span_check(call, &request->parameters.options);
     if (status == QR_OK)
-        status = qr__call_count(call, qr__value_len(passages));
+        status = qr__call_at(call, qr__call_count(call, qr__value_len(passages)), &place);
     if (status == QR_OK)
         status = qr__span_check_answers(call, qr__value_len(passages),
                                         request->parameters.options.top_k);
@@ -60,6 +60,7 @@ static qr_status decode(qr__call *call) {
             return qr__call_must(call, &item, "a text");
         status = qr__span_add(call, request->question, passage, &request->parameters.options,
                               &request->items[i]);
+        status = qr__call_at(call, status, request->question.len == 0 ? &question : &item);
     }
     return status;
 }

@@ -59,11 +59,14 @@ static qr_status begin(qr__call *call, size_t items) {
 
 static qr_status decode(qr__call *call) {
     span_request *request = (span_request *)call->request;
+    const qr_place empty = {.parent = qr__value_get(call->body, "inputs") == NULL ? NULL : "inputs",
+                            .field = request->question.len == 0 ? "question" : "context"};
     request->head.single = true;
     qr_status status = begin(call, 1);
-    return status == QR_OK ? qr__span_add(call, request->question, request->context,
-                                          &request->parameters.options, &request->items[0])
-                           : status;
+    if (status == QR_OK)
+        status = qr__span_add(call, request->question, request->context,
+                              &request->parameters.options, &request->items[0]);
+    return qr__call_at(call, status, &empty);
 }
 
 static qr_status decode_batch(qr__call *call) {
@@ -80,6 +83,7 @@ static qr_status decode_batch(qr__call *call) {
             return qr__call_must(call, &item, INPUTS_MUST);
         status =
             qr__span_add(call, question, context, &request->parameters.options, &request->items[i]);
+        status = qr__call_at(call, status, &item);
     }
     return status;
 }

@@ -8,9 +8,21 @@ static qr_status must(qr__call *call, const char *name, const char *field, const
     return qr__call_must(call, &(qr_place){.parent = name, .field = field}, what);
 }
 
+/* Of an empty input, or one that is too long: `text.data[2]`, as `text` has it. */
+static qr_status at(qr__call *call, qr_status status, const qr__oip_tensor *tensor, size_t index) {
+    const qr_place place = {.parent = tensor->name, .field = "data", .index = {index}, .depth = 1};
+    return qr__call_at(call, status, &place);
+}
+
+/* The same of all of them: `text`. */
+static qr_status at_all(qr__call *call, qr_status status, const qr__oip_tensor *tensor) {
+    return qr__call_at(call, status, &(qr_place){.field = tensor->name});
+}
+
 /* Texts, and what stands beside them. */
 typedef struct text_pairs {
-    const qr_text *first, *second; /* second is NULL without a second tensor */
+    const qr__oip_tensor *first_tensor, *last; /* each input has one of the last of its own */
+    const qr_text *first, *second;             /* second is NULL without a second tensor */
     size_t first_len, len;
 } text_pairs;
 
@@ -24,7 +36,10 @@ static qr_status read_pairs(qr__call *call, const qr__oip_inputs *inputs, text_p
     const qr__oip_tensor *first = &inputs->of[QR__OIP_FIRST];
     const qr__oip_tensor *second = &inputs->of[QR__OIP_SECOND];
     bool paired = second->name != NULL;
-    *out = (text_pairs){.first_len = first->len, .len = paired ? second->len : first->len};
+    *out = (text_pairs){.first_tensor = first,
+                        .last = paired ? second : first,
+                        .first_len = first->len,
+                        .len = paired ? second->len : first->len};
     if (first->len != out->len && !(request->signature->pairs && first->len == 1))
         return must(call, first->name, "shape", SAME_LENGTH);
     qr_status status = qr__oip_tensor_texts(call, first, &out->first);
@@ -35,10 +50,12 @@ static qr_status read_pairs(qr__call *call, const qr__oip_inputs *inputs, text_p
 
 static qr_status text_jobs(qr__call *call, const text_pairs *pairs) {
     const qr__oip_request *request = (const qr__oip_request *)call->request;
-    qr_status status = qr__call_jobs(call, pairs->len);
-    for (size_t i = 0; status == QR_OK && i < pairs->len; i++)
+    qr_status status = at_all(call, qr__call_jobs(call, pairs->len), pairs->last);
+    for (size_t i = 0; status == QR_OK && i < pairs->len; i++) {
         status = qr__call_text(call, first_of(pairs, i),
                                pairs->second == NULL ? NULL : &pairs->second[i], &request->cut);
+        status = at(call, status, pairs->last, i);
+    }
     return status;
 }
 
@@ -49,16 +66,21 @@ static qr_status span_jobs(qr__call *call, const text_pairs *pairs) {
     if (status == QR_OK)
         status = qr__span_check_answers(call, pairs->len, options->top_k);
     if (status == QR_OK)
-        status = qr__call_count(call, pairs->len);
+        status = at_all(call, qr__call_count(call, pairs->len), pairs->last);
     if (status != QR_OK)
         return status;
     request->passages =
         qr_arena_array(&call->exchange->arena, pairs->len, sizeof *request->passages);
     if (request->passages == NULL)
         return QR_NO_MEMORY;
-    for (size_t i = 0; status == QR_OK && i < pairs->len; i++)
-        status = qr__span_add(call, first_of(pairs, i), pairs->second[i], options,
-                              &request->passages[i]);
+    for (size_t i = 0; status == QR_OK && i < pairs->len; i++) {
+        const qr_text question = first_of(pairs, i);
+        status = qr__span_add(call, question, pairs->second[i], options, &request->passages[i]);
+        if (question.len == 0)
+            status = at(call, status, pairs->first_tensor, pairs->first_len == 1 ? 0 : i);
+        else
+            status = at(call, status, pairs->last, i);
+    }
     return status;
 }
 
@@ -115,16 +137,18 @@ static qr_status id_jobs(qr__call *call, const qr__oip_inputs *inputs) {
         return must(call, mask->name, "shape", "that of `" QR__OIP_IDS_NAME "`");
     if (types->name != NULL && !same_shape(types, ids))
         return must(call, types->name, "shape", "that of `" QR__OIP_IDS_NAME "`");
-    qr_status status = qr__call_jobs(call, ids->shape[0]);
+    qr_status status = at_all(call, qr__call_jobs(call, ids->shape[0]), ids);
     if (status == QR_OK && mask->name != NULL)
         status = qr__oip_tensor_integers(call, mask, NULL, QR__WHOLE_NUMBER, 1, &kept);
     if (status == QR_OK)
         status = qr__oip_tensor_integers(call, ids, kept, "a token id", vocab - 1, &given);
     if (status == QR_OK && types->name != NULL)
         status = read_types(call, types, kept, &segments);
-    for (size_t i = 0; status == QR_OK && i < ids->shape[0]; i++)
+    for (size_t i = 0; status == QR_OK && i < ids->shape[0]; i++) {
         status = add_row(call, given + i * width, kept == NULL ? NULL : kept + i * width,
                          segments == NULL ? NULL : segments + i * width, width);
+        status = at(call, status, ids, i);
+    }
     return status;
 }
 

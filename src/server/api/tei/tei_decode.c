@@ -54,7 +54,7 @@ static qr_status decode(qr__call *call) {
         return qr__call_must(call, &place, fields[0].must);
     bool many = qr__value_kind_of(qr__value_at(ids, 0)) == QR__VALUE_ARRAY;
     if (qr__value_len(ids) == 0)
-        return QR_EMPTY_INPUT;
+        return qr__call_at(call, QR_EMPTY_INPUT, &place);
     qr_status status = qr__call_model(call, QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
         status = qr__call_count(call, many ? qr__value_len(ids) : 1);

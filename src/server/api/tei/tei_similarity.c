@@ -38,7 +38,7 @@ static qr_status decode(qr__call *call) {
         return qr__call_must(call, &place, inputs[1].must);
     size_t len = qr__value_len(sentences);
     if (len == 0)
-        return QR_EMPTY_INPUT;
+        return qr__call_at(call, QR_EMPTY_INPUT, &place);
     qr_status status = qr__call_model(call, QR__UNKNOWN_REFUSED);
     if (status == QR_OK)
         status = qr__call_prompt(call, &request->cut);

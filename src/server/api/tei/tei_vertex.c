@@ -107,7 +107,8 @@ static qr_status decode(qr__call *call) {
     const qr__value *list = qr__value_get(call->body, "instances");
     if (qr__value_kind_of(list) != QR__VALUE_ARRAY)
         return qr__call_must(call, &instances_place, fields[0].must);
-    qr_status status = qr__call_count(call, qr__value_len(list));
+    qr_status status =
+        qr__call_at(call, qr__call_count(call, qr__value_len(list)), &instances_place);
     if (status != QR_OK)
         return status;
     request->parts = qr_arena_array(&x->arena, request->head.inputs_len, sizeof *request->parts);
