@@ -126,19 +126,28 @@ static void schema_init(file_schema *schema, const bool as_text[QR_OPTION_COUNT]
                                          .mapping = {schema->fields}};
 }
 
+/* Whether a line without the blanks before it says nothing of a mapping. */
+static bool is_aside(qr_text line) {
+    return line.len == 0 || line.data[0] == '#' || line.data[0] == '%' ||
+           (line.len >= 3 && memcmp(line.data, "---", 3) == 0);
+}
+
 /* The line on which a top-level key stands, counted from 1; 0: not found (a flow mapping, an
  * escaped key). libcyaml names the place of the token before an unknown key, and none for values
- * that it has taken. */
+ * that it has taken. Keys of `models` have names that options have, and more blanks before them. */
 static size_t find_line(qr_text text, const char *key) {
-    size_t line = 1, len = strlen(key);
+    size_t line = 1, len = strlen(key), top = SIZE_MAX;
     for (size_t at = 0; at < text.len; line++) {
         size_t end = at, begin = at;
         while (end < text.len && text.data[end] != '\n')
             end++;
-        while (begin < end &&
-               (text.data[begin] == ' ' || text.data[begin] == '"' || text.data[begin] == '\''))
+        while (begin < end && text.data[begin] == ' ')
             begin++;
-        if (end - begin > len && memcmp(text.data + begin, key, len) == 0 &&
+        if (top == SIZE_MAX && !is_aside((qr_text){text.data + begin, end - begin}))
+            top = begin - at;
+        const bool is_top = begin - at == top;
+        begin += begin < end && (text.data[begin] == '"' || text.data[begin] == '\'');
+        if (is_top && end - begin > len && memcmp(text.data + begin, key, len) == 0 &&
             strchr(": \"'", text.data[begin + len]) != NULL)
             return line;
         at = end + 1;

@@ -73,6 +73,10 @@ Test(config_models, faults_name_file_line_model_and_key) {
         {"models:\n  - path: a\n    path: b\n", "already seen: path"},
         {"model: x\nmodels:\n  - path: a\n", "both name models; keep one"},
         {"modles:\n  - path: a\n", "modles: unknown option; did you mean"},
+        /* Options of the same names are other lines. */
+        {"models:\n- path: a\n  budget-ms: 5\nbudget-ms: many\n", ":4: budget-ms: many: must be"},
+        {"# a\n\n---\n  models:\n  - path: a\n    device: cpu\n  'device': tpu\n",
+         ":7: device: tpu: must be"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         expect_refusal(cases[i].yaml, cases[i].part, no_flags);
