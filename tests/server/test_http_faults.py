@@ -166,6 +166,13 @@ def test_codes(server, raw, code):
     assert answer.status == code
 
 
+def test_a_chunked_body_is_told_what_it_lacks(server):
+    with server.connect() as connection:
+        send_all(connection, post(b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"))
+        answer, _ = read_answer(connection)
+    assert answer.json()["error"] == "a request body needs a Content-Length; chunked ones are not taken"
+
+
 def test_allow(server):
     assert ask(server, "/embed").headers["allow"] == "POST"
     assert ask(server, "/health", b"", method="POST").headers["allow"] == "GET, HEAD"
