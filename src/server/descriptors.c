@@ -11,7 +11,7 @@ qr_status qr__descriptors_reserve(const qr__server *s, qr_error *error) {
     const qr_config *config = s->config;
     size_t connections = qr_config_number(config, QR_OPTION_MAX_CONNECTIONS);
     struct rlimit limit;
-    rlim_t need = qr__server_connections(s) + OTHER_FDS;
+    rlim_t need = qr__listeners_connections(s) + OTHER_FDS;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
         return QR_OK;
     rlim_t most = limit.rlim_max;

@@ -7,6 +7,7 @@
  *     loader.c        one model, in a thread of its own
  *     server_askers.c who may ask
  *     loop_lag.c      how late the loop is
+ *     listeners.c     on what it listens
  *     descriptors.c   how many files may be open
  *     activation.c    sockets that the service manager passes; notify.c: what it hears
  *     sandbox.c       what is taken from the process
@@ -95,10 +96,19 @@ QR_MUST_USE qr_status qr__drain_watch(qr__server *server, qr_error *error);
  * seconds. */
 void qr__log_wait_briefly(void);
 
-/* server.c */
+/* listeners.c */
+
+/** Whether the options of ports go together. QR_BAD_OPTION. */
+QR_MUST_USE qr_status qr__listeners_check(const qr__server *server, qr_error *error);
 
 /** Connections of all listeners, at the most. */
-size_t qr__server_connections(const qr__server *server);
+size_t qr__listeners_connections(const qr__server *server);
+
+/** Binds all of them; the ops port listens. Statuses as qr_http_open's and qr_http_listen's. */
+QR_MUST_USE qr_status qr__listeners_open(qr__server *server, qr_error *error);
+
+/** Tells on stderr where the server listens. */
+void qr__listeners_announce(const qr__server *server);
 
 /* server_askers.c */
 
