@@ -35,6 +35,7 @@
 
 /* Requests. */
 #define QR_LIMIT_BODY_BYTES     (64u << 20) /* hard limit of --max-body-bytes */
+#define QR_LIMIT_BODY_PIECES    65536u      /* chunks of a body, or parts of them as they come */
 #define QR_LIMIT_JSON_DEPTH     32u
 #define QR_LIMIT_JSON_VALUES    (2u << 20) /* in one body: 2048 inputs of 512 ids, twice */
 #define QR_LIMIT_INPUTS         2048u      /* of one request, as OpenAI's clients send */

@@ -30,7 +30,7 @@
     X(NO_MODEL, 404, "no model of that name is loaded")                                            \
     X(NO_ROUTE, 404, "no such route")                                                              \
     X(BAD_METHOD, 405, "the route does not take this method")                                      \
-    X(LENGTH_REQUIRED, 411, "a request body needs a Content-Length; chunked ones are not taken")   \
+    X(LENGTH_REQUIRED, 411, "a request body needs a Content-Length")                               \
     X(TOO_LARGE, 413, "the request body is too large")                                             \
     X(URI_TOO_LONG, 414, "the request target is too long")                                         \
     X(BAD_TYPE, 415, "expected a request with `Content-Type: application/json`")                   \

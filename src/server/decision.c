@@ -202,6 +202,8 @@ static qr_status find_route(const qr__rules *rules, qr_text path, const qr_http_
 static qr_status check_command(const qr_http_facts *facts) {
     if (facts->origin.count > 0)
         return QR_FORBIDDEN;
+    if (facts->chunked)
+        return QR_LENGTH_REQUIRED;
     return facts->body_bytes > COMMAND_BYTES ? QR_TOO_LARGE : QR_OK;
 }
 

@@ -96,9 +96,9 @@ static qr_status on_head(void *state, qr_http_request *request, const qr_http_fa
     return status;
 }
 
-static void on_full(void *state, qr_http_request *request) {
+static void on_full(void *state, qr_http_request *request, qr_status status) {
     qr_exchange *x = request->work;
-    x->status = QR_NO_MEMORY;
+    x->status = status;
     qr__exchange_answer(((qr__listener *)state)->flow, x);
 }
 

@@ -1,4 +1,5 @@
 """What raw clients may send and must not get: malformed and ambiguous requests, slow ones, too many, and clients that vanish."""
+import http.client
 import re
 import socket
 import struct
@@ -9,7 +10,7 @@ import pytest
 
 from program import HANG
 from serving import ask, endless, make_request, metric, read_answer, wait_for, wait_idle
-from http_corpus import BODY, REFUSED, SECOND, SERVED, UNANSWERED, get, post
+from http_corpus import BODY, LAST, REFUSED, SECOND, SERVED, UNANSWERED, get, post
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,7 @@ def test_refusal_is_a_sentence_of_ours(server):
     "raw,code",
     [
         (post(b"Content-Length: 2000001"), 413),
-        (post(b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"), 411),
+        (post(body=b""), 411),
         (post(b"Transfer-Encoding: gzip"), 501),
         (get(target=b"/" + b"a" * 1025), 414),
         (get(*[b"X-%d: a" % i for i in range(101)]), 431),
@@ -166,11 +167,60 @@ def test_codes(server, raw, code):
     assert answer.status == code
 
 
-def test_a_chunked_body_is_told_what_it_lacks(server):
+@pytest.mark.parametrize("name,raw", LAST, ids=[name for name, _ in LAST])
+def test_served_and_closed(server, name, raw):
+    """Whatever stands behind a chunked body is not read: there is nothing that could be smuggled."""
+    expected = ask(server, "/embed", BODY).body
     with server.connect() as connection:
-        send_all(connection, post(b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"))
-        answer, _ = read_answer(connection)
-    assert answer.json()["error"] == "a request body needs a Content-Length; chunked ones are not taken"
+        send_all(connection, raw)
+        answer, rest = read_answer(connection)
+        assert (answer.status, answer.body, rest) == (200, expected, b"") and answer.headers["connection"] == "close"
+    with server.connect() as connection:
+        send_all(connection, raw + SECOND)
+        data, end = read_all(connection)
+        assert end != "open" and codes(data) in ([200], [])  # a reset may overtake the answer
+
+
+def test_chunked_however_split(server):
+    raw = dict(LAST)["extensions"]
+    for at in range(raw.index(b"\r\n\r\n"), len(raw)):
+        with server.connect() as connection:
+            send_all(connection, raw[:at])
+            time.sleep(APART)
+            send_all(connection, raw[at:])
+            assert read_answer(connection)[0].status == 200, f"split at {at}"
+
+
+def test_a_client_that_streams(server):
+    """http.client chunks what it cannot tell the length of, as Spring's and .NET's clients do."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG)
+    for _ in range(2):
+        connection.request("POST", "/embed", iter([BODY[:7], BODY[7:]]), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.read() == ask(server, "/embed", BODY).body
+
+
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def test_chunks_are_bounded(start_server, embedder):
+    """One byte too many is 413 when the body has ended; who goes on for as long again, or in too many pieces, is cut off."""
+    most = 200_000
+    server = start_server("--max-body-bytes", most, models=[embedder])
+    head = post(b"Transfer-Encoding: chunked", body=b"")
+    blanks = b" " * (most - len(BODY))
+    for more, code in ((b"", 200), (b" ", 413)):
+        with server.connect() as connection:
+            send_all(connection, head + chunk(blanks) + chunk(BODY + more) + b"0\r\n\r\n")
+            answer, _ = read_answer(connection)
+            assert answer.status == code and answer.headers["connection"] == "close"
+    for chunks in (chunk(b" " * 1000) * 1000, chunk(b" ") * 70_000):
+        with server.connect() as connection:
+            send_all(connection, head + chunks + chunk(BODY) + b"0\r\n\r\n")
+            data, end = read_all(connection)
+            assert end != "open" and codes(data) == []
+    assert ask(server, "/health", method="GET").status == 200
 
 
 def test_allow(server):

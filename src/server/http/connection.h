@@ -54,6 +54,7 @@ typedef struct qr__connection {
     uint64_t
         idle_bytes; /* received when it became idle, to see a next head trickle in; 0: unknown */
     unsigned requests;
+    bool chunked;         /* its request's body comes in chunks: nothing is read behind it */
     bool in_access;       /* libmicrohttpd is calling us for it */
     bool half_closed;     /* the client closed its side, or all: nothing new will come */
     bool gone;            /* its request was given up: libmicrohttpd's next call ends it */

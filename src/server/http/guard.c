@@ -160,23 +160,28 @@ static qr_status read_length(qr_text text, size_t max_body_bytes, size_t *out) {
     return length > max_body_bytes ? QR_TOO_LARGE : QR_OK;
 }
 
-/* Where the body ends must be said once, by Content-Length. */
+static bool has_no_body(qr_text method) {
+    return qr_text_is(method, "GET") || qr_text_is(method, "HEAD");
+}
+
+/* Where the body ends must be said once: by Content-Length, or by chunks. */
 static qr_status check_body(qr_http_facts *facts, bool http_1_0, size_t max_body_bytes) {
     if (facts->transfer_encoding.count > 0) {
         if (facts->content_length.count > 0 || http_1_0)
             return QR_BAD_HTTP;
-        return name_is(facts->transfer_encoding.text, "chunked") ? QR_LENGTH_REQUIRED
-                                                                 : QR_NOT_IMPLEMENTED;
+        if (!name_is(facts->transfer_encoding.text, "chunked"))
+            return QR_NOT_IMPLEMENTED;
+        facts->chunked = true;
+        facts->body_bytes = max_body_bytes;
+        return has_no_body(facts->method) ? QR_BAD_HTTP : QR_OK;
     }
     if (facts->content_length.count == 0)
         return qr_text_is(facts->method, "POST") ? QR_LENGTH_REQUIRED : QR_OK;
     qr_status status = read_length(facts->content_length.text, max_body_bytes, &facts->body_bytes);
     if (status != QR_OK)
         return status;
-    if (facts->body_bytes > 0 &&
-        (qr_text_is(facts->method, "GET") || qr_text_is(facts->method, "HEAD")))
-        return QR_BAD_HTTP; /* a body that servers disagree about reading */
-    return QR_OK;
+    /* servers disagree about reading such a body */
+    return facts->body_bytes > 0 && has_no_body(facts->method) ? QR_BAD_HTTP : QR_OK;
 }
 
 qr_status qr__guard_check(const qr__http_head *head, size_t max_body_bytes, qr_http_facts *facts) {

@@ -34,7 +34,8 @@ typedef struct qr_http_facts {
     qr_text method;
     uint8_t peer[16];  /* the other end's address; of IPv4 in ::ffff:0:0/96 */
     bool local;        /* it is on the other end of a UNIX socket, and has no address */
-    size_t body_bytes; /* as Content-Length says; 0 without one */
+    size_t body_bytes; /* as Content-Length says; of chunks the most there may be; 0 without */
+    bool chunked;      /* the body comes in chunks: it ends the connection */
     qr_http_value host, content_length, content_type, transfer_encoding, traceparent;
     qr_http_value budget;   /* X-Request-Budget-Ms */
     qr_http_value envoy;    /* x-envoy-expected-rq-timeout-ms */
@@ -74,7 +75,6 @@ typedef struct qr_http_request {
 
 /** Adds a field to the answer. At most QR_HTTP_HEADERS, each shorter than 128 bytes. */
 void qr_http_header_add(qr_http_request *request, const char *name, const char *value);
-
 /** The same of a static text of any length. */
 void qr_http_header_add_fixed(qr_http_request *request, const char *name, const char *text);
 
@@ -97,8 +97,8 @@ typedef struct qr_http_options {
      * has written the answer; the body is read and dropped, and then the answer is sent. Either way
      * exactly one on_done follows. */
     qr_status (*on_head)(void *state, qr_http_request *request, const qr_http_facts *facts);
-    /** There is no room for the body, or the rest of it: as where on_head refuses. */
-    void (*on_full)(void *state, qr_http_request *request);
+    /** As where on_head refuses: no room for (the rest of) a body, or chunks beyond the maximum. */
+    void (*on_full)(void *state, qr_http_request *request, qr_status status);
     /** The request is complete: it is to be given to qr_http_answer, within this call or later. */
     void (*on_request)(void *state, qr_http_request *request);
     /** The last call on the request: its answer was sent, or its client has left. One that was not

@@ -7,7 +7,7 @@ static void add_header(struct MHD_Response *response, const char *name, const ch
 }
 
 static bool is_last(const qr__connection *c) {
-    return c->http->closing || c->requests >= QR__CONNECTION_REQUESTS ||
+    return c->http->closing || c->chunked || c->requests >= QR__CONNECTION_REQUESTS ||
            qr__http_now(c->http) > c->old_ns;
 }
 

@@ -142,12 +142,12 @@ static bool has_room(const qr__request *r, size_t body_bytes) {
 }
 
 /* What comes of the body is dropped, then the answer goes, and the connection is kept. */
-static void refuse_body(qr__request *r) {
+static void refuse_body(qr__request *r, qr_status status) {
     const qr_http_options *options = &r->http->options;
     r->stage = QR__REQUEST_DROP;
     qr_buf_deinit(&r->request.body);
     qr_buf_reset(&r->request.body);
-    options->on_full(options->state, &r->request);
+    options->on_full(options->state, &r->request, status);
 }
 
 /* The head is complete: the guard first, then whoever knows what the request is for. */
@@ -170,23 +170,26 @@ static enum MHD_Result begin(qr__connection *c, qr__request *r, const char *url,
     c->requests++;
     http->requests_open++;
     request->body.max_bytes = facts.body_bytes;
+    c->chunked = facts.chunked;
     status = http->options.on_head(http->options.state, request, &facts);
     r->stage = status == QR_OK ? QR__REQUEST_BODY : QR__REQUEST_DROP;
-    if (status == QR_OK && !has_room(r, facts.body_bytes))
-        refuse_body(r);
+    if (status == QR_OK && !has_room(r, facts.chunked ? 0 : facts.body_bytes))
+        refuse_body(r, QR_NO_MEMORY);
     qr__connection_phase(c, QR__PHASE_BODY, qr__http_now(c->http));
     return MHD_YES;
 }
 
-static void take_body(qr__request *r, const char *upload, size_t bytes) {
+static void keep_body(qr__request *r, const char *upload, size_t bytes) {
     qr_buf *body = &r->request.body;
-    if (r->stage != QR__REQUEST_BODY)
+    if (bytes > body->max_bytes - body->len) {
+        refuse_body(r, QR_TOO_LARGE);
         return;
+    }
     bool fits = has_room(r, body->len + bytes);
     if (fits)
         qr_buf_append(body, upload, bytes);
     if (!fits || qr_buf_failed(body))
-        refuse_body(r);
+        refuse_body(r, QR_NO_MEMORY);
 }
 
 /* Ends the connection, whose request nobody waits for. */
@@ -194,6 +197,22 @@ static enum MHD_Result give_up(qr__connection *c, qr__request *r) {
     c->gone = true;
     qr__request_end(r);
     return MHD_NO;
+}
+
+/* A piece of the body: a chunk, or a part of one or of the whole. Nobody said how much will come of
+ * chunks: what is too much is dropped as far again, and of pieces each costs a call. */
+static enum MHD_Result take_body(qr__connection *c, qr__request *r, const char *upload,
+                                 size_t *upload_bytes) {
+    const size_t bytes = *upload_bytes;
+    *upload_bytes = 0;
+    if (r->stage == QR__REQUEST_BODY)
+        keep_body(r, upload, bytes);
+    else
+        r->dropped_bytes += bytes;
+    if (c->chunked &&
+        (r->dropped_bytes > c->http->options.max_body_bytes || ++r->pieces > QR_LIMIT_BODY_PIECES))
+        return give_up(c, r);
+    return MHD_YES;
 }
 
 /* The request is complete. Whoever gets it may answer at once, or later, the connection suspended;
@@ -238,11 +257,7 @@ enum MHD_Result qr__request_access(void *state, struct MHD_Connection *mhd, cons
         return begin(c, r, url, method, version);
     case QR__REQUEST_BODY:
     case QR__REQUEST_DROP:
-        if (*upload_bytes == 0)
-            return hand_out(c, r);
-        take_body(r, upload, *upload_bytes);
-        *upload_bytes = 0;
-        return MHD_YES;
+        return *upload_bytes > 0 ? take_body(c, r, upload, upload_bytes) : hand_out(c, r);
     case QR__REQUEST_ANSWERED:
         return qr__reply_send(c, r, false);
     case QR__REQUEST_CLOSING:

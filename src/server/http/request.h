@@ -24,6 +24,7 @@ struct qr__request {
     qr__stage_of_request stage;
     size_t target_len;
     bool target_too_long;
+    size_t dropped_bytes, pieces; /* of the body */
     qr__request *next_free;
     char target[QR_LIMIT_URI_BYTES + 1];
 };
