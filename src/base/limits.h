@@ -30,8 +30,9 @@
 #define QR_LIMIT_ONNX_RUN_NODES   32768u     /* that are not constants; exports have 60 a layer */
 #define QR_LIMIT_ONNX_VALUES      (1u << 20) /* names of values and tensors; attributes likewise */
 #define QR_LIMIT_ONNX_NUMBERS     (1u << 31) /* of one tensor */
-#define QR_LIMIT_ONNX_RUN_NUMBERS ((size_t)1 << 30) /* at one time, of a run of the graph */
-#define QR_LIMIT_ONNX_FILES       1024u             /* that one model keeps tensors in */
+#define QR_LIMIT_ONNX_RUN_NUMBERS ((size_t)1 << 30)   /* at one time, of a run of the graph */
+#define QR_LIMIT_ONNX_RUN_STEPS   ((uint64_t)1 << 42) /* of one run: op.h has the prices */
+#define QR_LIMIT_ONNX_FILES       1024u               /* that one model keeps tensors in */
 
 /* Requests. */
 #define QR_LIMIT_BODY_BYTES     (64u << 20) /* hard limit of --max-body-bytes */

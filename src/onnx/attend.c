@@ -5,20 +5,28 @@
 #include <math.h>
 #include <stdlib.h>
 
-static bool take(float **out, size_t a, size_t b, size_t c, size_t d) {
-    size_t count;
-    if (!qr_checked_mul(a, b, &count) || !qr_checked_mul(count, c, &count) ||
-        !qr_checked_mul(count, d, &count) || count > QR_LIMIT_ONNX_RUN_NUMBERS)
-        return false;
-    *out = calloc(qr_max(count, 1), sizeof(float));
+static uint64_t product_of(size_t a, size_t b, size_t c, size_t d) {
+    return qr_saturating_mul(qr_saturating_mul(a, b), qr_saturating_mul(c, d));
+}
+
+static bool take(float **out, uint64_t count) {
+    *out = calloc(qr_max((size_t)count, 1), sizeof(float));
     return *out != NULL;
 }
 
-bool qr__attend_init(qr__attend *a) {
+bool qr__attend_init(qr__attend *a, qr__op_call *call) {
+    const uint64_t q = product_of(a->B, a->H, a->S, a->D), k = product_of(a->B, a->G, a->T, a->D);
+    const uint64_t v = product_of(a->B, a->G, a->T, a->E), s = product_of(a->B, a->H, a->S, a->T);
+    const uint64_t all =
+        qr_saturating_add(qr_saturating_add(q, k), qr_saturating_add(v, qr_saturating_mul(2, s)));
     a->q = a->k = a->v = a->bias = a->scores = NULL;
-    return take(&a->q, a->B, a->H, a->S, a->D) && take(&a->k, a->B, a->G, a->T, a->D) &&
-           take(&a->v, a->B, a->G, a->T, a->E) && take(&a->bias, a->B, a->H, a->S, a->T) &&
-           take(&a->scores, a->B, a->H, a->S, a->T);
+    if (all > call->max_numbers) {
+        call->too_large = true;
+        return false;
+    }
+    return qr__op_spend(call, all, QR__STEPS_MADE) && qr__op_spend(call, s, a->D + a->E) &&
+           take(&a->q, q) && take(&a->k, k) && take(&a->v, v) && take(&a->bias, s) &&
+           take(&a->scores, s);
 }
 
 void qr__attend_deinit(qr__attend *a) {

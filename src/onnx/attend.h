@@ -2,7 +2,7 @@
  *
  *     qr__attend a = {.B = B, .H = H, .G = H, .S = S, .T = T, .D = D, .E = E, .scale = scale,
  *                     .type = QR_ONNX_FLOAT};
- *     if (!qr__attend_init(&a)) ...
+ *     if (!qr__attend_init(&a, call)) ...
  *     qr__heads_split(...a.q), ...a.k, ...a.v;   // and what masks add, to a.bias
  *     qr__attend_run(&a, stash, y);
  *     qr__attend_deinit(&a);
@@ -35,9 +35,10 @@ typedef struct qr__attend {
     float *scores; /* [B, H, S, T]; private */
 } qr__attend;
 
-/** Takes memory for q, k, v, bias. False: none, or sizes that do not fit; qr__attend_deinit is
- * right all the same. */
-bool qr__attend_init(qr__attend *a);
+/** Takes memory for q, k, v, bias and scores, together at most as many numbers as an output of the
+ * call may have, and spends the steps of qr__attend_run. False: there is none, or it may not
+ * (qr__op_no_memory); qr__attend_deinit is right all the same. */
+bool qr__attend_init(qr__attend *a, qr__op_call *call);
 
 /** Gives the memory back. */
 void qr__attend_deinit(qr__attend *a);

@@ -134,7 +134,7 @@ static bool give_more(qr__op_call *call, const qr__attend *a, float **stash) {
 static bool give(qr__op_call *call, const qr__attend *a, bool joined) {
     const size_t heads[4] = {a->B, a->H, a->S, a->E}, rows[3] = {a->B, a->S, a->H * a->E};
     float *stash = NULL;
-    qr_onnx_tensor *y = qr_onnx_tensor_create(a->type, 4, heads);
+    qr_onnx_tensor *y = qr__op_scratch(call, a->type, 4, heads);
     if (y == NULL || !give_more(call, a, &stash)) {
         qr_onnx_tensor_destroy(y);
         return false;
@@ -172,7 +172,7 @@ qr_status qr__op_attention(qr__op_call *call) {
     a.cap = qr_onnx_attribute_float(call->node, "softcap", 0.0f);
     a.scale = qr_onnx_attribute_float(call->node, "scale", 1.0f / sqrtf((float)a.D));
     qr_status status = QR_OK;
-    if (!qr__attend_init(&a)) {
+    if (!qr__attend_init(&a, call)) {
         status = qr__op_no_memory(call);
     } else {
         load(&a, in.q, NULL, a.H, a.S, a.D, a.q);

@@ -184,6 +184,8 @@ qr_status qr__op_einsum(qr__op_call *call) {
     qr_onnx_tensor *y = qr__op_out(call, 0, call->in[0]->type, e.kept, e.sizes);
     if (y == NULL)
         return qr__op_no_memory(call);
+    if (!qr__op_spend(call, qr_saturating_mul(summed, y->count), QR__STEPS_LOOP * call->ins))
+        return QR_BAD_MODEL;
     float *numbers = qr_onnx_floats(y);
     for (size_t i = 0; i < y->count; i++)
         numbers[i] = sum_at(&e, call, i, summed);

@@ -71,6 +71,7 @@ typedef struct qr_onnx_run_options {
     bool keep;        /* every value stays until the run's end; else only the graph's outputs */
     const bool *kept; /* [value_count] and these, borrowed by the run; NULL: no others */
     size_t most;      /* numbers of all values at one time; 0: QR_LIMIT_ONNX_RUN_NUMBERS */
+    uint64_t steps;   /* of one pass (op.h); 0: QR_LIMIT_ONNX_RUN_STEPS */
     bool bypass;      /* activations are not quantized: what quantizes them passes them on */
 } qr_onnx_run_options;
 

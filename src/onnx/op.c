@@ -58,8 +58,20 @@ qr_status qr__op_no_memory(qr__op_call *call) {
                         call->graph->path);
 }
 
-qr_onnx_tensor *qr__op_out(qr__op_call *call, size_t at, qr_onnx_type type, size_t rank,
-                           const size_t *shape) {
+bool qr__op_spend(qr__op_call *call, uint64_t count, uint64_t cost) {
+    const uint64_t steps = qr_saturating_mul(count, cost);
+    if (call->steps == NULL)
+        return true;
+    if (steps > *call->steps) {
+        call->too_long = true;
+        return false;
+    }
+    *call->steps -= steps;
+    return true;
+}
+
+qr_onnx_tensor *qr__op_scratch(qr__op_call *call, qr_onnx_type type, size_t rank,
+                               const size_t *shape) {
     size_t numbers = 1;
     for (size_t i = 0; i < rank; i++)
         if (shape[i] != 0 && !qr_checked_mul(numbers, shape[i], &numbers))
@@ -68,7 +80,13 @@ qr_onnx_tensor *qr__op_out(qr__op_call *call, size_t at, qr_onnx_type type, size
         call->too_large = true;
         return NULL;
     }
-    call->out[at] = qr_onnx_tensor_create(type, rank, shape);
+    return qr__op_spend(call, numbers, QR__STEPS_MADE) ? qr_onnx_tensor_create(type, rank, shape)
+                                                       : NULL;
+}
+
+qr_onnx_tensor *qr__op_out(qr__op_call *call, size_t at, qr_onnx_type type, size_t rank,
+                           const size_t *shape) {
+    call->out[at] = qr__op_scratch(call, type, rank, shape);
     return call->out[at];
 }
 

@@ -22,6 +22,8 @@ typedef struct qr__op_call {
     bool bypass;
     size_t max_numbers; /* of one output: folding is careful */
     bool too_large;     /* set by qr__op_out: an output would have had more */
+    uint64_t *steps;    /* that the run may still spend; NULL: any number */
+    bool too_long;      /* set by qr__op_spend: there were fewer */
     qr_error *error;
 } qr__op_call;
 
@@ -56,6 +58,23 @@ qr_status qr__op_refuse(qr__op_call *call, const char *format, ...)
  * (qr__op_no_memory says so). */
 qr_onnx_tensor *qr__op_out(qr__op_call *call, size_t at, qr_onnx_type type, size_t rank,
                            const size_t *shape);
+
+/** A tensor as qr__op_out makes it, under the same bound, that is no output: the caller's own. */
+qr_onnx_tensor *qr__op_scratch(qr__op_call *call, qr_onnx_type type, size_t rank,
+                               const size_t *shape);
+
+/** What a run is charged, so that a small file cannot keep a machine busy for days: a step is a
+ * multiplication in a product of matrices, some 0.03 ns of OpenBLAS. The rest costs what it takes
+ * beside that, roughly. BERT-large on 1024 tokens takes an eighth of QR_LIMIT_ONNX_RUN_STEPS. */
+enum {
+    QR__STEPS_READ = 16, /* a number of an input */
+    QR__STEPS_MADE = 64, /* a number of an output, which may take an exponential */
+    QR__STEPS_LOOP = 16  /* a multiplication in a plain loop */
+};
+
+/** Takes count * cost steps from those that are left, before they are done. False: there are not as
+ * many, and the call is to return; qr__op_run says why. */
+bool qr__op_spend(qr__op_call *call, uint64_t count, uint64_t cost);
 
 /** Runs one call whose fields are all set; out[] is all NULL after a fault. Statuses: as
  * qr_onnx_apply. */

@@ -88,7 +88,7 @@ static qr_status attend(qr__op_call *call, const fused *f, qr__attend *a) {
         return qr__op_refuse(call, "the attention bias does not fit the scores");
     if (f->mask != NULL)
         hide(f, qr_onnx_attribute_float(call->node, "mask_filter_value", -10000.0f), a);
-    qr_onnx_tensor *y = qr_onnx_tensor_create(f->type, 4, by_head);
+    qr_onnx_tensor *y = qr__op_scratch(call, f->type, 4, by_head);
     qr_onnx_tensor *out = qr__op_out(call, 0, f->type, 3, shape);
     if (y != NULL && out != NULL) {
         qr__attend_run(a, NULL, qr_onnx_floats(y));
@@ -118,7 +118,8 @@ static qr_status run_fused(qr__op_call *call, fused *f) {
         f->split[i].H = f->heads;
         f->split[i].D = f->sizes[i] / f->heads;
     }
-    const qr_status status = qr__attend_init(&a) ? attend(call, f, &a) : qr__op_no_memory(call);
+    const qr_status status =
+        qr__attend_init(&a, call) ? attend(call, f, &a) : qr__op_no_memory(call);
     qr__attend_deinit(&a);
     return status;
 }
@@ -161,13 +162,15 @@ static bool merged_sizes(const qr_onnx_node *node, size_t width, size_t sizes[3]
     return given->count == 3 && left == 0;
 }
 
-/* x[B, S, C] by weights[C, N], plus the bias. NULL: no memory. */
-static qr_onnx_tensor *project(const qr_onnx_tensor *x, const qr_onnx_tensor *weights,
-                               const qr_onnx_tensor *bias) {
+/* x[B, S, C] by weights[C, N], plus the bias. NULL: no memory, or more than the call may do. */
+static qr_onnx_tensor *project(qr__op_call *call, const qr_onnx_tensor *x,
+                               const qr_onnx_tensor *weights, const qr_onnx_tensor *bias) {
     const size_t N = weights->shape[1], shape[3] = {x->shape[0], x->shape[1], N};
-    qr_onnx_tensor *out = qr_onnx_tensor_create(x->type, 3, shape);
-    if (out == NULL)
+    qr_onnx_tensor *out = qr__op_scratch(call, x->type, 3, shape);
+    if (out == NULL || !qr__op_spend(call, out->count, x->shape[2])) {
+        qr_onnx_tensor_destroy(out);
         return NULL;
+    }
     float *y = qr_onnx_floats(out);
     qr__product(&(qr__product_task){.M = x->shape[0] * x->shape[1],
                                     .N = N,
@@ -198,7 +201,7 @@ static qr_status run_attention(qr__op_call *call) {
     if (!merged_sizes(call->node, weights->shape[1], sizes) ||
         (bias != NULL && (bias->type != x->type || bias->count != weights->shape[1])))
         return qr__op_refuse(call, "its weights, bias and qkv_hidden_sizes do not fit");
-    qr_onnx_tensor *merged = project(x, weights, bias);
+    qr_onnx_tensor *merged = project(call, x, weights, bias);
     if (merged == NULL)
         return qr__op_no_memory(call);
     return attend_merged(call, merged, sizes, qr__op_in(call, 3), qr__op_in(call, 5));

@@ -49,6 +49,8 @@ static qr_status multiply(qr__op_call *call, bool a_transposed, bool b_transpose
     qr_onnx_tensor *y = qr__op_out(call, 0, a->type, shape.rank, shape.shape);
     if (y == NULL)
         return qr__op_no_memory(call);
+    if (!qr__matmul_spend(call, &shape, qr_onnx_is_float(a->type) ? 1 : QR__STEPS_LOOP))
+        return QR_BAD_MODEL;
     if (qr_onnx_is_float(a->type)) {
         const qr__product_task task = {.M = shape.M,
                                        .N = shape.N,
@@ -115,6 +117,8 @@ static qr_status run_gemm(qr__op_call *call) {
     qr_onnx_tensor *y = qr__op_out(call, 0, a->type, shape.rank, shape.shape);
     if (y == NULL)
         return qr__op_no_memory(call);
+    if (!qr__matmul_spend(call, &shape, 1))
+        return QR_BAD_MODEL;
     qr__product(&(qr__product_task){.M = shape.M,
                                     .N = shape.N,
                                     .K = shape.K,

@@ -192,7 +192,7 @@ static qr_status run_skip_layer_norm(qr__op_call *call) {
         (bias != NULL && !is_row(bias, x->type, n)))
         return qr__op_refuse(call, "gamma, beta and bias must have %zu numbers", n);
     qr_onnx_tensor *y = qr__op_out(call, 0, x->type, x->rank, x->shape);
-    qr_onnx_tensor *sum = qr_onnx_tensor_create(x->type, x->rank, x->shape);
+    qr_onnx_tensor *sum = qr__op_scratch(call, x->type, x->rank, x->shape);
     if (y == NULL || sum == NULL) {
         qr_onnx_tensor_destroy(sum);
         return qr__op_no_memory(call);
@@ -295,7 +295,7 @@ static qr_status run_embed_layer_norm(qr__op_call *call) {
     const qr_onnx_type type = e.words->type;
     const size_t shape[3] = {e.ids->shape[0], e.ids->shape[1], e.n};
     qr_onnx_tensor *y = qr__op_out(call, 0, type, 3, shape);
-    qr_onnx_tensor *sum = qr_onnx_tensor_create(type, 3, shape);
+    qr_onnx_tensor *sum = qr__op_scratch(call, type, 3, shape);
     qr_status result = QR_OK;
     if (y == NULL || sum == NULL || !mask_index(call, e.ids, qr__op_in(call, 7)))
         result = qr__op_no_memory(call);

@@ -112,6 +112,11 @@ bool qr__matmul_shape_init(qr__matmul_shape *shape, const qr_onnx_tensor *a, boo
     return true;
 }
 
+bool qr__matmul_spend(qr__op_call *call, const qr__matmul_shape *shape, uint64_t cost) {
+    const uint64_t made = qr_saturating_mul(shape->batches, qr_saturating_mul(shape->M, shape->N));
+    return qr__op_spend(call, qr_saturating_mul(made, shape->K), cost);
+}
+
 void qr__matmul_pair(const qr__matmul_shape *shape, size_t at, size_t *in_a, size_t *in_b) {
     *in_a = *in_b = 0;
     for (size_t i = shape->axes; i > 0; i--) {

@@ -47,6 +47,10 @@ typedef struct qr__matmul_shape {
 bool qr__matmul_shape_init(qr__matmul_shape *shape, const qr_onnx_tensor *a, bool a_transposed,
                            const qr_onnx_tensor *b, bool b_transposed);
 
+/** Takes the steps of these products from those that the run may spend (qr__op_spend); `cost`: of
+ * one multiplication. */
+bool qr__matmul_spend(qr__op_call *call, const qr__matmul_shape *shape, uint64_t cost);
+
 /** Which matrix of a, and of b, the batch's matrix number `at` is made of. */
 void qr__matmul_pair(const qr__matmul_shape *shape, size_t at, size_t *in_a, size_t *in_b);
 

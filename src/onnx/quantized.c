@@ -123,7 +123,8 @@ qr_status qr__quantized_multiply(qr__op_call *call, size_t at,
     operands w = {.a = malloc(qr_max(shape.M * shape.K, 1) * sizeof(float)),
                   .b = malloc(qr_max(shape.K * shape.N, 1) * sizeof(float)),
                   .sums = malloc(qr_max(shape.M * shape.N, 1) * sizeof(int32_t))};
-    bool ok = y != NULL && w.a != NULL && w.b != NULL && w.sums != NULL;
+    bool ok = y != NULL && w.a != NULL && w.b != NULL && w.sums != NULL &&
+              qr__matmul_spend(call, &shape, 1);
     for (size_t i = 0; i < shape.batches && ok; i++) {
         size_t in_a, in_b;
         qr__matmul_pair(&shape, i, &in_a, &in_b);

@@ -18,6 +18,7 @@ struct qr_onnx_run {
     qr_onnx_tensor **values; /* [value_count], each one reference; NULL: none (yet, or any more) */
     size_t *readers;         /* [value_count]: nodes that have yet to read it */
     size_t numbers;          /* that nodes made and that are still there */
+    uint64_t steps;          /* left of this pass */
 };
 
 static void drop(qr_onnx_tensor **tensor) {
@@ -34,6 +35,13 @@ static size_t own_numbers(const qr_onnx_tensor *tensor) {
     return tensor->owned != NULL ? tensor->count : 0;
 }
 
+static bool spend_on_inputs(qr__op_call *call) {
+    uint64_t numbers = 0;
+    for (size_t i = 0; i < call->ins; i++)
+        numbers += call->in[i] == NULL ? 0 : call->in[i]->count;
+    return qr__op_spend(call, numbers, QR__STEPS_READ);
+}
+
 qr_status qr__op_run(qr__op_call *call) {
     const qr_onnx_node *node = call->node;
     const qr__op *op = qr__op_find(node->domain, node->op);
@@ -45,9 +53,11 @@ qr_status qr__op_run(qr__op_call *call) {
     else if (call->outs == 0)
         status = qr__op_refuse(call, "it has no output");
     else
-        status = op->run(call);
+        status = spend_on_inputs(call) ? op->run(call) : QR_BAD_MODEL;
     if (status != QR_OK && call->too_large)
         status = qr__op_refuse(call, "its output has too many numbers");
+    else if (status != QR_OK && call->too_long)
+        status = qr__op_refuse(call, "with it the graph takes more work than is done for one");
     for (size_t i = 0; i < call->outs && status == QR_OK; i++)
         if (node->outputs[i] != QR_ONNX_NONE && call->out[i] == NULL)
             status = qr__op_refuse(call, "output %zu is not made by this interpreter", i);
@@ -57,9 +67,9 @@ qr_status qr__op_run(qr__op_call *call) {
     return status;
 }
 
-/* As qr_onnx_apply; `most`: numbers of an output. */
+/* As qr_onnx_apply; `most`: numbers of an output; `steps`: as the call has it. */
 static qr_status apply(const qr_onnx_graph *graph, const qr_onnx_node *node,
-                       qr_onnx_tensor *const *inputs, bool bypass, size_t most,
+                       qr_onnx_tensor *const *inputs, bool bypass, size_t most, uint64_t *steps,
                        qr_onnx_tensor **outputs, qr_error *error) {
     for (size_t i = 0; i < node->output_count; i++)
         outputs[i] = NULL;
@@ -72,6 +82,7 @@ static qr_status apply(const qr_onnx_graph *graph, const qr_onnx_node *node,
         .outs = node->output_count,
         .bypass = bypass,
         .max_numbers = most,
+        .steps = steps,
         .error = error,
     };
     return qr__op_run(&call);
@@ -80,7 +91,8 @@ static qr_status apply(const qr_onnx_graph *graph, const qr_onnx_node *node,
 qr_status qr_onnx_apply(const qr_onnx_graph *graph, const qr_onnx_node *node,
                         qr_onnx_tensor *const *inputs, bool bypass, qr_onnx_tensor **outputs,
                         qr_error *error) {
-    return apply(graph, node, inputs, bypass, QR_LIMIT_ONNX_NUMBERS, outputs, error);
+    uint64_t steps = QR_LIMIT_ONNX_RUN_STEPS;
+    return apply(graph, node, inputs, bypass, QR_LIMIT_ONNX_NUMBERS, &steps, outputs, error);
 }
 
 /* Room for the tensors of any node of the graph: its inputs, then its outputs. */
@@ -127,9 +139,9 @@ static bool gather_constants(const qr_onnx_graph *graph, const qr_onnx_node *nod
     return true;
 }
 
-/* *left: what may still be added. */
+/* *left: numbers that may still be added. */
 static qr_status fold_node(qr_onnx_graph *graph, qr_onnx_node *node, node_places *places,
-                           size_t *left, qr_error *error) {
+                           size_t *left, uint64_t *steps, qr_error *error) {
     size_t numbers;
     if (node->folded || !gather_constants(graph, node, places, &numbers))
         return QR_OK;
@@ -144,6 +156,7 @@ static qr_status fold_node(qr_onnx_graph *graph, qr_onnx_node *node, node_places
         .out = places->out,
         .outs = node->output_count,
         .max_numbers = qr_min(qr_min(numbers + FOLD_NUMBERS, QR_LIMIT_ONNX_NUMBERS), *left),
+        .steps = steps,
         .error = &ignored,
     };
     const qr_status status = qr__op_run(&call);
@@ -166,13 +179,14 @@ qr_status qr_onnx_fold(qr_onnx_graph *graph, qr_error *error) {
     node_places places = {NULL, NULL};
     qr_status status = QR_OK;
     size_t left = FOLD_NUMBERS;
+    uint64_t steps = QR_LIMIT_ONNX_RUN_STEPS;
     if (!places_create(graph, &places))
         status = no_memory(graph, error);
     for (size_t v = 0; v < graph->value_count; v++)
         if (graph->values[v].constant != NULL)
             left += 8 * graph->values[v].constant->count;
     for (size_t n = 0; n < graph->node_count && status == QR_OK; n++)
-        status = fold_node(graph, &graph->nodes[n], &places, &left, error);
+        status = fold_node(graph, &graph->nodes[n], &places, &left, &steps, error);
     places_destroy(&places);
     return status;
 }
@@ -189,6 +203,8 @@ qr_status qr_onnx_run_create(const qr_onnx_graph *graph, const qr_onnx_run_optio
     run->options = *options;
     if (options->most == 0)
         run->options.most = QR_LIMIT_ONNX_RUN_NUMBERS;
+    if (options->steps == 0)
+        run->options.steps = QR_LIMIT_ONNX_RUN_STEPS;
     run->values = calloc(graph->value_count + 1, sizeof(qr_onnx_tensor *));
     run->readers = calloc(graph->value_count + 1, sizeof(size_t));
     if (run->values == NULL || run->readers == NULL) {
@@ -213,6 +229,7 @@ static void release(qr_onnx_run *run, size_t value) {
 /* Drops what an earlier pass left, checks that all inputs are there, counts readers. */
 static qr_status prepare(qr_onnx_run *run, qr_error *error) {
     const qr_onnx_graph *graph = run->graph;
+    run->steps = run->options.steps;
     for (size_t v = 0; v < graph->value_count; v++) {
         run->readers[v] = 0;
         if (graph->values[v].is_input && run->values[v] == NULL)
@@ -263,7 +280,7 @@ static qr_status run_node(qr_onnx_run *run, const qr_onnx_node *node, node_place
     }
     const size_t most = run->options.most - qr_min(run->numbers, run->options.most);
     const qr_status status =
-        apply(graph, node, places->in, run->options.bypass, most, places->out, error);
+        apply(graph, node, places->in, run->options.bypass, most, &run->steps, places->out, error);
     if (status != QR_OK)
         return status;
     for (size_t i = 0; i < node->output_count; i++)
