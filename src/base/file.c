@@ -23,12 +23,22 @@ qr_status qr_file_read_at(int fd, size_t offset, void *to, size_t len) {
     return QR_OK;
 }
 
+static qr_status refuse_open(const char *path, int why, qr_error *error) {
+    struct stat about;
+    if (why == ENOENT && lstat(path, &about) == 0)
+        return qr_error_set(error, QR_IO,
+                            "%s: a symbolic link that leads nowhere (was what it leads to copied, "
+                            "or mounted, as well?)",
+                            path);
+    return qr_error_set(error, QR_IO, "%s: %s", path, strerror(why));
+}
+
 qr_status qr_file_open(const char *path, size_t max_bytes, int *fd, size_t *bytes,
                        qr_error *error) {
     qr_status status = QR_OK;
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* NONBLOCK: a FIFO must not hang us */
     if (*fd < 0)
-        return qr_error_set(error, QR_IO, "%s: %s", path, strerror(errno));
+        return refuse_open(path, errno, error);
     struct stat about;
     if (fstat(*fd, &about) != 0 || !S_ISREG(about.st_mode)) {
         status = qr_error_set(error, QR_IO, "%s: not a regular file", path);
@@ -98,5 +108,8 @@ bool qr_file_join(const char *dir, const char *name, char *out, size_t out_bytes
 
 bool qr_file_exists(const char *dir, const char *name) {
     char path[QR_PATH_BYTES];
-    return qr_file_join(dir, name, path, sizeof path) && access(path, F_OK) == 0;
+    struct stat about;
+    if (!qr_file_join(dir, name, path, sizeof path))
+        return false;
+    return lstat(path, &about) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }

@@ -26,7 +26,9 @@ QR_MUST_USE qr_status qr_file_read_at(int fd, size_t offset, void *to, size_t le
  * empty. */
 bool qr_file_read_small(const char *path, char *out, size_t bytes);
 
-/** True when `dir`/`name` exists. */
+/** True when there is something of the name `dir`/`name`: also a link that leads nowhere, and where
+ * we may not look. Who then opens it says what is wrong; taken for absent, a file that says how a
+ * model is to be used would be passed over in silence. */
 bool qr_file_exists(const char *dir, const char *name);
 
 /** Writes "dir/name" into out; false when it does not fit. */

@@ -57,9 +57,11 @@ qr_status qr_tokenizer_load(const char *dir, qr_tokenizer **out, qr_error *error
     status = qr__load_tokenizer_config(&config, dir, error);
     if (status != QR_OK)
         goto done;
-    if (qr_file_exists(dir, "tokenizer.json"))
+    if (qr_file_exists(dir, "tokenizer.json")) {
         status = qr__load_tokenizer_json(tokenizer, dir, error);
-    else if (qr_file_exists(dir, "vocab.txt"))
+        if (status == QR_OK)
+            qr__tokenizer_config_compare(&config, dir, &tokenizer->normalizer);
+    } else if (qr_file_exists(dir, "vocab.txt"))
         status = qr__load_vocab_txt(tokenizer, dir, &config, error);
     else
         status = qr_error_set(

@@ -31,8 +31,9 @@ typedef struct qr__tokenizer_config {
     bool lowercase;
     bool strip_accents; /* resolved */
     bool handle_chinese_chars;
-    size_t model_max_length; /* 0: none that means anything */
-    qr_text tokenizer_class; /* empty: not said */
+    bool says_lowercase, says_strip_accents, says_chinese_chars; /* the file has the member */
+    size_t model_max_length;                                     /* 0: none that means anything */
+    qr_text tokenizer_class;                                     /* empty: not said */
     qr_text special[QR__SPECIAL_COUNT];
     qr__added_token *added; /* of added_tokens_decoder, by id */
     size_t *added_ids;
@@ -43,6 +44,11 @@ typedef struct qr__tokenizer_config {
 /** Reads the two files where they are there. Deinit `config` also after a failure. */
 QR_MUST_USE qr_status qr__load_tokenizer_config(qr__tokenizer_config *config, const char *dir,
                                                 qr_error *error);
+
+/** Warns of what tokenizer_config.json says of normalizing otherwise than `normalizer`, which a
+ * tokenizer.json has and which is taken. */
+void qr__tokenizer_config_compare(const qr__tokenizer_config *config, const char *dir,
+                                  const qr__normalizer_options *normalizer);
 
 /** Frees the texts; of a zeroed config too. */
 void qr__tokenizer_config_deinit(qr__tokenizer_config *config);

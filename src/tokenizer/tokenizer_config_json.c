@@ -52,9 +52,10 @@ static qr_status read_specials(const qr__json_reader *reader, const json_t *root
 
 /* A flag that is missing or null keeps its default. */
 static qr_status read_flag(const qr__json_reader *reader, const json_t *root, const char *key,
-                           bool *out) {
+                           bool *out, bool *said) {
     const json_t *value = json_object_get(root, key);
-    if (value == NULL || json_is_null(value))
+    *said = value != NULL && !json_is_null(value);
+    if (!*said)
         return QR_OK;
     return qr__json_get_bool(reader, root, "top level", key, out);
 }
@@ -137,12 +138,15 @@ static qr_status read_added(const qr__json_reader *reader, json_t *root,
 /* strip_accents follows do_lower_case unless the file says more, as in the package. */
 static qr_status read_config(const qr__json_reader *reader, json_t *root,
                              qr__tokenizer_config *config) {
-    qr_status status = read_flag(reader, root, "do_lower_case", &config->lowercase);
+    qr_status status =
+        read_flag(reader, root, "do_lower_case", &config->lowercase, &config->says_lowercase);
     config->strip_accents = config->lowercase;
     if (status == QR_OK)
-        status = read_flag(reader, root, "strip_accents", &config->strip_accents);
+        status = read_flag(reader, root, "strip_accents", &config->strip_accents,
+                           &config->says_strip_accents);
     if (status == QR_OK)
-        status = read_flag(reader, root, "tokenize_chinese_chars", &config->handle_chinese_chars);
+        status = read_flag(reader, root, "tokenize_chinese_chars", &config->handle_chinese_chars,
+                           &config->says_chinese_chars);
     if (status == QR_OK)
         status = read_max_length(reader, root, &config->model_max_length);
     if (status == QR_OK)
@@ -179,6 +183,27 @@ qr_status qr__load_tokenizer_config(qr__tokenizer_config *config, const char *di
         json_decref(root);
     }
     return status;
+}
+
+void qr__tokenizer_config_compare(const qr__tokenizer_config *config, const char *dir,
+                                  const qr__normalizer_options *normalizer) {
+    const struct {
+        const char *key;
+        bool said, says, has;
+    } rows[] = {
+        {"do_lower_case", config->says_lowercase, config->lowercase, normalizer->lowercase},
+        {"strip_accents", config->says_strip_accents, config->strip_accents,
+         normalizer->strip_accents},
+        {"tokenize_chinese_chars", config->says_chinese_chars, config->handle_chinese_chars,
+         normalizer->handle_chinese_chars},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].said && rows[i].says != rows[i].has)
+            qr_log(QR_LOG_WARN,
+                   "%s/tokenizer_config.json: `%s` is %s, but the normalizer of tokenizer.json has "
+                   "%s, which is taken (transformers takes the other: its tokens will differ)",
+                   dir, rows[i].key, rows[i].says ? "true" : "false",
+                   rows[i].has ? "true" : "false");
 }
 
 void qr__tokenizer_config_deinit(qr__tokenizer_config *config) {

@@ -205,7 +205,7 @@ static qr_status read_norm_and_positions(const qr__model_json *file, qr__family 
                                          qr_model_info *info, qr_error *error) {
     info->layer_norm_eps = 1e-12f; /* all families' default; DistilBERT has no key for it */
     const json_t *eps = json_object_get(file->root, "layer_norm_eps");
-    if (family != QR__FAMILY_DISTILBERT && eps != NULL) {
+    if (family != QR__FAMILY_DISTILBERT && eps != NULL && !json_is_null(eps)) {
         double value = json_number_value(eps);
         if (!json_is_number(eps) || !(value >= 1e-30 && value <= 0.1))
             return qr_error_set(error, QR_BAD_MODEL,
@@ -230,14 +230,29 @@ static qr_status read_norm_and_positions(const qr__model_json *file, qr__family 
     return status;
 }
 
+/* What else a directory may be that somebody took for a model's. */
+static qr_status refuse_absent(const char *dir, qr_error *error) {
+    static const struct {
+        const char *name, *hint;
+    } others[] = {
+        {"snapshots", "this is a folder of Hugging Face's cache: give the one in its `snapshots`"},
+        {"adapter_config.json", "this is an adapter alone: merge it into the model that it is for, "
+                                "with peft's merge_and_unload, and save that"},
+        {"modules.json", "has the transformer a folder of its own? move its files up beside "
+                         "modules.json, and make its `path` there empty"},
+    };
+    const char *hint = "give the directory of a Hugging Face model, or a .onnx file";
+    for (size_t i = sizeof others / sizeof others[0]; i > 0; i--)
+        if (qr_file_exists(dir, others[i - 1].name))
+            hint = others[i - 1].hint;
+    return qr_error_set(error, QR_BAD_MODEL, "%s/config.json: missing (%s)", dir, hint);
+}
+
 qr_status qr__config_read(const char *dir, qr_model_info *info, qr__family *family,
                           qr_error *error) {
     qr__model_json file;
     if (!qr_file_exists(dir, "config.json"))
-        return qr_error_set(
-            error, QR_BAD_MODEL,
-            "%s/config.json: missing (give the directory of a Hugging Face model, or a .onnx file)",
-            dir);
+        return refuse_absent(dir, error);
     qr_status status = qr__json_load(dir, "config.json", &file, error);
     if (status != QR_OK)
         return status;

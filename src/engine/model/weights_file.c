@@ -30,6 +30,9 @@ static qr_status refuse_absent(const char *dir, qr_error *error) {
     } others[] = {
         {"model.safetensors.index.json",
          "the weights are sharded: save them again with max_shard_size above their size"},
+        {"pytorch_model.bin.index.json",
+         "pytorch_model-....bin are not read: convert them with transformers' "
+         "save_pretrained(safe_serialization=True)"},
         {"pytorch_model.bin", "pytorch_model.bin is not read: convert it with transformers' "
                               "save_pretrained(safe_serialization=True)"},
         {"tf_model.h5",

@@ -57,6 +57,33 @@ Test(file, reads_regular_files_only, .init = make_dir, .fini = remove_dir) {
     cr_expect_eq(qr_file_read("/nonexistent/x", 100, &data, &len, NULL), QR_IO);
 }
 
+/* Taken for absent, a model's pooling would be passed over in silence. */
+Test(file, a_link_that_leads_nowhere_is_there, .init = make_dir, .fini = remove_dir) {
+    char path[QR_PATH_BYTES], *data;
+    size_t len;
+    qr_error error = {0};
+    cr_assert(qr_file_join(dir, "link", path, sizeof path));
+    cr_assert_eq(symlink("../blobs/4f2a", path), 0);
+    cr_expect(qr_file_exists(dir, "link"));
+    cr_expect_not(qr_file_exists(dir, "link/in_no_folder"));
+    cr_expect_eq(qr_file_read(path, 100, &data, &len, &error), QR_IO);
+    cr_expect_not_null(strstr(error.message, "/link: a symbolic link that leads nowhere"), "%s",
+                       error.message);
+    write_file("file", "hello", path);
+    cr_expect_not(qr_file_exists(path, "in_no_folder"), "ENOTDIR");
+}
+
+/* Root may look everywhere. */
+Test(file, what_may_not_be_looked_at_is_there, .init = make_dir, .fini = remove_dir) {
+    char path[QR_PATH_BYTES];
+    write_file("file", "hello", path);
+    if (geteuid() == 0 && seteuid(65534) != 0)
+        cr_skip_test("this user cannot become another");
+    cr_assert(chmod(dir, 0) == 0 || geteuid() == 65534);
+    cr_expect(qr_file_exists(dir, "file"));
+    cr_expect(geteuid() == 65534 ? seteuid(0) == 0 : chmod(dir, 0700) == 0);
+}
+
 Test(file, reads_parts_and_says_when_they_are_not_there, .init = make_dir, .fini = remove_dir) {
     char path[QR_PATH_BYTES], part[8] = {0};
     size_t bytes;

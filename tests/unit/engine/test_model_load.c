@@ -177,6 +177,11 @@ Test(model_load, config_defaults_are_those_of_transformers) {
     cr_assert_eq(bert->info.activation, QR_GELU);
     cr_assert_float_eq(bert->info.layer_norm_eps, 1e-12f, 1e-18);
     qr_bert_destroy(bert);
+    make_model(dir, &options);
+    patch_file(dir, "config.json", "\"hidden_act\":\"gelu\"", "\"hidden_act\":null");
+    patch_file(dir, "config.json", "\"type_vocab_size\":2", "\"type_vocab_size\":null");
+    patch_file(dir, "config.json", "\"layer_norm_eps\":1e-12", "\"layer_norm_eps\":null");
+    qr_bert_destroy(load_good(dir));
 }
 
 /* As TinyBERT's and the files of BERT's first year. */

@@ -253,22 +253,56 @@ static void remove_file(const char *name) {
     cr_assert_eq(unlink(path), 0);
 }
 
+/* What a directory without config.json may be besides; the first that is there counts. */
+static void refused_without_config(void) {
+    static const struct {
+        const char *name, *hint;
+    } rows[] = {{"modules.json", "move its files up"},
+                {"adapter_config.json", "merge_and_unload"},
+                {"snapshots", "the one in its `snapshots`"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        write_text(dir, rows[i].name, "x");
+        load_refused(dir, (const char *const[3]){"config.json: missing", rows[i].hint});
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        remove_file(rows[i].name);
+}
+
 Test(model_refused, missing_files_have_hints) {
     static const struct {
         const char *name, *hint;
     } rows[] = {{"pytorch_model.bin", "convert"},
+                {"pytorch_model.bin.index.json", "convert them"},
                 {"model.safetensors.index.json", "sharded"},
                 {"tf_model.h5", "convert"}};
     remove_file("model.safetensors");
     load_refused(dir, (const char *const[3]){"model.safetensors: missing", "download"});
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         write_text(dir, rows[i].name, "x");
         load_refused(dir, (const char *const[3]){"model.safetensors: missing", rows[i].hint});
         remove_file(rows[i].name);
     }
     remove_file("config.json");
     load_refused(dir, (const char *const[3]){"config.json: missing", "directory"});
+    refused_without_config();
     load_refused("/nowhere/at/all", (const char *const[3]){"/nowhere/at/all: No such file"});
+}
+
+/* A snapshot of Hugging Face's cache without its blobs: none of its files is taken for absent. */
+Test(model_refused, links_that_lead_nowhere) {
+    static const char *const names[] = {"config.json", "model.safetensors", "modules.json",
+                                        "sentence_bert_config.json", "1_Pooling/config.json"};
+    char path[128];
+    snprintf(path, sizeof path, "%s/1_Pooling", dir);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    for (size_t i = 0; i < 5; i++) {
+        make_model(dir, &tiny_model);
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        unlink(path);
+        cr_assert_eq(symlink("../../blobs/4f2a", path), 0);
+        load_refused(dir, (const char *const[3]){names[i], "a symbolic link that leads nowhere"});
+        cr_assert_eq(unlink(path), 0);
+    }
 }
 
 Test(model_refused, what_is_no_regular_file) {

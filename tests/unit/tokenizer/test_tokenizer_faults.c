@@ -275,6 +275,53 @@ Test(tokenizer_faults, unreadable) {
     free(deep);
 }
 
+static char logged[2000];
+
+static void keep(void *state, qr_log_level level, qr_text message) {
+    (void)state;
+    (void)level;
+    const size_t len = strlen(logged);
+    snprintf(logged + len, sizeof logged - len, "%s\n", message.data);
+}
+
+/* tokenizer.json has the say (lower case, Chinese apart, accents as the case), and whoever compares
+ * tokens with transformers, which asks the other file, is told. */
+Test(tokenizer_faults, a_config_that_says_otherwise_is_told_of) {
+    static const struct {
+        qr_text config;
+        const char *key, *has; /* NULL: nothing to tell */
+    } rows[] = {
+        {TEXT("{}"), NULL, NULL},
+        {TEXT("{\"do_lower_case\": null, \"strip_accents\": null}"), NULL, NULL},
+        {TEXT("{\"do_lower_case\": true, \"tokenize_chinese_chars\": true}"), NULL, NULL},
+        {TEXT("{\"strip_accents\": true}"), NULL, NULL},
+        {TEXT("{\"do_lower_case\": false}"), "`do_lower_case` is false", "has true"},
+        {TEXT("{\"strip_accents\": false}"), "`strip_accents` is false", "has true"},
+        {TEXT("{\"tokenize_chinese_chars\": false}"), "`tokenize_chinese_chars` is false",
+         "has true"},
+    };
+    char *dir = fixture_dir();
+    qr_log_set_sink(keep, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        qr_tokenizer *tokenizer;
+        qr_error error = {0};
+        fixture_write_json(dir, (tokenizer_sections){0});
+        fixture_write(dir, "tokenizer_config.json", rows[i].config);
+        logged[0] = '\0';
+        cr_assert_eq(qr_tokenizer_load(dir, &tokenizer, &error), QR_OK, "%s", error.message);
+        cr_expect(qr_tokenizer_get_info(tokenizer)->lowercase);
+        qr_tokenizer_destroy(tokenizer);
+        if (rows[i].key == NULL)
+            cr_expect_str_eq(logged, "", "%zu: %s", i, logged);
+        else
+            cr_expect(strstr(logged, rows[i].key) != NULL && strstr(logged, rows[i].has) != NULL &&
+                          strchr(logged, '\n') == logged + strlen(logged) - 1,
+                      "%zu: %s", i, logged);
+    }
+    qr_log_set_sink(NULL, NULL);
+    fixture_remove(dir);
+}
+
 Test(tokenizer_faults, config_is_read_beside_either) {
     char *dir = fixture_dir();
     qr_tokenizer *tokenizer;
