@@ -7,12 +7,13 @@ import re
 import yaml
 from program import ROOT
 from serving import wait_for
-from test_prometheus import RECORDED, load, not_here, prometheus, replicas  # noqa: F401 (fixtures)
+from test_prometheus import RECORDED, load, not_here, prometheus, replicas, rules  # noqa: F401 (fixtures)
 
 FOLDER = ROOT / "deploy" / "grafana"
 BOARD = json.loads((FOLDER / "dashboards" / "querent.json").read_text())
 PANELS = BOARD["panels"]
 VARIABLES = {variable["name"]: variable for variable in BOARD["templating"]["list"]}
+RULES = rules("alerts.yml") + rules("recording.yml")
 TARGETS = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
 
 
@@ -28,6 +29,22 @@ def test_every_panel_says_what_it_shows():
     for panel in PANELS:
         assert panel["fieldConfig"]["defaults"]["unit"] and len(panel["description"]) > 10, panel["title"]
         assert panel["targets"] and len({t["refId"] for t in panel["targets"]}) == len(panel["targets"]), panel["title"]
+
+
+# What no panel and no rule reads, and why.
+UNWATCHED = {
+    "querent_deadline_misses_total": "the outcome `late` of querent_budget_requests_total says it",
+}
+
+
+def test_every_metric_is_watched():
+    """By the board or a rule, so that one that is added is thought of here too; the contract's table has them all."""
+    table = (ROOT / "docs" / "METRICS.md").read_text().split("## The metrics")[1].split("## Labels")[0]
+    contract = set(re.findall(r"^\| `(querent_\w+)` \|", table, re.M))
+    read = "\n".join([expression for _, expression in TARGETS] + [rule["expr"] for rule in RULES])
+    names = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"(?<![\w:])querent_\w+", read)}
+    assert len(contract) > 40 and names <= contract, names - contract
+    assert contract - names == set(UNWATCHED)
 
 
 def test_no_panel_covers_another():
