@@ -67,6 +67,20 @@ def test_the_overlays():
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=NAMES)
+def test_kustomize_makes_the_same(folder):
+    """The real one, which kubectl has in it, beside manifests.py. No cluster is asked."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("no kubectl, which Debian 12 does not have")
+    told = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, timeout=HANG)
+    assert told.returncode == 0, told.stderr
+
+    def by_name(made):
+        return sorted(made, key=lambda one: (one["kind"], one["metadata"]["name"]))
+
+    assert by_name(one for one in yaml.safe_load_all(told.stdout) if one) == by_name(render(folder))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=NAMES)
 def test_every_file_belongs_to_its_kustomization(folder):
     rules = kustomization(folder)
     named = {name for name in rules["resources"] if not name.startswith("..")} | {one["path"] for one in rules.get("patches", ())}
