@@ -101,7 +101,7 @@ static void render_reloads(const qr_metrics *metrics, qr_buf *labels, qr_buf *ou
     static const char *const outcomes[] = {
         [QR_RELOAD_OK] = "ok", [QR_RELOAD_FAILED] = "failed", [QR_RELOAD_REFUSED] = "refused"};
     qr__metric_head(out, "querent_reloads_total", "counter",
-                    "Models loaded again while the server ran.");
+                    "Orders to load a model again, by what became of them.");
     size_t named = atomic_load_explicit(&metrics->models_len, memory_order_acquire);
     for (size_t m = 0; m <= QR__MODEL_SLOTS; m++) {
         for (unsigned o = 0; o < QR_RELOADS; o++) {
