@@ -6,35 +6,49 @@
  * so sums are exact. */
 #include "engine/cpu/kernels/vec_avx2.h"
 
-#include "engine/cpu/kernels/gemm_list.h"
 #include "engine/cpu/kernels/quantize.h"
 
-static inline __m256i broadcast(const char *p) {
-    int32_t four;
-    memcpy(&four, p, sizeof four);
-    return _mm256_set1_epi32(four);
+#define QR_INT8_WEIGHTS    4
+#define QR_INT8_ROWS_MAX   4
+#define QR_INT8_ROWS_TWICE 0
+
+/* Eight values of k of one row: sums[v] += row * w[v] + (row + 4) * w[2 + v]. The second four are
+ * broadcast twice, which the loads' ports have time for: so three registers suffice, and four rows
+ * need no more than there are. */
+static inline __attribute__((always_inline)) void
+multiply_add(const char *row, const __m256i w[QR_INT8_WEIGHTS], __m256i sums[2]) {
+    const char(*four)[4] = (const char(*)[4])row;
+    __m256i left, right, more;
+    __asm__("vpbroadcastd %[four], %[left]\n\t"
+            "vpmaddubsw %[w1], %[left], %[right]\n\t"
+            "vpmaddubsw %[w0], %[left], %[left]\n\t"
+            "vpbroadcastd %[next], %[more]\n\t"
+            "vpmaddubsw %[w2], %[more], %[more]\n\t"
+            "vpaddw %[more], %[left], %[left]\n\t"
+            "vpbroadcastd %[next], %[more]\n\t"
+            "vpmaddubsw %[w3], %[more], %[more]\n\t"
+            "vpmaddwd %[ones], %[left], %[left]\n\t"
+            "vpaddw %[more], %[right], %[right]\n\t"
+            "vpaddd %[left], %[sum], %[sum]\n\t"
+            "vpmaddwd %[ones], %[right], %[right]\n\t"
+            "vpaddd %[right], %[other], %[other]"
+            : [sum] "+x"(sums[0]), [other] "+x"(sums[1]), [left] "=&x"(left), [right] "=&x"(right),
+              [more] "=&x"(more)
+            : [four] "m"(four[0]), [next] "m"(four[1]), [w0] "x"(w[0]), [w1] "x"(w[1]),
+              [w2] "x"(w[2]), [w3] "x"(w[3]), [ones] "x"(_mm256_set1_epi16(1)));
 }
 
-static inline __m256i multiply_add(__m256i sum, __m256i a, __m256i w, __m256i more_a,
-                                   __m256i more_w) {
-    const __m256i fours =
-        _mm256_add_epi16(_mm256_maddubs_epi16(a, w), _mm256_maddubs_epi16(more_a, more_w));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(fours, _mm256_set1_epi16(1)));
+static size_t blocks_of(size_t rows) {
+    return (rows + QR_INT8_ROWS_MAX - 1) / QR_INT8_ROWS_MAX;
 }
 
-#define QR_GEMM_ROWS_MAX      4
-#define QR_GEMM_STEP_BYTES    64
-#define QR_GEMM_PARTS         2
-#define QR_GEMM_INT8          1
-#define QR_GEMM_SUM           __m256i
-#define QR_GEMM_OPERAND       __m256i
-#define QR_GEMM_ZERO          _mm256_setzero_si256()
-#define QR_GEMM_LOAD(p)       _mm256_load_si256((const __m256i *)(const void *)(p))
-#define QR_GEMM_BROADCAST(p)  broadcast(p)
-#define QR_GEMM_MAC           multiply_add
-#define QR_GEMM_STORE(p, acc) _mm256_store_si256((__m256i *)(void *)(p), acc)
-#define QR_GEMM_NAME          qr__gemm_int8__avx2
-#include "engine/cpu/kernels/gemm_tile.h"
+/* As even as can be: 9 rows are 3 + 3 + 3. */
+static size_t rows_of_next(size_t left, size_t blocks) {
+    return (left + blocks - 1) / blocks;
+}
+
+#define QR_GEMM_NAME qr__gemm_int8__avx2
+#include "engine/cpu/kernels/gemm_int8_256_tile.h"
 
 void qr__quantize_int8__avx2(const qr__gemm_shape *shape, const float *x, size_t ldx, size_t rows,
                              void *operand) {

@@ -1,0 +1,237 @@
+/* engine/cpu/kernels/gemm_int8_256_tile.h: u8 activations x s8 weights on AVX2's sixteen registers,
+ * with VNNI and without; a kernel's file says what a step is and includes this.
+ *
+ *     #define QR_INT8_WEIGHTS 2        // vectors of weights a step: 2 (4 values of k) or 4 (8)
+ *     #define QR_INT8_ROWS_MAX 6       // of a tile
+ *     #define QR_INT8_ROWS_TWICE 3     // up to so many rows steps take turns at two sets of sums
+ *     static void multiply_add(const char *row, const __m256i w[QR_INT8_WEIGHTS], __m256i sums[2]);
+ *     static size_t blocks_of(size_t rows);                     // tiles for so many rows
+ *     static size_t rows_of_next(size_t left, size_t blocks);   // of the next of `blocks` tiles
+ *     #define QR_GEMM_NAME qr__gemm_int8__avx2vnni
+ *     #include "engine/cpu/kernels/gemm_int8_256_tile.h"
+ *
+ * It differs from gemm_tile.h in three things that pay here (docs/KERNELS.md, "Tiles"). A row's
+ * step is one `asm`, which gcc can neither reorder nor make spill. Sums are scaled in their
+ * registers and go straight to y, not through a buffer. Activations follow in place, over the
+ * panels' worth of y that is still in L1, so that their latency stands between no two tiles. */
+#include "engine/cpu/kernels/vec_avx2.h"
+
+#include "engine/cpu/kernels/gemm_list.h"
+#include "engine/cpu/kernels/kernel_list.h"
+
+#include <string.h>
+
+#if defined(__clang__)
+#define QR_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define QR_UNROLL _Pragma("GCC unroll 16")
+#endif
+#define QR_INLINE       static inline __attribute__((always_inline))
+
+#define QR_GEMM_COLUMNS (2 * QR_VEC_LANES)
+#define STEP_BYTES      (32 * QR_INT8_WEIGHTS) /* of a panel */
+#define ROW_BYTES       (2 * QR_INT8_WEIGHTS)  /* of a row, a step */
+#define STEPS           (shape->steps * 4 / ROW_BYTES)
+#define TURN            4 /* steps that the main loop takes at once */
+#define AHEAD_BYTES     16384
+#define ACTIVATED_BYTES 24576 /* of y, at most */
+
+/* What is asked for ahead of its use, into L2, as in gemm_tile.h: a tile that reads a panel alone
+ * asks for what it will read AHEAD_BYTES on; where several read it, the next panel comes meanwhile,
+ * and each asks for its share of it. */
+typedef struct prefetch {
+    const char *at;
+    size_t every; /* of a tile's turns ask: as many as there are tiles */
+    size_t left;  /* turns up to the next that does */
+} prefetch;
+
+QR_INLINE void prefetch_lines(const char *at, const size_t bytes) {
+    QR_UNROLL
+    for (size_t line = 0; line < bytes; line += 64)
+        __builtin_prefetch(at + line, 0, 2);
+}
+
+QR_INLINE void prefetch_share(prefetch *ahead) {
+    if (--ahead->left > 0)
+        return;
+    prefetch_lines(ahead->at, TURN * STEP_BYTES);
+    ahead->at += TURN * STEP_BYTES;
+    ahead->left = ahead->every;
+}
+
+/* Where the rows of a tile are read: three by each pointer, which is what x86 addresses. */
+typedef struct tile_rows {
+    const char *at[2];
+    size_t stride; /* bytes */
+} tile_rows;
+
+/* One step of k. `rows` is a constant where this is inlined. */
+QR_INLINE void tile_step(const size_t rows, tile_rows *from, size_t offset, const char *panel,
+                         __m256i sums[][2]) {
+    __m256i w[QR_INT8_WEIGHTS];
+    QR_UNROLL
+    for (size_t i = 0; i < QR_INT8_WEIGHTS; i++) {
+        w[i] = _mm256_load_si256((const __m256i *)(const void *)(panel + 32 * i));
+        __asm__("" : "+x"(w[i])); /* else gcc reads them again for every row */
+    }
+    QR_UNROLL
+    for (size_t i = 0; i < rows; i++)
+        multiply_add(from->at[i / 3] + i % 3 * from->stride + offset, w, sums[i]);
+    __asm__("" : "+r"(from->stride)); /* else gcc keeps a sum with it for every row and offset */
+}
+
+/* y[rows][columns] = scaled sums + bias: x = s * u8 + o, so x * w = s * (u8 * w) + o * sum(w). */
+QR_INLINE void scale_sums(const size_t rows, const qr__gemm_shape *shape, const char *operand,
+                          const float *constants, __m256i sums[][2], float *y, size_t ldy) {
+    QR_UNROLL
+    for (size_t i = 0; i < rows; i++) {
+        qr__gemm_row row;
+        memcpy(&row, operand + i * shape->stride + shape->row_at, sizeof row);
+        QR_UNROLL
+        for (size_t v = 0; v < 2; v++) {
+            const float *bias = constants + v * QR_VEC_LANES, *scale = bias + QR_GEMM_COLUMNS;
+            const qr__vec sum = _mm256_cvtepi32_ps(sums[i][v]);
+            const qr__vec value = qr__vec_mul(sum, qr__vec_load(scale));
+            const qr__vec rest = qr__vec_fma(
+                qr__vec_set(row.offset), qr__vec_load(scale + QR_GEMM_COLUMNS), qr__vec_load(bias));
+            qr__vec_store(y + i * ldy + v * QR_VEC_LANES,
+                          qr__vec_fma(value, qr__vec_set(row.scale), rest));
+        }
+    }
+}
+
+/* `turns` times TURN steps of a tile that reads the panel alone, or of one of several. */
+QR_INLINE const char *tile_turns(const size_t rows, const bool alone, size_t turns, tile_rows *from,
+                                 const char *panel, prefetch *ahead, __m256i even[][2],
+                                 __m256i odd[][2]) {
+    for (; turns > 0; turns--) {
+        if (!alone)
+            prefetch_share(ahead);
+        __asm__("" : "+r"(from->at[0]), "+r"(from->at[1]), "+r"(panel));
+        QR_UNROLL
+        for (size_t u = 0; u < TURN; u++) {
+            if (alone)
+                prefetch_lines(panel + u * STEP_BYTES + AHEAD_BYTES, STEP_BYTES);
+            tile_step(rows, from, u * ROW_BYTES, panel + u * STEP_BYTES, u % 2 == 0 ? even : odd);
+        }
+        from->at[0] += TURN * ROW_BYTES;
+        from->at[1] += TURN * ROW_BYTES;
+        panel += TURN * STEP_BYTES;
+    }
+    return panel;
+}
+
+/* y = rows of the operand * one panel, without activation. */
+QR_INLINE void tile(const size_t rows, const qr__gemm_shape *shape, const char *operand,
+                    const char *panel, prefetch *stream, float *y, size_t ldy) {
+    const bool twice = rows <= QR_INT8_ROWS_TWICE;
+    __m256i sums[QR_INT8_ROWS_MAX][2], more[QR_INT8_ROWS_MAX][2];
+    const float *constants = (const float *)(const void *)(panel + shape->constants_at);
+    tile_rows from = {{operand, operand + 3 * shape->stride}, shape->stride};
+    prefetch ahead = *stream;
+    QR_UNROLL
+    for (size_t i = 0; i < rows; i++)
+        sums[i][0] = sums[i][1] = more[i][0] = more[i][1] = _mm256_setzero_si256();
+    const size_t turns = STEPS / TURN;
+    if (ahead.every == 1)
+        panel = tile_turns(rows, true, turns, &from, panel, &ahead, sums, twice ? more : sums);
+    else
+        panel = tile_turns(rows, false, turns, &from, panel, &ahead, sums, twice ? more : sums);
+    *stream = ahead;
+    for (size_t left = STEPS % TURN; left > 0; left--) {
+        tile_step(rows, &from, 0, panel, sums);
+        from.at[0] += ROW_BYTES;
+        from.at[1] += ROW_BYTES;
+        panel += STEP_BYTES;
+    }
+    QR_UNROLL
+    for (size_t i = 0; i < rows && twice; i++) {
+        sums[i][0] = _mm256_add_epi32(sums[i][0], more[i][0]);
+        sums[i][1] = _mm256_add_epi32(sums[i][1], more[i][1]);
+    }
+    scale_sums(rows, shape, operand, constants, sums, y, ldy);
+}
+
+typedef void tile_fn(const qr__gemm_shape *shape, const char *operand, const char *panel,
+                     prefetch *stream, float *y, size_t ldy);
+#define QR_TILE(n)                                                                                 \
+    static void tile_##n(const qr__gemm_shape *shape, const char *operand, const char *panel,      \
+                         prefetch *stream, float *y, size_t ldy) {                                 \
+        tile(n, shape, operand, panel, stream, y, ldy);                                            \
+    }
+QR_TILE(1)
+QR_TILE(2)
+QR_TILE(3)
+QR_TILE(4)
+#if QR_INT8_ROWS_MAX > 4
+QR_TILE(5)
+QR_TILE(6)
+#endif
+static tile_fn *const tiles[QR_INT8_ROWS_MAX + 1] = {
+    NULL,   tile_1, tile_2, tile_3, tile_4,
+#if QR_INT8_ROWS_MAX > 4
+    tile_5, tile_6,
+#endif
+};
+
+static void activate(qr__epilogue epilogue, float *x, size_t n) {
+    switch (epilogue) {
+    case QR_EPILOGUE_BIAS:
+        break;
+    case QR_EPILOGUE_BIAS_GELU:
+        qr__gelu_f32__avx2(x, n);
+        break;
+    case QR_EPILOGUE_BIAS_GELU_NEW:
+        qr__gelu_new_f32__avx2(x, n);
+        break;
+    case QR_EPILOGUE_BIAS_RELU:
+        qr__relu_f32__avx2(x, n);
+        break;
+    }
+}
+
+/* One panel, all rows, without activation; a panel that N does not fill goes through a buffer. */
+static void multiply_panel(const qr__gemm_task *task, size_t p, size_t blocks) {
+    const qr__gemm_shape *shape = task->shape;
+    const char *panel = (const char *)task->panels + p * shape->panel_bytes;
+    const size_t columns = qr_min(shape->N - p * QR_GEMM_COLUMNS, QR_GEMM_COLUMNS);
+    prefetch stream = {panel + shape->panel_bytes, blocks, blocks};
+    float part[QR_INT8_ROWS_MAX * QR_GEMM_COLUMNS];
+    float *y = qr__gemm_column(task, p * QR_GEMM_COLUMNS);
+    for (size_t first = 0, rows; first < task->rows; first += rows, blocks--) {
+        rows = rows_of_next(task->rows - first, blocks);
+        const char *operand = (const char *)task->operand + first * shape->stride;
+        float *to = y + first * task->ldy;
+        if (columns == QR_GEMM_COLUMNS) {
+            tiles[rows](shape, operand, panel, &stream, to, task->ldy);
+            continue;
+        }
+        tiles[rows](shape, operand, panel, &stream, part, QR_GEMM_COLUMNS);
+        for (size_t i = 0; i < rows; i++)
+            memcpy(to + i * task->ldy, part + i * QR_GEMM_COLUMNS, columns * sizeof *part);
+    }
+}
+
+/* Panels of which y is activated together: as many as stay in L1, but few where the panels' way
+ * from L3 is what takes the time, and should not stand still meanwhile. */
+static size_t panels_together(const qr__gemm_task *task, size_t blocks) {
+    if (task->block > 0)
+        return 1;
+    if (blocks == 1)
+        return 2;
+    return qr_max(ACTIVATED_BYTES / (task->rows * QR_GEMM_COLUMNS * sizeof(float)), 1);
+}
+
+void QR_GEMM_NAME(const qr__gemm_task *task) {
+    const size_t blocks = blocks_of(task->rows), together = panels_together(task, blocks);
+    for (size_t p = task->begin, next; p < task->end; p = next) {
+        next = qr_min(p + together, task->end);
+        for (size_t q = p; q < next; q++)
+            multiply_panel(task, q, blocks);
+        const size_t column = p * QR_GEMM_COLUMNS;
+        const size_t columns = qr_min(next * QR_GEMM_COLUMNS, task->shape->N) - column;
+        float *y = qr__gemm_column(task, column);
+        for (size_t i = 0; i < task->rows && task->epilogue != QR_EPILOGUE_BIAS; i++)
+            activate(task->epilogue, y + i * task->ldy, columns);
+    }
+}
