@@ -1,7 +1,7 @@
 /* engine/cpu/kernels/activation_body.h: activations in place, for the instruction set of the
  * including file. Lanes are independent, so a number's result depends on neither its place nor the
- * array's length. Matrices apply GELU within their own epilogues; these are for the OpenBLAS path
- * and for heads. */
+ * array's length. Most matrices apply GELU within their own epilogues; these are for int8's on
+ * 256 bits, for the OpenBLAS path and for heads. */
 #include "engine/cpu/kernels/vec_math.h"
 
 #include "engine/cpu/kernels/vec_gelu.h"

@@ -144,10 +144,12 @@ QR_INLINE void tile(const size_t rows, const qr__gemm_shape *shape, const char *
         from.at[1] += ROW_BYTES;
         panel += STEP_BYTES;
     }
-    QR_UNROLL
-    for (size_t i = 0; i < rows && twice; i++) {
-        sums[i][0] = _mm256_add_epi32(sums[i][0], more[i][0]);
-        sums[i][1] = _mm256_add_epi32(sums[i][1], more[i][1]);
+    if (twice) {
+        QR_UNROLL
+        for (size_t i = 0; i < rows; i++) {
+            sums[i][0] = _mm256_add_epi32(sums[i][0], more[i][0]);
+            sums[i][1] = _mm256_add_epi32(sums[i][1], more[i][1]);
+        }
     }
     scale_sums(rows, shape, operand, constants, sums, y, ldy);
 }

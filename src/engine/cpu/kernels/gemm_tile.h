@@ -1,7 +1,7 @@
-/* engine/cpu/kernels/gemm_tile.h: the body of every matrix product; a kernel's file defines its
- * vectors and includes this.
+/* engine/cpu/kernels/gemm_tile.h: the body of most matrix products (AMX and int8 on 256 bits
+ * have their own); a kernel's file defines its vectors and includes this.
  *
- *     #define QR_GEMM_ROWS_MAX 14                // of a tile: 2 accumulators a row; 4, 6, 11 or 14
+ *     #define QR_GEMM_ROWS_MAX 14                // of a tile: 2 accumulators a row; 6, 11 or 14
  *     #define QR_GEMM_SUM __m512i                // a vector of sums
  *     #define QR_GEMM_OPERAND __m512i            // a vector of factors
  *     #define QR_GEMM_ZERO ...                   // and LOAD(weights), BROADCAST(4 bytes of a row),
@@ -195,10 +195,8 @@ QR_TILE(1)
 QR_TILE(2)
 QR_TILE(3)
 QR_TILE(4)
-#if QR_GEMM_ROWS_MAX > 4
 QR_TILE(5)
 QR_TILE(6)
-#endif
 #if QR_GEMM_ROWS_MAX > 6
 QR_TILE(7)
 QR_TILE(8)
@@ -212,10 +210,7 @@ QR_TILE(13)
 QR_TILE(14)
 #endif
 static tile_fn *const tiles[QR_GEMM_ROWS_MAX + 1] = {
-    NULL,    tile_1,  tile_2,  tile_3,  tile_4,
-#if QR_GEMM_ROWS_MAX > 4
-    tile_5,  tile_6,
-#endif
+    NULL,    tile_1,  tile_2,  tile_3,  tile_4,  tile_5, tile_6,
 #if QR_GEMM_ROWS_MAX > 6
     tile_7,  tile_8,  tile_9,  tile_10, tile_11,
 #endif
