@@ -1,8 +1,8 @@
 /* engine/cpu/context.h: the workspace of a forward pass.
  *
- * One block of memory, cut at creation: tensors that the members of a team write together, each
- * its rows, heads or columns, and a scratch for each member. Tensors that are cut in shards hold
- * them one behind the other. */
+ * One block of memory, cut anew for each batch: tensors that the members of a team write together,
+ * each its rows, heads or columns, and a scratch for each member. Tensors that are cut in shards
+ * hold them one behind the other. */
 #ifndef QR_ENGINE_CPU_CONTEXT_H
 #define QR_ENGINE_CPU_CONTEXT_H
 
@@ -16,7 +16,7 @@ typedef struct qr__context {
     int members;   /* that a team can have */
     qr__team team;
 
-    void *block;
+    void *block; /* for the most tokens and sequences there can be */
     size_t block_bytes;
     float *hidden;              /* [T][C] x at the ends of layers */
     float *middle;              /* [T][C] x between attention and feed-forward */
@@ -50,6 +50,9 @@ static inline size_t qr__first_token(const qr__context *context, size_t b) {
 QR_MUST_USE qr_status qr__context_create(const qr__weights *weights,
                                          const qr_context_options *options, qr__context **out,
                                          qr_error *error);
+
+/** Cuts the block for a batch of so many; what was in it is lost. */
+void qr__context_cut(qr__context *context, size_t tokens, size_t sequences);
 
 /** As qr_backend.context_destroy. */
 void qr__context_destroy(qr__context *context);

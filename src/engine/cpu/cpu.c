@@ -106,6 +106,7 @@ static qr_status cpu_forward(qr_context *context, const qr_batch *batch, qr_outp
     const qr_model_info *info = &c->weights->base.bert->info;
     c->batch = batch;
     c->tokens = batch->starts[batch->sequences];
+    qr__context_cut(c, c->tokens, batch->sequences);
     c->skip = wanted == QR_OUTPUT_POOLED ? batch->skip : NULL;
     c->first_only =
         c->weights->layers[info->layers - 1].q[0] != NULL && qr__reads_first_tokens(info, wanted);

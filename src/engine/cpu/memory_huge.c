@@ -34,7 +34,8 @@ qr_status qr__memory_huge_create(qr__memory_huge **out, qr_error *error) {
 }
 
 /* mmap gives 4 KB alignment: takes one page more and returns what lies outside. */
-static char *map_aligned(size_t bytes) {
+void *qr__memory_huge_map(size_t bytes) {
+    bytes = qr_round_up(bytes, PAGE);
     char *base =
         mmap(NULL, bytes + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED)
@@ -48,12 +49,16 @@ static char *map_aligned(size_t bytes) {
     return base;
 }
 
+void qr__memory_huge_unmap(void *base, size_t bytes) {
+    munmap(base, qr_round_up(bytes, PAGE));
+}
+
 static mapping *add_mapping(qr__memory_huge *memory, size_t bytes) {
     mapping *m = calloc(1, sizeof *m);
     if (m == NULL)
         return NULL;
     m->bytes = qr_max(qr_round_up(bytes, PAGE), MAPPING);
-    m->base = map_aligned(m->bytes);
+    m->base = qr__memory_huge_map(m->bytes);
     if (m->base == NULL) {
         free(m);
         return NULL;
@@ -91,7 +96,7 @@ void qr__memory_huge_destroy(qr__memory_huge *memory) {
     while (memory->mappings != NULL) {
         mapping *m = memory->mappings;
         memory->mappings = m->next;
-        munmap(m->base, m->bytes);
+        qr__memory_huge_unmap(m->base, m->bytes);
         free(m);
     }
     pthread_mutex_destroy(&memory->lock);

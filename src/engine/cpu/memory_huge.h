@@ -1,5 +1,5 @@
-/* engine/cpu/memory_huge.h: memory for packed weights: 2 MB pages where the system has them,
- * filled front to back.
+/* engine/cpu/memory_huge.h: memory in 2 MB pages where the system has them: for packed weights,
+ * filled front to back, and for workspaces.
  *
  *     qr__memory_huge *memory;
  *     status = qr__memory_huge_create(&memory, &error);
@@ -13,6 +13,12 @@
 #define QR_ENGINE_CPU_MEMORY_HUGE_H
 
 #include "base/base.h"
+
+/** So many bytes, zero, aligned to 2 MB; what is never touched costs nothing. NULL: no memory. */
+void *qr__memory_huge_map(size_t bytes);
+
+/** Of what qr__memory_huge_map returned for as many bytes. */
+void qr__memory_huge_unmap(void *base, size_t bytes);
 
 typedef struct qr__memory_huge qr__memory_huge;
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/cpu/context.h"
 #include "engine/cpu/kernels/isa.h"
 #include "engine/cpu/ref/ref.h"
 #include "forward_fixture.h"
@@ -221,6 +222,32 @@ Test(forward, refuses_what_it_cannot_run) {
     types[4] = 1;
     cr_assert_eq(qr_context_forward(context, &batch, QR_OUTPUT_POOLED, &out), QR_OK);
     qr_context_destroy(context);
+    qr_engine_destroy(engine);
+}
+
+/* How much of its workspace a batch of these lengths reaches. */
+static size_t reach(const qr_engine *engine, size_t tokens_max, const size_t *lengths) {
+    struct forward_batch drawn;
+    forward_draw(&drawn, qr_engine_model(engine), lengths, 3);
+    qr_context *context = NULL;
+    const float *out = NULL;
+    const qr_context_options options = {.tokens_max = tokens_max, .sequences_max = 64};
+    cr_assert_eq(qr_context_create(engine, &options, &context, NULL), QR_OK);
+    cr_assert_eq(qr_context_forward(context, &drawn.batch, QR_OUTPUT_POOLED, &out), QR_OK);
+    const qr__context *c = (const qr__context *)context;
+    const size_t used = (size_t)((const char *)c->scratch[0] - (const char *)c->block);
+    qr_context_destroy(context);
+    return used;
+}
+
+Test(forward, a_batch_lies_together_whatever_the_workspace_is_for) {
+    make_model(dir, &embedder);
+    qr_engine *engine = forward_load(dir, QR_PRECISION_F32, NULL);
+    static const size_t nine[] = {5, 4, 0}, more[] = {60, 0};
+    const size_t used = reach(engine, 9, nine);
+    cr_assert_eq(reach(engine, 60, nine), used);
+    cr_assert_eq(reach(engine, 65536, nine), used);
+    cr_assert_gt(reach(engine, 65536, more), used);
     qr_engine_destroy(engine);
 }
 
