@@ -120,6 +120,10 @@ QR_INLINE void tile_step(const size_t rows, const tile_rows *from, const char *w
 /* The step that `weights` and `from` point to, and on to the next. */
 QR_INLINE const char *tile_step_on(const size_t rows, tile_rows *from, const char *weights,
                                    QR_GEMM_SUM acc[][2]) {
+    /* Else gcc adds the place in the row to the stride, not to the address: for a tile of 12 rows
+     * that is more numbers than registers, and what it keeps in vectors comes back by their
+     * ports. */
+    __asm__("" : "+r"(from->stride), "+r"(from->stride3));
     tile_step(rows, from, weights, acc);
     QR_UNROLL
     for (size_t p = 0; p < QR_GEMM_POINTERS(rows); p++)
