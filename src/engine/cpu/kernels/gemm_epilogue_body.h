@@ -32,38 +32,50 @@ QR_INLINE qr__vec activate(const qr__epilogue epilogue, qr__vec v) {
     return v;
 }
 
-/* y = activation(scaled sums + bias), the panel's first `columns` columns. */
+/* A row's vectors that are finished together, where there are registers for the constants of both:
+ * half as many ends of loops, which are mispredicted, and what a row has is read once. */
+#if defined(__AVX512F__)
+#define QR_FINISH_VECTORS ((size_t)2)
+#else
+#define QR_FINISH_VECTORS ((size_t)1)
+#endif
+
+/* y = activation(scaled sums + bias), the panel's first `columns` columns. All but what is handed
+ * on is a constant where this is inlined; `columns` is, where it is all of them. */
 QR_INLINE void finish(const qr__epilogue epilogue, size_t rows, const qr__gemm_shape *shape,
                       const char *operand, const float *constants, const float *sums, float *y,
-                      size_t ldy, size_t columns) {
-    for (size_t v = 0; v < 2; v++) {
-        const size_t at = v * QR_VEC_LANES;
-        const size_t n = columns > at ? columns - at : 0;
-        const qr__vec bias = qr__vec_load(constants + at);
-#if QR_GEMM_INT8
-        const qr__vec scale = qr__vec_load(constants + QR_GEMM_COLUMNS + at);
-        const qr__vec column_sum = qr__vec_load(constants + 2 * QR_GEMM_COLUMNS + at);
-#endif
+                      size_t ldy, const size_t columns) {
+    for (size_t first = 0; first < 2; first += QR_FINISH_VECTORS) {
+        qr__vec bias[QR_FINISH_VECTORS], scale[QR_FINISH_VECTORS], column_sum[QR_FINISH_VECTORS];
+        QR_UNROLL
+        for (size_t v = 0; v < QR_FINISH_VECTORS; v++) {
+            const float *of = constants + (first + v) * QR_VEC_LANES;
+            bias[v] = qr__vec_load(of);
+            scale[v] = QR_GEMM_INT8 ? qr__vec_load(of + QR_GEMM_COLUMNS) : bias[v];
+            column_sum[v] = QR_GEMM_INT8 ? qr__vec_load(of + 2 * QR_GEMM_COLUMNS) : bias[v];
+        }
         for (size_t i = 0; i < rows; i++) {
-            const float *sum = sums + i * QR_GEMM_COLUMNS + at;
-#if QR_GEMM_INT8
-            /* x = s * u8 + o, so x * w = s * (u8 * w) + o * sum(w). */
-            qr__gemm_row row;
-            memcpy(&row, operand + i * shape->stride + shape->row_at, sizeof row);
-            qr__vec value =
-                qr__vec_mul(qr__vec_from_i32((const int32_t *)(const void *)sum), scale);
-            value = qr__vec_fma(value, qr__vec_set(row.scale),
-                                qr__vec_fma(qr__vec_set(row.offset), column_sum, bias));
-#else
-            (void)shape;
-            (void)operand;
-            qr__vec value = qr__vec_add(qr__vec_load(sum), bias);
-#endif
-            value = activate(epilogue, value);
-            if (n >= QR_VEC_LANES)
-                qr__vec_store(y + i * ldy + at, value);
-            else
-                qr__vec_store_first(y + i * ldy + at, value, n);
+            qr__gemm_row row = {0};
+            if (QR_GEMM_INT8)
+                memcpy(&row, operand + i * shape->stride + shape->row_at, sizeof row);
+            QR_UNROLL
+            for (size_t v = 0; v < QR_FINISH_VECTORS; v++) {
+                const size_t at = (first + v) * QR_VEC_LANES, n = columns > at ? columns - at : 0;
+                const float *sum = sums + i * QR_GEMM_COLUMNS + at;
+                qr__vec value;
+                if (QR_GEMM_INT8) /* x = s * u8 + o, so x * w = s * (u8 * w) + o * sum(w) */
+                    value = qr__vec_fma(
+                        qr__vec_mul(qr__vec_from_i32((const int32_t *)(const void *)sum), scale[v]),
+                        qr__vec_set(row.scale),
+                        qr__vec_fma(qr__vec_set(row.offset), column_sum[v], bias[v]));
+                else
+                    value = qr__vec_add(qr__vec_load(sum), bias[v]);
+                value = activate(epilogue, value);
+                if (n >= QR_VEC_LANES)
+                    qr__vec_store(y + i * ldy + at, value);
+                else
+                    qr__vec_store_first(y + i * ldy + at, value, n);
+            }
         }
     }
 }
@@ -74,7 +86,10 @@ static void finish_tile(qr__epilogue epilogue, size_t rows, const qr__gemm_shape
     switch (epilogue) {
 #define QR_CASE(name)                                                                              \
     case name:                                                                                     \
-        finish(name, rows, shape, operand, constants, sums, y, ldy, columns);                      \
+        if (columns == QR_GEMM_COLUMNS)                                                            \
+            finish(name, rows, shape, operand, constants, sums, y, ldy, QR_GEMM_COLUMNS);          \
+        else                                                                                       \
+            finish(name, rows, shape, operand, constants, sums, y, ldy, columns);                  \
         break;
         QR_CASE(QR_EPILOGUE_BIAS)
         QR_CASE(QR_EPILOGUE_BIAS_GELU)

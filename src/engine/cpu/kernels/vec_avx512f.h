@@ -73,6 +73,17 @@ static inline qr__vec qr__vec_abs(qr__vec a) {
     return _mm512_abs_ps(a);
 }
 
+/* The smaller of |a| and |b|; b where a is NaN. */
+static inline qr__vec qr__vec_abs_min(qr__vec a, qr__vec b) {
+    enum { LEAST_MAGNITUDE = 2, POSITIVE = 2 << 2 };
+    return _mm512_range_ps(a, b, LEAST_MAGNITUDE | POSITIVE);
+}
+
+/* a less the nearest integer. */
+static inline qr__vec qr__vec_off_integer(qr__vec a) {
+    return _mm512_reduce_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
 /* b in the lanes of the first n, a in the others. */
 static inline qr__vec qr__vec_blend_first(qr__vec a, qr__vec b, size_t n) {
     return _mm512_mask_mov_ps(a, qr__vec_mask(n), b);

@@ -7,7 +7,7 @@
  * intervals, of degree 6 in 8. (Two permutations and a blend a coefficient, for 16 intervals on
  * AVX2, take twice the time of a whole polynomial of degree 6.) The tanh form differs by its
  * table alone. Absolute error at most 2.5e-7 for every x, against either form in exact arithmetic;
- * NaN stays NaN; +inf stays, -inf becomes -1e-7. About 16 or 20 operations a vector, five or seven
+ * NaN stays NaN; +inf stays, -inf becomes -1e-7. About 15 or 20 operations a vector, five or seven
  * of them multiply-adds. */
 #ifndef QR_ENGINE_CPU_VEC_GELU_H
 #define QR_ENGINE_CPU_VEC_GELU_H
@@ -67,10 +67,16 @@ static inline __attribute__((always_inline)) qr__vec qr__vec_gelu(qr__vec x,
      */
     const qr__vec magic = qr__vec_set(12582912.0f);
     const qr__vec intervals = qr__vec_set(QR_VEC_TABLE / 5.5f); /* to one of |x| */
+#if QR_VEC_TABLE == 16
+    qr__vec u =
+        qr__vec_fma(qr__vec_abs_min(x, qr__vec_set(5.4999f)), intervals, qr__vec_set(-0.5f));
+    qr__vec index = qr__vec_add(u, magic), d = qr__vec_off_integer(u);
+#else
     qr__vec u = qr__vec_fma(qr__vec_abs(x), intervals, qr__vec_set(-0.5f));
     u = qr__vec_min(qr__vec_set(QR_VEC_TABLE - 0.5001f), u);
     qr__vec index = qr__vec_add(u, magic);
     qr__vec d = qr__vec_sub(u, qr__vec_sub(index, magic));
+#endif
     qr__vec g = qr__vec_lookup(table->c[QR_GELU_DEGREE], index);
     for (size_t power = QR_GELU_DEGREE; power-- > 0;)
         g = qr__vec_fma(g, d, qr__vec_lookup(table->c[power], index));
