@@ -141,13 +141,12 @@ static void queries_keys_values(qr__pass *p, const qr__layer *layer, const qr__a
 /* FFN(x) = gelu(x * Wup + b) * Wdown + b as partial sums, behind x = LayerNorm(x + attention). */
 static void feed_forward(qr__pass *p, const qr__layer *layer) {
     qr__context *c = p->context;
-    const qr__split inner = qr__pass_split_features(p, c->wide);
     if (p->at.piece == 0) {
         add_norm_and_convert(p, input(p, layer), &layer->attention_norm, c->middle, layer->up);
         qr__pass_calibrate(p, c->middle, QR_RANGE_UP);
         qr__pass_meet(p);
     }
-    qr__pass_feed_forward(p, layer, &inner);
+    qr__pass_feed_forward(p, layer);
 }
 
 /* A layer's step, or a piece of it. A norm is done at the beginning of the step that reads it:

@@ -111,9 +111,10 @@ qr__split qr__pass_behind_heads(const qr__pass *p, const qr__split *x) {
     return behind;
 }
 
-qr__split qr__pass_split_features(const qr__pass *p, float *memory) {
+/* Memory for `rows` rows, cut into shards of inner features. */
+static qr__split split_features(const qr__pass *p, size_t rows, float *memory) {
     const qr__shard *shard = p->weights->shard;
-    return split(p->rows, memory, shard[0].features, shard[1].features);
+    return split(rows, memory, shard[0].features, shard[1].features);
 }
 
 /* y[s] = epilogue(in[s] * W[s] + b), the piece's rows, for this member's shards, or its panels of
@@ -152,26 +153,53 @@ void qr__pass_columns(const qr__pass *p, qr__matrix *const *W, void *operand, qr
     multiply(p, W, in, epilogue, y);
 }
 
-/* A member with whole shards converts and multiplies what it wrote itself, and meets nobody. */
-void qr__pass_rows(const qr__pass *p, qr__matrix *const *W, const qr__split *x) {
+/* partial[s] from row `first` on = x[s] * W[s] (+ b for the first shard), the piece's rows being
+ * counted from there. A member with whole shards converts and multiplies what it wrote itself, and
+ * meets nobody. */
+static void multiply_rows(const qr__pass *p, qr__matrix *const *W, const qr__split *x,
+                          size_t first) {
+    const qr__context *c = p->context;
     size_t begin = 0, end = p->piece_end - p->piece_begin;
     if (!p->whole_shards)
         share(end, (size_t)p->me.rank, (size_t)p->me.ranks, &begin, &end);
     for (size_t s = p->shard_begin; s < p->shard_end; s++)
         qr__matrix_operand(W[s], x->at[s], x->width[s], p->piece_begin + begin,
-                           p->piece_begin + end, p->context->operand_shard[s]);
+                           p->piece_begin + end, c->operand_shard[s]);
     if (!p->whole_shards)
         qr__pass_meet(p);
-    const qr__split partial = {.at = {p->context->partial[0], p->context->partial[1]},
-                               .width = {p->C, p->C}};
-    multiply(p, W, p->context->operand_shard, QR_EPILOGUE_BIAS, &partial);
+    qr__split partial = {.width = {p->C, p->C}};
+    for (size_t s = 0; s < p->weights->shards; s++)
+        partial.at[s] = c->partial[s] + first * p->C;
+    multiply(p, W, c->operand_shard, QR_EPILOGUE_BIAS, &partial);
 }
 
-void qr__pass_feed_forward(const qr__pass *p, const qr__layer *layer, const qr__split *inner) {
-    qr__pass_columns(p, layer->up, p->context->operand, p->weights->activation, inner);
-    if (!p->whole_shards)
-        qr__pass_meet(p);
-    qr__pass_rows(p, layer->down, inner);
+void qr__pass_rows(const qr__pass *p, qr__matrix *const *W, const qr__split *x) {
+    multiply_rows(p, W, x, 0);
+}
+
+/* The piece's rows are the first of `inner`, whichever piece it is. Who does both shards does one
+ * behind the other, with the inner activations of the second where the first's were: half as much
+ * passes through L2 between a row's way into it and out of it. */
+void qr__pass_feed_forward(const qr__pass *p, const qr__layer *layer) {
+    const qr__context *c = p->context;
+    const bool alone = p->me.ranks == 1;
+    const size_t first = p->piece_begin, rows = p->piece_end - first;
+    qr__split inner = split_features(p, rows, c->wide);
+    char *operand = (char *)c->operand + qr__matrix_operand_bytes(layer->up[0], first);
+    qr__pass one = *p;
+    one.piece_begin = 0;
+    one.piece_end = rows;
+    for (size_t s = p->shard_begin; s < p->shard_end; s = one.shard_end) {
+        if (alone) {
+            one.shard_begin = s;
+            one.shard_end = s + 1;
+            inner.at[s] = c->wide;
+        }
+        qr__pass_columns(&one, layer->up, operand, p->weights->activation, &inner);
+        if (!p->whole_shards)
+            qr__pass_meet(p);
+        multiply_rows(&one, layer->down, &inner, first);
+    }
 }
 
 /* What attention over S tokens costs, in some unit: products, and the packing of keys and

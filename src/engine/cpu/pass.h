@@ -70,9 +70,6 @@ qr__split qr__pass_split_by_head(const qr__pass *p, const qr__matrix *W, size_t 
 /** What stands `heads` heads of every shard behind x. */
 qr__split qr__pass_behind_heads(const qr__pass *p, const qr__split *x);
 
-/** Cuts memory for p->rows rows into shards of inner features. */
-qr__split qr__pass_split_features(const qr__pass *p, float *memory);
-
 /** Rows [begin, end) of x [rows][C], some of this member's, as the column-parallel W reads them,
  * into `operand`. Every shard reads all rows: members meet before the first qr__pass_columns. */
 void qr__pass_convert(const qr__pass *p, qr__matrix *const *W, const float *x, size_t begin,
@@ -87,8 +84,8 @@ void qr__pass_columns(const qr__pass *p, qr__matrix *const *W, void *operand, qr
 void qr__pass_rows(const qr__pass *p, qr__matrix *const *W, const qr__split *x);
 
 /** Both matrices of a feed-forward, the piece's rows: partial[s] = activation(x * up[s] + b) *
- * down[s] (+ b for the first shard), x as `operand`; `inner` is [rows][F] in shards. */
-void qr__pass_feed_forward(const qr__pass *p, const qr__layer *layer, const qr__split *inner);
+ * down[s] (+ b for the first shard), x as the context's `operand`. */
+void qr__pass_feed_forward(const qr__pass *p, const qr__layer *layer);
 
 /** What attention reads and writes: k stands at kv, v behind it by the shard's heads; out is never
  * head by head. With `first_only` q and out have a row a sequence, not a token. */
