@@ -22,9 +22,9 @@ typedef struct channels {
 
 typedef struct block {
     channels keys, values;
-    float *wide; /* [D][16]: queries before they are codes */
-    int32_t *score;
-    uint32_t *q, *p, *v; /* fours of bytes */
+    float *wide;                    /* [D][16]: queries before they are codes */
+    int32_t *score, *score_beside;  /* of a second block of queries that is scored with it */
+    uint32_t *q, *q_beside, *p, *v; /* fours of bytes */
     uint8_t *k;
     uint8_t *rows; /* [16][whole] powers by query, for tiles */
     size_t whole;  /* keys, rounded up to QR_ATTENTION_TILE_KEYS: all of the above has room */
@@ -57,6 +57,8 @@ ALWAYS_INLINE block cut_scratch(const qr__attention *a, size_t D) {
     b.p = cut(&rest, b.whole / 4 * LANES * sizeof *b.p);
     b.rows = cut(&rest, b.whole * LANES);
     b.q = cut(&rest, D / 4 * LANES * sizeof *b.q);
+    b.q_beside = cut(&rest, D / 4 * LANES * sizeof *b.q);
+    b.score_beside = cut(&rest, b.whole * LANES * sizeof *b.score);
     b.wide = cut(&rest, D * LANES * sizeof *b.wide);
     b.v = cut(&rest, b.whole / 4 * D * sizeof *b.v);
     b.keys = cut_channels(&rest, D);

@@ -43,13 +43,14 @@ void qr__kernels_choose(qr__isa isa, qr_precision precision, qr__kernels *out) {
     };
 }
 
-/* f32: scores and queries of a block of 16. bf16: the same, powers, keys and values. int8: scores,
- * powers twice, keys and values; queries twice, channels (seven numbers each). */
+/* f32: scores and queries of a block of 16. bf16: the same, powers, keys and values. int8: scores
+ * twice, powers twice, keys and values; queries in f32 and twice as codes, channels (seven numbers
+ * each). */
 size_t qr__attention_scratch_bytes(size_t keys, size_t D) {
     size_t whole = qr_round_up(keys, QR_ATTENTION_TILE_KEYS);
     size_t single = (keys + D) * 16 * sizeof(float);
     size_t half = whole * (16 * sizeof(float) + 16 * 2 + 4 * D) + D * 16 * 2;
     size_t quarter =
-        whole * (16 * sizeof(int32_t) + 2 * 16 + 2 * D) + D * (16 + 16 + 7) * sizeof(float);
+        whole * (2 * 16 * sizeof(int32_t) + 2 * 16 + 2 * D) + D * (16 + 16 + 7) * sizeof(float);
     return qr_max(single, qr_max(half, quarter));
 }
