@@ -4,19 +4,10 @@
  *     #define QR_GEMM_INT8 1        // sums are integers to be scaled; 0: they are floats
  *     #include "engine/cpu/kernels/gemm_epilogue_body.h"
  *     finish_tile(epilogue, rows, shape, operand, constants, sums, y, ldy, columns); */
-#include "engine/cpu/kernels/gemm.h"
+#include "engine/cpu/kernels/gemm_shared_body.h"
 #include "engine/cpu/kernels/vec_gelu.h"
 
 #include <string.h>
-
-#if defined(__clang__)
-#define QR_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define QR_UNROLL _Pragma("GCC unroll 16")
-#endif
-#define QR_INLINE       static inline __attribute__((always_inline))
-
-#define QR_GEMM_COLUMNS (2 * QR_VEC_LANES) /* of a panel, and of sums */
 
 QR_INLINE qr__vec activate(const qr__epilogue epilogue, qr__vec v) {
     switch (epilogue) {
@@ -63,11 +54,9 @@ QR_INLINE void finish(const qr__epilogue epilogue, size_t rows, const qr__gemm_s
                 const size_t at = (first + v) * QR_VEC_LANES, n = columns > at ? columns - at : 0;
                 const float *sum = sums + i * QR_GEMM_COLUMNS + at;
                 qr__vec value;
-                if (QR_GEMM_INT8) /* x = s * u8 + o, so x * w = s * (u8 * w) + o * sum(w) */
-                    value = qr__vec_fma(
-                        qr__vec_mul(qr__vec_from_i32((const int32_t *)(const void *)sum), scale[v]),
-                        qr__vec_set(row.scale),
-                        qr__vec_fma(qr__vec_set(row.offset), column_sum[v], bias[v]));
+                if (QR_GEMM_INT8)
+                    value = scaled(qr__vec_from_i32((const int32_t *)(const void *)sum), scale[v],
+                                   column_sum[v], bias[v], &row);
                 else
                     value = qr__vec_add(qr__vec_load(sum), bias[v]);
                 value = activate(epilogue, value);

@@ -17,47 +17,16 @@
 #include "engine/cpu/kernels/vec_avx2.h"
 
 #include "engine/cpu/kernels/gemm_list.h"
+#include "engine/cpu/kernels/gemm_shared_body.h"
 #include "engine/cpu/kernels/kernel_list.h"
 
 #include <string.h>
 
-#if defined(__clang__)
-#define QR_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define QR_UNROLL _Pragma("GCC unroll 16")
-#endif
-#define QR_INLINE       static inline __attribute__((always_inline))
-
-#define QR_GEMM_COLUMNS (2 * QR_VEC_LANES)
 #define STEP_BYTES      (32 * QR_INT8_WEIGHTS) /* of a panel */
 #define ROW_BYTES       (2 * QR_INT8_WEIGHTS)  /* of a row, a step */
 #define STEPS           (shape->steps * 4 / ROW_BYTES)
-#define TURN            4 /* steps that the main loop takes at once */
-#define AHEAD_BYTES     16384
+#define TURN            4     /* steps that the main loop takes at once */
 #define ACTIVATED_BYTES 24576 /* of y, at most */
-
-/* What is asked for ahead of its use, into L2, as in gemm_tile.h: a tile that reads a panel alone
- * asks for what it will read AHEAD_BYTES on; where several read it, the next panel comes meanwhile,
- * and each asks for its share of it. */
-typedef struct prefetch {
-    const char *at;
-    size_t every; /* of a tile's turns ask: as many as there are tiles */
-    size_t left;  /* turns up to the next that does */
-} prefetch;
-
-QR_INLINE void prefetch_lines(const char *at, const size_t bytes) {
-    QR_UNROLL
-    for (size_t line = 0; line < bytes; line += 64)
-        __builtin_prefetch(at + line, 0, 2);
-}
-
-QR_INLINE void prefetch_share(prefetch *ahead) {
-    if (--ahead->left > 0)
-        return;
-    prefetch_lines(ahead->at, TURN * STEP_BYTES);
-    ahead->at += TURN * STEP_BYTES;
-    ahead->left = ahead->every;
-}
 
 /* Where the rows of a tile are read: three by each pointer, which is what x86 addresses. */
 typedef struct tile_rows {
@@ -80,7 +49,7 @@ QR_INLINE void tile_step(const size_t rows, tile_rows *from, size_t offset, cons
     __asm__("" : "+r"(from->stride)); /* else gcc keeps a sum with it for every row and offset */
 }
 
-/* y[rows][columns] = scaled sums + bias: x = s * u8 + o, so x * w = s * (u8 * w) + o * sum(w). */
+/* y[rows][columns] = scaled sums + bias. */
 QR_INLINE void scale_sums(const size_t rows, const qr__gemm_shape *shape, const char *operand,
                           const float *constants, __m256i sums[][2], float *y, size_t ldy) {
     QR_UNROLL
@@ -90,12 +59,9 @@ QR_INLINE void scale_sums(const size_t rows, const qr__gemm_shape *shape, const 
         QR_UNROLL
         for (size_t v = 0; v < 2; v++) {
             const float *bias = constants + v * QR_VEC_LANES, *scale = bias + QR_GEMM_COLUMNS;
-            const qr__vec sum = _mm256_cvtepi32_ps(sums[i][v]);
-            const qr__vec value = qr__vec_mul(sum, qr__vec_load(scale));
-            const qr__vec rest = qr__vec_fma(
-                qr__vec_set(row.offset), qr__vec_load(scale + QR_GEMM_COLUMNS), qr__vec_load(bias));
             qr__vec_store(y + i * ldy + v * QR_VEC_LANES,
-                          qr__vec_fma(value, qr__vec_set(row.scale), rest));
+                          scaled(_mm256_cvtepi32_ps(sums[i][v]), qr__vec_load(scale),
+                                 qr__vec_load(scale + QR_GEMM_COLUMNS), qr__vec_load(bias), &row));
         }
     }
 }
@@ -106,12 +72,12 @@ QR_INLINE const char *tile_turns(const size_t rows, const bool alone, size_t tur
                                  __m256i odd[][2]) {
     for (; turns > 0; turns--) {
         if (!alone)
-            prefetch_share(ahead);
+            prefetch_share(ahead, TURN * STEP_BYTES);
         __asm__("" : "+r"(from->at[0]), "+r"(from->at[1]), "+r"(panel));
         QR_UNROLL
         for (size_t u = 0; u < TURN; u++) {
             if (alone)
-                prefetch_lines(panel + u * STEP_BYTES + AHEAD_BYTES, STEP_BYTES);
+                prefetch_lines(panel + u * STEP_BYTES + QR_GEMM_AHEAD, STEP_BYTES);
             tile_step(rows, from, u * ROW_BYTES, panel + u * STEP_BYTES, u % 2 == 0 ? even : odd);
         }
         from->at[0] += TURN * ROW_BYTES;

@@ -32,33 +32,6 @@
 #define QR_GEMM_PARTS 1
 #endif
 
-/* What is asked for ahead of its use, into L2. A block of rows that reads a panel alone asks for
- * what it will read QR_GEMM_AHEAD bytes on. Where several blocks read a panel, the next one comes
- * meanwhile: each `every`-th request is made, so that its way from L3 has the time of all blocks,
- * not of the first. */
-typedef struct prefetch {
-    const char *at;
-    size_t every; /* as many as there are blocks */
-    size_t left;  /* requests up to the next that is made */
-} prefetch;
-
-/* Bytes; 8 to 32 KB measure alike. */
-#define QR_GEMM_AHEAD 16384
-
-QR_INLINE void prefetch_lines(const char *at, const size_t bytes) {
-    QR_UNROLL
-    for (size_t line = 0; line < bytes; line += 64)
-        __builtin_prefetch(at + line, 0, 2);
-}
-
-QR_INLINE void prefetch_share(prefetch *ahead, const size_t bytes) {
-    if (--ahead->left > 0)
-        return;
-    prefetch_lines(ahead->at, bytes);
-    ahead->at += bytes;
-    ahead->left = ahead->every;
-}
-
 #if defined(QR_GEMM_PAIRS)
 #define QR_GEMM_ROWS_TOGETHER 2
 #include "engine/cpu/kernels/gemm_pairs_tile.h"
