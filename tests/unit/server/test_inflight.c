@@ -214,6 +214,20 @@ Test(inflight_api, ids_that_are_decoded_have_a_maximum) {
     qr_buf_deinit(&body);
 }
 
+/* While others hold much of it the request is to come again; where the quota is smaller than what
+ * it needs, it need not. */
+static void expect_later_or_never(const char *path, const qr_buf *body, qr_quota *quota,
+                                  size_t too_small) {
+    int code;
+    qr_quota_force(quota, 28u << 20);
+    qr_text answer = api_ask(&f, path, qr_buf_contents(body), &code);
+    cr_expect_eq(code, 503, "others have it: %.*s", (int)answer.len, answer.data);
+    qr_quota_give(quota, 28u << 20);
+    qr_quota_limit(quota, too_small);
+    answer = api_ask(&f, path, qr_buf_contents(body), &code);
+    cr_expect_eq(code, 422, "%.*s", (int)answer.len, answer.data);
+}
+
 /* Of what finds no room, it is told whether it ever would. */
 Test(inflight_api, what_never_finds_room_is_not_told_to_come_again) {
     int code;
@@ -231,13 +245,7 @@ Test(inflight_api, what_never_finds_room_is_not_told_to_come_again) {
                            f.exchange->out.capacity);
     qr_exchange_lighten(f.exchange);
     cr_expect_eq(qr_quota_held(&quota), f.exchange->out.capacity, "the answer alone is left");
-    qr_quota_force(&quota, 28u << 20);
-    qr_text answer = api_ask(&f, "/tokenize", qr_buf_contents(&body), &code);
-    cr_expect_eq(code, 503, "others have it: %.*s", (int)answer.len, answer.data);
-    qr_quota_give(&quota, 28u << 20);
-    qr_quota_limit(&quota, 12u << 20);
-    answer = api_ask(&f, "/tokenize", qr_buf_contents(&body), &code);
-    cr_expect_eq(code, 422, "%.*s", (int)answer.len, answer.data);
+    expect_later_or_never("/tokenize", &body, &quota, 12u << 20);
     api_fixture_deinit(&f);
     cr_expect_eq(qr_quota_held(&quota), 0);
     qr_buf_deinit(&body);
@@ -259,13 +267,7 @@ Test(inflight_api, what_the_tokenizer_needs_decides_too) {
     qr_quota_init(&quota, 64u << 20);
     api_ask(&f, "/embed", qr_buf_contents(&body), &code);
     cr_expect_eq(code, 200);
-    qr_quota_force(&quota, 28u << 20);
-    qr_text answer = api_ask(&f, "/embed", qr_buf_contents(&body), &code);
-    cr_expect_eq(code, 503, "others have it: %.*s", (int)answer.len, answer.data);
-    qr_quota_give(&quota, 28u << 20);
-    qr_quota_limit(&quota, 20u << 20);
-    answer = api_ask(&f, "/embed", qr_buf_contents(&body), &code);
-    cr_expect_eq(code, 422, "%.*s", (int)answer.len, answer.data);
+    expect_later_or_never("/embed", &body, &quota, 20u << 20);
     api_fixture_deinit(&f);
     cr_expect_eq(qr_quota_held(&quota), 0);
     qr_buf_deinit(&body);
