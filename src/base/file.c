@@ -106,6 +106,19 @@ bool qr_file_join(const char *dir, const char *name, char *out, size_t out_bytes
     return n >= 0 && (size_t)n < out_bytes;
 }
 
+bool qr_file_parent(const char *path, char *out, size_t out_bytes) {
+    const char *slash = strrchr(path, '/');
+    const char *last = slash == NULL ? path : slash + 1;
+    if (strcmp(last, ".") == 0 || strcmp(last, "..") == 0)
+        return qr_file_join(path, "..", out, out_bytes);
+    size_t len = slash == NULL ? 0 : (size_t)(slash - path);
+    while (len > 0 && path[len - 1] == '/')
+        len--; /* "a//b" */
+    const char *folder = slash == NULL ? "." : len == 0 ? "/" : path;
+    int n = snprintf(out, out_bytes, "%.*s", len == 0 ? 1 : (int)len, folder);
+    return n >= 0 && (size_t)n < out_bytes;
+}
+
 bool qr_file_exists(const char *dir, const char *name) {
     char path[QR_PATH_BYTES];
     struct stat about;

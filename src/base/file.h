@@ -34,6 +34,11 @@ bool qr_file_exists(const char *dir, const char *name);
 /** Writes "dir/name" into out; false when it does not fit. */
 bool qr_file_join(const char *dir, const char *name, char *out, size_t out_bytes);
 
+/** Writes the folder that `path` stands in, by its text, as the user sees it: what a link in it
+ * leads to does not matter. Of a bare name ".", of "." and ".." themselves with "/.." behind. False
+ * when it does not fit. */
+bool qr_file_parent(const char *path, char *out, size_t out_bytes);
+
 #define QR_PATH_BYTES 4096
 
 #endif

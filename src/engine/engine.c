@@ -19,9 +19,12 @@ struct qr_engine {
     qr_plan_info plan;
 };
 
-bool qr_engine_cache_home(char out[QR_PATH_BYTES]) {
+bool qr_engine_cache_dir(const char *cache_dir, bool from_onnx, char out[QR_PATH_BYTES]) {
     qr_error unread;
-    return qr_saved_home(out, &unread) == QR_OK;
+    if (cache_dir == NULL || cache_dir[0] == '\0')
+        return from_onnx && qr_saved_home(out, &unread) == QR_OK;
+    return strcmp(cache_dir, QR_SAVED_NOTHING) != 0 &&
+           qr_file_join(cache_dir, "", out, QR_PATH_BYTES);
 }
 
 static double ms_since(uint64_t begin_ns) {

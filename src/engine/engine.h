@@ -49,9 +49,9 @@ bool qr_device_is_auto(const char *device);
  * may end on the CPU. */
 bool qr_device_is_away(const char *device);
 
-/** Where proofs of models from ONNX are kept when `cache_dir` names no place: the user's own cache,
- * made when it is missing. False: there is none. */
-bool qr_engine_cache_home(char out[QR_PATH_BYTES]);
+/** Where files are kept by such a `cache_dir`: there, or the user's own cache, made when it is
+ * missing, for the proofs of models from ONNX, if there are any. False: nothing is. */
+bool qr_engine_cache_dir(const char *cache_dir, bool from_onnx, char out[QR_PATH_BYTES]);
 
 /** Whether a device of this process is at work on something that does not end. It can be neither
  * called off nor waited for: end with _exit, as a driver's own end of a process may wait. */

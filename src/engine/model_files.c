@@ -119,26 +119,6 @@ static qr_status choose_graph(const char *dir, char out[QR_PATH_BYTES], qr_error
     return status;
 }
 
-/* By the path's text, as the user sees it: what a link in it leads to does not matter. False: too
- * long. */
-static bool parent_of(const char *path, char out[QR_PATH_BYTES]) {
-    const char *slash = strrchr(path, '/');
-    const char *last = slash == NULL ? path : slash + 1;
-    if (*last == '\0' && slash == path)
-        last = "/"; /* of the root */
-    if (strcmp(last, ".") == 0 || strcmp(last, "..") == 0)
-        return qr_file_join(path, "..", out, QR_PATH_BYTES);
-    const char *text = slash == NULL ? "." : slash == path ? "/" : path;
-    const size_t len = text == path ? (size_t)(slash - path) : strlen(text);
-    if (len >= QR_PATH_BYTES)
-        return false;
-    memmove(out, text, len);
-    out[len] = '\0';
-    for (size_t end = len; end > 1 && out[end - 1] == '/'; end--)
-        out[end - 1] = '\0'; /* "a//b" */
-    return true;
-}
-
 static bool holds_any(const char *dir, const char *const *names) {
     while (*names != NULL && !qr_file_exists(dir, *names))
         names++;
@@ -153,7 +133,8 @@ static void look_for(const char *const *names, const char *beside, const char *a
 
 static qr_status find_companions(qr_model_files *out, qr_error *error) {
     char beside[QR_PATH_BYTES], above[QR_PATH_BYTES];
-    if (!parent_of(out->onnx, beside) || !parent_of(beside, above))
+    if (!qr_file_parent(out->onnx, beside, sizeof beside) ||
+        !qr_file_parent(beside, above, sizeof above))
         return qr_error_set(error, QR_BAD_MODEL, "%.200s...: the path is too long", out->onnx);
     look_for(config_names, beside, above, out->config_dir);
     look_for(sentence_names, beside, above, out->sentence_dir);
@@ -201,7 +182,7 @@ qr_status qr_model_files_find(const char *path, qr_model_files *out, qr_error *e
 size_t qr_model_files_onnx_bytes(const qr_model_files *files) {
     char beside[QR_PATH_BYTES], path[QR_PATH_BYTES];
     size_t sum = 0;
-    if (files->onnx[0] == '\0' || !parent_of(files->onnx, beside))
+    if (files->onnx[0] == '\0' || !qr_file_parent(files->onnx, beside, sizeof beside))
         return 0;
     const char *slash = strrchr(files->onnx, '/');
     const char *name = slash == NULL ? files->onnx : slash + 1;

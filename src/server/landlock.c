@@ -77,15 +77,22 @@ bool qr__landlock_begin(qr__landlock *out) {
     return out->ruleset >= 0;
 }
 
+static bool is_root(const struct stat *what) {
+    struct stat root;
+    return stat("/", &root) == 0 && what->st_dev == root.st_dev && what->st_ino == root.st_ino;
+}
+
 void qr__landlock_allow(qr__landlock *lock, const char *path, qr__landlock_right right) {
     struct stat what;
     int fd = open(path, O_PATH | O_CLOEXEC);
     if (fd < 0)
         return;
     struct path_beneath rule = {.allowed = rights[right] & lock->handled, .parent = fd};
-    if (fstat(fd, &what) == 0 && !S_ISDIR(what.st_mode))
+    const bool told = fstat(fd, &what) == 0;
+    if (told && !S_ISDIR(what.st_mode))
         rule.allowed &= OF_FILES;
-    if (syscall(SYS_landlock_add_rule, lock->ruleset, PATH_BENEATH, &rule, 0) == 0)
+    if (told && !is_root(&what) &&
+        syscall(SYS_landlock_add_rule, lock->ruleset, PATH_BENEATH, &rule, 0) == 0)
         lock->allowed++;
     close(fd);
 }

@@ -32,7 +32,8 @@ typedef struct qr__landlock {
 /** False: this kernel has none of it, or does not let us; errno says why. */
 QR_MUST_USE bool qr__landlock_begin(qr__landlock *out);
 
-/** A path that is not there, or cannot be opened, allows nothing. */
+/** A path that is not there, or cannot be opened, allows nothing; nor does the root, however it is
+ * called, which would allow everything. */
 void qr__landlock_allow(qr__landlock *lock, const char *path, qr__landlock_right right);
 
 /** From here on; also no program can be started any more, and, from version 4 on, no TCP connection

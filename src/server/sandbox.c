@@ -26,54 +26,25 @@ typedef enum sandbox_mode { SANDBOX_AUTO, SANDBOX_ON, SANDBOX_OFF } sandbox_mode
 
 /* What the C library, its name lookups (--host, --uds-group) and the engine read. */
 static const char *const system_paths[] = {
-    "/lib",
-    "/lib64",
-    "/usr/lib",
-    "/usr/lib64",
-    "/usr/local/lib",
-    "/proc",
-    "/sys/fs/cgroup",
-    "/sys/devices/system",
-    "/dev/null",
-    "/dev/urandom",
-    "/etc/group",
-    "/etc/hosts",
-    "/etc/host.conf",
-    "/etc/gai.conf",
-    "/etc/localtime",
-    "/etc/ld.so.cache",
-    "/etc/resolv.conf",
-    "/etc/nsswitch.conf",
-
-};
+    /* libraries */
+    "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache",
+    /* what the kernel tells, and gives */
+    "/proc", "/sys/fs/cgroup", "/sys/devices/system", "/dev/null", "/dev/urandom",
+    /* names */
+    "/etc/group", "/etc/hosts", "/etc/host.conf", "/etc/gai.conf", "/etc/localtime",
+    "/etc/resolv.conf", "/etc/nsswitch.conf"};
 
 static bool is_dots(const char *name) {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* The folder that `path` stands in; false where that is the root, or cannot be told by the name. */
-static bool find_parent(const char *path, char out[QR_PATH_BYTES]) {
-    size_t len = strlen(path);
-    while (len > 0 && path[len - 1] == '/')
-        len--;
-    size_t name = len;
-    while (name > 0 && path[name - 1] != '/')
-        name--;
-    if (name == len || len >= QR_PATH_BYTES)
-        return false;
-    memcpy(out, path, len);
-    out[len] = '\0';
-    if (is_dots(out + name))
-        return false;
-    if (name == 0)
-        memcpy(out, ".", sizeof ".");
-    out[name == 0 ? 1 : name] = '\0';
-    return strspn(out, "/") != strlen(out);
-}
-
 static void allow_parent(qr__landlock *lock, const char *path) {
-    char parent[QR_PATH_BYTES];
-    if (find_parent(path, parent))
+    char name[QR_PATH_BYTES], parent[QR_PATH_BYTES];
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/') /* "models/minilm/" */
+        len--;
+    if (len < sizeof name && snprintf(name, sizeof name, "%.*s", (int)len, path) > 0 &&
+        qr_file_parent(name, parent, sizeof parent))
         qr__landlock_allow(lock, parent, QR__LANDLOCK_READ);
 }
 
@@ -108,7 +79,7 @@ static void allow_links(qr__landlock *lock, const char *folder, int depth) {
 static void allow_program(qr__landlock *lock) {
     char *self = realpath("/proc/self/exe", NULL);
     char folder[QR_PATH_BYTES], libraries[QR_PATH_BYTES];
-    if (self != NULL && find_parent(self, folder)) {
+    if (self != NULL && qr_file_parent(self, folder, sizeof folder)) {
         qr__landlock_allow(lock, folder, QR__LANDLOCK_READ);
         if (qr_file_join(folder, "../lib", libraries, sizeof libraries))
             qr__landlock_allow(lock, libraries, QR__LANDLOCK_READ);
@@ -124,8 +95,6 @@ static void allow_keys(const qr__server *s, qr__landlock *lock, qr_option option
 }
 
 static void allow_folder(qr__landlock *lock, const char *folder) {
-    if (folder[0] == '\0')
-        return;
     allow_around(lock, folder);
     allow_links(lock, folder, 1);
 }
@@ -137,9 +106,10 @@ static bool allow_model(qr__landlock *lock, const char *path) {
     allow_around(lock, path);
     if (qr_model_files_find(path, &files, &unread) != QR_OK)
         return false;
-    allow_folder(lock, files.config_dir);
-    allow_folder(lock, files.sentence_dir);
-    allow_folder(lock, files.tokenizer_dir);
+    const char *const folders[] = {files.config_dir, files.sentence_dir, files.tokenizer_dir};
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+        if (i == 0 || strcmp(folders[i], folders[i - 1]) != 0) /* one folder has all, mostly */
+            allow_folder(lock, folders[i]);
     if (files.onnx[0] != '\0')
         allow_parent(lock, files.onnx);
     return files.onnx[0] != '\0';
@@ -147,7 +117,6 @@ static bool allow_model(qr__landlock *lock, const char *path) {
 
 static void allow_all(const qr__server *s, qr__landlock *lock) {
     const char *uds = qr_config_text(s->config, QR_OPTION_UDS);
-    const char *cache = qr_config_text(s->config, QR_OPTION_CACHE_DIR);
     char path[QR_PATH_BYTES];
     bool has_graph = false;
     for (size_t i = 0; i < sizeof system_paths / sizeof system_paths[0]; i++)
@@ -157,11 +126,9 @@ static void allow_all(const qr__server *s, qr__landlock *lock) {
         has_graph = allow_model(lock, s->specs[i].dir) || has_graph;
     allow_keys(s, lock, QR_OPTION_API_KEY_FILE);
     allow_keys(s, lock, QR_OPTION_ADMIN_KEY_FILE);
-    if (uds != NULL && find_parent(uds, path))
+    if (uds != NULL && qr_file_parent(uds, path, sizeof path))
         qr__landlock_allow(lock, path, QR__LANDLOCK_SOCKET);
-    if (cache != NULL && cache[0] != '\0')
-        qr__landlock_allow(lock, cache, QR__LANDLOCK_WRITE);
-    else if (has_graph && qr_engine_cache_home(path))
+    if (qr_engine_cache_dir(qr_config_text(s->config, QR_OPTION_CACHE_DIR), has_graph, path))
         qr__landlock_allow(lock, path, QR__LANDLOCK_WRITE);
 }
 
@@ -172,11 +139,12 @@ static sandbox_mode mode_of(const qr__server *s) {
 /* A GPU's driver opens devices, starts threads and sockets of its own, in ways that change from one
  * version to the next. */
 static bool uses_gpu(const qr__server *s) {
-    for (size_t i = 0; i < s->specs_len; i++)
-        if (qr_device_is_away(s->specs[i].device) ||
-            (qr_device_is_auto(s->specs[i].device) && qr_device_check("cuda", NULL) == QR_OK))
-            return true;
-    return false;
+    bool named = false, may = false;
+    for (size_t i = 0; i < s->specs_len; i++) {
+        named = named || qr_device_is_away(s->specs[i].device);
+        may = may || qr_device_is_auto(s->specs[i].device);
+    }
+    return named || (may && qr_device_check("cuda", NULL) == QR_OK);
 }
 
 /* With `auto` it is told, and nothing is taken. */

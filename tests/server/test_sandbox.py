@@ -64,11 +64,11 @@ def test_a_folder_elsewhere_cannot_be_read(start_boxed, embedder, tmp_path):
     link, beside, away = tmp_path / "links" / "current", tmp_path / "versions", tmp_path / "elsewhere"
     for folder in (link.parent, beside, away):
         folder.mkdir()
-    first, second, third = beside / "1", beside / "2", away / "3"
-    for version in (first, second, third):
+    first, second, third, fourth = beside / "1", beside / "2", away / "3", link.parent / "4"
+    for version in (first, second, third, fourth):
         shutil.copytree(embedder, version)
     link.symlink_to(first)
-    server = start_boxed(models=[f"m={link}"])
+    server = start_boxed(models=[f"m={link}/"])
 
     def turn(to):
         link.unlink()
@@ -80,7 +80,7 @@ def test_a_folder_elsewhere_cannot_be_read(start_boxed, embedder, tmp_path):
     turn(third)
     reloaded(server, "m", "failed", 1)
     assert "Permission denied" in server.log
-    turn(first)
+    turn(fourth)
     reloaded(server, "m", "ok", 2)
     assert ask(server, "/embed", {"inputs": "a text"}).status == 200
 

@@ -71,16 +71,12 @@ static qr_status check_path(const qr__socket_file *file, qr_error *error) {
 
 /* The directory in which the socket and its other name will stand. */
 static qr_status check_directory(const qr__socket_file *file, qr_error *error) {
-    char directory[PATH_BYTES];
-    const char *path = file->path, *slash = strrchr(path, '/');
-    size_t len = slash == NULL ? 0 : (size_t)(slash - path);
-    memcpy(directory, path, len);
-    directory[len] = '\0';
-    const char *name = slash == NULL ? "." : len == 0 ? "/" : directory;
-    if (access(name, W_OK | X_OK) == 0)
+    char directory[PATH_BYTES + 3]; /* "/.." */
+    if (!qr_file_parent(file->path, directory, sizeof directory) ||
+        access(directory, W_OK | X_OK) == 0)
         return QR_OK;
     return qr_error_set(error, QR_IO, "%s %s: cannot write to directory %s: %s", file->path_source,
-                        path, name, strerror(errno));
+                        file->path, directory, strerror(errno));
 }
 
 qr_status qr__socket_file_check(qr__socket_file *file, const char *group, const char *group_source,

@@ -31,6 +31,21 @@ static void write_file(const char *name, const char *text, char path[QR_PATH_BYT
     fclose(file);
 }
 
+Test(file, the_folder_that_a_path_stands_in) {
+    static const char *const rows[][2] = {
+        {"a", "."},      {"a/b", "a"},        {"/a", "/"},       {"/", "/"},   {"a/b/c", "a/b"},
+        {"a//b", "a"},   {"//a", "/"},        {"a/", "a"},       {"./a", "."}, {".", "./.."},
+        {"..", "../.."}, {"a/..", "a/../.."}, {"a/.", "a/./.."}, {"...", "."}, {".a/b", ".a"}};
+    char out[8];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        cr_expect(qr_file_parent(rows[i][0], out, sizeof out), "%s", rows[i][0]);
+        cr_expect_str_eq(out, rows[i][1], "%s: %s", rows[i][0], out);
+    }
+    cr_expect(qr_file_parent("1234567/a", out, sizeof out));
+    cr_expect_not(qr_file_parent("12345678/a", out, sizeof out));
+    cr_expect_not(qr_file_parent("12345/..", out, sizeof out));
+}
+
 Test(file, reads_regular_files_only, .init = make_dir, .fini = remove_dir) {
     char path[QR_PATH_BYTES], link_path[QR_PATH_BYTES], *data;
     size_t len;

@@ -120,3 +120,16 @@ Test(saved_proof, nothing_is_kept_nowhere) {
     qr_saved_proof_write(NULL, &good);
     qr_saved_proof_close(NULL);
 }
+
+/* What a sandbox has to leave to be written. */
+Test(saved_proof, where_files_are_kept) {
+    char out[QR_PATH_BYTES], own[96];
+    setenv("XDG_CACHE_HOME", cache, 1);
+    cr_assert(!qr_engine_cache_dir(NULL, false, out) && !qr_engine_cache_dir("", false, out));
+    cr_assert(!qr_engine_cache_dir("none", true, out), "a folder of that name is nobody's");
+    cr_assert(qr_engine_cache_dir(NULL, true, out) && qr_engine_cache_dir("", true, out));
+    snprintf(own, sizeof own, "%s//querent", cache);
+    cr_assert_str_eq(out, own);
+    cr_assert(qr_engine_cache_dir("plans", false, out));
+    cr_assert_str_eq(out, "plans/");
+}
