@@ -99,13 +99,14 @@ typedef struct qr__field {
 #define QR__LOOP_PAIRS    2048u
 #define QR__LOOP_WINDOWS  512u
 
-#define QR__ROUTE_MODEL   1u  /* answered by a model */
-#define QR__ROUTE_OPS     2u  /* health, metrics: on the ops listener when there is one */
-#define QR__ROUTE_COMPUTE 4u  /* answers have text-embeddings-inference's x-compute-* fields */
-#define QR__ROUTE_OPEN    8u  /* asks for no API key */
-#define QR__ROUTE_ANY     16u /* takes a body of any content type, or of none */
-#define QR__ROUTE_ADMIN   64u /* on listeners with QR_LISTENER_ADMIN alone */
-#define QR__ROUTE_BOTH    32u /* on both listeners, whether there is one for ops or not */
+#define QR__ROUTE_MODEL   1u   /* answered by a model */
+#define QR__ROUTE_OPS     2u   /* health, metrics: on the ops listener when there is one */
+#define QR__ROUTE_COMPUTE 4u   /* answers have text-embeddings-inference's x-compute-* fields */
+#define QR__ROUTE_OPEN    8u   /* asks for no API key */
+#define QR__ROUTE_ANY     16u  /* takes a body of any content type, or of none */
+#define QR__ROUTE_ADMIN   64u  /* on listeners with QR_LISTENER_ADMIN alone */
+#define QR__ROUTE_BOTH    32u  /* on both listeners, whether there is one for ops or not */
+#define QR__ROUTE_TENSORS 128u /* behind the body's JSON there may be binary tensors */
 
 struct qr_route {
     const char *method;

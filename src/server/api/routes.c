@@ -7,13 +7,14 @@
 #include "server/api/openapi.h"
 
 static const qr__routes *const all[] = {
-    &qr__tei_embed_routes,     &qr__tei_labels_routes,    &qr__tei_similarity_routes,
-    &qr__tei_tokenize_routes,  &qr__tei_decode_routes,    &qr__tei_vertex_routes,
-    &qr__tei_root_routes,      &qr__tei_info_routes,      &qr__openai_embeddings_routes,
-    &qr__openai_models_routes, &qr__cohere_rerank_routes, &qr__cohere_embed_routes,
-    &qr__hf_span_routes,       &qr__best_spans_routes,    &qr__hf_tokens_routes,
-    &qr__oip_infer_routes,     &qr__oip_models_routes,    &qr__oip_repository_routes,
-    &qr__openapi_routes,       &qr__docs_routes,          &qr__health_routes,
+    &qr__tei_embed_routes,     &qr__tei_labels_routes,     &qr__tei_similarity_routes,
+    &qr__tei_tokenize_routes,  &qr__tei_decode_routes,     &qr__tei_vertex_routes,
+    &qr__tei_root_routes,      &qr__tei_info_routes,       &qr__openai_embeddings_routes,
+    &qr__openai_models_routes, &qr__cohere_rerank_routes,  &qr__cohere_embed_routes,
+    &qr__ollama_embed_routes,  &qr__ollama_models_routes,  &qr__hf_span_routes,
+    &qr__best_spans_routes,    &qr__hf_tokens_routes,      &qr__oip_infer_routes,
+    &qr__oip_models_routes,    &qr__oip_repository_routes, &qr__openapi_routes,
+    &qr__docs_routes,          &qr__health_routes,
 };
 
 const qr_route *qr__route_at(size_t index) {
@@ -145,7 +146,7 @@ bool qr_api_is_open(const qr_route *route) {
 }
 
 bool qr_api_takes_tensors(const qr_route *route) {
-    return (route->flags & QR__ROUTE_ANY) != 0;
+    return (route->flags & QR__ROUTE_TENSORS) != 0;
 }
 
 bool qr_api_is_admin(const qr_route *route) {

@@ -30,6 +30,8 @@ extern const qr__routes qr__openai_embeddings_routes;
 extern const qr__routes qr__openai_models_routes;
 extern const qr__routes qr__cohere_rerank_routes;
 extern const qr__routes qr__cohere_embed_routes;
+extern const qr__routes qr__ollama_embed_routes;
+extern const qr__routes qr__ollama_models_routes;
 extern const qr__routes qr__hf_span_routes;
 extern const qr__routes qr__hf_tokens_routes;
 extern const qr__routes qr__best_spans_routes;

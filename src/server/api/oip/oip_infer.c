@@ -157,7 +157,7 @@ static const qr_route rows[] = {
         .reply = S_REPLY,
         .example = "{\"inputs\":[{\"name\":\"text\",\"datatype\":\"BYTES\",\"shape\":[1],\"data\":"
                    "[\"how tall is mount everest\"]}]}",
-        .flags = QR__ROUTE_MODEL | QR__ROUTE_ANY,
+        .flags = QR__ROUTE_MODEL | QR__ROUTE_ANY | QR__ROUTE_TENSORS,
         .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING) | QR_KIND_BIT(QR_KIND_SPAN) |
                  QR_KIND_BIT(QR_KIND_CLASSIFIER) | QR_KIND_BIT(QR_KIND_RERANKER),
         .accepts = QR__JSON,
