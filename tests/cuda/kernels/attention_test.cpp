@@ -109,7 +109,7 @@ std::vector<T> attend(const sizes &s, const packed &batch, const std::vector<T> 
     T *y = at.output<T>((size_t)s.rows * s.pitch());
     const qr_cuda_attention_args args = {
         at.counts(batch.tokens(), batch.sequences(), (uint32_t)batch.tiles.size()),
-        at.late(batch.tiles),
+        at.late(batch.tiles, std::max<size_t>(batch.tiles.size(), s.blocks)),
         at.late(qkv, (size_t)s.rows * s.qkv_pitch()),
         y,
         s.heads,

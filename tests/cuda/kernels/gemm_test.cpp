@@ -87,7 +87,7 @@ template <class T> void multiply(dice &random, const sizes &s, uint32_t tile) {
                                     y,
                                     s.n,
                                     s.k,
-                                    s.splits,
+                                    s.k / s.splits,
                                     s.rows,
                                     s.epilogue,
                                     0};
@@ -142,7 +142,7 @@ template <class T> void check_places(uint32_t tile) {
                                         y,
                                         n,
                                         k,
-                                        1,
+                                        k,
                                         rows,
                                         QR_CUDA_BIAS,
                                         0};
@@ -173,7 +173,7 @@ void activations_exactly(qr_cuda_epilogue epilogue) {
                                     y,
                                     n,
                                     n,
-                                    1,
+                                    n,
                                     rows,
                                     epilogue,
                                     0};

@@ -233,7 +233,7 @@ template <class T> void norm_sizes() {
         const uint32_t bucket = 1 + random.below(width > 1000 ? 3 : 20);
         const uint32_t tokens = 1 + random.below(bucket);
         embed<T>(random, width, tokens, bucket, random.chance(0.5));
-        add_norm<T>(random, width, tokens, bucket, 1 + random.below(5));
+        add_norm<T>(random, width, tokens, bucket, 1 + random.below(9));
     }
     embed<T>(random, 40, 300, 300, true);
 }

@@ -210,8 +210,10 @@ template <class T, int D> QR_DEVICE void attend(const qr_cuda_attention_args &ar
     grid_release();
     grid_wait();
     const uint32_t tiles = args.counts->tiles;
+    p.tile = args.tiles[blockIdx.x]; /* there is a place, so it does not wait for the count */
     for (uint32_t i = blockIdx.x; i < tiles; i += gridDim.x) {
-        p.tile = args.tiles[i];
+        if (i != blockIdx.x)
+            p.tile = args.tiles[i];
         p.keys = p.tile.end - p.tile.begin;
         const uint32_t left = p.tile.end - p.tile.first;
         p.queries = left < QUERIES ? left : QUERIES;

@@ -55,7 +55,7 @@ typedef struct qr_cuda_embed_args {
 /** gemm_{f16,bf16}_{16,32,64,128}: y[rows][n] = epilogue(x[rows][k] * w[n][k]' + bias), tiles of so
  * many tokens; gemm_f32: the same in f32, tiles of QR_CUDA_GEMM_F32_TILE. Grid (n /
  * QR_CUDA_GEMM_COLUMNS(tile), ceil(bucket / tile), splits). n and k are multiples of QR_CUDA_PAD;
- * split s takes k/splits of K, which is a multiple of QR_CUDA_PAD too; splits > 1 with
+ * split s takes `depth` of K, which is a multiple of QR_CUDA_PAD too; splits > 1 with
  * QR_CUDA_PARTIAL only. x, w, y, bias are aligned to 16 bytes. */
 typedef struct qr_cuda_gemm_args {
     const qr_cuda_counts *counts; /* staged */
@@ -63,16 +63,16 @@ typedef struct qr_cuda_gemm_args {
     const void *w;                /* T [n][k] */
     const float *bias;            /* [n] */
     void *y;                      /* T [rows][n], or f32 for QR_CUDA_PARTIAL */
-    uint32_t n, k, splits;
-    uint32_t rows; /* of y: the bucket's, the distance between partials */
+    uint32_t n, k, depth;         /* depth: k / splits */
+    uint32_t rows;                /* of x and y: the bucket's, the distance between partials */
     qr_cuda_epilogue epilogue;
     uint32_t unused;
 } qr_cuda_gemm_args;
 
 /** attention_{f16,bf16}_{16,32,64,128}, attention_f32: qkv T [rows][3 * heads * head] with q, k, v
  * side by side, heads side by side in each; q is scaled by log2(e)/sqrt(D) already. y T
- * [rows][pitch], heads side by side, zeros behind heads * head up to pitch. Grid (any number of
- * blocks, heads): blocks stride over the tiles. */
+ * [rows][pitch], heads side by side, zeros behind heads * head up to pitch. Grid (no more blocks
+ * than `tiles` has places, heads): blocks stride over the tiles. */
 typedef struct qr_cuda_attention_args {
     const qr_cuda_counts *counts;
     const qr_cuda_tile *tiles;

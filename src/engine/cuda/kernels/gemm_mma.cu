@@ -26,6 +26,7 @@ struct shape {
     static constexpr uint32_t K_WARPS = K_WARPS_, STAGES = STAGES_, DEPTH = DEPTH_;
     static constexpr uint32_t THREADS = 32 * TOKEN_WARPS * COLUMN_WARPS * K_WARPS;
     static constexpr uint32_t PIECES = DEPTH / 8;
+    static constexpr uint32_t ROW_STEP = THREADS / PIECES;     /* rows that are copied at once */
     static constexpr uint32_t STEPS = DEPTH / 16 / K_WARPS;    /* of a warp in a stage */
     static constexpr uint32_t M = COLUMNS / COLUMN_WARPS / 16; /* a warp's fragments of columns */
     static constexpr uint32_t N = TOKENS / TOKEN_WARPS / 16;   /* and pairs of those of tokens */
@@ -35,6 +36,8 @@ struct shape {
     static constexpr uint32_t GROUPS = COLUMNS / 4;    /* that threads finish */
     static_assert(K_WARPS * TOKENS * SUM_PITCH * 4 <= SHARED, "sums take the ring's place");
     static_assert(THREADS % GROUPS == 0, "a thread keeps its columns at the end");
+    static_assert(ROW_STEP % 8 == 0, "its rows are swizzled alike");
+    static_assert(COLUMNS % ROW_STEP == 0 && TOKENS % ROW_STEP == 0, "");
     static_assert(COLUMNS == QR_CUDA_GEMM_COLUMNS(TOKENS), "");
     static_assert(STEPS >= 1 && M >= 1 && N >= 1, "");
 };
@@ -45,38 +48,42 @@ using shape_32 = shape<32, 32, 1, 1, 4, 5, 128>;  /* 32 KB */
 using shape_64 = shape<64, 32, 2, 2, 1, 7, 64>;   /* 24 KB */
 using shape_128 = shape<128, 64, 4, 2, 1, 3, 64>; /* compute-bound: more blocks instead */
 
-/* What a block works at. */
+/* What a block works at. A thread copies the same piece of every ROW_STEP-th row of a stage, of
+ * weights and of tokens; where its first ones stand, and how far they are real, is found once. */
 template <class T> struct product {
-    const T *w, *x;         /* of its columns, its tokens, its split's K */
+    const T *w, *x;         /* the thread's first piece: of the block's columns, of its tokens */
     uint32_t pitch, depth;  /* K; the split's part of it */
     uint32_t token, column; /* the first ones */
-    uint32_t tokens;        /* that are real, of the tile's */
+    uint32_t place;         /* of the thread's first piece in a stage, in elements */
+    uint32_t k_left;        /* columns of K from its first piece on */
+    uint32_t rows_left;     /* rows of x from its first one on */
 };
+
+/* a - b, but not below 0 */
+QR_DEVICE uint32_t less(uint32_t a, uint32_t b) {
+    return a > b ? a - b : 0;
+}
 
 template <class T, class S> QR_DEVICE T *ring_stage(uint32_t i) {
     return shared_memory<T>() + i % S::STAGES * S::STAGE;
 }
 
-/* rows x DEPTH from column k of `from` on; zeros where K or the real rows end. */
+/* The thread's pieces of a stage's ROWS x DEPTH; zeros where K or the real rows end. */
 template <class T, class S, uint32_t ROWS>
-QR_DEVICE void load_rows(T *to, const T *from, const product<T> &p, uint32_t k, uint32_t real) {
+QR_DEVICE void load_rows(T *to, const T *from, uint32_t pitch, bool in_k, uint32_t rows_left) {
     QR_UNROLL
-    for (uint32_t i = 0; i < ROWS * S::PIECES; i += S::THREADS) {
-        const uint32_t row = (i + threadIdx.x) / S::PIECES, piece = threadIdx.x % S::PIECES;
-        const bool is_real = row < real && k + piece * 8 < p.depth;
-        const T *at = from + (is_real ? (size_t)row * p.pitch + k + piece * 8 : 0);
-        copy16_async(to + swizzled<S::PIECES>(row, piece), at, is_real);
-    }
-    static_assert(ROWS * S::PIECES % S::THREADS == 0 && S::THREADS % S::PIECES == 0, "");
+    for (uint32_t row = 0; row < ROWS; row += S::ROW_STEP)
+        copy16_async(to + row * S::DEPTH, from + (size_t)row * pitch, in_k && row < rows_left);
 }
 template <class T, class S> QR_DEVICE void load_weights(const product<T> &p, uint32_t stage) {
-    if (stage * S::DEPTH < p.depth)
-        load_rows<T, S, S::COLUMNS>(ring_stage<T, S>(stage), p.w, p, stage * S::DEPTH, S::COLUMNS);
+    const uint32_t k = stage * S::DEPTH;
+    load_rows<T, S, S::COLUMNS>(ring_stage<T, S>(stage) + p.place, p.w + k, p.pitch, k < p.k_left,
+                                S::COLUMNS);
 }
 template <class T, class S> QR_DEVICE void load_tokens(const product<T> &p, uint32_t stage) {
-    if (stage * S::DEPTH < p.depth)
-        load_rows<T, S, S::TOKENS>(ring_stage<T, S>(stage) + S::COLUMNS * S::DEPTH, p.x, p,
-                                   stage * S::DEPTH, p.tokens);
+    const uint32_t k = stage * S::DEPTH;
+    load_rows<T, S, S::TOKENS>(ring_stage<T, S>(stage) + S::COLUMNS * S::DEPTH + p.place, p.x + k,
+                               p.pitch, k < p.k_left, p.rows_left);
 }
 
 /* A warp's place among the block's: in tokens, columns and K. */
@@ -162,31 +169,50 @@ QR_DEVICE void finish_group(const qr_cuda_gemm_args &args, const product<T> &p, 
 
 template <class T, class S>
 QR_DEVICE void finish(const qr_cuda_gemm_args &args, const product<T> &p, const float (&bias)[4],
-                      const float (&sums)[S::M][2 * S::N][4]) {
-    block_sync(); /* the ring is free: the last round waited for all copies but empty groups */
+                      const float (&sums)[S::M][2 * S::N][4], uint32_t tokens) {
+    block_sync(); /* the ring is free */
     float *shared = shared_memory<float>();
     spread<S>(sums, shared);
     block_sync();
     const uint32_t group = threadIdx.x % S::GROUPS;
-    for (uint32_t token = threadIdx.x / S::GROUPS; token < p.tokens;
+    for (uint32_t token = threadIdx.x / S::GROUPS; token < S::TOKENS && token < tokens;
          token += S::THREADS / S::GROUPS)
         finish_group<T, S>(args, p, shared, bias, token, group);
 }
 
 template <class T, class S> QR_DEVICE product<T> block_product(const qr_cuda_gemm_args &args) {
+    const uint32_t row = threadIdx.x / S::PIECES, piece = threadIdx.x % S::PIECES;
     product<T> p;
     p.pitch = args.k;
-    p.depth = args.k / args.splits;
+    p.depth = args.depth;
     p.token = blockIdx.y * S::TOKENS;
     p.column = blockIdx.x * S::COLUMNS;
-    p.tokens = 0;
-    p.w = static_cast<const T *>(args.w) + (size_t)p.column * args.k + blockIdx.z * p.depth;
-    p.x = static_cast<const T *>(args.x) + (size_t)p.token * args.k + blockIdx.z * p.depth;
+    p.place = swizzled<S::PIECES>(row, piece);
+    p.k_left = less(p.depth, piece * 8);
+    p.rows_left = less(args.rows, p.token + row);
+    const size_t k = blockIdx.z * p.depth + piece * 8;
+    p.w = static_cast<const T *>(args.w) + (size_t)(p.column + row) * args.k + k;
+    p.x = static_cast<const T *>(args.x) + (size_t)(p.token + row) * args.k + k;
     return p;
 }
 
+/* sums += a stage's product, once it is there. MORE: K goes on beyond what the ring has, and the
+ * stage before this one is loaded over. (A loop of its own, else nvcc makes loads of predicates,
+ * which cost the last stages as much as the first.) */
+template <class T, class S, bool MORE>
+QR_DEVICE void add_stage(const product<T> &p, uint32_t stage, float (&sums)[S::M][2 * S::N][4]) {
+    copy_wait<S::STAGES - 2>();
+    block_sync(); /* the stage is there, and the one before is done with */
+    if (MORE) {
+        load_weights<T, S>(p, stage + S::STAGES - 1);
+        load_tokens<T, S>(p, stage + S::STAGES - 1);
+    }
+    copy_commit();
+    multiply_stage<T, S>(ring_stage<T, S>(stage), sums);
+}
+
 template <class T, class S> QR_DEVICE void multiply(const qr_cuda_gemm_args &args) {
-    product<T> p = block_product<T, S>(args);
+    const product<T> p = block_product<T, S>(args);
     QR_UNROLL
     for (uint32_t stage = 0; stage < S::STAGES - 1; stage++)
         load_weights<T, S>(p, stage);
@@ -195,27 +221,24 @@ template <class T, class S> QR_DEVICE void multiply(const qr_cuda_gemm_args &arg
         load4(args.bias + p.column + threadIdx.x % S::GROUPS * 4, bias);
     grid_release();
     grid_wait();
-    const uint32_t tokens = args.counts->tokens;
-    if (p.token >= tokens) {
-        copy_commit();
-        copy_wait<0>();
-        return;
-    }
-    p.tokens = tokens - p.token < S::TOKENS ? tokens - p.token : S::TOKENS;
+    QR_UNROLL
     for (uint32_t stage = 0; stage < S::STAGES - 1; stage++) {
         load_tokens<T, S>(p, stage);
         copy_commit(); /* the first group has all these stages' weights */
     }
-    float sums[S::M][2 * S::N][4] = {};
-    for (uint32_t stage = 0; stage * S::DEPTH < p.depth; stage++) {
-        copy_wait<S::STAGES - 2>();
-        block_sync(); /* the stage is there, and the one before is done with */
-        load_weights<T, S>(p, stage + S::STAGES - 1);
-        load_tokens<T, S>(p, stage + S::STAGES - 1);
-        copy_commit();
-        multiply_stage<T, S>(ring_stage<T, S>(stage), sums);
+    const uint32_t tokens = less(args.counts->tokens, p.token);
+    if (tokens == 0) {
+        copy_wait<0>();
+        return;
     }
-    finish<T, S>(args, p, bias, sums);
+    float sums[S::M][2 * S::N][4] = {};
+    uint32_t stage = 0;
+    for (; (stage + S::STAGES - 1) * S::DEPTH < p.depth; stage++)
+        add_stage<T, S, true>(p, stage, sums);
+    for (; stage * S::DEPTH < p.depth; stage++)
+        add_stage<T, S, false>(p, stage, sums);
+    copy_wait<0>(); /* zeros of stages that K does not reach */
+    finish<T, S>(args, p, bias, sums, tokens);
 }
 
 #define QR_CUDA_GEMM(type, tile)                                                                   \

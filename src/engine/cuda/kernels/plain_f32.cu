@@ -51,7 +51,7 @@ QR_KERNEL(qr_cuda_gemm_f32, qr_cuda_gemm_args, gemm_f32_threads) {
     if (token >= tokens)
         return;
     float *x = shared_memory<float>(), *w = x + TILE * PITCH;
-    const uint32_t depth = args.k / args.splits, first_column = blockIdx.x * COLUMNS;
+    const uint32_t depth = args.depth, first_column = blockIdx.x * COLUMNS;
     const float *from_x = static_cast<const float *>(args.x) + (size_t)token * args.k;
     const float *from_w = static_cast<const float *>(args.w) + (size_t)first_column * args.k;
     const uint32_t my_token = threadIdx.x / SIDE * TOKENS_EACH, my_column = threadIdx.x % SIDE;

@@ -8,8 +8,15 @@
 
 namespace row_kernels {
 
-constexpr uint32_t THREADS = QR_CUDA_ROW_THREADS, WARPS = THREADS / 32, ROUNDS = 8;
+constexpr uint32_t THREADS = QR_CUDA_ROW_THREADS, WARPS = THREADS / 32, ROUNDS_MOST = 8;
 static_assert(2 * WARPS * sizeof(float) == QR_CUDA_ROW_SHARED, "two sums");
+
+/* One round for rows that have no more, of which what follows is a third. */
+#define QR_BY_WIDTH(kernel, T)                                                                     \
+    if (args.pitch <= THREADS * 4)                                                                 \
+        kernel<T, 1>(args);                                                                        \
+    else                                                                                           \
+        kernel<T, ROUNDS_MOST>(args)
 
 /* What a layer norm multiplies and adds in the first round. */
 struct norm_group {
@@ -26,6 +33,7 @@ QR_DEVICE void load_norm(const float *gamma, const float *beta, uint32_t column,
 }
 
 /* The sum of (v - mean)^2 over the thread's real columns. */
+template <uint32_t ROUNDS>
 QR_DEVICE float squares(const float (&v)[ROUNDS][4], float mean, uint32_t width) {
     float sum = 0;
     QR_UNROLL
@@ -41,7 +49,7 @@ QR_DEVICE float squares(const float (&v)[ROUNDS][4], float mean, uint32_t width)
 /* y[pitch] = (v - mean) / sqrt(variance + epsilon) * gamma + beta, and the same in f32 unless that
  * is what y is, or `residual` is NULL. Padded columns of v are 0, so the sum needs no mask; gamma
  * and beta are 0 there. */
-template <class T>
+template <class T, uint32_t ROUNDS>
 QR_DEVICE void normalise(const float (&v)[ROUNDS][4], const float *gamma, const float *beta,
                          const norm_group &first, uint32_t width, uint32_t pitch, float epsilon,
                          T *y, float *residual) {
@@ -91,7 +99,7 @@ QR_DEVICE void stage_table(const qr_cuda_table &from, const qr_cuda_table &to,
 }
 
 /* v += row[pitch], in the thread's places */
-template <class T>
+template <class T, uint32_t ROUNDS>
 QR_DEVICE void add_row(const void *table, size_t row, uint32_t pitch, float (&v)[ROUNDS][4]) {
     const T *from = static_cast<const T *>(table) + row * pitch;
     QR_UNROLL
@@ -106,7 +114,7 @@ QR_DEVICE void add_row(const void *table, size_t row, uint32_t pitch, float (&v)
     }
 }
 
-template <class T> QR_DEVICE void embed(const qr_cuda_embed_args &args) {
+template <class T, uint32_t ROUNDS> QR_DEVICE void embed(const qr_cuda_embed_args &args) {
     norm_group first = {};
     if (column_of(0) < args.pitch)
         load_norm(args.gamma, args.beta, column_of(0), first);
@@ -122,42 +130,64 @@ template <class T> QR_DEVICE void embed(const qr_cuda_embed_args &args) {
     if (row >= counts.tokens)
         return;
     float v[ROUNDS][4] = {};
-    add_row<T>(args.word, (size_t)id, args.pitch, v);
-    add_row<T>(args.position, position, args.pitch, v);
+    add_row<T, ROUNDS>(args.word, (size_t)id, args.pitch, v);
+    add_row<T, ROUNDS>(args.position, position, args.pitch, v);
     if (args.type != nullptr)
-        add_row<T>(args.type, type, args.pitch, v);
+        add_row<T, ROUNDS>(args.type, type, args.pitch, v);
     normalise(v, args.gamma, args.beta, first, args.width, args.pitch, args.epsilon,
               static_cast<T *>(args.x) + (size_t)row * args.pitch,
               row_of(args.residual, row, args.pitch));
 }
 
 QR_KERNEL(qr_cuda_embed_f16, qr_cuda_embed_args, embed_f16_threads) {
-    embed<qr_f16>(args);
+    QR_BY_WIDTH(embed, qr_f16);
 }
 QR_KERNEL(qr_cuda_embed_bf16, qr_cuda_embed_args, embed_bf16_threads) {
-    embed<qr_bf16>(args);
+    QR_BY_WIDTH(embed, qr_bf16);
 }
 QR_KERNEL(qr_cuda_embed_f32, qr_cuda_embed_args, embed_f32_threads) {
-    embed<float>(args);
+    QR_BY_WIDTH(embed, float);
+}
+
+/* Splits from `first` on, as many as are asked for before the first is waited for; zeros behind the
+ * last. */
+constexpr uint32_t SPLITS_AT_ONCE = 4;
+QR_DEVICE void load_splits(const qr_cuda_add_norm_args &args, uint32_t first, size_t at,
+                           float (&parts)[SPLITS_AT_ONCE][4]) {
+    const float *from = args.partial + (size_t)first * args.rows * args.pitch + at;
+    QR_UNROLL
+    for (uint32_t i = 0; i < SPLITS_AT_ONCE; i++) {
+        for (int j = 0; j < 4; j++)
+            parts[i][j] = 0;
+        if (first + i < args.splits)
+            load4(from + (size_t)i * args.rows * args.pitch, parts[i]);
+    }
+}
+
+QR_DEVICE void add_splits(const float (&parts)[SPLITS_AT_ONCE][4], float (&v)[4]) {
+    QR_UNROLL
+    for (uint32_t i = 0; i < SPLITS_AT_ONCE; i++)
+        for (int j = 0; j < 4; j++)
+            v[j] += parts[i][j];
 }
 
 /* v = x + bias + the sum over splits of partial, first to last, in one group's place */
 QR_DEVICE void add_partials(const qr_cuda_add_norm_args &args, const float (&bias)[4],
                             uint32_t column, float (&v)[4]) {
     const size_t at = (size_t)blockIdx.x * args.pitch + column;
+    float parts[SPLITS_AT_ONCE][4];
     load4(args.x + at, v);
+    load_splits(args, 0, at, parts);
     for (int i = 0; i < 4; i++)
         v[i] += bias[i];
-    const size_t distance = (size_t)args.rows * args.pitch;
-    for (uint32_t split = 0; split < args.splits; split++) {
-        float more[4];
-        load4(args.partial + split * distance + at, more);
-        for (int i = 0; i < 4; i++)
-            v[i] += more[i];
+    add_splits(parts, v);
+    for (uint32_t first = SPLITS_AT_ONCE; first < args.splits; first += SPLITS_AT_ONCE) {
+        load_splits(args, first, at, parts);
+        add_splits(parts, v);
     }
 }
 
-template <class T> QR_DEVICE void add_norm(const qr_cuda_add_norm_args &args) {
+template <class T, uint32_t ROUNDS> QR_DEVICE void add_norm(const qr_cuda_add_norm_args &args) {
     norm_group first = {};
     float bias[4] = {};
     if (column_of(0) < args.pitch) {
@@ -166,8 +196,7 @@ template <class T> QR_DEVICE void add_norm(const qr_cuda_add_norm_args &args) {
     }
     grid_release();
     grid_wait();
-    if (blockIdx.x >= args.counts->tokens)
-        return;
+    const uint32_t tokens = args.counts->tokens;
     float v[ROUNDS][4] = {};
     QR_UNROLL
     for (uint32_t round = 0; round < ROUNDS; round++) {
@@ -178,19 +207,21 @@ template <class T> QR_DEVICE void add_norm(const qr_cuda_add_norm_args &args) {
             load4(args.bias + column, bias);
         add_partials(args, bias, column, v[round]);
     }
+    if (blockIdx.x >= tokens)
+        return; /* the bucket has the row, so that reading did not wait for the count */
     normalise(v, args.gamma, args.beta, first, args.width, args.pitch, args.epsilon,
               static_cast<T *>(args.y) + (size_t)blockIdx.x * args.pitch,
               row_of(args.residual, blockIdx.x, args.pitch));
 }
 
 QR_KERNEL(qr_cuda_add_norm_f16, qr_cuda_add_norm_args, add_norm_f16_threads) {
-    add_norm<qr_f16>(args);
+    QR_BY_WIDTH(add_norm, qr_f16);
 }
 QR_KERNEL(qr_cuda_add_norm_bf16, qr_cuda_add_norm_args, add_norm_bf16_threads) {
-    add_norm<qr_bf16>(args);
+    QR_BY_WIDTH(add_norm, qr_bf16);
 }
 QR_KERNEL(qr_cuda_add_norm_f32, qr_cuda_add_norm_args, add_norm_f32_threads) {
-    add_norm<float>(args);
+    QR_BY_WIDTH(add_norm, float);
 }
 
 template <class T> QR_DEVICE void activate(const qr_cuda_activate_args &args) {

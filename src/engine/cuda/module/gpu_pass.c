@@ -60,7 +60,7 @@ static uint32_t multiply_ourselves(qr__gpu_steps *steps, const product *p) {
         .y = qr__gpu_at(p->y),
         .n = linear->n,
         .k = linear->k,
-        .splits = gemm.splits,
+        .depth = linear->k / gemm.splits,
         .rows = steps->bucket,
         .epilogue = p->epilogue,
     };
