@@ -1,13 +1,14 @@
 /* engine/model/bert_store.c: weights live in one anonymous mapping, so that dropping them gives
- * the memory back at once (malloc's heap would keep it). Large tensors start on a page of their
- * own: each can go alone.
- */
+ * the memory back at once (malloc's heap would keep it). Large tensors have pages of their own:
+ * each can go alone. The layout is for the largest page that a kernel may have, not for this
+ * machine's: what is given back is whole pages, so with larger ones than it was made for the
+ * beginning of the next tensor would go too. */
 #include "engine/model/bert_store.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define PAGE_BYTES  4096u
+#define PAGE_BYTES  65536u /* of aarch64: 4, 16 or 64 KiB; of x86-64: 4 KiB */
 #define LARGE_BYTES 65536u /* from here on a tensor has its own pages */
 
 size_t qr__bert_slot_elements(const qr__bert_slot *slot) {

@@ -358,6 +358,20 @@ static size_t resident_bytes(void) {
     return strtoul(resident, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
+/* Kernels of aarch64 have pages of up to 64 KiB. */
+Test(model_load, large_tensors_share_no_page_of_any_machine) {
+    const size_t page = 65536;
+    options.vocab = 1001; /* 128,128 numbers: it ends within a page */
+    options.hidden = 128;
+    qr_bert *bert = make_and_load();
+    const qr_bert_linear *query = &bert->layers[0].query;
+    const float *const first[] = {query->weight, query->bias, bert->position};
+    for (size_t i = 0; i < sizeof first / sizeof first[0]; i++)
+        cr_assert_eq((size_t)((const char *)first[i] - (const char *)bert->word) % page, 0,
+                     "%zu begins within a page", i);
+    qr_bert_destroy(bert);
+}
+
 Test(model_load, released_tensors_leave_memory) {
     options.vocab = 20000;
     options.hidden = 256;
