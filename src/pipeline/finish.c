@@ -36,8 +36,9 @@ static void sigmoid(const float *logits, size_t labels, float *out) {
 /* Less the true maximum: nothing overflows. */
 static void softmax(const float *logits, size_t labels, float *out) {
     double max = -HUGE_VAL, sum = 0;
-    for (size_t i = 0; i < labels; i++)
-        max = fmax(max, (double)logits[i]);
+    for (size_t i = 0; i < labels; i++) /* with fmax gcc 12.2 fails over this loop on aarch64 */
+        if ((double)logits[i] > max)
+            max = (double)logits[i];
     for (size_t i = 0; i < labels; i++)
         sum += exp((double)logits[i] - max);
     for (size_t i = 0; i < labels; i++)
