@@ -55,7 +55,7 @@ check-deploy: setup-test ## proxies, alerts, the board, manifests, images with t
 	@tools/setup deploy
 	@tests/run-deploy $(ARGS)
 
-check-long: setup-test ## what takes an hour and a half: a fresh Debian, millions of strings, every threaded suite under TSan (ARGS="STEP ...")
+check-long: setup-test ## what takes two hours: a fresh Debian, an emulated aarch64, millions of strings, every threaded suite under TSan (ARGS="STEP ...")
 	@tools/setup long
 	@tests/check-long $(ARGS)
 
