@@ -55,6 +55,7 @@
 #define QR_LIMIT_ID_BYTES       256u         /* a request's own id, which is sent back */
 #define QR_LIMIT_BUDGET_MS      600000u
 #define QR_LIMIT_RESPONSE_BYTES (256u << 20)
+#define QR_LIMIT_LINGERING      64u /* connections of a listener behind their last answer */
 
 /* Options. */
 #define QR_LIMIT_CONFIG_FILE_BYTES (256u << 10) /* the YAML file */

@@ -10,7 +10,7 @@ import pytest
 
 from program import HANG
 from serving import ask, endless, make_request, metric, read_answer, wait_for, wait_idle
-from http_corpus import BODY, LAST, REFUSED, SECOND, SERVED, UNANSWERED, get, post
+from http_corpus import BODY, CHUNKED, LAST, LENGTH, REFUSED, SECOND, SERVED, UNANSWERED, get, post
 
 
 @pytest.fixture(scope="module")
@@ -272,6 +272,73 @@ def test_too_large_is_refused_before_it_is_sent(server):
         connection.sendall(post(b"Content-Length: 2000001", b"Expect: 100-continue", body=b""))
         answer, _ = read_answer(connection)
     assert answer.status == 413
+
+
+WAITS = b"Expect: 100-continue"
+NOT_WANTED = [
+    ("no route", post(LENGTH, WAITS, first=b"POST /nothing HTTP/1.1", body=b""), 404),
+    ("no method", post(LENGTH, WAITS, first=b"PUT /embed HTTP/1.1", body=b""), 405),
+    ("no JSON", post(LENGTH, WAITS, body=b"").replace(b"application/json", b"text/plain"), 415),
+    ("compressed", post(LENGTH, WAITS, b"Content-Encoding: gzip", body=b""), 415),
+    ("compressed chunks", post(b"Transfer-Encoding: chunked", b"Expect: 100-Continue", b"Content-Encoding: gzip", body=b""), 415),
+    ("no budget", post(LENGTH, WAITS, b"X-Request-Budget-Ms: soon", body=b""), 400),
+    ("too large", post(b"Content-Length: 2000001", WAITS, body=b""), 413),
+    ("a coding", post(b"Transfer-Encoding: gzip", WAITS, body=b""), 501),
+]
+
+
+@pytest.mark.parametrize("raw,code", [row[1:] for row in NOT_WANTED], ids=[row[0] for row in NOT_WANTED])
+def test_nobody_is_told_to_send_what_is_not_wanted(server, raw, code):
+    """RFC 9110, 10.1.1: the final status instead of 100, and the connection's end, since a body may come all the same.
+    What comes is no request, whatever it looks like."""
+    for body in (b"", SECOND, SECOND * 2000):
+        with server.connect() as connection:
+            connection.sendall(raw + body)
+            data, end = read_all(connection)
+        assert (codes(data), end) == ([code], "closed") and b"\r\nConnection: close\r\n" in data
+
+
+def test_no_keys_no_bodies(start_server, embedder, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text("a-key\n")
+    server = start_server("--api-key-file", keys, models=[embedder])
+    with server.connect() as connection:
+        connection.sendall(post(LENGTH, WAITS, body=b""))
+        data, end = read_all(connection)
+    assert (codes(data), end) == ([401], "closed")
+
+
+def test_an_expectation_without_a_body_or_of_http_1_0_waits_for_nothing(server):
+    """A server must not heed it in HTTP/1.0; nor is anything waited for where nothing will come."""
+    with server.connect() as connection:
+        connection.sendall(get(WAITS, target=b"/nothing"))
+        answer, rest = read_answer(connection)
+        while answer.status == 100:
+            answer, rest = read_answer(connection, rest)
+        assert answer.status == 404 and "connection" not in answer.headers
+        connection.sendall(SECOND)
+        assert read_answer(connection, rest)[0].status == 200
+    with server.connect() as connection:
+        connection.sendall(post(LENGTH, WAITS, first=b"POST /nothing HTTP/1.0"))
+        assert codes(read_all(connection)[0]) == [404]
+
+
+@pytest.mark.parametrize("raw,code", [
+    (post(b"Content-Length: 3000000", body=b"a" * 3000000), 413),
+    (post(b"Content-Length: 1900000", WAITS, body=b"a" * 1900000, first=b"POST /nothing HTTP/1.1"), 404),
+    (get(b"Host: b") + b"a" * 3000000, 400),
+    (post(b"Transfer-Encoding: chunked", body=CHUNKED + b"a" * 3000000), 200),
+    # libmicrohttpd's own refusals
+    (get(b"nonsense") + b"a" * 3000000, 400),
+    (post(b"Transfer-Encoding: chunked", body=CHUNKED[:-2] + b"X: a\r\n" * 300000 + b"\r\n"), 431),
+    (b"\r\n" * 1000000, 414),
+], ids=["too large", "not waited", "not HTTP", "behind chunks", "no colon", "trailers", "empty lines"])
+def test_who_sends_on_still_reads_the_last_answer(server, raw, code):
+    """Unread bytes at a close reset the connection, and with it an answer that its client has not read yet."""
+    with server.connect() as connection:
+        connection.sendall(raw)
+        data, end = read_all(connection)
+    assert codes(data)[:1] == [code] and end == "closed"
 
 
 def test_largest_body(server):

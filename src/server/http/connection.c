@@ -111,10 +111,11 @@ static void connection_closed(qr_http *http, qr__connection *c) {
     /* libmicrohttpd closes the descriptor after this call; nothing may name the freed connection
      * then. */
     epoll_ctl(http->hangup_fd, EPOLL_CTL_DEL, c->fd, NULL);
+    bool refused = c->last || c->phase == QR__PHASE_HEAD; /* by us, or by libmicrohttpd */
+    if (refused && !c->ended && !c->gone)
+        qr__linger(http, c->fd);
     qr_list_remove(&c->link);
     http->connections_len--;
-    if (http->connections_len == 0)
-        qr_watch_disarm(http->sweep);
     free(c);
     qr__http_accept_again(http);
 }
@@ -187,6 +188,9 @@ void qr__http_sweep(void *state) {
         else if (now >= c->deadline_ns || drained || is_spent(c))
             qr__connection_end(c);
     }
+    qr__linger_look(http, now);
+    if (http->connections_len == 0 && http->lingering_len == 0)
+        qr_watch_disarm(http->sweep);
 }
 
 /* While its request is worked on, the work can be saved; qr__request_access looks at those whose

@@ -58,6 +58,7 @@ typedef struct qr__connection {
     bool in_access;       /* libmicrohttpd is calling us for it */
     bool half_closed;     /* the client closed its side, or all: nothing new will come */
     bool gone;            /* its request was given up: libmicrohttpd's next call ends it */
+    bool last;            /* its client was told that nothing more of it is read */
     bool ended;           /* shutdown() was called */
     qr__request *request; /* being received or answered */
     qr_link link;         /* in the listener's connections */

@@ -105,6 +105,7 @@ static const known_field known_fields[] = {
     {"content-length", offsetof(qr_http_facts, content_length), true},
     {"content-type", offsetof(qr_http_facts, content_type), true},
     {"content-encoding", offsetof(qr_http_facts, content_encoding), false},
+    {"expect", offsetof(qr_http_facts, expect), false},
     {"transfer-encoding", offsetof(qr_http_facts, transfer_encoding), true},
     {"traceparent", offsetof(qr_http_facts, traceparent), false},
     {"x-request-budget-ms", offsetof(qr_http_facts, budget), false},
@@ -197,5 +198,8 @@ qr_status qr__guard_check(const qr__http_head *head, size_t max_body_bytes, qr_h
     if (status != QR_OK)
         return status;
     bool hosted = facts->host.count == 0 ? http_1_0 : is_host(facts->host.text);
-    return hosted ? check_body(facts, http_1_0, max_body_bytes) : QR_BAD_HTTP;
+    status = hosted ? check_body(facts, http_1_0, max_body_bytes) : QR_BAD_HTTP;
+    facts->waits =
+        !http_1_0 && facts->body_bytes > 0 && name_is(facts->expect.text, "100-continue");
+    return status;
 }

@@ -84,6 +84,7 @@ qr_status qr_http_open(const qr_http_options *options, qr_http **out, qr_error *
     http->listen_fd = -1;
     http->hangup_fd = -1;
     qr_list_init(&http->connections);
+    qr_list_init(&http->lingering);
     qr_random_init(&http->random);
     qr_status status = qr__http_bind(http, error);
     if (status == QR_OK)
@@ -142,6 +143,7 @@ void qr_http_close(qr_http *http) {
     qr_watch_close(http->again);
     if (http->daemon != NULL)
         MHD_stop_daemon(http->daemon); /* its last callbacks still use sweep and hangup_fd */
+    qr__linger_end(http);
     qr_watch_close(http->sweep);
     qr_http_forget(http); /* while the socket is open, nobody else's file has its inode number */
     if (http->listen_fd >= 0)

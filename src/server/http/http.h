@@ -36,12 +36,12 @@ typedef struct qr_http_facts {
     bool local;        /* it is on the other end of a UNIX socket, and has no address */
     size_t body_bytes; /* as Content-Length says; of chunks the most there may be; 0 without */
     bool chunked;      /* the body comes in chunks: it ends the connection */
+    bool waits;        /* the client wants a word before it sends its body: Expect: 100-continue */
     qr_http_value host, content_length, content_type, transfer_encoding, traceparent;
-    qr_http_value budget;   /* X-Request-Budget-Ms */
-    qr_http_value envoy;    /* x-envoy-expected-rq-timeout-ms */
-    qr_http_value start;    /* X-Request-Start */
-    qr_http_value priority; /* X-Request-Priority */
-    qr_http_value accept, authorization, origin, content_encoding;
+    qr_http_value budget;          /* X-Request-Budget-Ms */
+    qr_http_value envoy;           /* x-envoy-expected-rq-timeout-ms */
+    qr_http_value start, priority; /* X-Request-Start, X-Request-Priority */
+    qr_http_value accept, authorization, origin, content_encoding, expect;
     qr_http_value asked_method; /* Access-Control-Request-Method: a preflight asks for it */
     qr_http_value json_length;  /* Inference-Header-Content-Length */
 } qr_http_facts;
@@ -94,8 +94,8 @@ typedef struct qr_http_options {
     struct qr_loop *loop;  /* borrowed */
 
     /** The head is there. OK: its body is read, and on_request comes. Anything else: the callback
-     * has written the answer; the body is read and dropped, and then the answer is sent. Either way
-     * exactly one on_done follows. */
+     * has written the answer; the body is read and dropped, and then the answer is sent (at once to
+     * a client that waits with its body). Either way exactly one on_done follows. */
     qr_status (*on_head)(void *state, qr_http_request *request, const qr_http_facts *facts);
     /** As where on_head refuses: no room for (the rest of) a body, or chunks beyond the maximum. */
     void (*on_full)(void *state, qr_http_request *request, qr_status status);

@@ -5,6 +5,7 @@
  *     listen.c      addresses, the listening socket, accepting
  *     socket_file.c the file of a UNIX socket
  *     connection.c  a connection's life, its deadlines, clients that hang up
+ *     linger.c      connections behind their last answer
  *     request.c     a request's life, in libmicrohttpd's callbacks
  *     fields.c      the head as libmicrohttpd has parsed it, shown to the guard
  *     guard.c       which heads are refused
@@ -17,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "server/http/connection.h"
+#include "server/http/linger.h"
 #include "server/http/request.h"
 #include "server/http/socket_file.h"
 #include "server/loop.h"
@@ -29,8 +31,8 @@ struct qr_http {
     uint16_t port;        /* 0: a UNIX socket */
     qr__socket_file file; /* of a UNIX socket */
     qr_watch *daemon_watch, *listen_watch, *hangup_watch, *sweep, *accept_retry, *again;
-    qr_link connections;
-    size_t connections_len;
+    qr_link connections, lingering;
+    size_t connections_len, lingering_len;
     size_t requests_open; /* between on_head and on_done */
     qr__request *free_requests;
     size_t free_requests_len;

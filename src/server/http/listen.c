@@ -149,6 +149,7 @@ void qr__http_accept(void *state) {
                 if (!http->starved)
                     qr_log(QR_LOG_WARN, "cannot accept connections: %s", strerror(errno));
                 http->starved = true;
+                qr__linger_end(http);
                 evict_idle(http);
                 pause_accepting(http);
             }

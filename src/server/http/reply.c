@@ -25,7 +25,8 @@ enum MHD_Result qr__reply_send(qr__connection *c, qr__request *r, bool close) {
         const qr_http_header *header = &request->headers[i];
         add_header(response, header->name, header->text == NULL ? header->value : header->text);
     }
-    if (close || is_last(c))
+    c->last = close || is_last(c);
+    if (c->last)
         add_header(response, "Connection", "close");
     if (r->stage == QR__REQUEST_DROP)
         r->stage = QR__REQUEST_ANSWERED;

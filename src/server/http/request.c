@@ -70,6 +70,8 @@ void qr__requests_free(qr_http *http) {
 void qr__request_end(qr__request *r) {
     qr_http *http = r->http;
     r->connection->request = NULL;
+    if (r->stage <= QR__REQUEST_DROP) /* it never was whole, or libmicrohttpd refused it */
+        r->connection->last = true;
     switch (r->stage) {
     case QR__REQUEST_HEAD:
         http->options.on_malformed(http->options.state);
@@ -175,6 +177,8 @@ static enum MHD_Result begin(qr__connection *c, qr__request *r, const char *url,
     r->stage = status == QR_OK ? QR__REQUEST_BODY : QR__REQUEST_DROP;
     if (status == QR_OK && !has_room(r, facts.chunked ? 0 : facts.body_bytes))
         refuse_body(r, QR_NO_MEMORY);
+    if (r->stage == QR__REQUEST_DROP && facts.waits)
+        return qr__reply_send(c, r, true); /* libmicrohttpd would ask for the body first */
     qr__connection_phase(c, QR__PHASE_BODY, qr__http_now(c->http));
     return MHD_YES;
 }

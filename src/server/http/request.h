@@ -7,7 +7,7 @@
 
 #include "server/http/connection.h"
 
-/** How far a request has come. */
+/** How far a request has come; up to DROP not all of it has been read. */
 typedef enum qr__stage_of_request {
     QR__REQUEST_HEAD, /* request line seen */
     QR__REQUEST_BODY, /* head taken; the body is read */
