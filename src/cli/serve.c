@@ -26,6 +26,7 @@ static int print_help(void) {
 }
 
 int qr_cli_serve(int argc, char **argv) {
+    qr_server_hold_reload();
     for (int i = 0; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return print_help();

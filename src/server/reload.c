@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "server/inflight.h"
+#include "server/server.h"
 #include "server/server_internal.h"
 
 #define LOOK_MS 50
@@ -218,19 +219,51 @@ static void tell_of_reload(qr__server *s) {
     qr_watch_arm(s->reload_timer, LOOK_MS, LOOK_MS);
 }
 
-/* SIGHUP: whatever cannot be read leaves what was read before. */
-static void on_reload_signal(void *state) {
-    qr__server *s = state;
-    if (atomic_load(&s->phase) != QR__SERVING) {
-        qr_log(QR_LOG_WARN, "told to reload while it %s: nothing is done",
-               atomic_load(&s->phase) == QR__LOADING ? "loads" : "ends");
-        return;
-    }
+/* Whatever cannot be read leaves what was read before. */
+static void reload(qr__server *s) {
     qr_log(QR_LOG_INFO, "told to reload: keys, then models");
     read_keys(&s->access, "API");
     read_keys(&s->admin_access, "admin");
     qr__admin_reload(s->admin);
     tell_of_reload(s);
+}
+
+/* What changed while the models load may have been read before it did. */
+static void on_reload_signal(void *state) {
+    qr__server *s = state;
+    switch (atomic_load(&s->phase)) {
+    case QR__LOADING:
+        if (!s->reload_waits)
+            qr_log(QR_LOG_INFO, "told to reload while it loads: it will when it serves");
+        s->reload_waits = true;
+        break;
+    case QR__SERVING:
+        reload(s);
+        break;
+    case QR__DRAINING:
+    case QR__QUIESCED:
+        qr_log(QR_LOG_WARN, "told to reload while it ends: nothing is done");
+        break;
+    }
+}
+
+void qr__models_started(qr__server *s) {
+    if (s->reload_waits)
+        reload(s);
+}
+
+static volatile sig_atomic_t told_early;
+
+static void note_early(int signal) {
+    (void)signal;
+    told_early = 1;
+}
+
+/* Not blocked: a library's threads, which began before main, would take it. */
+void qr_server_hold_reload(void) {
+    struct sigaction note = {.sa_handler = note_early, .sa_flags = SA_RESTART};
+    sigemptyset(&note.sa_mask);
+    (void)sigaction(SIGHUP, &note, NULL);
 }
 
 qr_status qr__models_start(qr__server *s, qr__admin_done done, qr_error *error) {
@@ -244,6 +277,7 @@ qr_status qr__models_start(qr__server *s, qr__admin_done done, qr_error *error) 
     if (s->reload_timer == NULL || qr_watch_signal(s->loop, SIGHUP, on_reload_signal, s) == NULL ||
         qr__admin_create(&options, &s->admin) != QR_OK)
         return qr_error_set(error, QR_NO_MEMORY, "no memory for a loader");
+    s->reload_waits = told_early != 0;
     qr__admin_start(s->admin, done, s);
     return QR_OK;
 }

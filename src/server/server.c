@@ -92,6 +92,7 @@ static void on_started(void *state, qr_status status, const qr_error *fault) {
     qr__listeners_announce(s);
     qr_log_wait_until(0);
     qr__notify_send(&s->notify, "READY=1\nSTATUS=serving");
+    qr__models_started(s);
 }
 
 static qr_status begin_loading(qr__server *s, qr_error *error) {

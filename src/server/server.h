@@ -1,5 +1,6 @@
 /* server/server.h: the serving process, from options to exit code.
  *
+ *     qr_server_hold_reload();
  *     qr_config_load(argc, argv, &config, &error);
  *     return qr_server_run(config);
  *
@@ -11,6 +12,10 @@
 #define QR_SERVER_H
 
 #include "config/config.h"
+
+/** From now on SIGHUP is remembered until the server hears it itself; else it ends a process that
+ * has only begun. */
+void qr_server_hold_reload(void);
 
 /** Returns the process's exit code: 0 after a clean drain, 1 when start-up failed (the reason is
  * logged), 2 when an option was why, the drain timed out, or a second signal cut it short. */

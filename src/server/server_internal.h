@@ -71,6 +71,7 @@ typedef struct qr__server {
     qr__loop_lag *lag;
 
     qr__admin *admin;
+    bool reload_waits; /* SIGHUP came before the models were served */
     qr_watch *reload_timer, *drain_timer;
     uint64_t drain_end_ns;
 } qr__server;
@@ -78,8 +79,11 @@ typedef struct qr__server {
 /* reload.c */
 
 /** Begins to load the models that are configured; `done` gets the server when they are served, or
- * cannot be. From then on SIGHUP loads them again. QR_NO_MEMORY. */
+ * cannot be. From then on SIGHUP is heard, and loads them again. QR_NO_MEMORY. */
 QR_MUST_USE qr_status qr__models_start(qr__server *server, qr__admin_done done, qr_error *error);
+
+/** The models are served: those that SIGHUP asked for meanwhile are loaded again. */
+void qr__models_started(qr__server *server);
 
 /** Has the exchange's command carried out, as qr__flow_options has it. */
 qr_status qr__models_command(void *server, qr_exchange *exchange);

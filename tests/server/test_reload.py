@@ -4,8 +4,9 @@ import signal
 import threading
 
 import pytest
-from program import TINY
-from serving import ask, make_request, metric, read_answer, wait_for
+from activated import listening, passing
+from program import HANG, TINY
+from serving import Server, ask, make_request, metric, read_answer, wait_for
 
 REQUESTS = 40  # each client sends at least so many while models are replaced
 
@@ -167,6 +168,56 @@ def test_each_key_file_is_read_for_itself(start_server, embedder, tmp_path):
         assert f"the old {good} keys stay" not in server.log.partition(f"the old {broken} keys stay")[2]
         keys[good] = 2
         paths[broken].write_text(f"{broken}-{keys[broken]}\n")
+
+
+def wait_handled(server, number):
+    """Until the process handles the signal, which would end it before that."""
+
+    def is_handled():
+        lines = open(f"/proc/{server.process.pid}/status").read().splitlines()
+        return any(int(line.split()[1], 16) >> (number - 1) & 1 for line in lines if line.startswith("SigCgt"))
+
+    wait_for(is_handled, f"{number.name} to be handled")
+
+
+def held_before_the_loop(embedder):
+    """A server whose stderr is full, so that it waits at a warning about its environment: long before it hears signals."""
+    server = Server([embedder], held=True, env={"NOTIFY_SOCKET": "neither a path nor a name"})
+    wait_handled(server, signal.SIGHUP)
+    return server
+
+
+def test_a_reload_before_the_loop_runs_comes_when_it_serves(embedder):
+    server = held_before_the_loop(embedder)
+    server.signal(signal.SIGHUP)
+    server.release()
+    server.wait_ready()
+    wait_for(lambda: reloads(server, "embedder", "ok") == 1, "the reload")
+    server.stop()
+    assert server.process.returncode == 0
+
+
+def test_a_stop_before_the_loop_runs_ends_it_at_once(embedder):
+    server = held_before_the_loop(embedder)
+    server.signal(signal.SIGTERM)
+    assert server.process.wait(HANG) == -signal.SIGTERM
+
+
+def test_a_reload_while_it_loads_comes_when_it_serves(start_server, embedder):
+    """What changed meanwhile may have been read before it did. Two are one."""
+    passed = listening()
+    ops = passed.getsockname()[1]
+    server = start_server(models=[embedder], held=True, **passing([passed], "ops"))
+    assert ask(server, "/v2/health/ready", port=ops).status == 503, "the loop runs"
+    for _ in range(2):
+        server.signal(signal.SIGHUP)
+        for _ in range(2):  # it has been around since, and has heard the signal
+            assert ask(server, "/v2/health/ready", port=ops).status == 503
+    server.release()
+    server.wait_ready()
+    wait_for(lambda: metric(server, "querent_reloads_total", port=ops) > 0, "the reload")
+    server.signal(signal.SIGHUP)
+    wait_for(lambda: metric(server, "querent_reloads_total", port=ops) == 2, "the next one, and no other before it")
 
 
 def test_the_end_does_not_wait_for_a_reload(start_server, tiny):
