@@ -247,6 +247,7 @@ def test_a_head_is_a_get_without_its_body(server):
 
 
 @pytest.mark.parametrize("kind,code", [(b"application/json", 200), (b"Application/JSON; charset=utf-8", 200), (None, 415),
+                                       (b"application/vnd.api+json", 200), (b"application/json;charset=iso-8859-1", 200),
                                        (b"text/plain", 415), (b"application/jsonx", 415), (b"", 415),
                                        (b"application/x-www-form-urlencoded", 415)])
 def test_content_type(server, kind, code):

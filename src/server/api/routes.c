@@ -132,13 +132,28 @@ void qr_api_allow(unsigned listeners, qr_text path, char out[QR_ALLOW_BYTES]) {
     }
 }
 
-/* The media type alone; parameters behind it (charset=utf-8) change nothing for JSON. */
+static bool begins(qr_text text, const char *with) {
+    const size_t len = strlen(with);
+    return text.len >= len && strncasecmp(text.data, with, len) == 0;
+}
+
+static bool ends(qr_text text, const char *with) {
+    const size_t len = strlen(with);
+    return text.len >= len && strncasecmp(text.data + text.len - len, with, len) == 0;
+}
+
+/* The media type alone; parameters behind it (charset=utf-8) change nothing for JSON. What ends in
+ * "+json" is JSON too (RFC 6839): application/vnd.api+json. */
 bool qr_api_accepts(const qr_route *route, qr_text type) {
-    size_t len = route->accepts == NULL ? 0 : strlen(route->accepts);
-    if (len == 0 || (route->flags & QR__ROUTE_ANY) != 0)
+    qr_text alone = {type.data, 0};
+    if (route->accepts == NULL || (route->flags & QR__ROUTE_ANY) != 0)
         return true;
-    return type.len >= len && strncasecmp(type.data, route->accepts, len) == 0 &&
-           (type.len == len || type.data[len] == ';' || type.data[len] == ' ');
+    while (alone.len < type.len && strchr("; \t", type.data[alone.len]) == NULL)
+        alone.len++;
+    if (alone.len == strlen(route->accepts))
+        return begins(alone, route->accepts);
+    return begins(alone, "application/") && ends(alone, "+json") &&
+           alone.len > strlen("application/+json");
 }
 
 bool qr_api_is_open(const qr_route *route) {

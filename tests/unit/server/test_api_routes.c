@@ -90,7 +90,17 @@ Test(api, content_types) {
                  {"Application/JSON", true},
                  {"application/json; charset=utf-8", true},
                  {"application/json;x", true},
+                 {"application/json\t; charset=utf-8", true},
+                 {"application/vnd.api+json", true},
+                 {"application/problem+JSON;charset=utf-8", true},
                  {"application/jsonx", false},
+                 {"application/jso", false},
+                 {"application/+json", false},
+                 {"application/vnd.api+jsonx", false},
+                 {"application/vnd.api+xml; a=+json", false},
+                 {"application/json+xml", false},
+                 {"image/svg+json", false},
+                 {"+json", false},
                  {"text/plain", false},
                  {"", false}};
     qr_status status;
