@@ -206,10 +206,22 @@ static qr_status load(const char *path, const qr_model_files *files,
 }
 
 /* A graph is called after the folder of its tokenizer: "model.onnx" is no name. */
+static char *own_name(const char *path, const qr_model_files *files) {
+    return last_component(qr_model_path_is_onnx(path) ? files->tokenizer_dir : path);
+}
+
+qr_status qr_pipeline_own_name(const char *path, char **out, qr_error *error) {
+    qr_model_files files;
+    qr_status status = qr_model_files_find(path, &files, error);
+    *out = status == QR_OK ? own_name(path, &files) : NULL;
+    return status != QR_OK || *out != NULL
+               ? status
+               : qr_error_set(error, QR_NO_MEMORY, "%s: no memory", path);
+}
+
 static qr_status name_pipeline(const char *path, const qr_model_files *files, const char *name,
                                qr_pipeline *pipeline, qr_error *error) {
-    const char *of = qr_model_path_is_onnx(path) ? files->tokenizer_dir : path;
-    pipeline->name = name == NULL ? last_component(of) : strdup(name);
+    pipeline->name = name == NULL ? own_name(path, files) : strdup(name);
     pipeline->dir = strdup(path);
     if (pipeline->name == NULL || pipeline->dir == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "%s: no memory", path);

@@ -47,6 +47,10 @@ typedef struct qr_pipeline_options {
     bool samples;          /* embedding models: compute vectors of sample texts */
 } qr_pipeline_options;
 
+/** The name of a model that is given none, as qr_pipeline_options has it. Only looks which files
+ * there are: QR_BAD_MODEL, QR_NO_MEMORY. *out: returns owned. */
+QR_MUST_USE qr_status qr_pipeline_own_name(const char *path, char **out, qr_error *error);
+
 /** Loads tokenizer and engine of the model that `path` stands for, a directory or a .onnx file
  * (qr_model_files_find), and checks them against each other (vocabulary sizes).
  * QR_BAD_MODEL names file, place and hint; QR_BAD_OPTION: a device, precision or prompt that cannot

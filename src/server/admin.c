@@ -146,10 +146,6 @@ static qr_status take_first(qr__admin *a, size_t index, qr_served *model, qr_err
     const char *name = qr_pipeline_name(model->pipeline);
     c->model = model;
     c->kind = qr_pipeline_kind(model->pipeline);
-    for (size_t i = 0; i < index; i++)
-        if (strcmp(a->models[i].name, name) == 0)
-            return qr_error_set(error, QR_BAD_OPTION, "two models are named %s; say NAME=%s", name,
-                                qr_pipeline_dir(model->pipeline));
     c->name = strdup(name);
     return c->name != NULL ? QR_OK : qr_error_set(error, QR_NO_MEMORY, "model %s: no memory", name);
 }

@@ -43,8 +43,8 @@ QR_MUST_USE qr_status qr__admin_create(const qr__admin_options *options, qr__adm
 /** Waits for a load under way and throws it away. No call-back comes any more. NULL is allowed. */
 void qr__admin_destroy(qr__admin *admin);
 
-/** Loads all models; then they are served, and `done` is called. The first that cannot be loaded
- * ends it. Two of one name: QR_BAD_OPTION. */
+/** Loads all models, whose names differ; then they are served, and `done` is called. The first that
+ * cannot be loaded ends it. */
 void qr__admin_start(qr__admin *admin, qr__admin_done done, void *owner);
 
 /** NO_MODEL: none of that name is configured; NOT_READY: the start is not over; OVERLOADED: too

@@ -76,6 +76,36 @@ qr_status qr__loader_specs(const qr_config *config, qr__model_spec *specs, size_
     return status;
 }
 
+/* A model that is not there is refused before others are read, too. */
+static qr_status take_name(qr__model_spec *spec, qr_error *error) {
+    char *own;
+    qr_status status = qr_pipeline_own_name(spec->dir, &own, error);
+    if (status == QR_OK && spec->name[0] == '\0' &&
+        snprintf(spec->name, sizeof spec->name, "%s", own) >= (int)sizeof spec->name)
+        status =
+            qr_error_set(error, QR_BAD_OPTION,
+                         "%s: no name of at most %zu bytes; give it one (--model NAME=PATH, or "
+                         "`name` in the YAML file)",
+                         spec->dir, sizeof spec->name - 1);
+    free(own);
+    return status;
+}
+
+qr_status qr__loader_names(qr__model_spec *specs, size_t len, qr_error *error) {
+    for (size_t i = 0; i < len; i++) {
+        qr_status status = take_name(&specs[i], error);
+        if (status != QR_OK)
+            return status;
+        for (size_t other = 0; other < i; other++)
+            if (strcmp(specs[other].name, specs[i].name) == 0)
+                return qr_error_set(error, QR_BAD_OPTION,
+                                    "two models are named %s, %s and %s: give one another name "
+                                    "(--model NAME=PATH, or `name` in the YAML file)",
+                                    specs[i].name, specs[other].dir, specs[i].dir);
+    }
+    return QR_OK;
+}
+
 static void log_model(const qr_pipeline *pipeline, uint64_t took_ns) {
     const qr_model_info *model = qr_engine_model(qr_pipeline_engine(pipeline));
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(pipeline));
@@ -114,8 +144,7 @@ static qr_status check_device(const qr__model_spec *spec, qr_error *error) {
 static qr_status read_model(const qr__loader_options *from, const qr__model_spec *spec,
                             qr_pipeline **out, qr_error *error) {
     const qr_config *config = from->config;
-    const char *name = from->name != NULL ? from->name : spec->name;
-    const qr_pipeline_options options = {.name = name[0] == '\0' ? NULL : name,
+    const qr_pipeline_options options = {.name = from->name != NULL ? from->name : spec->name,
                                          .precision = spec->precision,
                                          .device = spec->device,
                                          .threads = from->threads,

@@ -1,6 +1,7 @@
 /* server/loader.h: a model read, made ready and warm, away from the loop.
  *
  *     qr__loader_specs(config, specs, &len, &error);       // before anything is opened
+ *     qr__loader_names(specs, len, &error);
  *     const qr__loader_options options = {.config = config, .api = api, ...};
  *     qr__loader_load(&options, &specs[0], &model, &error);    // seconds: on a thread of its own
  */
@@ -14,7 +15,7 @@
 
 /** A model, as the options give it. Texts are the config's. */
 typedef struct qr__model_spec {
-    char name[QR_LIMIT_MODEL_NAME]; /* empty: the directory's last component */
+    char name[QR_LIMIT_MODEL_NAME]; /* empty before qr__loader_names: the directory's */
     const char *dir;
     const char *source; /* who says how it runs, for messages; NULL: nobody does */
     qr_precision precision;
@@ -42,6 +43,10 @@ typedef struct qr__loader_options {
  * QR_BAD_OPTION. */
 QR_MUST_USE qr_status qr__loader_specs(const qr_config *config, qr__model_spec *specs, size_t *len,
                                        qr_error *error);
+
+/** Names those that were given none (qr_pipeline_own_name). QR_BAD_OPTION: two have one name, or it
+ * is too long; QR_BAD_MODEL: there is none; QR_NO_MEMORY. */
+QR_MUST_USE qr_status qr__loader_names(qr__model_spec *specs, size_t len, qr_error *error);
 
 /** Loads a model, makes lanes for it, and sends it whole requests through api and schedule. Any
  * fault names the option or file and what to do. *out: returns owned (one pin). Threads: any but

@@ -72,11 +72,10 @@ typedef struct first_models {
 static qr_status add_first(const qr__server *s, const qr__memory_group *group, size_t index,
                            first_models *models, qr_error *error) {
     const qr__model_spec *spec = &s->specs[index];
-    const char *name = spec->name[0] == '\0' ? spec->dir : spec->name;
     qr_status status = QR_OK;
     qr_model_files files;
     qr_error unread;
-    load_bounds model = {.least = {.name = name}, .most = {.name = name}};
+    load_bounds model = {.least = {.name = spec->name}, .most = {.name = spec->name}};
     models->least[index] = models->most[index] = model.least;
     if (qr_model_files_find(spec->dir, &files, &unread) != QR_OK)
         return QR_OK;

@@ -109,6 +109,8 @@ static qr_status check_options(qr__server *s, qr_error *error) {
     if (status == QR_OK)
         status = qr__loader_specs(config, s->specs, &s->specs_len, error);
     if (status == QR_OK)
+        status = qr__loader_names(s->specs, s->specs_len, error);
+    if (status == QR_OK)
         status = qr__inflight_init(config, s->memory_limit_bytes, &s->inflight, error);
     if (status == QR_OK)
         status = qr__descriptors_reserve(s, error);

@@ -3,6 +3,7 @@
 Nothing here depends on how fast the machine is: a server loads for as long as a test wants
 (`held`), requests take any machine longer than the test, and times are only "not before".
 """
+import shutil
 import signal
 import socket
 import threading
@@ -302,9 +303,37 @@ def test_all_interfaces_when_allowed(start_server, embedder):
     assert ask(server, "/health").status == 200
 
 
+def names_of(embedder, tmp_path, what):
+    """Models two of which would have one name."""
+    other = tmp_path / "other" / "embedder"
+    other.parent.mkdir()
+    if what == "folders":
+        shutil.copytree(embedder, other)
+    elif what == "link":
+        other = tmp_path / "link"  # its model is called as what it leads to is
+        other.symlink_to(embedder)
+    return {"given": [f"a={embedder}", f"a={embedder}"], "one": [embedder, f"a={embedder}", f"embedder={embedder}"],
+            "folders": [embedder, other], "link": [embedder, other]}[what]
+
+
+@pytest.mark.parametrize("what", ["given", "one", "folders", "link"])
+def test_two_of_one_name_are_refused_before_any_is_loaded(start_server, embedder, tmp_path, what):
+    log = refused_start(start_server, models=names_of(embedder, tmp_path, what))
+    assert f"two models are named {'a' if what == 'given' else 'embedder'}, " in log and "NAME=PATH" in log
+    assert "loaded in" not in log
+
+
+def test_models_that_cannot_be_are_refused_before_others_are_loaded(start_server, embedder, tmp_path):
+    long = shutil.copytree(embedder, tmp_path / ("n" * 128))
+    for bad, word in ((tmp_path / "nowhere", "nowhere: No such file"), (long, "at most 127 bytes")):
+        log = refused_start(start_server, models=[embedder, bad])
+        assert word in log and "loaded in" not in log
+    server = start_server(models=[embedder, f"short={long}"])
+    assert ask(server, "/embed", {"inputs": "a", "model": "short"}).status == 200
+
+
 def test_bad_models(start_server, embedder, tmp_path):
     assert "nowhere" in refused_start(start_server, models=[tmp_path / "nowhere"])
-    assert "two models" in refused_start(start_server, models=[f"a={embedder}", f"a={embedder}"])
     assert "NAME" in refused_start(start_server, models=[f"={embedder}"])
 
 

@@ -19,8 +19,7 @@ static size_t served;       /* how often */
 static struct {
     size_t seed;
     qr_status status;
-    const char *name; /* NULL: its own */
-    bool spans;       /* a model of another kind, whatever its seed */
+    bool spans; /* a model of another kind, whatever its seed */
 } plan[MODELS];
 static sem_t gate; /* each load waits for it when `gated` */
 static bool gated;
@@ -52,8 +51,7 @@ static qr_status load(void *state, size_t index, const char *name, const qr_serv
     if (plan[index].spans)
         *out = span_model(called);
     else
-        *out = fixture_served_as(plan[index].name == NULL ? called : plan[index].name,
-                                 plan[index].seed);
+        *out = fixture_served_as(called, plan[index].seed);
     atomic_store(&no_memory, spends_memory);
     return QR_OK;
 }
@@ -164,13 +162,6 @@ Test(admin, the_first_fault_of_a_start_ends_it) {
     start();
     cr_assert_eq(done[0].status, QR_IO);
     cr_assert_eq(atomic_load(&loads[1]), 0);
-}
-
-Test(admin, two_models_of_one_name_are_refused) {
-    plan[1].name = "left";
-    start();
-    cr_assert_eq(done[0].status, QR_BAD_OPTION);
-    cr_assert_eq(served, 0);
 }
 
 Test(admin, a_load_replaces_one_model_under_its_name) {
