@@ -23,6 +23,17 @@ qr_status qr_file_read_at(int fd, size_t offset, void *to, size_t len) {
     return QR_OK;
 }
 
+static const char *denied_by = "Permission denied, though not by its mode (by a security module?)";
+
+void qr_file_denied_by(const char *what) {
+    denied_by = what;
+}
+
+/* Landlock and the like are asked when a file is opened, not when we ask whether it may be read. */
+const char *qr_file_fault(const char *path, int why) {
+    return why == EACCES && access(path, R_OK) == 0 ? denied_by : strerror(why);
+}
+
 static qr_status refuse_open(const char *path, int why, qr_error *error) {
     struct stat about;
     if (why == ENOENT && lstat(path, &about) == 0)
@@ -30,7 +41,7 @@ static qr_status refuse_open(const char *path, int why, qr_error *error) {
                             "%s: a symbolic link that leads nowhere (was what it leads to copied, "
                             "or mounted, as well?)",
                             path);
-    return qr_error_set(error, QR_IO, "%s: %s", path, strerror(why));
+    return qr_error_set(error, QR_IO, "%s: %s", path, qr_file_fault(path, why));
 }
 
 qr_status qr_file_open(const char *path, size_t max_bytes, int *fd, size_t *bytes,

@@ -17,6 +17,13 @@ QR_MUST_USE qr_status qr_file_read(const char *path, size_t max_bytes, char **da
 QR_MUST_USE qr_status qr_file_open(const char *path, size_t max_bytes, int *fd, size_t *bytes,
                                    qr_error *error);
 
+/** Why a file or folder could not be opened: strerror(`why`), an errno; and where something that is
+ * no matter of its mode keeps us from reading it, what does. Static text. */
+const char *qr_file_fault(const char *path, int why);
+
+/** From now on that is this one (static text): a sandbox of our own. Before the first thread. */
+void qr_file_denied_by(const char *what);
+
 /** Reads exactly `len` bytes at `offset` of an open file. QR_IO: it cannot be read, or ends before
  * (it was truncated after it was opened). */
 QR_MUST_USE qr_status qr_file_read_at(int fd, size_t offset, void *to, size_t len);

@@ -132,6 +132,12 @@ static void allow_all(const qr__server *s, qr__landlock *lock) {
         qr__landlock_allow(lock, path, QR__LANDLOCK_WRITE);
 }
 
+/* What a reload may meet. */
+#define DENIED                                                                                     \
+    "Permission denied by --sandbox: what is read later must be where models and keys stood "      \
+    "at the start, beside them, or beside what their links led to then (or start again, or say "   \
+    "--sandbox off)"
+
 static sandbox_mode mode_of(const qr__server *s) {
     return (sandbox_mode)qr_config_choice(s->config, QR_OPTION_SANDBOX);
 }
@@ -173,6 +179,7 @@ qr_status qr__sandbox_files(qr__server *s, qr_error *error) {
     if (begun)
         allow_all(s, &lock);
     if (begun && qr__landlock_enforce(&lock)) {
+        qr_file_denied_by(DENIED);
         s->sandbox.files_version = lock.version;
         s->sandbox.paths = lock.allowed;
         return QR_OK;

@@ -79,10 +79,40 @@ def test_a_folder_elsewhere_cannot_be_read(start_boxed, embedder, tmp_path):
     reloaded(server, "m", "ok", 1)
     turn(third)
     reloaded(server, "m", "failed", 1)
-    assert "Permission denied" in server.log
+    assert f"the old one goes on: {link}//config.json: {DENIED}" in server.log
     turn(fourth)
     reloaded(server, "m", "ok", 2)
     assert ask(server, "/embed", {"inputs": "a text"}).status == 200
+
+
+DENIED = "Permission denied by --sandbox: "
+
+
+@needs_landlock
+def test_who_is_kept_from_a_file_is_told_by_what(start_boxed, embedder, tmp_path):
+    """Keys, a single file of a model, a graph of any name, a folder of plans that was not there at the start."""
+    here, away = tmp_path / "here", tmp_path / "away"
+    away.mkdir()
+    shutil.copytree(embedder, here / "m")
+    keys, weights, plans = here / "keys", here / "m" / "model.safetensors", tmp_path / "plans"
+    keys.write_text("a-key\n")
+    server = start_boxed("--api-key-file", keys, "--cache-dir", plans, models=[f"m={here / 'm'}"])
+    shutil.copy(weights, away / "weights")
+    shutil.copy(keys, away / "keys")
+    keys.unlink()
+    keys.symlink_to(away / "keys")
+    plans.mkdir(mode=0o700)
+    server.signal(signal.SIGHUP)
+    server.wait_log(f"the old API keys stay: {keys}: {DENIED}")
+    server.wait_log(f"no plan is kept: {plans}: {DENIED}")
+    reloaded(server, "m", "ok", 1)
+    weights.unlink()
+    weights.symlink_to(away / "weights")
+    server.signal(signal.SIGHUP)
+    server.wait_log(f"the old one goes on: {weights}: {DENIED}")
+    keys.unlink()
+    server.signal(signal.SIGHUP)
+    server.wait_log(f"the old API keys stay: {keys}: No such file or directory")
 
 
 @needs_landlock

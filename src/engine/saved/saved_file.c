@@ -36,7 +36,7 @@ qr_status qr__saved_dir_open(const char *path, int *fd, qr_error *error) {
     struct stat about;
     *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*fd < 0)
-        return qr_error_set(error, QR_IO, "%s: %s", path, strerror(errno));
+        return qr_error_set(error, QR_IO, "%s: %s", path, qr_file_fault(path, errno));
     if (fstat(*fd, &about) == 0 && is_trusted(&about))
         return QR_OK;
     close(*fd);

@@ -113,6 +113,10 @@ static void only_what_is_allowed(void) {
     EXPECT(cannot("read/new", O_CREAT | O_WRONLY, EACCES));
     EXPECT(cannot("other/x", O_RDONLY, EACCES) && cannot("/etc/passwd", O_RDONLY, EACCES));
     EXPECT(cannot("/etc", O_RDONLY | O_DIRECTORY, EACCES));
+    qr_file_denied_by("the test");
+    EXPECT(strcmp(qr_file_fault("/etc", EACCES), "the test") == 0);
+    EXPECT(strcmp(qr_file_fault("/etc/nothing", EACCES), strerror(EACCES)) == 0);
+    EXPECT(strcmp(qr_file_fault("/etc", EMFILE), strerror(EMFILE)) == 0);
     EXPECT(can("write/x", O_RDWR | O_TRUNC) && can("write/new", O_CREAT | O_WRONLY));
     EXPECT(moves("write/new", "write/moved") && !moves("write/moved", "read/x"));
     EXPECT(binds("socket/s") && !binds("write/s") && !binds("other/s"));
