@@ -134,7 +134,7 @@ def test_a_batch_that_fails_is_tried_again(start, embedder):
     assert_near(vectors(server), expected)
     name = embedder.name
     assert metric(server, f'querent_model_device_failures_total{{model="{name}"}} ') >= 1
-    assert f"model {name}: its device (cuda) failed a batch" in server.log
+    server.wait_log(f"model {name}: its device (cuda) failed a batch")
     assert ask(server, "/v2/health/live").status == 200
     assert ask(server, "/v2/health/ready").status == 200
 
@@ -159,7 +159,10 @@ def test_a_lost_device_is_503_and_the_process_wants_to_be_started_anew(start, em
     assert ask(server, "/embed", known).json() == cached, "what was computed before is right"
     assert metric(server, "querent_device_lost ") == 1 and metric(server, "querent_ready ") == 0
     assert metric(server, 'querent_rejections_total{reason="device"} ') >= 4
-    assert len(re.findall(r"error device cuda:0 is lost \(a batch: .*restarted\n", server.log)) == server.log.count("is lost") == 1
+    server.wait_log("device cuda:0 is lost (a batch: ")
+    server.stop()  # then all of the log is there
+    assert len(re.findall(r"error device cuda:0 is lost \(a batch: .*restarted$", server.log, re.MULTILINE)) == 1
+    assert server.log.count("is lost") == 1
 
 
 def test_a_lost_device_leaves_nothing_that_hangs(start, embedder):
@@ -181,9 +184,9 @@ def test_a_kernel_that_never_ends_is_a_lost_device_and_no_thread_waits_for_it(st
     assert ask(server, "/span", {"inputs": {"question": "who", "context": "It is the same device."}}).status == 503
     assert ask(server, "/v2/health/live").status == 503 and ask(server, "/v2/health/ready").status == 503
     assert metric(server, "querent_device_lost ") == 1
-    assert server.log.count("device cuda:0 is lost (a batch: it does not end)") == 1
     server.signal()
     assert server.wait() == 0
+    assert server.log.count("device cuda:0 is lost (a batch: it does not end)") == 1
     assert "drained" in server.log and "waits for what never ends" not in server.log
 
 
