@@ -324,6 +324,17 @@ def test_an_expectation_without_a_body_or_of_http_1_0_waits_for_nothing(server):
         assert codes(read_all(connection)[0]) == [404]
 
 
+def test_a_chunk_whose_first_line_has_no_end_holds_nothing_for_ever(start_server, embedder):
+    """libmicrohttpd's buffer is full then, and it does not look at the socket any more."""
+    server = start_server("--max-connections", 8, models=[embedder])
+    held = [server.connect() for _ in range(8)]
+    for connection in held:
+        connection.sendall(post(b"Transfer-Encoding: chunked", body=b"14;" + b"a" * 40000))
+    assert ask(server, "/health").status == 200
+    server.stop()
+    assert server.process.returncode == 0
+
+
 @pytest.mark.parametrize("raw,code", [
     (post(b"Content-Length: 3000000", body=b"a" * 3000000), 413),
     (post(b"Content-Length: 1900000", WAITS, body=b"a" * 1900000, first=b"POST /nothing HTTP/1.1"), 404),

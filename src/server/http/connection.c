@@ -13,6 +13,9 @@
 #include "server/http/http_internal.h"
 
 #define HANGUPS_A_STEP 64
+/* libmicrohttpd does not hear of a shutdown while its buffer is full and it has not waited for the
+ * socket before, as of a chunk whose first line does not end. Its own timeout then ends it. */
+#define UNHEARD_S 1u
 
 qr__connection *qr__connection_of(struct MHD_Connection *mhd) {
     const union MHD_ConnectionInfo *info =
@@ -63,6 +66,7 @@ void qr__connection_end(qr__connection *connection) {
         return;
     connection->ended = true;
     shutdown(connection->fd, SHUT_RDWR);
+    (void)MHD_set_connection_option(connection->mhd, MHD_CONNECTION_OPTION_TIMEOUT, UNHEARD_S);
 }
 
 /* For whom does not read: what waits to be sent is dropped with the connection, else the system
@@ -178,6 +182,7 @@ static bool is_spent(const qr__connection *c) {
 void qr__http_sweep(void *state) {
     qr_http *http = state;
     uint64_t now = qr__http_now(http);
+    bool ends = false;
     for (qr_link *l = http->connections.next; l != &http->connections; l = l->next) {
         qr__connection *c = QR_OWNER(l, qr__connection, link);
         if (c->phase == QR__PHASE_IDLE)
@@ -187,7 +192,10 @@ void qr__http_sweep(void *state) {
             connection_abort(c);
         else if (now >= c->deadline_ns || drained || is_spent(c))
             qr__connection_end(c);
+        ends = ends || c->ended;
     }
+    if (ends)
+        qr_http_pump(http);
     qr__linger_look(http, now);
     if (http->connections_len == 0 && http->lingering_len == 0)
         qr_watch_disarm(http->sweep);

@@ -170,9 +170,8 @@ void http_fixture_wait_done(void) {
     wait_for(&done);
 }
 
-int http_fixture_connect(void) {
+int http_fixture_dial(void) {
     const struct timeval hang = {.tv_sec = 60};
-    const size_t before = atomic_load(&accepted);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct sockaddr_un local = {.sun_family = AF_UNIX};
     int fd = socket(local_path == NULL ? AF_INET : AF_UNIX, SOCK_STREAM, 0);
@@ -184,6 +183,12 @@ int http_fixture_connect(void) {
         snprintf(local.sun_path, sizeof local.sun_path, "%s", local_path);
         cr_assert_eq(connect(fd, (const struct sockaddr *)&local, sizeof local), 0);
     }
+    return fd;
+}
+
+int http_fixture_connect(void) {
+    const size_t before = atomic_load(&accepted);
+    int fd = http_fixture_dial();
     while (atomic_load(&accepted) == before)
         usleep(1000);
     return fd;

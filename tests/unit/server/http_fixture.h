@@ -41,6 +41,9 @@ void http_fixture_wait_done(void);
 /** A client that the listener has accepted. Its reads fail after 60 s. */
 int http_fixture_connect(void);
 
+/** The same of a client that may still wait to be accepted. */
+int http_fixture_dial(void);
+
 void http_fixture_send(int fd, const char *text);
 
 /** Asks, and waits until the connection is idle again. Whether the answer says to close it. */

@@ -81,6 +81,42 @@ Test(half_close, of_a_unix_socket_too, .init = open_local, .fini = close_local, 
     expect_all();
 }
 
+/* Of a chunk's first line that never ends libmicrohttpd's buffer is full, so that it waits for
+ * nothing; and nor has it before, when all of it was there at once. Then it hears of no end. */
+static void expect_over(void) {
+    char request[50000];
+    int head =
+        snprintf(request, sizeof request,
+                 "POST /x HTTP/1.1\r\nHost: querent\r\nTransfer-Encoding: chunked\r\n\r\n1;");
+    memset(request + head, 'a', sizeof request - (size_t)head - 1);
+    request[sizeof request - 1] = '\0';
+    for (int leaves = 0; leaves < 2; leaves++) {
+        int other = http_fixture_connect();
+        http_fixture_hold();
+        int fd = http_fixture_dial();
+        http_fixture_send(fd, request);
+        if (leaves)
+            cr_assert_eq(shutdown(fd, SHUT_WR), 0);
+        http_fixture_release(false);
+        http_fixture_ask(other);
+        http_fixture_ask(other); /* the loop has got so far: the body's time runs */
+        http_fixture_pass(QR__BODY_NS);
+        http_fixture_wait_done();
+        close(fd);
+        close(other);
+    }
+}
+
+Test(half_close, a_full_buffer_is_not_held_for_ever, .init = open_port, .fini = http_fixture_close,
+     .timeout = 120) {
+    expect_over();
+}
+
+Test(half_close, nor_behind_a_unix_socket, .init = open_local, .fini = close_local,
+     .timeout = 120) {
+    expect_over();
+}
+
 /* Whether its end comes when the request has been handed out, with it, or is seen before it. */
 Test(half_close, who_would_have_to_wait_is_gone, .init = open_port, .fini = http_fixture_close,
      .timeout = 120) {
