@@ -136,8 +136,11 @@ static void on_done(void *state, qr_http_request *request) {
         qr__exchange_gone(flow, x);
 }
 
-static void on_refused(void *state, qr_http_request *request, qr_status status) {
+static void on_refused(void *state, qr_http_request *request, qr_status status,
+                       const qr_http_facts *facts) {
     qr__flow *flow = ((qr__listener *)state)->flow;
+    if (facts != NULL)
+        (void)meet_page(state, request, facts); /* which may read why */
     request->code = qr_status_http(status);
     request->content_type = qr_api_fail(NULL, status, NULL, &request->out);
     qr_metrics_refused(flow->options.metrics, status);

@@ -56,6 +56,10 @@ def test_a_browser_asks_before_it_sends(keyed):
     answer, _ = ask(keyed, "POST", "/embed", {"Origin": "https://page.example", **KEY}, '{"inputs":"a"}')
     assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, "https://page.example")
     assert {"*", "retry-after"} <= set(answer.headers["Access-Control-Expose-Headers"].split(", "))
+    answer, _ = ask(keyed, "POST", "/embed", {"Origin": "https://page.example", **KEY}, b"a" * 2000001)
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"], answer.headers["Vary"]) == (413, "https://page.example", "Origin")
+    answer, _ = ask(keyed, "POST", "/embed", {"Origin": "https://page.example", **KEY, "Host": "a/b"}, '{"inputs":"a"}')
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (400, None), "nothing of such a head is believed"
 
 
 def test_other_pages_learn_nothing(keyed):

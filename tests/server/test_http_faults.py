@@ -366,6 +366,12 @@ def test_trace_id(server):
     for bad in ("00-" + "0" * 32 + "-00f067aa0ba902b7-01", "00-xyz", "ff-" + trace + "-00f067aa0ba902b7-01", ""):
         own = ask(server, "/health", headers=[("traceparent", bad)]).headers["x-trace-id"]
         assert re.fullmatch("[0-9a-f]{32}", own) and own not in (trace, "0" * 32)
+    for head, code in (({"Content-Length": "2000001"}, 413), ({}, 411), ({"Transfer-Encoding": "gzip"}, 501), ({"Content-Length": "5", "Host": "b"}, 400)):
+        with server.connect() as connection:
+            lines = [f"{name}: {value}".encode() for name, value in [*head.items(), *given]]
+            connection.sendall(post(*lines, body=b""))
+            answer, _ = read_answer(connection)
+        assert (answer.status, answer.headers.get("x-trace-id")) == (code, None if code == 400 else trace)
     ids = {ask(server, "/health").headers["x-trace-id"] for _ in range(20)}
     assert len(ids) == 20
 

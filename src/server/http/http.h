@@ -11,8 +11,7 @@
  *     qr_http_quiesce(http);                      // stop accepting, end idle connections
  *     qr_http_close(http);                        // when qr_http_open_requests() is 0
  *
- * Knows nothing of routes, models or what an answer says. Owns the guard of docs/HTTP.md: what
- * libmicrohttpd 0.9.75 lets through and must not. Threads: the loop's only.
+ * Knows nothing of routes, models or answers; owns docs/HTTP.md's guard. Threads: the loop's only.
  */
 #ifndef QR_SERVER_HTTP_H
 #define QR_SERVER_HTTP_H
@@ -104,8 +103,9 @@ typedef struct qr_http_options {
     /** The last call on the request: its answer was sent, or its client has left. One that was not
      * answered yet must not be any more. */
     void (*on_done)(void *state, qr_http_request *request);
-    /** The guard refuses, and ends the connection: the callback's answer, and no other call. */
-    void (*on_refused)(void *state, qr_http_request *request, qr_status status);
+    /** The guard refuses and ends the connection: the only call. `facts` NULL: it believes none. */
+    void (*on_refused)(void *state, qr_http_request *request, qr_status status,
+                       const qr_http_facts *facts);
     void (*on_malformed)(void *state);   /* a head never ended, or libmicrohttpd refused it */
     void (*on_connections)(void *state); /* the number of open connections has changed */
     void *state;

@@ -129,9 +129,10 @@ void *qr__request_line(void *state, const char *uri, struct MHD_Connection *mhd)
 }
 
 /* The guard's refusal: whatever follows on the connection is not read. */
-static enum MHD_Result refuse(qr__connection *c, qr__request *r, qr_status status) {
+static enum MHD_Result refuse(qr__connection *c, qr__request *r, qr_status status,
+                              const qr_http_facts *facts) {
     r->stage = QR__REQUEST_CLOSING;
-    c->http->options.on_refused(c->http->options.state, &r->request, status);
+    c->http->options.on_refused(c->http->options.state, &r->request, status, facts);
     return qr__reply_send(c, r, true);
 }
 
@@ -152,6 +153,12 @@ static void refuse_body(qr__request *r, qr_status status) {
     options->on_full(options->state, &r->request, status);
 }
 
+/* A head that has one meaning, whatever becomes of its body. */
+static bool is_believed(qr_status status) {
+    return status == QR_OK || status == QR_TOO_LARGE || status == QR_LENGTH_REQUIRED ||
+           status == QR_NOT_IMPLEMENTED;
+}
+
 /* The head is complete: the guard first, then whoever knows what the request is for. */
 static enum MHD_Result begin(qr__connection *c, qr__request *r, const char *url, const char *method,
                              const char *version) {
@@ -159,8 +166,8 @@ static enum MHD_Result begin(qr__connection *c, qr__request *r, const char *url,
     qr_http_request *request = &r->request;
     qr_http_facts facts;
     qr_status status = qr__fields_check(c, url, method, version, &facts);
-    if (status != QR_OK)
-        return refuse(c, r, status);
+    if (!is_believed(status))
+        return refuse(c, r, status, NULL);
     const char *query = memchr(r->target, '?', r->target_len);
     request->path =
         (qr_text){r->target, query == NULL ? r->target_len : (size_t)(query - r->target)};
@@ -169,6 +176,8 @@ static enum MHD_Result begin(qr__connection *c, qr__request *r, const char *url,
     if (!qr_trace_id_parse(facts.traceparent.text, &request->trace))
         qr_trace_id_draw(&http->random, &request->trace);
     qr_http_header_add(request, "X-Trace-Id", request->trace.text);
+    if (status != QR_OK)
+        return refuse(c, r, status, &facts);
     c->requests++;
     http->requests_open++;
     request->body.max_bytes = facts.body_bytes;

@@ -47,8 +47,9 @@ static void on_done(void *state, qr_http_request *request) {
     sem_post(&done);
 }
 
-static void on_refused(void *state, qr_http_request *request, qr_status status) {
-    (void)state, (void)status;
+static void on_refused(void *state, qr_http_request *request, qr_status status,
+                       const qr_http_facts *facts) {
+    (void)state, (void)status, (void)facts;
     request->code = 400;
 }
 
