@@ -4,8 +4,9 @@
 #   QR_CUDA=AUTO   when an nvcc is found that makes code for all of QR_CUDA_CODE (the default)
 #   QR_CUDA=ON     the same, and it is an error when there is none
 #
-# Beside the image lies querent_cuda.ptxas, what ptxas says of each kernel (tools/cuda_figures.py reads it). A warning fails,
-# and so does a spilled register.
+# Beside the image lies querent_cuda.ptxas, what ptxas says of each kernel (tools/cuda_figures.py reads it), and in ptx/ what
+# the same call of nvcc went through: the PTX that machine code was made of and that the image has (tests/cuda/ptx runs it).
+# A warning fails, and so does a spilled register.
 set(QR_CUDA AUTO CACHE STRING "build libquerent_cuda.so, which needs nvcc: AUTO, ON or OFF")
 set_property(CACHE QR_CUDA PROPERTY STRINGS AUTO ON OFF)
 if(QR_CUDA STREQUAL "OFF" OR (QR_CUDA STREQUAL "AUTO" AND (QR_CORE OR QR_SANITIZE OR CMAKE_CROSSCOMPILING)))
@@ -59,13 +60,16 @@ endif()
 
 set(QR_CUDA_FATBIN ${PROJECT_BINARY_DIR}/cuda/querent_cuda.fatbin)
 set(cuda_report ${PROJECT_BINARY_DIR}/cuda/querent_cuda.ptxas)
+set(cuda_kept ${PROJECT_BINARY_DIR}/cuda/ptx)
+file(MAKE_DIRECTORY ${cuda_kept})
 file(GLOB cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/engine/cuda/kernels/*)
 set(cuda_compile ${QR_NVCC} -std=c++17 -O3 -I ${PROJECT_SOURCE_DIR}/src ${QR_CUDA_CODE} -Werror all-warnings
-    -Xptxas -v,-warn-spills,-Werror -fatbin -o ${QR_CUDA_FATBIN}
+    -Xptxas -v,-warn-spills,-Werror --keep --keep-dir ${cuda_kept} -fatbin -o ${QR_CUDA_FATBIN}
     ${PROJECT_SOURCE_DIR}/src/engine/cuda/kernels/querent_cuda.cu)
 # What nvcc says is shown when it fails only: -v says a lot.
 add_custom_command(OUTPUT ${QR_CUDA_FATBIN} BYPRODUCTS ${cuda_report}
     COMMAND sh -c "\"$@\" > \"$0\" 2>&1 && \"$1\" --version >> \"$0\" || { cat \"$0\" >&2; exit 1; }"
         ${cuda_report} ${cuda_compile}
+    COMMAND find ${cuda_kept} -type f ! -name "*.ptx" -delete
     DEPENDS ${cuda_sources} COMMENT "Compiling the GPU's kernels" VERBATIM)
 add_custom_target(qr_cuda_fatbin DEPENDS ${QR_CUDA_FATBIN})

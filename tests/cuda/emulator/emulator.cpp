@@ -1,5 +1,6 @@
 #include "emulator.h"
 #include "emulated_block.h"
+#include "ptx.h"
 #include <cfenv>
 #include <csignal>
 #include <cstdarg>
@@ -144,6 +145,8 @@ registration::registration(kernel registered) {
 }
 
 const kernel *find(const char *name) {
+    if (const ptx::module *compiled = ptx::of_environment())
+        return compiled->find(name);
     auto found = kernels().find(name);
     return found == kernels().end() ? nullptr : &found->second;
 }
@@ -167,6 +170,7 @@ struct grid::state {
         : config(c), args(new std::max_align_t[c.what->args_bytes / sizeof(std::max_align_t) + 1]),
           random(draw()), count((uint64_t)c.grid.x * c.grid.y * c.grid.z) {
         memcpy(args.get(), bytes, c.what->args_bytes);
+        config.programmatic = c.programmatic && c.what->may_begin_early;
         first = count ? random.next() % count : 0;
         do
             step = 1 + random.next() % (count ? count : 1);
@@ -203,6 +207,8 @@ struct default_arithmetic {
 };
 
 void grid::begin() {
+    if (!own->config.what->may_begin_early)
+        return;
     default_arithmetic here;
     for (uint32_t i = 1 + own->random.next() % 4; i-- && own->next < own->count;) {
         auto b = own->make(true);

@@ -24,19 +24,21 @@ struct size3 {
     uint32_t x = 1, y = 1, z = 1;
 };
 
-/** A kernel as QR_KERNEL registers it. */
+/** A kernel as QR_KERNEL registers it, or as PTX has it. */
 struct kernel {
     const char *name;
     size_t args_bytes;
     uint32_t threads; // of a block, at most: __launch_bounds__
     void (*run)(const void *args);
+    bool may_begin_early = true; // false: PTX for a target below sm_90
+    const void *code = nullptr;  // of PTX: what `run` runs
 };
 
 struct registration {
     explicit registration(kernel registered);
 };
 
-/** NULL: there is none of that name. */
+/** NULL: there is none of that name. QR_EMULATOR_PTX=FILE: that file's (ptx.h), and no others. */
 const kernel *find(const char *name);
 
 /** A launch. args are copied when it is made. */
@@ -45,7 +47,7 @@ struct launch_config {
     size3 grid;
     uint32_t threads;  // a multiple of 32
     uint32_t shared;   // bytes
-    bool programmatic; // may begin before the kernel before it has ended
+    bool programmatic; // may begin before the kernel before it has ended, if the kernel may
 };
 
 /** A launch that may be run in two parts, on one host thread. */
