@@ -117,8 +117,5 @@ inline void grid_release() {}
 inline float exp2_fast(float x) {
     return exp2f(x);
 }
-inline float rsqrt_fast(float x) {
-    return 1.0f / sqrtf(x);
-}
 
 #endif

@@ -152,15 +152,10 @@ QR_DEVICE void grid_release() {
 #endif
 }
 
-/** 2^x and 1/sqrt(x), each within 2 units in the last place; 2^-infinity is 0. */
+/** 2^x within 2 units in the last place; 2^-infinity is 0. */
 QR_DEVICE float exp2_fast(float x) {
     float y;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-    return y;
-}
-QR_DEVICE float rsqrt_fast(float x) {
-    float y;
-    asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 }
 
