@@ -59,7 +59,7 @@ check-long: setup-test ## what takes two hours: a fresh Debian, an emulated aarc
 	@tools/setup long
 	@tests/check-long $(ARGS)
 
-check-fresh: ## the README's two commands on a fresh Debian 12, in a chroot; as root (ARGS=run: the first alone)
+check-fresh: ## the README's two commands on a fresh Debian 12 (RELEASE=trixie: 13), in a chroot; as root (ARGS=run: the first alone)
 	@tools/setup long
 	@tests/check-fresh $(ARGS)
 
@@ -91,7 +91,7 @@ lint: ## gcc and clang with -Werror, cppcheck
 
 format: ## clang-format on all of our C
 	@tools/setup format
-	@git ls-files -co --exclude-standard '*.c' '*.h' '*.cu' '*.cpp' | xargs clang-format -i
+	@git ls-files -co --exclude-standard '*.c' '*.h' '*.cu' '*.cpp' | xargs clang-format-19 -i
 
 clean: ## remove build trees
 	@rm -rf build build-*

@@ -27,15 +27,19 @@ typedef struct bench_case {
 } bench_case;
 
 #define SHAPE(label, L, C)                                                                         \
-    {                                                                                              \
-        .name = label, .layers = L, .hidden = C, .heads = C / 64, .feed_forward = 4 * C,           \
-        .vocab = 30522                                                                             \
-    }
+    {.name = label,                                                                                \
+     .layers = L,                                                                                  \
+     .hidden = C,                                                                                  \
+     .heads = C / 64,                                                                              \
+     .feed_forward = 4 * C,                                                                        \
+     .vocab = 30522}
 #define SMALL(label, L, C)                                                                         \
-    {                                                                                              \
-        .name = label, .layers = L, .hidden = C, .heads = C / 32, .feed_forward = 4 * C,           \
-        .vocab = 30522                                                                             \
-    }
+    {.name = label,                                                                                \
+     .layers = L,                                                                                  \
+     .hidden = C,                                                                                  \
+     .heads = C / 32,                                                                              \
+     .feed_forward = 4 * C,                                                                        \
+     .vocab = 30522}
 static const bench_case cases[] = {
     {SHAPE("3x768", 3, 768), 16, 1, QR_PRECISION_F16},
     {SHAPE("3x768", 3, 768), 0, 28, QR_PRECISION_F16}, /* about 256 tokens */

@@ -27,7 +27,7 @@ typedef struct qr_link {
 } qr_link;
 
 /** The object whose member `member` the link is. */
-#define QR_OWNER(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
+#define QR_OWNER(link, type, member) ((type *)(void *)((char *)(link) - offsetof(type, member)))
 
 /** Makes `list` the head of an empty list. */
 static inline void qr_list_init(qr_link *list) {

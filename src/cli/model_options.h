@@ -30,10 +30,12 @@ typedef struct qr__cli_model {
         qr__flag_option(QR_OPTION_CACHE_DIR, "", &(model).cache_dir), QR_CLI_THREADS_FLAG(model)
 
 #define QR_CLI_DIR_FLAG(model)                                                                     \
-    {                                                                                              \
-        "model", QR_FLAG_TEXT, &(model).dir,                                                       \
-            .value = "PATH", .help = "the model's directory, or a .onnx file", .required = true    \
-    }
+    {"model",                                                                                      \
+     QR_FLAG_TEXT,                                                                                 \
+     &(model).dir,                                                                                 \
+     .value = "PATH",                                                                              \
+     .help = "the model's directory, or a .onnx file",                                             \
+     .required = true}
 
 #define QR_CLI_MODEL_FLAGS(model) QR_CLI_DIR_FLAG(model), QR_CLI_PLAN_FLAGS(model)
 

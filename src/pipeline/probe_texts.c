@@ -171,10 +171,8 @@ static const qr__probe_pair calibration_pairs[] = {
 };
 
 #define SET(name)                                                                                  \
-    {                                                                                              \
-        name##_queries, sizeof name##_queries / sizeof *name##_queries, name##_pairs,              \
-            sizeof name##_pairs / sizeof *name##_pairs                                             \
-    }
+    {name##_queries, sizeof name##_queries / sizeof *name##_queries, name##_pairs,                 \
+     sizeof name##_pairs / sizeof *name##_pairs}
 
 const qr__probe_set qr__probe_sets[QR_PROBE_SETS] = {
     [QR_PROBES_GATE] = SET(gate),

@@ -232,7 +232,7 @@ static void look_at_machine(qr__server *s) {
 }
 
 static qr_status start(qr__server *s, qr_error *error) {
-    static qr_status (*const steps[])(qr__server * s, qr_error * error) = {
+    static qr_status (*const steps[])(qr__server *s, qr_error *error) = {
         qr__server_askers, qr__sandbox_files, make_metrics, make_api,           make_verify,
         make_cache,        start_workers,     start_loop,   qr__listeners_open, begin_loading};
     qr_status status = qr__activation_take(&s->passed, error);

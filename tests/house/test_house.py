@@ -30,9 +30,9 @@ def test_rule(tree, rule):
 
 
 def test_format(tree):
-    if shutil.which("clang-format") is None:
-        pytest.skip("clang-format is not installed")
+    if shutil.which("clang-format-19") is None:
+        pytest.skip("clang-format-19 is not installed")
     paths = sorted(house_rules.c_files(tree))
-    done = subprocess.run(["clang-format", "--dry-run", "-Werror", *paths], cwd=house_rules.ROOT, capture_output=True, text=True)
+    done = subprocess.run(["clang-format-19", "--dry-run", "-Werror", *paths], cwd=house_rules.ROOT, capture_output=True, text=True)
     bad = sorted({line.split(":")[0] for line in done.stderr.splitlines() if ": error:" in line})
     assert done.returncode == 0, "run `make format`: " + " ".join(bad)

@@ -19,12 +19,9 @@
 
 /** Sizes of what is passed, in this order: another compiler or a changed header shows here. */
 #define QR__CUDA_SIZES                                                                             \
-    {                                                                                              \
-        sizeof(qr_backend), sizeof(qr_device), sizeof(qr_plan), sizeof(qr_packed),                 \
-            sizeof(qr_context), sizeof(qr_context_options), sizeof(qr_batch),                      \
-            sizeof(qr_model_info), sizeof(qr_bert), sizeof(qr_error), QR_STATUS_COUNT,             \
-            QR_PRECISIONS                                                                          \
-    }
+    {sizeof(qr_backend), sizeof(qr_device),          sizeof(qr_plan),  sizeof(qr_packed),          \
+     sizeof(qr_context), sizeof(qr_context_options), sizeof(qr_batch), sizeof(qr_model_info),      \
+     sizeof(qr_bert),    sizeof(qr_error),           QR_STATUS_COUNT,  QR_PRECISIONS}
 #define QR__CUDA_SIZES_LEN 12u
 
 /** A hash of the sources from which the module is made and of every header of the seam, which

@@ -50,41 +50,52 @@ typedef struct qr__field {
 } qr__field;
 
 #define QR__FLAG(name_, type, member, fallback_)                                                   \
-    {                                                                                              \
-        .name = (name_), .kind = QR__FIELD_FLAG, .at = offsetof(type, member),                     \
-        .fallback = (fallback_), .must = "true or false"                                           \
-    }
+    {.name = (name_),                                                                              \
+     .kind = QR__FIELD_FLAG,                                                                       \
+     .at = offsetof(type, member),                                                                 \
+     .fallback = (fallback_),                                                                      \
+     .must = "true or false"}
 #define QR__NUMBER(name_, type, member, fallback_, least_, most_)                                  \
-    {                                                                                              \
-        .name = (name_), .kind = QR__FIELD_NUMBER, .at = offsetof(type, member),                   \
-        .fallback = (fallback_), .least = (least_), .most = (most_), .must = QR__WHOLE_NUMBER      \
-    }
+    {.name = (name_),                                                                              \
+     .kind = QR__FIELD_NUMBER,                                                                     \
+     .at = offsetof(type, member),                                                                 \
+     .fallback = (fallback_),                                                                      \
+     .least = (least_),                                                                            \
+     .most = (most_),                                                                              \
+     .must = QR__WHOLE_NUMBER}
 /* How many numbers of a vector are wanted: 0 when it is absent, all of them. */
 #define QR__DIMENSIONS(name_, type, member)                                                        \
-    {                                                                                              \
-        .name = (name_), .kind = QR__FIELD_NUMBER, .at = offsetof(type, member), .least = 1,       \
-        .most = QR_LIMIT_HIDDEN, .by_model = true, .must = QR__WHOLE_NUMBER                        \
-    }
+    {.name = (name_),                                                                              \
+     .kind = QR__FIELD_NUMBER,                                                                     \
+     .at = offsetof(type, member),                                                                 \
+     .least = 1,                                                                                   \
+     .most = QR_LIMIT_HIDDEN,                                                                      \
+     .by_model = true,                                                                             \
+     .must = QR__WHOLE_NUMBER}
 #define QR__TEXT(name_, type, member, required_)                                                   \
-    {                                                                                              \
-        .name = (name_), .kind = QR__FIELD_TEXT, .required = (required_),                          \
-        .at = offsetof(type, member), .must = "a text"                                             \
-    }
+    {.name = (name_),                                                                              \
+     .kind = QR__FIELD_TEXT,                                                                       \
+     .required = (required_),                                                                      \
+     .at = offsetof(type, member),                                                                 \
+     .must = "a text"}
 #define QR__CHOICE(name_, type, member, choices_, must_)                                           \
-    {                                                                                              \
-        .name = (name_), .kind = QR__FIELD_CHOICE, .at = offsetof(type, member),                   \
-        .choices = (choices_), .must = (must_)                                                     \
-    }
+    {.name = (name_),                                                                              \
+     .kind = QR__FIELD_CHOICE,                                                                     \
+     .at = offsetof(type, member),                                                                 \
+     .choices = (choices_),                                                                        \
+     .must = (must_)}
 #define QR__OBJECT(name_, members_, must_)                                                         \
-    {                                                                                              \
-        .name = (name_), .kind = QR__FIELD_OBJECT, .must = (must_), .members = (members_),         \
-        .members_len = QR__LENGTH(members_)                                                        \
-    }
+    {.name = (name_),                                                                              \
+     .kind = QR__FIELD_OBJECT,                                                                     \
+     .must = (must_),                                                                              \
+     .members = (members_),                                                                        \
+     .members_len = QR__LENGTH(members_)}
 #define QR__OTHER(name_, must_, schema_)                                                           \
-    {                                                                                              \
-        .name = (name_), .kind = QR__FIELD_OTHER, .required = true, .must = (must_),               \
-        .schema = (schema_)                                                                        \
-    }
+    {.name = (name_),                                                                              \
+     .kind = QR__FIELD_OTHER,                                                                      \
+     .required = true,                                                                             \
+     .must = (must_),                                                                              \
+     .schema = (schema_)}
 
 #define QR__LENGTH(array) (sizeof(array) / sizeof(array)[0])
 

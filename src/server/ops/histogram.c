@@ -5,7 +5,7 @@
 
 #include "server/ops/metrics_text.h"
 
-#define US(n) ((uint64_t)(n)*1000u)
+#define US(n) ((uint64_t)(n) * 1000u)
 
 static const qr__edge seconds_edges[] = {
     {US(100), "0.0001"}, {US(200), "0.0002"},  {US(300), "0.0003"}, {US(500), "0.0005"},

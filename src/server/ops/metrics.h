@@ -57,7 +57,7 @@ typedef struct qr__slot {
     (1u << 31 | (uint32_t)(route) << 23 | (uint32_t)(model) << 15 | (uint32_t)(code))
 #define QR__KEY_ROUTE(key) ((key) >> 23 & 0xFFu)
 #define QR__KEY_MODEL(key) ((key) >> 15 & 0xFFu)
-#define QR__KEY_CODE(key)  ((key)&0x7FFFu)
+#define QR__KEY_CODE(key)  ((key) & 0x7FFFu)
 #define QR__KEY_NO_MODEL   0xFFu
 
 typedef struct qr__model_slot {

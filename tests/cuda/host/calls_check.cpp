@@ -10,10 +10,8 @@
 /* Integers and enumerations of a size are passed alike, and pointers. */
 template <class Ours, class Theirs> constexpr bool passed_alike() {
     return sizeof(Ours) == sizeof(Theirs) &&
-           std::is_pointer_v<Ours> ==
-               (std::is_pointer_v<Theirs> ||
-                std::is_array_v<Theirs>)&&std::is_floating_point_v<Ours> ==
-               std::is_floating_point_v<Theirs>;
+           std::is_pointer_v<Ours> == (std::is_pointer_v<Theirs> || std::is_array_v<Theirs>) &&
+           std::is_floating_point_v<Ours> == std::is_floating_point_v<Theirs>;
 }
 
 template <class Ours, class Theirs> struct alike : std::false_type {};
@@ -22,7 +20,7 @@ template <class R, class S, class... As, class... Bs> struct alike<R (*)(As...),
     template <int n>
     struct arguments<true, n> : std::bool_constant<(passed_alike<As, Bs>() && ...)> {};
     static constexpr bool value =
-        passed_alike<R, S>() && arguments<sizeof...(As) == sizeof...(Bs)>::value;
+        passed_alike<R, S>() && arguments<(sizeof...(As) == sizeof...(Bs))>::value;
 };
 
 #define QR_X(name, symbol, arguments)                                                              \

@@ -395,12 +395,10 @@ TEST(memory_outside_is_found) {
         memory to(16);
         launch("probe_deep", {}, 0, probe_args{to.data, nullptr, 100, 0});
     });
-    dies("ldmatrix", "ldmatrix_x4: 16 bytes at byte 512 of shared memory, which has 512", [] {
-        launch("probe_bad_ldmatrix", {}, 512, probe_args{nullptr, nullptr, 0, 16});
-    });
-    dies("its alignment", "shared memory is not a multiple of 16", [] {
-        launch("probe_bad_ldmatrix", {}, 1024, probe_args{nullptr, nullptr, 0, 8});
-    });
+    dies("ldmatrix", "ldmatrix_x4: 16 bytes at byte 512 of shared memory, which has 512",
+         [] { launch("probe_bad_ldmatrix", {}, 512, probe_args{nullptr, nullptr, 0, 16}); });
+    dies("its alignment", "shared memory is not a multiple of 16",
+         [] { launch("probe_bad_ldmatrix", {}, 1024, probe_args{nullptr, nullptr, 0, 8}); });
 }
 
 static void undefined(uint32_t which, uint32_t b) {

@@ -24,8 +24,8 @@ const std::unordered_map<std::string, kernel_reader::instruction> &kernel_reader
 
 kernel_reader::kernel_reader(const std::string &of_file, const std::string &name,
                              const std::string &shared)
-    : file(of_file), shared_name(shared),
-      made(std::make_unique<program>()), now{made.get(), {}, {}, {}} {
+    : file(of_file), shared_name(shared), made(std::make_unique<program>()),
+      now{made.get(), {}, {}, {}} {
     made->name = name;
     made->file = file;
     made->constants.assign(SPECIALS, 0);

@@ -82,7 +82,7 @@ static void mutate(uint8_t *bytes, size_t *count, size_t room) {
         bytes[at] = (uint8_t)fuzz_below(32);
         break;
     case 4: /* a letter: names are one letter, so that another name is often one that is there */
-        bytes[at] = (uint8_t) "xwshqtpcyzvrg"[fuzz_below(13)];
+        bytes[at] = (uint8_t)"xwshqtpcyzvrg"[fuzz_below(13)];
         break;
     case 5: { /* one piece over another: names again, and whole messages */
         const size_t from = fuzz_below(*count);

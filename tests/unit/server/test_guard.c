@@ -26,10 +26,9 @@ static qr_status check_fields(const char *method, const char *target, const char
     return qr__guard_check(&head, MAX_BODY, facts);
 }
 
-#define HOST                                                                                       \
-    { "Host", "a" }
+#define HOST {"Host", "a"}
 #define ROW(name, method, target, version, expected, ...)                                          \
-    { name, method, target, version, {__VA_ARGS__}, expected }
+    {name, method, target, version, {__VA_ARGS__}, expected}
 
 static head_case cases[] = {
     ROW("get", "GET", "/x", "HTTP/1.1", QR_OK, HOST),

@@ -71,12 +71,10 @@ static void expect_pairs(const form *asked, size_t query_words, bool left) {
 }
 
 #define OIP(n)                                                                                     \
-    {                                                                                              \
-        "/v2/models/reranker/infer",                                                               \
-            "{\"inputs\":[{\"name\":\"query\",\"datatype\":\"BYTES\",\"shape\":[1],\"data\":[\""   \
-            "%s\"]},{\"name\":\"text\",\"datatype\":\"BYTES\",\"shape\":[" n "],\"data\":",        \
-            "[", "]}]}"                                                                            \
-    }
+    {"/v2/models/reranker/infer",                                                                  \
+     "{\"inputs\":[{\"name\":\"query\",\"datatype\":\"BYTES\",\"shape\":[1],\"data\":[\""          \
+     "%s\"]},{\"name\":\"text\",\"datatype\":\"BYTES\",\"shape\":[" n "],\"data\":",               \
+     "[", "]}]}"}
 
 Test(shared_query, every_form_gives_the_pairs_alone) {
     static const form forms[] = {

@@ -36,12 +36,11 @@ static void count(size_t failing) {
 }
 
 #define WITH_ADDED                                                                                 \
-    (tokenizer_sections) {                                                                         \
+    (tokenizer_sections){                                                                          \
         .added = "[" TEST_ADDED("26", "<x>", PLAIN_FLAGS) "," TEST_ADDED(                          \
             "27", "caf",                                                                           \
             "\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":true,"         \
-            "\"special\":true") "]"                                                                \
-    }
+            "\"special\":true") "]"}
 
 /* Loads with the n-th allocation of ours failing, for every n, until none fails: QR_NO_MEMORY each
  * time. (jansson 2.14 writes behind its buffer when memory ends while it reads a string, so its own

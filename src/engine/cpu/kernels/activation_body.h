@@ -16,6 +16,6 @@
         for (; i_ + QR_VEC_LANES <= (n); i_ += QR_VEC_LANES)                                       \
             qr__vec_store((x) + i_, activation(qr__vec_load((x) + i_)));                           \
         if (i_ < (n))                                                                              \
-            qr__vec_store_first((x) + i_, activation(qr__vec_load_first((x) + i_, (n)-i_)),        \
-                                (n)-i_);                                                           \
+            qr__vec_store_first((x) + i_, activation(qr__vec_load_first((x) + i_, (n) - i_)),      \
+                                (n) - i_);                                                         \
     } while (0)

@@ -93,7 +93,7 @@ typedef struct qr__cu_launch {
     X(module_function, cuModuleGetFunction,                                                        \
       (qr__cu_function * function, qr__cu_module module, const char *name))                        \
     X(function_set, cuFuncSetAttribute, (qr__cu_function function, int attribute, int value))      \
-    X(mem_info, cuMemGetInfo_v2, (size_t * free_bytes, size_t * total_bytes))                      \
+    X(mem_info, cuMemGetInfo_v2, (size_t *free_bytes, size_t *total_bytes))                        \
     X(mem_alloc, cuMemAlloc_v2, (qr__cu_pointer * pointer, size_t bytes))                          \
     X(mem_free, cuMemFree_v2, (qr__cu_pointer pointer))                                            \
     X(host_alloc, cuMemHostAlloc, (void **pointer, size_t bytes, unsigned flags))                  \

@@ -3,8 +3,10 @@
 
 #define KINDS(t)                                                                                   \
     {                                                                                              \
-        .embed = QR__GPU_embed_##t, .add_norm = QR__GPU_add_norm_##t,                              \
-        .activate = QR__GPU_activate_##t, .widen = QR__GPU_widen_##t,                              \
+        .embed = QR__GPU_embed_##t,                                                                \
+        .add_norm = QR__GPU_add_norm_##t,                                                          \
+        .activate = QR__GPU_activate_##t,                                                          \
+        .widen = QR__GPU_widen_##t,                                                                \
         .gemm = {QR__GPU_gemm_##t##_16, QR__GPU_gemm_##t##_32, QR__GPU_gemm_##t##_64,              \
                  QR__GPU_gemm_##t##_128},                                                          \
         .attention = {QR__GPU_attention_##t##_16, QR__GPU_attention_##t##_32,                      \

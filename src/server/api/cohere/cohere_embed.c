@@ -200,15 +200,21 @@ static void encode_v2(const qr_api *api, qr_exchange *x) {
         QR__S_EITHER(QR__S_ANY_OBJECT, QR__S_VECTORS)) "," QR__S_MEMBER("texts",                   \
                                                                         QR__S_LIST(QR__S_TEXT)))
 #define ROW(pattern_, aliases_, encode_)                                                           \
-    {                                                                                              \
-        .method = "POST", .pattern = (pattern_), .aliases = (aliases_),                            \
-        .summary = "Vectors of texts, for Cohere's clients", .reply = REPLY,                       \
-        .example = "{\"texts\":[\"how tall is mount everest\"]}", .flags = QR__ROUTE_MODEL,        \
-        .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING), .accepts = QR__JSON,                              \
-        .request_bytes = sizeof(cohere_embed_request), .fields = fields,                           \
-        .fields_len = QR__LENGTH(fields), .decode = decode, .encode = (encode_),                   \
-        .fail = qr__fail_cohere                                                                    \
-    }
+    {.method = "POST",                                                                             \
+     .pattern = (pattern_),                                                                        \
+     .aliases = (aliases_),                                                                        \
+     .summary = "Vectors of texts, for Cohere's clients",                                          \
+     .reply = REPLY,                                                                               \
+     .example = "{\"texts\":[\"how tall is mount everest\"]}",                                     \
+     .flags = QR__ROUTE_MODEL,                                                                     \
+     .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING),                                                      \
+     .accepts = QR__JSON,                                                                          \
+     .request_bytes = sizeof(cohere_embed_request),                                                \
+     .fields = fields,                                                                             \
+     .fields_len = QR__LENGTH(fields),                                                             \
+     .decode = decode,                                                                             \
+     .encode = (encode_),                                                                          \
+     .fail = qr__fail_cohere}
 
 static const char *const v1_aliases[] = {"/v1/v1/embed", "/v3/v1/embed", NULL};
 static const char *const v2_aliases[] = {"/v1/v2/embed", "/v3/v2/embed", NULL};
