@@ -175,6 +175,7 @@ qr_status qr__sandbox_files(qr__server *s, qr_error *error) {
         return do_without(s, "none, a model may run on a GPU, whose driver needs what it takes", 0,
                           error);
     s->sandbox.on = true;
+    s->sandbox.rings_why = qr__system_calls_no_rings();
     bool begun = qr__landlock_begin(&lock);
     if (begun)
         allow_all(s, &lock);
@@ -193,7 +194,7 @@ qr_status qr__sandbox_calls(qr__server *s, qr_error *error) {
         qr_log(QR_LOG_INFO, "sandbox: %s", sandbox->lacks);
     if (!sandbox->on)
         return QR_OK;
-    int why = qr__system_calls_restrict();
+    int why = sandbox->rings_why != 0 ? sandbox->rings_why : qr__system_calls_restrict();
     if (why != 0) {
         qr_status status =
             do_without(s, "system calls are not restricted: no seccomp here", why, error);

@@ -17,6 +17,7 @@ struct qr__server;
 /** What was decided at the start, and became of it. */
 typedef struct qr__sandbox {
     bool on;           /* else nothing is taken */
+    int rings_why;     /* errno for which rings are not forbidden; then no call is */
     int files_version; /* of Landlock; 0: files are not restricted */
     size_t paths;      /* that can be opened */
     char lacks[160];   /* what is not taken, and why; "": nothing */

@@ -74,8 +74,22 @@ static int allow_questions(scmp_filter_ctx filter) {
     return result;
 }
 
-int qr__system_calls_restrict(void) {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+static int forbid_rings(scmp_filter_ctx filter) {
+    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0);
+}
+
+static int allow_listed(scmp_filter_ctx filter) {
+    int result = allow_all(filter);
+    if (result == 0)
+        result = allow_threads(filter);
+    if (result == 0)
+        result = allow_questions(filter);
+    return result;
+}
+
+/* In all threads. `otherwise` is for the calls that have no rule. */
+static int load_filter(uint32_t otherwise, int (*add_rules)(scmp_filter_ctx filter)) {
+    scmp_filter_ctx filter = seccomp_init(otherwise);
     if (filter == NULL)
         return ENOMEM;
     int result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
@@ -84,13 +98,17 @@ int qr__system_calls_restrict(void) {
     if (result == 0)
         (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
     if (result == 0)
-        result = allow_all(filter);
-    if (result == 0)
-        result = allow_threads(filter);
-    if (result == 0)
-        result = allow_questions(filter);
+        result = add_rules(filter);
     if (result == 0)
         result = seccomp_load(filter);
     seccomp_release(filter);
     return -result;
+}
+
+int qr__system_calls_no_rings(void) {
+    return load_filter(SCMP_ACT_ALLOW, forbid_rings);
+}
+
+int qr__system_calls_restrict(void) {
+    return load_filter(SCMP_ACT_ERRNO(ENOSYS), allow_listed);
 }

@@ -59,6 +59,15 @@ def test_it_can_be_off(start_server, embedder):
 
 
 @needs_landlock
+def test_there_is_no_ring(start_boxed, embedder):
+    """What io_uring is asked no filter sees: libuv, which makes one from 1.45 on, finds none to make."""
+    server = start_boxed(models=[embedder])
+    files = f"/proc/{server.process.pid}/fd"
+    assert not [fd for fd in os.listdir(files) if "io_uring" in os.readlink(f"{files}/{fd}")]
+    assert ask(server, "/embed", {"inputs": "a text"}).status == 200
+
+
+@needs_landlock
 def test_a_folder_elsewhere_cannot_be_read(start_boxed, embedder, tmp_path):
     """A link may be turned to another folder beside it, or beside the one that it led to; not to any."""
     link, beside, away = tmp_path / "links" / "current", tmp_path / "versions", tmp_path / "elsewhere"

@@ -10,6 +10,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -163,6 +164,32 @@ static void *ask_for_what_is_gone(void *state) {
         return NULL;
     EXPECT(pthread_create(&thread, NULL, do_nothing, NULL) == 0 && pthread_join(thread, NULL) == 0);
     return NULL;
+}
+
+static bool can_make_ring(void) {
+    char parameters[256] = {0}; /* longer than the kernel's struct io_uring_params */
+    long ring = syscall(SYS_io_uring_setup, 1, parameters);
+    if (ring >= 0)
+        close((int)ring);
+    return ring >= 0;
+}
+
+static void no_rings(void) {
+    bool could = can_make_ring();
+    if (qr__system_calls_no_rings() != 0)
+        _exit(NO_KERNEL);
+    EXPECT(!can_make_ring() && (errno == ENOSYS || !could));
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    EXPECT(fd >= 0 && close(fd) == 0); /* all else is left, until the list comes */
+    EXPECT(qr__system_calls_restrict() == 0);
+    EXPECT(is_gone(socket(AF_UNIX, SOCK_STREAM, 0)) && !can_make_ring());
+}
+
+Test(sandbox, no_ring_can_be_made) {
+    int line = in_child(no_rings);
+    if (line == NO_KERNEL)
+        cr_skip_test("this kernel has no seccomp");
+    cr_assert_eq(line, 0, "the expectation at line %d, modulo 250", line - 1);
 }
 
 static void only_listed_calls(void) {
