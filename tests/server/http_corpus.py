@@ -1,6 +1,16 @@
 """Raw requests that must be refused, and some that must not: (name, bytes). Each refused one is followed on the wire by SECOND, a
 whole request of its own: whoever answers it has read the first one's end in another place than a strict reader."""
+import ctypes
 
+
+def is_strict():
+    """Whether libmicrohttpd is one that sees itself how lines end (1.0), and is told to be strict about it; 0.9 leaves that to us."""
+    library = ctypes.CDLL("libmicrohttpd.so.12")
+    library.MHD_get_version.restype = ctypes.c_char_p
+    return not library.MHD_get_version().startswith(b"0.9.")
+
+
+STRICT = is_strict()
 SECOND = b"GET /health HTTP/1.1\r\nHost: second\r\n\r\n"
 BODY = b'{"inputs":"a query"}'
 
@@ -140,6 +150,8 @@ REFUSED = [
 
 # Of these libmicrohttpd closes the connection without a word.
 UNANSWERED = {"method empty", "TLS hello"}
+if STRICT:
+    UNANSWERED |= {"target NUL", "tab for space", "method with NUL"}
 
 SERVED = [
     ("plain GET", get(), 200),
@@ -180,7 +192,10 @@ LAST = [
     ("chunked behind a tab", post(b"Transfer-Encoding:\tchunked", body=CHUNKED)),
     ("a byte a chunk", chunked(b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n")),
     ("size with zeros", chunked(b"00000014\r\n" + BODY + b"\r\n000\r\n\r\n")),
-    ("extensions", chunked(b'14;a=b;c="d"\r\n' + BODY + b"\r\n0;e\r\n\r\n")),
     ("trailers", chunked(b"14\r\n" + BODY + b"\r\n0\r\nContent-Length: 5\r\nHost: b\r\n\r\n")),
-    ("bare LF", chunked(b"14\n" + BODY + b"\n0\n\n")),
 ]
+# Strictness has no bare LF; and libmicrohttpd 1.0.1 takes the LF behind an extension for the chunk's first byte, then misses its end.
+(REFUSED if STRICT else LAST).extend([
+    ("chunk extensions", chunked(b'14;a=b;c="d"\r\n' + BODY + b"\r\n0;e\r\n\r\n")),
+    ("chunks and bare LF", chunked(b"14\n" + BODY + b"\n0\n\n")),
+])  # fmt: skip

@@ -17,13 +17,16 @@ static enum MHD_Result add_field(void *state, enum MHD_ValueKind kind, const cha
     return MHD_YES;
 }
 
+bool qr__mhd_is_old(void) {
+    return strncmp(MHD_get_version(), "0.9.", 4) == 0;
+}
+
 /* libmicrohttpd 0.9.75 cuts the head into C strings where it lies, a NUL for each byte of a line's
  * end. So a line that ended in a bare LF, held a NUL, or was folded shows in how the strings lie
- * behind each other, from the method to the head's end. Later versions are strict themselves, and
- * may lay out otherwise. */
+ * behind each other, from the method to the head's end. 1.0 lays out otherwise. */
 static bool lines_adjoin(struct MHD_Connection *mhd, const char *url, const char *method,
                          const char *version, size_t target_len, const field_list *list) {
-    if (strcmp(MHD_get_version(), "0.9.75") != 0)
+    if (!qr__mhd_is_old())
         return true;
     const union MHD_ConnectionInfo *size =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);

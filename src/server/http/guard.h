@@ -7,8 +7,8 @@
  *         ...                                                // answer it and close
  *
  * Pure functions over a parsed head, so that every rule can be tested alone. docs/HTTP.md lists the
- * rules and why each is there: libmicrohttpd 0.9.75 lets through heads that two parsers read
- * differently, which is how requests are smuggled.
+ * rules and why each is there: libmicrohttpd lets through heads that two parsers read differently,
+ * which is how requests are smuggled.
  */
 #ifndef QR_SERVER_HTTP_GUARD_H
 #define QR_SERVER_HTTP_GUARD_H

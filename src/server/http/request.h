@@ -52,6 +52,10 @@ void qr__requests_free(qr_http *http);
 
 /* fields.c */
 
+/** Whether this libmicrohttpd is 0.9. It takes a head's lines however they end, so that the guard
+ * looks at how they lie; a newer one (1.0) must be told to be strict about them. */
+bool qr__mhd_is_old(void);
+
 /** Asks the guard about the head that libmicrohttpd has parsed. `url`, `method` and `version` are
  * those of its call. Statuses as qr__guard_check. */
 QR_MUST_USE qr_status qr__fields_check(const qr__connection *connection, const char *url,
