@@ -164,8 +164,21 @@ static int by_call(const void *a, const void *b) {
     return order != 0 ? order : strcmp(qr__onnx_domain(x->domain), qr__onnx_domain(y->domain));
 }
 
-/* A file may carry functions of its own and call them as operators. Field 8 of a node (IR 10, newer
- * than the schema) chooses among those of one name. */
+/* Field 8 of a node (IR 10) chooses among the file's functions of one name. The schema of Debian 12
+ * does not know it, that of 13 does. */
+static bool has_overload(const Onnx__NodeProto *from) {
+    const unsigned overload = 8;
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field(from->base.descriptor, overload);
+    for (unsigned i = 0; i < from->base.n_unknown_fields; i++)
+        if (from->base.unknown_fields[i].tag == overload && from->base.unknown_fields[i].len > 1)
+            return true;
+    return field != NULL && field->type == PROTOBUF_C_TYPE_STRING &&
+           qr__onnx_text(*(char *const *)(const void *)((const char *)from + field->offset))[0] !=
+               '\0';
+}
+
+/* A file may carry functions of its own and call them as operators. */
 static qr_status check_call(const reading *g, const Onnx__NodeProto *from) {
     char where[QR__ONNX_WHERE_BYTES];
     Onnx__FunctionProto call = {.name = from->op_type, .domain = from->domain};
@@ -173,9 +186,8 @@ static qr_status check_call(const reading *g, const Onnx__NodeProto *from) {
     qr__onnx_node_where(from, where);
     if (from->op_type == NULL || from->op_type[0] == '\0')
         return qr__onnx_refuse(g->r, where, "it has no operator");
-    for (unsigned i = 0; i < from->base.n_unknown_fields; i++)
-        if (from->base.unknown_fields[i].tag == 8 && from->base.unknown_fields[i].len > 1)
-            return qr__onnx_refuse(g->r, where, "it has an `overload`, which is not read");
+    if (has_overload(from))
+        return qr__onnx_refuse(g->r, where, "it has an `overload`, which is not read");
     if (g->model->n_functions > 0 && bsearch(&wanted, g->model->functions, g->model->n_functions,
                                              sizeof(void *), by_call) != NULL)
         return qr__onnx_refuse(g->r, where,

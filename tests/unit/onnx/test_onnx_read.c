@@ -369,9 +369,10 @@ Test(onnx_read, what_nobody_needs_is_skipped) {
     qr_onnx_close(graph);
 }
 
-/* A field of a newer schema (metadata of a node, IR 10) inside what is read. */
+/* A field of a newer schema (metadata of a node, IR 10: an entry whose key is `a`) inside what is
+ * read. */
 Test(onnx_read, newer_fields_are_skipped) {
-    uint8_t data[] = {3, 'a', 'b', 'c'};
+    uint8_t data[] = {3, 0x0a, 1, 'a'};
     ProtobufCMessageUnknownField field = {9, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, sizeof data,
                                           data};
     onnx_maker_input(m, "x", QR_ONNX_FLOAT, 1, three);
