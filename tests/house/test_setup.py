@@ -56,12 +56,12 @@ def used():
         program = re.search(r" -o (\S+) .*\.a\b", line)
         if program:
             files["build" if program[1] == "querent" else "test"] |= libraries(line)
-    goal = None
+    goal = None  # while a linker's record is read: it has what the libraries are linked with themselves
     for line in output("ninja", "-C", str(TREE), "-t", "deps").splitlines():
-        if line.startswith("    /"):
+        if line.startswith("    /") and goal is not None:
             files[goal].add(line.strip())
-        elif line.strip():
-            goal = "build" if line.startswith("src/") else "test"
+        elif line and not line.startswith(" "):
+            goal = None if ".o: #deps" not in line else "build" if line.startswith("src/") else "test"
     # A compiler's own headers come with it; NVIDIA's toolkit, where one is, is no package of Debian's.
     own = re.escape(str(ROOT)) + r"/|/usr/lib/gcc/|/usr/include/(c\+\+/|[^/]*/c\+\+/)|/usr/local/cuda[^/]*/"
     return {goal: {path for path in found if not re.match(own, path)} for goal, found in files.items()}
