@@ -48,7 +48,8 @@ void qr_json_text(qr_buf *out, qr_text text) {
             bytes = 1;
         } else {
             char utf8[4];
-            qr_buf_append(out, utf8, qr_utf8_encode(qr_utf8_decode(text, at, &bytes), utf8));
+            const size_t len = qr_utf8_encode(qr_utf8_decode(text, at, &bytes), utf8);
+            qr_buf_append(out, utf8, len);
         }
         at += bytes;
     }

@@ -13,7 +13,7 @@ static qr_status run_transpose(qr__op_call *call) {
     if (status != QR_OK)
         return status;
     const qr_onnx_tensor *in = call->in[0];
-    size_t shape[QR_ONNX_RANK_MAX];
+    size_t shape[QR_ONNX_RANK_MAX] = {0};
     ptrdiff_t own[QR_ONNX_RANK_MAX], strides[QR_ONNX_RANK_MAX];
     if (order.given && order.count != in->rank)
         return qr__op_refuse(call, "`perm` orders %zu axes of %zu", order.count, in->rank);
@@ -180,7 +180,7 @@ static qr_status run_tile(qr__op_call *call) {
     if (status != QR_OK)
         return status;
     const qr_onnx_tensor *in = call->in[0];
-    size_t shape[QR_ONNX_RANK_MAX];
+    size_t shape[QR_ONNX_RANK_MAX] = {0};
     if (list.count != in->rank)
         return qr__op_refuse(call, "%zu repeats for %zu axes", list.count, in->rank);
     for (size_t i = 0; i < in->rank; i++) {

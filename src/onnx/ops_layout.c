@@ -132,7 +132,7 @@ static qr_status run_squeeze(qr__op_call *call) {
     if (status != QR_OK)
         return status;
     const qr_onnx_tensor *in = call->in[0];
-    size_t shape[QR_ONNX_RANK_MAX], rank = 0;
+    size_t shape[QR_ONNX_RANK_MAX] = {0}, rank = 0;
     for (size_t i = 0; i < in->rank; i++) {
         if (marked[i] && in->shape[i] != 1)
             return qr__op_refuse(call, "axis %zu is %zu long, not 1", i, in->shape[i]);
@@ -159,7 +159,7 @@ static qr_status run_unsqueeze(qr__op_call *call) {
     status = qr__op_mark_axes(call, &axes, rank, marked);
     if (status != QR_OK)
         return status;
-    size_t shape[QR_ONNX_RANK_MAX], from = 0;
+    size_t shape[QR_ONNX_RANK_MAX] = {0}, from = 0;
     for (size_t i = 0; i < rank; i++)
         shape[i] = marked[i] ? 1 : in->shape[from++];
     return reshape(call, rank, shape);

@@ -70,7 +70,7 @@ static void pad_with_own(qr_onnx_tensor *out, const qr_onnx_tensor *in, const pa
 
 /* Copies what the edges leave of the input to its place in the output. */
 static void copy_kept(qr_onnx_tensor *out, const qr_onnx_tensor *in, const pad_edges *edges) {
-    size_t kept[QR_ONNX_RANK_MAX];
+    size_t kept[QR_ONNX_RANK_MAX] = {0};
     ptrdiff_t to[QR_ONNX_RANK_MAX], from[QR_ONNX_RANK_MAX], to_start = 0, from_start = 0;
     qr__strides(in->rank, out->shape, to);
     qr__strides(in->rank, in->shape, from);
@@ -94,7 +94,7 @@ static void copy_kept(qr_onnx_tensor *out, const qr_onnx_tensor *in, const pad_e
 static qr_status pad(qr__op_call *call, const pad_edges *edges, pad_mode mode,
                      const qr_onnx_tensor *value) {
     const qr_onnx_tensor *in = call->in[0];
-    size_t shape[QR_ONNX_RANK_MAX];
+    size_t shape[QR_ONNX_RANK_MAX] = {0};
     for (size_t i = 0; i < in->rank; i++)
         shape[i] = (size_t)((int64_t)in->shape[i] + edges->before[i] + edges->behind[i]);
     const qr_status status = qr__op_create(call, 0, in->type, in->rank, shape);

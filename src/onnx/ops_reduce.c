@@ -195,7 +195,7 @@ static qr_status apply_ints(qr__op_call *call, reduction how, qr__walk walk, siz
 /* The output's shape, and strides in it of the input's axes: 0 along those that are reduced. */
 static void plan_output(const qr_onnx_tensor *in, const bool *reduced, bool keep, size_t *rank,
                         size_t *shape, ptrdiff_t *strides) {
-    size_t full[QR_ONNX_RANK_MAX];
+    size_t full[QR_ONNX_RANK_MAX] = {0};
     for (size_t i = 0; i < in->rank; i++)
         full[i] = reduced[i] ? 1 : in->shape[i];
     qr__strides(in->rank, full, strides);

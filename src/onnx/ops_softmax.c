@@ -90,7 +90,7 @@ static qr_status find_extreme(qr__op_call *call, bool least) {
     const int64_t given = qr_onnx_attribute_int(call->node, "axis", 0);
     const bool keep = qr_onnx_attribute_int(call->node, "keepdims", 1) != 0;
     const bool last = qr_onnx_attribute_int(call->node, "select_last_index", 0) != 0;
-    size_t axis, shape[QR_ONNX_RANK_MAX], rank = 0;
+    size_t axis, shape[QR_ONNX_RANK_MAX] = {0}, rank = 0;
     if (!qr__op_axis(given, in->rank, &axis))
         return qr__op_refuse(call, "axis %lld of %zu", (long long)given, in->rank);
     if (in->shape[axis] == 0)

@@ -82,7 +82,8 @@ static qr_status add_pattern(qr_tokenizer *tokenizer, const qr__added_token *tok
     qr__normalizer_init(&stream, &tokenizer->normalizer, text, 0, text.len);
     while (qr__normalizer_next(&stream, &c)) {
         char utf8[4];
-        qr_buf_append(buf, utf8, qr_utf8_encode(c.code, utf8));
+        const size_t len = qr_utf8_encode(c.code, utf8);
+        qr_buf_append(buf, utf8, len);
     }
     if (qr_buf_failed(buf))
         return QR_NO_MEMORY;

@@ -39,7 +39,8 @@ void qr_unicode_lower(qr_text text, qr_buf *out) {
             lower[0] = is_final(text, at + bytes, behind_letter) ? FINAL_SIGMA : SMALL_SIGMA;
         for (size_t i = 0; i < len; i++) {
             char utf8[4];
-            qr_buf_append(out, utf8, qr_utf8_encode(lower[i], utf8));
+            const size_t bytes_len = qr_utf8_encode(lower[i], utf8);
+            qr_buf_append(out, utf8, bytes_len);
         }
         if (!is_mark(code))
             behind_letter = has_case(code);

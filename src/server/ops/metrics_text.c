@@ -14,10 +14,12 @@ void qr__metric_label(qr_buf *labels, const char *name, const char *value) {
         uint32_t letter = qr_utf8_decode(text, at, &bytes);
         if (letter == '\\' || letter == '"')
             qr_buf_byte(labels, '\\');
-        if (letter == '\n')
+        if (letter == '\n') {
             qr_buf_literal(labels, "\\n");
-        else
-            qr_buf_append(labels, utf8, qr_utf8_encode(letter, utf8));
+        } else {
+            const size_t len = qr_utf8_encode(letter, utf8);
+            qr_buf_append(labels, utf8, len);
+        }
     }
     qr_buf_byte(labels, '"');
 }

@@ -53,7 +53,7 @@ Test(hdr, percentiles_within_the_stated_error) {
     }
     qsort(values, N, sizeof *values, by_value);
     for (size_t i = 0; i < sizeof percents / sizeof *percents; i++) {
-        double exact = (double)values[(size_t)ceil(percents[i] / 100 * N - 1e-6) - 1];
+        double exact = (double)values[(size_t)ceil(percents[i] / 100 * (double)N - 1e-6) - 1];
         double found = qr__hdr_percentile(&hdr, percents[i]);
         cr_expect_leq(fabs(found - exact), 0.0005 * exact + 1e-9, "p%g: %g, exactly %g",
                       percents[i], found, exact);

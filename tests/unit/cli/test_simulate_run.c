@@ -111,8 +111,9 @@ Test(arrivals, gaps_have_their_mean) {
         sum += gap;
         squares += gap * gap;
     }
-    cr_expect_float_eq(sum / N, 1, 0.02, "mean %g", sum / N);
-    cr_expect_float_eq(squares / N, 2, 0.1, "an exponential's second moment: %g", squares / N);
+    cr_expect_float_eq(sum / (double)N, 1, 0.02, "mean %g", sum / (double)N);
+    cr_expect_float_eq(squares / (double)N, 2, 0.1, "an exponential's second moment: %g",
+                       squares / (double)N);
     cr_expect_eq(qr__arrivals_gap_ns(&uniform), 125000000);
     cr_expect_eq(qr__arrivals_gap_ns(&uniform), 125000000);
 }
