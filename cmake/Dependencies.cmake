@@ -1,4 +1,4 @@
-# Libraries of Debian 12; tools/setup installs them.
+# Libraries of Debian 12 and 13; tools/setup installs them.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
