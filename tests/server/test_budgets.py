@@ -96,12 +96,12 @@ def late_while_computing(server):
 def test_a_deadline_does_not_wait_for_a_batch(start_server, tiny):
     """The answer is there while the batch that came too late still runs. A machine of even speed shows it at once, one
     whose speed doubles between two requests does not: it is tried again, with the costs that the server has learnt. An
-    answer that waits for its batch never shows it."""
+    answer that waits for its batch never shows it, so that many tries cost only who is wrong."""
     server = start_server(*ONE_WORKER, "--batch-tokens", 32768, models=[tiny("slow")])
     tries = 0
     while not late_while_computing(server):
         tries += 1
-        assert tries < 20, "no answer came before its batch was done"
+        assert tries < 100, "no answer came before its batch was done"
         wait_idle(server)
     server.signal()
     server.wait_log("told to stop")
