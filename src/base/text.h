@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 /** A borrowed span of bytes, usually UTF-8. `data` may be NULL when `len` is 0. */
 typedef struct qr_text {
@@ -26,6 +27,11 @@ static inline bool qr_text_equal(qr_text a, qr_text b) {
 /** As qr_text_equal with a C string. */
 static inline bool qr_text_is(qr_text a, const char *cstring) {
     return qr_text_equal(a, qr_text_of(cstring));
+}
+
+/** The same whatever the case of ASCII's letters. */
+static inline bool qr_text_is_caseless(qr_text a, const char *cstring) {
+    return a.len == strlen(cstring) && (a.len == 0 || strncasecmp(a.data, cstring, a.len) == 0);
 }
 
 /** Decodes one code point at `text.data[at]` (at < text.len) and stores how many bytes it took.

@@ -80,7 +80,7 @@ static bool parse_head(qr__client *client, size_t head_len) {
             client->body_left = (size_t)number;
             sized = true;
         }
-        if (connection.len == 5 && strncasecmp(connection.data, "close", 5) == 0)
+        if (qr_text_is_caseless(connection, "close"))
             client->closes = true;
         at = (size_t)(end - client->head) + 2;
     }

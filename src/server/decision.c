@@ -1,8 +1,6 @@
 /* server/decision.c: the questions that a head answers, in their order. */
 #include "server/decision.h"
 
-#include <strings.h>
-
 #include "server/api/api.h"
 #include "server/budget.h"
 
@@ -141,10 +139,6 @@ static qr_text next_type(qr_text accept, size_t *at, unsigned *weight) {
     return (qr_text){begin, type};
 }
 
-static bool type_is(qr_text type, const char *wanted) {
-    return type.len == strlen(wanted) && strncasecmp(type.data, wanted, type.len) == 0;
-}
-
 /* Bytes are for who asks for them before JSON, or before anything; pages for who names them and
  * wants nothing else more, as browsers do. */
 static void read_accept(qr_text accept, qr_exchange *x) {
@@ -154,10 +148,11 @@ static void read_accept(qr_text accept, qr_exchange *x) {
         qr_text type = next_type(accept, &at, &weight);
         if (weight == 0)
             continue;
-        x->wants_octets |= !json_first && type_is(type, "application/octet-stream");
-        json_first |= type_is(type, "application/json") || type_is(type, "*/*") ||
-                      type_is(type, "application/*");
-        unsigned *most = type_is(type, "text/html") ? &html : &other;
+        x->wants_octets |= !json_first && qr_text_is_caseless(type, "application/octet-stream");
+        json_first |= qr_text_is_caseless(type, "application/json") ||
+                      qr_text_is_caseless(type, "*/*") ||
+                      qr_text_is_caseless(type, "application/*");
+        unsigned *most = qr_text_is_caseless(type, "text/html") ? &html : &other;
         *most = (unsigned)qr_max(*most, weight);
     }
     x->wants_html = html > 0 && html >= other;
@@ -211,7 +206,7 @@ static qr_status check_command(const qr_http_facts *facts) {
 static bool is_plain(const qr_http_facts *facts) {
     const qr_http_value *coding = &facts->content_encoding;
     return facts->body_bytes == 0 || coding->text.len == 0 ||
-           (coding->count == 1 && type_is(coding->text, "identity"));
+           (coding->count == 1 && qr_text_is_caseless(coding->text, "identity"));
 }
 
 static qr_status decide(const qr__rules *rules, qr_text path, const qr_http_facts *facts,

@@ -1,7 +1,6 @@
 /* server/api/routes.c: all routes in one table, and the two calls that every exchange makes: decode
  * and encode. */
 #include <stdlib.h>
-#include <strings.h>
 
 #include "server/api/call.h"
 #include "server/api/openapi.h"
@@ -132,28 +131,22 @@ void qr_api_allow(unsigned listeners, qr_text path, char out[QR_ALLOW_BYTES]) {
     }
 }
 
-static bool begins(qr_text text, const char *with) {
-    const size_t len = strlen(with);
-    return text.len >= len && strncasecmp(text.data, with, len) == 0;
+/* RFC 6839: application/vnd.api+json. */
+static bool is_json_too(qr_text type) {
+    static const char begin[] = "application/", end[] = "+json";
+    const size_t before = sizeof begin - 1, behind = sizeof end - 1;
+    return type.len > before + behind && qr_text_is_caseless((qr_text){type.data, before}, begin) &&
+           qr_text_is_caseless((qr_text){type.data + type.len - behind, behind}, end);
 }
 
-static bool ends(qr_text text, const char *with) {
-    const size_t len = strlen(with);
-    return text.len >= len && strncasecmp(text.data + text.len - len, with, len) == 0;
-}
-
-/* The media type alone; parameters behind it (charset=utf-8) change nothing for JSON. What ends in
- * "+json" is JSON too (RFC 6839): application/vnd.api+json. */
+/* The media type alone; parameters behind it (charset=utf-8) change nothing for JSON. */
 bool qr_api_accepts(const qr_route *route, qr_text type) {
     qr_text alone = {type.data, 0};
     if (route->accepts == NULL || (route->flags & QR__ROUTE_ANY) != 0)
         return true;
     while (alone.len < type.len && strchr("; \t", type.data[alone.len]) == NULL)
         alone.len++;
-    if (alone.len == strlen(route->accepts))
-        return begins(alone, route->accepts);
-    return begins(alone, "application/") && ends(alone, "+json") &&
-           alone.len > strlen("application/+json");
+    return qr_text_is_caseless(alone, route->accepts) || is_json_too(alone);
 }
 
 bool qr_api_is_open(const qr_route *route) {

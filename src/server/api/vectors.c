@@ -207,6 +207,16 @@ void qr__vectors_put(qr__vectors *v, size_t index, qr__vectors_as as, qr_buf *ou
     }
 }
 
+void qr__vectors_put_list(qr__vectors *v, qr__vectors_as as, qr_buf *out) {
+    qr_buf_byte(out, '[');
+    for (size_t i = 0; i < v->len; i++) {
+        if (i > 0)
+            qr_buf_byte(out, ',');
+        qr__vectors_put(v, i, as, out);
+    }
+    qr_buf_byte(out, ']');
+}
+
 void qr__vectors_answer(qr__vectors *v, qr_exchange *x) {
     char shape[32];
     size_t numbers = v->form->type >= QR__VECTOR_BINARY ? (v->dimensions + 7) / 8 : v->dimensions;

@@ -82,6 +82,9 @@ QR_MUST_USE bool qr__vectors_init(qr__vectors *vectors, qr_exchange *exchange,
 /** Appends one vector. */
 void qr__vectors_put(qr__vectors *vectors, size_t index, qr__vectors_as as, qr_buf *out);
 
+/** Appends all of them as a list in JSON. */
+void qr__vectors_put_list(qr__vectors *vectors, qr__vectors_as as, qr_buf *out);
+
 /** All of them as raw bytes, one behind the other: the answer's body, content type, and the fields
  * X-Embedding-Shape ("2,384") and X-Embedding-Dtype. */
 void qr__vectors_answer(qr__vectors *vectors, qr_exchange *exchange);

@@ -4,13 +4,6 @@
  * front of us. */
 #include "server/http/guard.h"
 
-#include <strings.h>
-
-static bool name_is(qr_text name, const char *wanted) {
-    size_t len = strlen(wanted);
-    return name.len == len && strncasecmp(name.data, wanted, len) == 0;
-}
-
 /* RFC 9110's tchar. */
 static bool is_token_byte(unsigned char c) {
     if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))
@@ -121,7 +114,7 @@ static const known_field known_fields[] = {
 
 static const known_field *find_known(qr_text name) {
     for (size_t i = 0; i < sizeof known_fields / sizeof known_fields[0]; i++)
-        if (name_is(name, known_fields[i].name))
+        if (qr_text_is_caseless(name, known_fields[i].name))
             return &known_fields[i];
     return NULL;
 }
@@ -170,7 +163,7 @@ static qr_status check_body(qr_http_facts *facts, bool http_1_0, size_t max_body
     if (facts->transfer_encoding.count > 0) {
         if (facts->content_length.count > 0 || http_1_0)
             return QR_BAD_HTTP;
-        if (!name_is(facts->transfer_encoding.text, "chunked"))
+        if (!qr_text_is_caseless(facts->transfer_encoding.text, "chunked"))
             return QR_NOT_IMPLEMENTED;
         facts->chunked = true;
         facts->body_bytes = max_body_bytes;
@@ -199,7 +192,7 @@ qr_status qr__guard_check(const qr__http_head *head, size_t max_body_bytes, qr_h
         return status;
     bool hosted = facts->host.count == 0 ? http_1_0 : is_host(facts->host.text);
     status = hosted ? check_body(facts, http_1_0, max_body_bytes) : QR_BAD_HTTP;
-    facts->waits =
-        !http_1_0 && facts->body_bytes > 0 && name_is(facts->expect.text, "100-continue");
+    facts->waits = !http_1_0 && facts->body_bytes > 0 &&
+                   qr_text_is_caseless(facts->expect.text, "100-continue");
     return status;
 }

@@ -267,17 +267,22 @@ TEST(copies_are_there_behind_their_wait_and_not_before) {
 
 /* --- kernels that follow each other --- */
 
-TEST(what_is_loaded_before_the_wait_is_old) {
-    ptx_test k("ld.global.u32 %r10, [%rd4];\ngriddepcontrol.launch_dependents;\n"
-               "griddepcontrol.wait;\nld.global.u32 %r11, [%rd4];\n"
-               "st.global.v2.u32 [%rd3], {%r10, %r11};");
-    CHECK(k.made.find("k")->may_begin_early);
+/* What is loaded is 0 when the kernel may begin, and 7 when the one before it has ended. */
+static void run_beside_change(ptx_test &k) {
     memset(k.from.data, 0, k.from.bytes);
     emulator::grid g(k.config(), &k.args);
     g.begin();
     for (uint32_t i = 0; i < 128; i++)
         k.from.as<uint32_t>()[i] = 7;
     g.finish();
+}
+
+TEST(what_is_loaded_before_the_wait_is_old) {
+    ptx_test k("ld.global.u32 %r10, [%rd4];\ngriddepcontrol.launch_dependents;\n"
+               "griddepcontrol.wait;\nld.global.u32 %r11, [%rd4];\n"
+               "st.global.v2.u32 [%rd3], {%r10, %r11};");
+    CHECK(k.made.find("k")->may_begin_early);
+    run_beside_change(k);
     CHECK(k.result(3)[0] == 0 && k.result(3)[1] == 7);
 }
 
@@ -285,12 +290,7 @@ TEST(what_is_loaded_before_the_wait_is_old) {
 TEST(below_sm_90_no_kernel_begins_early) {
     ptx_test k("ld.global.u32 %r10, [%rd4];\nst.global.u32 [%rd3], %r10;", 0, 0, "sm_80");
     CHECK(!k.made.find("k")->may_begin_early);
-    memset(k.from.data, 0, k.from.bytes);
-    emulator::grid g(k.config(), &k.args);
-    g.begin();
-    for (uint32_t i = 0; i < 128; i++)
-        k.from.as<uint32_t>()[i] = 7;
-    g.finish();
+    run_beside_change(k);
     CHECK(k.result(3)[0] == 7);
 }
 

@@ -200,6 +200,15 @@ void http_fixture_send(int fd, const char *text) {
     cr_assert_eq(send(fd, text, len, MSG_NOSIGNAL), (ssize_t)len);
 }
 
+void http_fixture_read_all(int fd, char *text, size_t room) {
+    size_t len = 0;
+    ssize_t n;
+    while ((n = recv(fd, text + len, room - 1 - len, 0)) > 0)
+        len += (size_t)n;
+    cr_assert_eq(n, 0, "the connection does not end, or by a reset");
+    text[len] = '\0';
+}
+
 bool http_fixture_ask(int fd) {
     char answer[2000];
     size_t len = 0;

@@ -46,6 +46,10 @@ int http_fixture_dial(void);
 
 void http_fixture_send(int fd, const char *text);
 
+/** Everything up to the connection's end, ended by a NUL, which must come as an end, not as a reset
+ * or a wait in vain. */
+void http_fixture_read_all(int fd, char *text, size_t room);
+
 /** Asks, and waits until the connection is idle again. Whether the answer says to close it. */
 bool http_fixture_ask(int fd);
 

@@ -19,12 +19,7 @@ static void set_up(void) {
 
 static void expect_refused(int fd) {
     char text[2000];
-    size_t len = 0;
-    ssize_t n;
-    while ((n = recv(fd, text + len, sizeof text - 1 - len, 0)) > 0)
-        len += (size_t)n;
-    text[len] = '\0';
-    cr_expect_eq(n, 0, "the answer is followed by an end, not by a reset");
+    http_fixture_read_all(fd, text, sizeof text);
     cr_expect_eq(strncmp(text, "HTTP/1.1 400 ", 13), 0, "%s", text);
 }
 

@@ -11,7 +11,7 @@ namespace row_kernels {
 constexpr uint32_t THREADS = QR_CUDA_ROW_THREADS, WARPS = THREADS / 32, ROUNDS_MOST = 8;
 static_assert(2 * WARPS * sizeof(float) == QR_CUDA_ROW_SHARED, "two sums");
 
-/* One round for rows that have no more, of which what follows is a third. */
+/* Rows of one round have code of their own: less to issue than of rounds that are passed over. */
 #define QR_BY_WIDTH(kernel, T)                                                                     \
     if (args.pitch <= THREADS * 4)                                                                 \
         kernel<T, 1>(args);                                                                        \

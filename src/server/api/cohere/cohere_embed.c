@@ -138,15 +138,8 @@ static qr_status decode(qr__call *call) {
 static void put_vectors(qr_exchange *x, const type_name *type) {
     const qr__vector_form form = form_of(x->decoded, type);
     qr__vectors vectors;
-    if (!qr__vectors_init(&vectors, x, &form))
-        return;
-    qr_buf_byte(&x->out, '[');
-    for (size_t i = 0; i < vectors.len; i++) {
-        if (i > 0)
-            qr_buf_byte(&x->out, ',');
-        qr__vectors_put(&vectors, i, type->as, &x->out);
-    }
-    qr_buf_byte(&x->out, ']');
+    if (qr__vectors_init(&vectors, x, &form))
+        qr__vectors_put_list(&vectors, type->as, &x->out);
 }
 
 static void put_rest(qr_exchange *x, const char *version) {

@@ -72,13 +72,9 @@ static void encode(const qr_api *api, qr_exchange *x) {
     qr_json_text(out, request->called.data != NULL
                           ? request->called
                           : qr_text_of(qr_pipeline_name(x->model->pipeline)));
-    qr_buf_literal(out, ",\"embeddings\":[");
-    for (size_t i = 0; i < vectors.len; i++) {
-        if (i > 0)
-            qr_buf_byte(out, ',');
-        qr__vectors_put(&vectors, i, QR__VECTORS_JSON, out);
-    }
-    qr_buf_literal(out, "],\"total_duration\":");
+    qr_buf_literal(out, ",\"embeddings\":");
+    qr__vectors_put_list(&vectors, QR__VECTORS_JSON, out);
+    qr_buf_literal(out, ",\"total_duration\":");
     qr_buf_u64(out, took->tokenize_ns + took->queue_ns + took->compute_ns);
     qr_buf_literal(out, ",\"load_duration\":0,\"prompt_eval_count\":");
     qr_buf_u64(out, x->tokens);

@@ -8,19 +8,8 @@
  * `modified_at` is when the server started, `size` what the packed weights take. */
 #include "server/api/call.h"
 
+#include <stdio.h>
 #include <time.h>
-
-/* With the tag that clients look for when they name none. */
-static void put_name(qr_buf *out, const char *key, const char *name) {
-    const char *tag = strchr(name, ':') == NULL ? ":latest" : "";
-    qr_buf tagged;
-    qr_buf_init(&tagged, QR_LIMIT_MODEL_NAME + sizeof ":latest");
-    qr_buf_printf(&tagged, "%s%s", name, tag);
-    qr_buf_printf(out, "\"%s\":", key);
-    qr_json_text(out, qr_buf_contents(&tagged));
-    qr_buf_byte(out, ',');
-    qr_buf_deinit(&tagged);
-}
 
 static void put_time(qr_buf *out, uint64_t since_1970_ns) {
     const time_t seconds = (time_t)(since_1970_ns / QR_NS_PER_S);
@@ -34,10 +23,15 @@ static void put_time(qr_buf *out, uint64_t since_1970_ns) {
 static void put_model(const qr_api *api, const qr_pipeline *model, qr_buf *out) {
     const qr_model_info *about = qr_engine_model(qr_pipeline_engine(model));
     const qr_plan_info *plan = qr_engine_plan(qr_pipeline_engine(model));
-    qr_buf_byte(out, '{');
-    put_name(out, "name", qr_pipeline_name(model));
-    put_name(out, "model", qr_pipeline_name(model));
-    qr_buf_literal(out, "\"modified_at\":");
+    /* With the tag that clients look for when they name none. */
+    const char *name = qr_pipeline_name(model), *tag = strchr(name, ':') == NULL ? ":latest" : "";
+    char tagged[QR_LIMIT_MODEL_NAME + sizeof ":latest"];
+    snprintf(tagged, sizeof tagged, "%s%s", name, tag);
+    qr_buf_literal(out, "{\"name\":");
+    qr_json_text(out, qr_text_of(tagged));
+    qr_buf_literal(out, ",\"model\":");
+    qr_json_text(out, qr_text_of(tagged));
+    qr_buf_literal(out, ",\"modified_at\":");
     put_time(out, api->created_ns);
     qr_buf_printf(out, ",\"size\":%zu,\"details\":{\"family\":", plan->weight_bytes);
     qr_json_text(out, qr_text_of(about->architecture));

@@ -41,11 +41,7 @@ static void encode(const qr_api *api, qr_exchange *x) {
         qr__vectors_answer(&vectors, x);
         return;
     }
-    for (size_t i = 0; i < vectors.len; i++) {
-        qr_buf_byte(&x->out, i == 0 ? '[' : ',');
-        qr__vectors_put(&vectors, i, QR__VECTORS_JSON, &x->out);
-    }
-    qr_buf_byte(&x->out, ']');
+    qr__vectors_put_list(&vectors, QR__VECTORS_JSON, &x->out);
 }
 
 /* The hidden states of all tokens, of a queue of their own. */
