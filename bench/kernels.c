@@ -3,11 +3,12 @@
  *     build/bench/kernels [PART OF A KERNEL'S NAME]
  *     build/bench/kernels --rates
  *
- * Two tables. First each kernel alone, by shape and rows M, its panels warm; then all matrices of a
- * model in turn, as a forward pass reads them (row conversion, bias and GELU included, one thread).
- * The floor is the greater of operations / measured peak and bytes / measured read bandwidth at
- * that footprint; "share" is floor / time. Times are the least of 31, on the
- * thread's own CPU clock, so that other processes disturb little.
+ * Two tables, of the kernels that a plan for their instruction set would take on this CPU. First
+ * each kernel alone, by shape and rows M, its panels warm; then all matrices of a model in turn, as
+ * a forward pass reads them (row conversion, bias and GELU included, one thread). The floor is the
+ * greater of operations / measured peak and bytes / measured read bandwidth at that footprint;
+ * "share" is floor / time. Times are the least of 31, on the thread's own CPU clock, so that other
+ * processes disturb little.
  *
  * --rates prints what tools/make_rates.py puts into the engine's table of rates: for each
  * instruction set of this machine the CPU, and GOP/s in f32, bf16 and int8 of all matrices of 6x384
@@ -257,6 +258,9 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < qr__gemm_table_len && !rates; i++) {
         const qr__gemm_kernel *kernel = &qr__gemm_table[i];
         if (!qr__isa_available(kernel->isa) || strstr(kernel->name, wanted) == NULL)
+            continue;
+        if (qr__gemm_find(kernel->precision, kernel->isa) !=
+            kernel) /* matrices would not take it */
             continue;
         qr_peaks peaks;
         if (qr_peaks_measure(qr__isa_name(kernel->isa), 1, (size_t)512 << 10, &peaks) != QR_OK)

@@ -27,7 +27,7 @@ typedef struct qr__peak {
 
 qr__peak_loop qr__peak_f32__ref, qr__peak_f32__avx2, qr__peak_f32__avx512f;
 qr__peak_loop qr__peak_bf16__avx512bf16, qr__peak_bf16__amx, qr__peak_int8__amx;
-qr__peak_loop qr__peak_int8__avx2, qr__peak_int8__avx512f;
+qr__peak_loop qr__peak_int8__avx2, qr__peak_int8_halves__avx2, qr__peak_int8__avx512f;
 qr__peak_loop qr__peak_int8__avx2vnni, qr__peak_int8__avx512vnni;
 qr__peak_read qr__peak_read__ref, qr__peak_read__avx2, qr__peak_read__avx512f;
 qr__peak_loop qr__peak_f32__neon, qr__peak_int8__neondot;

@@ -6,6 +6,7 @@
 #include "engine/cpu/rates.h"
 
 const qr__rates qr__rates_table[] = {
+    {{"AuthenticAMD", 23, 1}, "AMD Zen server", QR_ISA_AVX2, false, "2026-12-01", 35.8, 27.7, 64.1},
     {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX2, false, "2026-11-28", 100.9, 99.4, 237.4},
     {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX512F, true, "2026-11-28", 110, 101.5, 262.7},
     {{"AuthenticAMD", 25, 17}, "AMD Zen 4 server", QR_ISA_AVX512VNNI, true, "2026-11-28", 109.2, 101.4, 414.4},

@@ -228,11 +228,12 @@ Test(gemm, each_isa_has_its_kernel) {
         {QR_ISA_NEONI8MM, "gemm_f32__neon", "gemm_bf16__neoni8mm", "gemm_int8__neoni8mm"},
 #endif
     };
+    const qr__cpu_id cpu = {"GenuineIntel", 6, 106};
     for (EACH(i, want)) {
         const char *names[] = {want[i].f32, want[i].bf16, want[i].int8};
         const qr_precision precisions[] = {QR_PRECISION_F32, QR_PRECISION_BF16, QR_PRECISION_INT8};
         for (size_t j = 0; j < 3; j++) {
-            const qr__gemm_kernel *kernel = qr__gemm_find(precisions[j], want[i].isa);
+            const qr__gemm_kernel *kernel = qr__gemm_find_for(precisions[j], want[i].isa, &cpu);
             if (names[j] == NULL)
                 cr_assert_null(kernel);
             else
@@ -240,3 +241,32 @@ Test(gemm, each_isa_has_its_kernel) {
         }
     }
 }
+
+#if defined(__x86_64__)
+Test(gemm, a_cpu_with_one_multiplier_has_a_kernel_of_its_own) {
+    const struct {
+        qr__cpu_id cpu;
+        const char *int8;
+    } want[] = {
+        {{"AuthenticAMD", 23, 1}, "gemm_int8_halves__avx2"},  /* Zen */
+        {{"AuthenticAMD", 23, 49}, "gemm_int8_halves__avx2"}, /* Zen 2 */
+        {{"HygonGenuine", 24, 1}, "gemm_int8_halves__avx2"},
+        {{"AuthenticAMD", 25, 1}, "gemm_int8__avx2"}, /* Zen 3 */
+        {{"AuthenticAMD", 24, 1}, "gemm_int8__avx2"},
+        {{"GenuineIntel", 23, 1}, "gemm_int8__avx2"},
+        {{"", 0, 0}, "gemm_int8__avx2"},
+    };
+    for (EACH(i, want)) {
+        const qr__cpu_id *cpu = &want[i].cpu;
+        cr_assert_str_eq(qr__gemm_find_for(QR_PRECISION_INT8, QR_ISA_AVX2, cpu)->name,
+                         want[i].int8);
+        cr_assert_str_eq(qr__gemm_find_for(QR_PRECISION_INT8, QR_ISA_AVX2VNNI, cpu)->name,
+                         "gemm_int8__avx2vnni");
+        cr_assert_str_eq(qr__gemm_find_for(QR_PRECISION_F32, QR_ISA_AVX2, cpu)->name,
+                         "gemm_f32__avx2");
+    }
+    const qr__cpu_id here = qr__isa_cpu();
+    cr_assert_eq(qr__gemm_find(QR_PRECISION_INT8, QR_ISA_AVX2),
+                 qr__gemm_find_for(QR_PRECISION_INT8, QR_ISA_AVX2, &here));
+}
+#endif

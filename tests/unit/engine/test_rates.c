@@ -190,8 +190,8 @@ Test(rates, every_other_instruction_set_is_worth_taking) {
 }
 
 /* A Zen 3, which has no more than AVX2, has no row. Weights in 16 bits are faster than f32 there
- * (9 tokens of a 6x384 model in 2.5 ms, not 3.5), as on Ice Lake's and not as on Zen 4's AVX2: a
- * Zen 4 stands in for AMD's CPUs that have AVX-512, and not for these. */
+ * (9 tokens of a 6x384 model in 2.5 ms, not 3.5), as on Ice Lake's and not as on Zen 4's AVX2 or a
+ * first Zen's: a Zen 4 stands in for AMD's CPUs that have AVX-512, and neither for these. */
 Test(rates, a_zen_3_prefers_16_bits_to_32) {
     const qr__cpu_id zen3 = {"AuthenticAMD", 25, 1};
     const bool runs[QR_PRECISIONS] = {

@@ -20,15 +20,41 @@
 const qr__gemm_kernel qr__gemm_table[] = {QR_GEMM_LIST(ROW)};
 const size_t qr__gemm_table_len = sizeof qr__gemm_table / sizeof qr__gemm_table[0];
 
-const qr__gemm_kernel *qr__gemm_find(qr_precision precision, qr__isa isa) {
+#if defined(__x86_64__)
+/* AMD's Zen, Zen+ and Zen 2, and Hygon's of the same design, have one unit that multiplies integers
+ * (llvm's models znver1 and znver2, VPMADDUBSW); those after them have two. */
+static bool has_one_multiplier(const qr__cpu_id *cpu) {
+    return (strcmp(cpu->vendor, "AuthenticAMD") == 0 && cpu->family == 23) ||
+           (strcmp(cpu->vendor, "HygonGenuine") == 0 && cpu->family == 24);
+}
+
+/* False for a kernel that is faster on other CPUs only. */
+static bool suits(const qr__gemm_kernel *row, const qr__cpu_id *cpu) {
+    return row->multiply != qr__gemm_int8_halves__avx2 || has_one_multiplier(cpu);
+}
+#else
+static bool suits(const qr__gemm_kernel *row, const qr__cpu_id *cpu) {
+    (void)row;
+    (void)cpu;
+    return true;
+}
+#endif
+
+const qr__gemm_kernel *qr__gemm_find_for(qr_precision precision, qr__isa isa,
+                                         const qr__cpu_id *cpu) {
     const qr__gemm_kernel *best = NULL;
     for (size_t i = 0; i < qr__gemm_table_len; i++) {
         const qr__gemm_kernel *row = &qr__gemm_table[i];
-        if (row->precision == precision && qr__isa_includes(isa, row->isa) &&
+        if (row->precision == precision && qr__isa_includes(isa, row->isa) && suits(row, cpu) &&
             (best == NULL || row->isa >= best->isa))
             best = row;
     }
     return best;
+}
+
+const qr__gemm_kernel *qr__gemm_find(qr_precision precision, qr__isa isa) {
+    const qr__cpu_id cpu = qr__isa_cpu();
+    return qr__gemm_find_for(precision, isa, &cpu);
 }
 
 /* An odd number of cache lines, so that rows of one block fall into different sets. */

@@ -105,8 +105,13 @@ typedef struct qr__gemm_kernel {
 extern const qr__gemm_kernel qr__gemm_table[];
 extern const size_t qr__gemm_table_len;
 
-/** The fastest kernel of `precision` that a plan for `isa` may use; NULL: there is none. */
+/** The kernel of `precision`, of those that a plan for `isa` may use, that is the fastest on this
+ * machine's CPU; NULL: there is none. */
 const qr__gemm_kernel *qr__gemm_find(qr_precision precision, qr__isa isa);
+
+/** The same for another CPU. */
+const qr__gemm_kernel *qr__gemm_find_for(qr_precision precision, qr__isa isa,
+                                         const qr__cpu_id *cpu);
 
 /** The sizes for a matrix of N rows of K weights. */
 qr__gemm_shape qr__gemm_shape_of(const qr__gemm_kernel *kernel, size_t K, size_t N);

@@ -32,8 +32,10 @@ static size_t rows_of_next(size_t left, size_t blocks) {
     return left < 9 || left == 10 ? 5 : QR_INT8_ROWS_MAX;
 }
 
-#define QR_GEMM_NAME qr__gemm_int8__avx2vnni
 #include "engine/cpu/kernels/gemm_int8_256_tile.h"
+
+#define QR_GEMM_NAME qr__gemm_int8__avx2vnni
+#include "engine/cpu/kernels/gemm_int8_256_body.h"
 
 void qr__quantize_int8__avx2vnni(const qr__gemm_shape *shape, const float *x, size_t ldx,
                                  size_t rows, void *operand) {

@@ -3,7 +3,7 @@
  *
  * X(precision, ISA, file's ISA, name's stem, columns of a panel, k a step, bytes a weight, steps
  * together, group, invariant, tolerance, row conversion). Of two rows for one ISA the later is
- * taken. */
+ * taken, if it suits the CPU (gemm.c). */
 #ifndef QR_ENGINE_CPU_GEMM_LIST_H
 #define QR_ENGINE_CPU_GEMM_LIST_H
 
@@ -27,6 +27,7 @@
     X(BF16, AVX512BF16, avx512bf16, gemm_bf16, 32, 2, 2, 1, 1, true, 1e-6,                         \
       qr__quantize_bf16__avx512bf16)                                                               \
     X(INT8, AVX2, avx2, gemm_int8, 16, 4, 1, 2, 4, true, 1e-6, qr__quantize_int8__avx2)            \
+    X(INT8, AVX2, avx2, gemm_int8_halves, 16, 4, 1, 2, 4, true, 1e-6, qr__quantize_int8__avx2)     \
     X(INT8, AVX2VNNI, avx2vnni, gemm_int8, 16, 4, 1, 1, 1, true, 1e-6,                             \
       qr__quantize_int8__avx2vnni)                                                                 \
     X(INT8, AVX512F, avx512f, gemm_int8, 32, 4, 1, 2, 4, true, 1e-6, qr__quantize_int8__avx512f)   \
