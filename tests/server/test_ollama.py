@@ -32,6 +32,14 @@ def test_embed(both, client, name):
     assert answer.total_duration >= 0 and answer.load_duration == 0
 
 
+def test_total_duration_is_what_server_timing_has(both):
+    answer = ask(both, "/api/embed", {"model": "minilm", "input": TEXTS})
+    fields = (field.split(";dur=") for field in answer.headers["server-timing"].split(", "))
+    took_ms = {name: float(ms) for name, ms in fields}
+    parts = took_ms["tokenize"] + took_ms["queue"] + took_ms["compute"]
+    assert answer.json()["total_duration"] == pytest.approx(parts * 1e6, abs=3 * 500)  # each is rounded to 1000 ns
+
+
 def test_one_text_is_a_list_of_one_vector(both, client):
     assert np.array_equal(np.array(client.embed(model="minilm", input=TEXTS[0]).embeddings), vectors(both, TEXTS[:1]))
 
