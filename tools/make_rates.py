@@ -5,7 +5,8 @@
 
 Runs `build/bench/kernels --rates` so many times and keeps the best of each figure: what is slower was disturbed. Rows of other
 CPUs stay as they are; of an instruction set that no CPU of this vendor was measured with before, this machine's row stands in for
-all of them. A CPU that is new to the table needs --name. Run it again whenever a kernel is added or made faster, and rebuild.
+all of them, until somebody writes `false` there. A CPU that is new to the table needs --name. Run it again whenever a kernel is
+added or made faster, and rebuild.
 """
 import argparse
 import datetime
@@ -54,7 +55,8 @@ def merge(rows, measured, name, date):
         empty = ("", 0, 0, key[3])
         others = [other for other, row in rows.items() if (other[0], other[3]) == (key[0], key[3]) and row[1] and other != key]
         rows.pop(empty, None)
-        rows[key] = [name or known[0], not others, date, ", ".join(f"{figure:g}" for figure in figures)]
+        stands_in = rows[key][1] if key in rows else not others
+        rows[key] = [name or known[0], stands_in, date, ", ".join(f"{figure:g}" for figure in figures)]
 
 
 def main():

@@ -37,6 +37,12 @@ def test_the_first_of_a_vendor_stands_in_for_it(rows):
     assert not rows[("GenuineIntel", 6, 2, "avx512bf16")][1]
 
 
+def test_who_stands_in_is_kept(rows):
+    rows[OLD][1] = False
+    make_rates.merge(rows, ["AuthenticAMD 25 17 avx512bf16 1 2 3"], None, "2026-02-02")
+    assert rows[OLD] == ["Zen", False, "2026-02-02", "1, 2, 3"]
+
+
 def test_a_measured_row_takes_the_place_of_the_empty_one(rows):
     make_rates.merge(rows, ["GenuineIntel 6 1 amx 1 2 3"], "New", "2026-02-02")
     assert EMPTY not in rows and rows[("GenuineIntel", 6, 1, "amx")][1]
