@@ -9,6 +9,7 @@
 A batch is {"ids": [[2, 9, 3], [2, 3]], "types": ...}; answers are {"hidden": array}, flat, without padding, as engine.h's
 qr_output has them.
 """
+import functools
 import json
 import os
 import random
@@ -89,10 +90,13 @@ def run_all(running):
 
 # ---- ONNX Runtime ------------------------------------------------------------------------------------
 
+# Which inputs of an operator are the weights of its product, and their zero point.
+PRODUCTS = {"MatMulInteger": (1, 3), "MatMulIntegerToFloat": (1, 5), "DynamicQuantizeMatMul": (1, 3), "QAttention": (1, 7)}
 
-def open_runtime(model):
-    """A session of one thread for a path or a model's bytes; an exception where ONNX Runtime refuses it. It runs the graph as it
-    stands: among what it does to graphs is to quantize activations where weights alone are (MatMulNBits)."""
+
+def open_session(model):
+    """Of one thread, for a path or a model's bytes; an exception where ONNX Runtime refuses it. It runs the graph as it stands:
+    among what it does to graphs is to quantize activations where weights alone are (MatMulNBits)."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -101,6 +105,73 @@ def open_runtime(model):
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options,
                                         providers=["CPUExecutionProvider"])
+
+
+@functools.cache
+def saturates():
+    """Whether ONNX Runtime's products of u8 by s8 stop at 16 bits on this CPU, as they do on AVX2 without VNNI."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    weights = helper.make_tensor("w", TensorProto.INT8, [2, 1], [127, 127])
+    graph = helper.make_graph([helper.make_node("MatMulInteger", ["x", "w"], ["y"])], "product",
+                              [helper.make_tensor_value_info("x", TensorProto.UINT8, [1, 2])],
+                              [helper.make_tensor_value_info("y", TensorProto.INT32, [1, 1])], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.checker.check_model(model)
+    return open_session(model.SerializeToString()).run(None, {"x": np.full((1, 2), 255, np.uint8)})[0].item() != 2 * 255 * 127
+
+
+def unsigned_weights(model):
+    """The model with the same weights as u8, of which products are exact on every CPU: codes and zero points 128 higher."""
+    from onnx import TensorProto, helper
+
+    types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    makers = {output: node for node in model.graph.node for output in node.output}  # in any order
+    nodes = []
+
+    def type_of(name):
+        """Of weights, which come by Constant, Identity, Transpose and others that keep their first input's type."""
+        for _ in makers:  # a changed graph may go in circles
+            if name not in makers:
+                break
+            maker = makers[name]
+            if maker.op_type == "Constant":
+                return next((one.t.data_type for one in maker.attribute if one.name == "value"), None)
+            name = maker.input[0] if maker.input else ""
+        return types.get(name)
+
+    def moved(name):
+        """The name of the same codes as u8."""
+        steps = [("Cast", [name], {"to": TensorProto.INT32}), ("Add", [None, "u8.offset"], {}), ("Cast", [None], {"to": TensorProto.UINT8})]
+        for kind, inputs, more in steps:
+            found = f"u8.{len(nodes)}"
+            nodes.append(helper.make_node(kind, [name if one is None else one for one in inputs], [found], **more))
+            name = found
+        return name
+
+    for node in model.graph.node:
+        weights, zero = PRODUCTS.get(node.op_type, (len(node.input), 0))
+        if weights < len(node.input) and type_of(node.input[weights]) == TensorProto.INT8:
+            node.input.extend([""] * (zero + 1 - len(node.input)))
+            node.input[weights] = moved(node.input[weights])
+            node.input[zero] = moved(node.input[zero]) if node.input[zero] else "u8.zero"
+        nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend([helper.make_tensor("u8.offset", TensorProto.INT32, [], [128]),
+                                    helper.make_tensor("u8.zero", TensorProto.UINT8, [], [128])])
+    return model
+
+
+def open_runtime(model):
+    """open_session(), with products that are exact on every CPU."""
+    if not saturates():
+        return open_session(model)
+    import onnx
+
+    parsed = onnx.load_from_string(model) if isinstance(model, bytes) else onnx.load(str(model))
+    return open_session(unsigned_weights(parsed).SerializeToString())
 
 
 def feeds_of(session, batch, inputs, width=0):
