@@ -259,8 +259,8 @@ int main(int argc, char **argv) {
         const qr__gemm_kernel *kernel = &qr__gemm_table[i];
         if (!qr__isa_available(kernel->isa) || strstr(kernel->name, wanted) == NULL)
             continue;
-        if (qr__gemm_find(kernel->precision, kernel->isa) !=
-            kernel) /* matrices would not take it */
+        /* A matrix takes what is found, whatever is named here. */
+        if (qr__gemm_find(kernel->precision, kernel->isa) != kernel)
             continue;
         qr_peaks peaks;
         if (qr_peaks_measure(qr__isa_name(kernel->isa), 1, (size_t)512 << 10, &peaks) != QR_OK)

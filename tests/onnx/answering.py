@@ -110,7 +110,6 @@ def open_session(model):
 @functools.cache
 def saturates():
     """Whether ONNX Runtime's products of u8 by s8 stop at 16 bits on this CPU, as they do on AVX2 without VNNI."""
-    import onnx
     from onnx import TensorProto, helper
 
     weights = helper.make_tensor("w", TensorProto.INT8, [2, 1], [127, 127])
@@ -118,7 +117,6 @@ def saturates():
                               [helper.make_tensor_value_info("x", TensorProto.UINT8, [1, 2])],
                               [helper.make_tensor_value_info("y", TensorProto.INT32, [1, 1])], [weights])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.checker.check_model(model)
     return open_session(model.SerializeToString()).run(None, {"x": np.full((1, 2), 255, np.uint8)})[0].item() != 2 * 255 * 127
 
 
@@ -143,12 +141,11 @@ def unsigned_weights(model):
 
     def moved(name):
         """The name of the same codes as u8."""
-        steps = [("Cast", [name], {"to": TensorProto.INT32}), ("Add", [None, "u8.offset"], {}), ("Cast", [None], {"to": TensorProto.UINT8})]
-        for kind, inputs, more in steps:
-            found = f"u8.{len(nodes)}"
-            nodes.append(helper.make_node(kind, [name if one is None else one for one in inputs], [found], **more))
-            name = found
-        return name
+        wide, higher, codes = (f"u8.{len(nodes)}.{step}" for step in ("wide", "higher", "codes"))
+        nodes.extend([helper.make_node("Cast", [name], [wide], to=TensorProto.INT32),
+                      helper.make_node("Add", [wide, "u8.offset"], [higher]),
+                      helper.make_node("Cast", [higher], [codes], to=TensorProto.UINT8)])
+        return codes
 
     for node in model.graph.node:
         weights, zero = PRODUCTS.get(node.op_type, (len(node.input), 0))

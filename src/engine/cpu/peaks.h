@@ -25,6 +25,12 @@ typedef struct qr__peak {
 
 #define QR_PEAK_SUMS 12 /* latency 4 to 6, two units at most */
 
+#if defined(__clang__)
+#define QR_PEAK_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define QR_PEAK_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 qr__peak_loop qr__peak_f32__ref, qr__peak_f32__avx2, qr__peak_f32__avx512f;
 qr__peak_loop qr__peak_bf16__avx512bf16, qr__peak_bf16__amx, qr__peak_int8__amx;
 qr__peak_loop qr__peak_int8__avx2, qr__peak_int8_halves__avx2, qr__peak_int8__avx512f;

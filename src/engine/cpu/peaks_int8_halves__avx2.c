@@ -9,12 +9,6 @@
 
 #include <immintrin.h>
 
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 static inline __attribute__((always_inline)) void step(__m256i *now, __m256i *more, __m256i before,
                                                        __m256i more_before, __m256i *all,
                                                        __m256i *high, __m256i codes) {
@@ -36,7 +30,7 @@ float qr__peak_int8_halves__avx2(size_t turns) {
     __m256i all[2] = {codes, codes}, high[2] = {codes, codes};
     __m256i first[3] = {codes, codes, codes}, second[3] = {codes, codes, codes};
     for (; turns > 0; turns--) {
-        UNROLL
+        QR_PEAK_UNROLL
         for (size_t i = 0; i < QR_PEAK_SUMS; i++)
             step(&first[i % 3], &second[i % 3], first[(i + 1) % 3], second[(i + 1) % 3],
                  &all[i % 2], &high[i % 2], codes);

@@ -5,12 +5,6 @@
  * QR_PEAK_REGISTER (the constraint of its registers), QR_PEAK_FLOAT(sum) and QR_PEAK_NAME. */
 #include "engine/cpu/peaks.h"
 
-#if defined(__clang__)
-#define QR_PEAK_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define QR_PEAK_UNROLL _Pragma("GCC unroll 16")
-#endif
-
 float QR_PEAK_NAME(size_t turns) {
     QR_PEAK_VECTOR sums[QR_PEAK_SUMS], a = QR_PEAK_START, b = QR_PEAK_START;
     QR_PEAK_UNROLL

@@ -79,6 +79,13 @@ QR_INLINE __m256i upper(__m256i x) {
     return half;
 }
 
+/* A unit's sums of 16 bits, added at once. */
+QR_INLINE void add_unit(row_sums *sums, const size_t vector, __m256i first, __m256i second) {
+    const __m256i both = add_halves(moved_up(first), second);
+    sums->all[vector] = add(sums->all[vector], both);
+    sums->high[vector] = add(sums->high[vector], upper(both));
+}
+
 /* Multiplies for unit u of a turn; adds for the four before it. */
 QR_INLINE void unit(const size_t u, units *on, row_sums *sums, __m256i codes[2], const char *row,
                     const char *panel) {
@@ -104,22 +111,16 @@ QR_INLINE void finish_units(units *on, row_sums *sums) {
     sums->high[0] = add(sums->high[0], on->first[UNITS - 4]);
     sums->all[1] = add(sums->all[1], on->first[UNITS - 3]);
     sums->high[1] = add(sums->high[1], upper(on->first[UNITS - 3]));
-    for (size_t vector = 0; vector < 2; vector++) {
-        const size_t u = UNITS - 2 + vector;
-        const __m256i both = add_halves(moved_up(on->first[u]), on->second[u]);
-        sums->all[vector] = add(sums->all[vector], both);
-        sums->high[vector] = add(sums->high[vector], upper(both));
-    }
+    for (size_t vector = 0; vector < 2; vector++)
+        add_unit(sums, vector, on->first[UNITS - 2 + vector], on->second[UNITS - 2 + vector]);
 }
 
 /* One step without a thought of the next, for what is less than a turn. */
 QR_INLINE void lone_step(row_sums *sums, const char *row, const char *panel) {
     for (size_t vector = 0; vector < 2; vector++) {
         const char *weights = panel + vector * 32;
-        const __m256i both = add_halves(moved_up(products(four_codes(row), weights)),
-                                        products(four_codes(row + 4), weights + 64));
-        sums->all[vector] = add(sums->all[vector], both);
-        sums->high[vector] = add(sums->high[vector], upper(both));
+        const __m256i first = products(four_codes(row), weights);
+        add_unit(sums, vector, first, products(four_codes(row + 4), weights + 64));
     }
 }
 
