@@ -86,9 +86,9 @@ test-cuda: ## kernels and whole passes on this machine's GPU; needs nvcc, CMake 
 bench-cuda: ## the same GPU timed, beside PyTorch where it is installed, as JSON (ARGS="--runs N")
 	@tests/run-device bench $(ARGS)
 
-lint: ## gcc and clang with -Werror, cppcheck
+lint: ## gcc (the chaos build) and clang with -Werror, cppcheck
 	@tools/setup lint
-	@cmake --preset dev >/dev/null && cmake --build --preset dev -j $(JOBS) -- --quiet
+	@cmake --preset chaos >/dev/null && cmake --build --preset chaos -j $(JOBS) -- --quiet
 	@cmake --preset clang >/dev/null && cmake --build --preset clang -j $(JOBS) -- --quiet
 	@cppcheck -q -j $(JOBS) --enable=warning,portability --error-exitcode=1 $(CPPCHECK_SILENT:%=--suppress=%) \
 		--include=tools/cppcheck.h -Isrc -Iinclude $(GENERATED:%=-i%) src

@@ -181,10 +181,10 @@ void expect(bool is_true, const char *what, size_t i) {
 }
 
 void name_case(const char *format, ...) {
-    va_list list;
-    va_start(list, format);
-    vsnprintf(case_name, sizeof case_name, format, list);
-    va_end(list);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(case_name, sizeof case_name, format, args);
+    va_end(args);
 }
 
 test::test(const char *name, void (*body)()) {

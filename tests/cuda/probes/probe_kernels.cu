@@ -23,8 +23,9 @@ QR_KERNEL(probe_ldmatrix, probe_args, 32) {
         ldmatrix_x2(two, row_of_16);
     else
         ldmatrix_x2_trans(two, row_of_16);
+    uint32_t *to = (uint32_t *)args.to + threadIdx.x * 4;
     for (int i = 0; i < 4; i++)
-        ((uint32_t *)args.to)[threadIdx.x * 4 + i] = args.a < 2 ? r[i] : i < 2 ? two[i] : ~0u;
+        to[i] = args.a < 2 ? r[i] : i < 2 ? two[i] : ~0u;
 }
 
 /* Rows of other lanes, written just before; a: with warp_sync. */
