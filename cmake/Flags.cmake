@@ -50,13 +50,26 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
 endif()
 
 # Gives every *__ISA.c among `sources` its flags; drops those of other machines from the list, and OpenBLAS's without it.
+# gcc takes minutes over ASan's and UBSan's checks of unrolled intrinsics. So these files are compiled with less optimization
+# (no slower when they run; under TSan it would be), without checks of null pointers and objects' sizes, which ASan finds too, and
+# without any where this machine cannot run them: half of all the time that the build would take.
 function(qr_isa_files out)
     set(kept "")
+    set(checks "")
+    if(QR_SANITIZE MATCHES "address")
+        set(checks -O1 -fno-sanitize=null,object-size)
+    endif()
+    if(QR_SANITIZE)
+        file(STRINGS /proc/cpuinfo has_avx512f REGEX "^flags.* avx512f" LIMIT_COUNT 1)
+    endif()
     foreach(source IN LISTS ARGN)
         if(source MATCHES "__([a-z0-9]+)\\.c$")
             set(isa ${CMAKE_MATCH_1})
             if(isa IN_LIST QR_ISA_NAMES_HERE)
-                set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${QR_ISA_${isa}}")
+                set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${QR_ISA_${isa}};${checks}")
+                if(QR_SANITIZE AND isa MATCHES "avx512|amx" AND NOT has_avx512f)
+                    set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=all)
+                endif()
             elseif(isa IN_LIST QR_ISA_NAMES_x86_64 OR isa IN_LIST QR_ISA_NAMES_aarch64)
                 continue()
             elseif(isa STREQUAL "openblas" AND QR_CORE)
