@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from make_model import make_model
-from program import BINARY, WORDS
+from program import BINARY, SANITIZED, WORDS
 from serving import Server, ask, make_request, metric, wait_for
 
 UNIFIED = Path("/sys/fs/cgroup")
@@ -89,7 +89,7 @@ def group():
 @pytest.fixture
 def memory_group():
     """A cgroup with a limit of its memory: memory_group(MEGABYTES). Which limit it has can be changed."""
-    if b"__asan_init" in BINARY.read_bytes():
+    if SANITIZED:
         pytest.skip("what a sanitizer holds is no part of the sums")
     path, v2, remove = make_group("memory")
     yield lambda megabytes: write_limit(path, {"memory.max" if v2 else "memory.limit_in_bytes": str(megabytes * 10**6)})
