@@ -33,13 +33,17 @@ struct life {
     float vectors[3 * 64];
 };
 
-/* The log's lines about the device, counted. */
+/* The log's lines about the device, counted, and the last one. */
 static unsigned lost_lines;
+static char lost_line[512];
 
 static void count_line(void *state, qr_log_level level, qr_text message) {
     (void)state;
     (void)level;
-    lost_lines += strstr(message.data, "is lost") != NULL;
+    if (strstr(message.data, "is lost") == NULL)
+        return;
+    lost_lines++;
+    snprintf(lost_line, sizeof lost_line, "%.*s", (int)message.len, message.data);
 }
 
 static void live(struct life *life) {
@@ -249,10 +253,23 @@ Test(gpu_faults, a_lost_device_answers_nobody) {
     cr_assert_eq(forward(&other), QR_DEVICE);
     cr_assert_eq(gpu_fake()->calls("cuGraphLaunch"), launches);
     cr_assert_eq(lost_lines, 1);
+    cr_assert_not_null(strstr(lost_line, "a batch: CUDA_ERROR_ILLEGAL_ADDRESS"), "%s", lost_line);
     cr_assert(!qr_device_hangs());
     end(&other);
     end(&life);
     cr_assert_eq(gpu_live(), 0);
+}
+
+/* Also with an error that by itself leaves a device as it was. */
+Test(gpu_faults, a_device_that_cannot_be_waited_for_twice_is_lost) {
+    struct life life;
+    live(&life);
+    gpu_fake()->fail("cuStreamQuery", 1, 2, 0);
+    gpu_fake()->fail("cuStreamQuery", 2, 2, 0);
+    cr_assert_eq(forward(&life), QR_DEVICE);
+    cr_assert_eq(forward(&life), QR_DEVICE);
+    cr_assert_eq(lost_lines, 1);
+    end(&life);
 }
 
 /* What went wrong on the device shows when it is waited for, and once. */

@@ -43,9 +43,7 @@ qr__cu_result qr__gpu_enter(const qr__gpu *gpu) {
     return gpu->driver.set_current(gpu->context);
 }
 
-/* Errors that leave the context as it was. After any other nothing that the device computes is to
- * be trusted, and the driver says the same error again at every call. */
-static bool is_passing(qr__cu_result result) {
+bool qr__gpu_is_passing(qr__cu_result result) {
     return result == QR__CU_OUT_OF_MEMORY || result == QR__CU_INVALID_VALUE ||
            result == QR__CU_LAUNCH_OUT_OF_RESOURCES;
 }
@@ -54,7 +52,7 @@ static bool is_passing(qr__cu_result result) {
  * have broken it at the same time. */
 static bool still_works(const qr__gpu *gpu, qr__cu_result result) {
     size_t free_bytes, total_bytes;
-    return is_passing(result) && qr__gpu_enter(gpu) == QR__CU_OK &&
+    return qr__gpu_is_passing(result) && qr__gpu_enter(gpu) == QR__CU_OK &&
            gpu->driver.mem_info(&free_bytes, &total_bytes) == QR__CU_OK;
 }
 

@@ -72,6 +72,10 @@ QR_MUST_USE qr__cu_result qr__gpu_enter(const qr__gpu *gpu);
 qr_status qr__gpu_fault(const qr__gpu *gpu, qr__cu_result result, const char *what,
                         qr_error *error);
 
+/** Whether a result leaves the context as it was. After any other nothing that the device computes
+ * is to be trusted, and the driver says the same again at every call. */
+bool qr__gpu_is_passing(qr__cu_result result);
+
 /** As qr_backend.lost. */
 bool qr__gpu_is_lost(const qr__gpu *gpu);
 

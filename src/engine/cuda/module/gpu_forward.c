@@ -22,7 +22,7 @@ static size_t bucket_of(const qr__gpu_context *c, size_t tokens) {
 }
 
 /* Nothing may still read the table when the next batch is written there: a device that cannot be
- * waited for twice is not waited for again. */
+ * waited for twice is not waited for again, whatever it says. What it says is told as it is. */
 static qr__cu_result wait(const qr__gpu_context *c, const qr_batch *batch) {
     const qr__gpu *gpu = c->weights->gpu;
     const double operations =
@@ -31,7 +31,7 @@ static qr__cu_result wait(const qr__gpu_context *c, const qr_batch *batch) {
     if (result == QR__CU_OK || result == QR__GPU_ENDLESS ||
         qr__gpu_wait(gpu, c->stream, operations) == QR__CU_OK)
         return result;
-    return QR__CU_UNKNOWN;
+    return qr__gpu_is_passing(result) ? QR__CU_UNKNOWN : result;
 }
 
 /* Waits also when a launch failed. */
