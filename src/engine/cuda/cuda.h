@@ -20,7 +20,8 @@ extern const qr_backend qr_backend_cuda;
 bool qr_cuda_hung(void);
 
 /** qr_context_forward on a context of a GPU, with the time that the GPU itself took for the pass,
- * in microseconds. QR_BAD_OPTION: the context is another device's. */
+ * in microseconds: of the second of two passes, since the host launches that one meanwhile.
+ * QR_BAD_OPTION: the context is another device's. */
 QR_MUST_USE qr_status qr_cuda_forward_timed(qr_context *context, const qr_batch *batch,
                                             qr_output wanted, const float **out, float *gpu_us);
 
