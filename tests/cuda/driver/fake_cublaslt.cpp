@@ -2,7 +2,7 @@
  * what the module may ask for, and refuses the rest.
  *
  * Environment: QR_FAKE_LT_FAIL names a call that fails ("cublasLtMatmul"), or "none" so that no
- * algorithm is found. */
+ * algorithm is found, or "capture": products cannot be captured, and end a capture. */
 #include "driver/fake_cuda.h"
 #include "engine/cuda/kernels/gpu.h"
 #include "engine/cuda/module/lt_calls.h"
@@ -16,9 +16,10 @@ static const int INVALID_VALUE = 7, NOT_SUPPORTED = 15, EXECUTION_FAILED = 13;
 
 struct qr__lt_handle_st {
     decltype(&qr_fake_cuda_add) add;
+    decltype(&qr_fake_cuda_spoil) spoil;
 };
 struct qr__lt_operation_st {
-    int transpose_a = 0, transpose_b = 0, epilogue = QR__LT_EPILOGUE_NONE, bias_type = 0;
+    int transpose_a = 0, transpose_b = 0, epilogue = QR__LT_EPILOGUE_NONE, bias_type = -1;
     const void *bias = nullptr;
 };
 struct qr__lt_layout_st {
@@ -48,9 +49,11 @@ CALL cublasLtCreate(qr__lt_handle *handle) {
     LT_ENTER;
     void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
     void *add = driver ? dlsym(driver, "qr_fake_cuda_add") : nullptr;
-    if (!add)
+    void *spoil = driver ? dlsym(driver, "qr_fake_cuda_spoil") : nullptr;
+    if (!add || !spoil)
         return 1; // not initialized
-    *handle = new qr__lt_handle_st{reinterpret_cast<decltype(&qr_fake_cuda_add)>(add)};
+    *handle = new qr__lt_handle_st{reinterpret_cast<decltype(&qr_fake_cuda_add)>(add),
+                                   reinterpret_cast<decltype(&qr_fake_cuda_spoil)>(spoil)};
     return QR__LT_OK;
 }
 CALL cublasLtDestroy(qr__lt_handle handle) {
@@ -133,7 +136,8 @@ CALL cublasLtMatmulAlgoGetHeuristic(qr__lt_handle, qr__lt_operation o, qr__lt_la
     if (o->epilogue == QR__LT_EPILOGUE_BIAS)
         right = right && o->bias_type == d->type && d->type == a->type;
     else
-        right = right && o->epilogue == QR__LT_EPILOGUE_NONE && d->type == QR__LT_F32;
+        right = right && o->epilogue == QR__LT_EPILOGUE_NONE && o->bias_type == -1 &&
+                d->type == QR__LT_F32;
     *count = !right || fails("none") ? 0 : 1;
     if (!right)
         return NOT_SUPPORTED;
@@ -195,6 +199,8 @@ CALL cublasLtMatmul(qr__lt_handle handle, qr__lt_operation o, const void *alpha,
         al->distance != (int64_t)al->rows || bl->distance != (int64_t)bl->rows ||
         dl->distance != (int64_t)dl->rows)
         return INVALID_VALUE;
+    if (fails("capture") && handle->spoil(stream))
+        return EXECUTION_FAILED;
     const product p = {
         a, b, biased ? o->bias : nullptr, d, al->type, dl->type, dl->rows, al->rows, dl->columns};
     return handle->add(stream, run, &p, sizeof p) ? EXECUTION_FAILED : QR__LT_OK;

@@ -51,6 +51,9 @@ unsigned qr_fake_cuda_calls(const char *call);
  * copy of the bytes when the stream's turn comes, with device memory open. A CUresult. */
 int qr_fake_cuda_add(void *stream, void (*work)(const void *), const void *bytes, size_t len);
 
+/** Ends what a stream captures, as a call does that a capture does not permit. 1: it captured. */
+int qr_fake_cuda_spoil(void *stream);
+
 void qr_fake_cuda_count_live(qr_fake_cuda_live *live);
 
 #ifdef __cplusplus

@@ -36,6 +36,14 @@ qr_fake_cuda_add(void *stream, void (*work)(const void *), const void *bytes, si
     return fake_add(static_cast<qr__cu_stream_st *>(stream), std::move(step));
 }
 
+extern "C" __attribute__((visibility("default"))) int qr_fake_cuda_spoil(void *stream) {
+    std::lock_guard<std::recursive_mutex> hold(driver().lock);
+    auto *of = static_cast<qr__cu_stream_st *>(stream);
+    const bool captures = driver().streams.has(of) && of->capturing;
+    of->invalid = of->invalid || captures;
+    return captures;
+}
+
 CALL cuStreamCreate(qr__cu_stream *stream, unsigned flags) {
     FAKE_ENTER(CONTEXT);
     if (flags > 1)

@@ -66,6 +66,7 @@ Test(gpu_lt, its_products_give_the_oracles_numbers) {
 /* Whatever it refuses, before or while it is tried. */
 Test(gpu_lt, ours_serve_where_it_does_not) {
     static const char *const faults[] = {"none",
+                                         "capture",
                                          "cublasLtCreate",
                                          "cublasLtMatmul",
                                          "cublasLtMatmulAlgoGetHeuristic",

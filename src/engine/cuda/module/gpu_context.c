@@ -124,6 +124,21 @@ static qr_status map_table(qr__gpu_context *c, qr_error *error) {
     return QR_OK;
 }
 
+/* --- captures --- */
+
+/* Also a capture that failed must end, or nothing can be done on the stream any more; an end that
+ * failed is tried again. */
+static qr__cu_result end_capture(const qr__gpu_context *c, qr__cu_graph *graph) {
+    const qr__driver *driver = &c->weights->gpu->driver;
+    qr__cu_result result = driver->end_capture(c->stream, graph);
+    if (result == QR__CU_OK)
+        return result;
+    *graph = NULL;
+    if (driver->end_capture(c->stream, graph) != QR__CU_OK)
+        *graph = NULL;
+    return result;
+}
+
 /* --- cuBLASLt --- */
 
 static void plan_lt(qr__gpu_context *c) {
@@ -141,7 +156,20 @@ static void plan_lt(qr__gpu_context *c) {
                         linears[kind]->k);
 }
 
-/* What does not run now would not run later: then all products are our own. */
+/* Whether its products can be captured: a library may allocate or wait, which ends a capture. */
+static bool captures_lt(const qr__gpu_context *c) {
+    const qr__driver *driver = &c->weights->gpu->driver;
+    qr__cu_graph graph = NULL;
+    if (driver->begin_capture(c->stream, QR__CU_CAPTURE_THREAD_LOCAL) != QR__CU_OK)
+        return false;
+    bool runs = qr__gpu_try_lt(c);
+    runs = end_capture(c, &graph) == QR__CU_OK && runs;
+    if (graph != NULL)
+        (void)driver->graph_destroy(graph);
+    return runs;
+}
+
+/* What does not run now, or not into a graph, would not later: then all products are our own. */
 static qr_status try_lt(qr__gpu_context *c, qr_error *error) {
     const qr__gpu *gpu = c->weights->gpu;
     if (c->lt == NULL)
@@ -150,7 +178,7 @@ static qr_status try_lt(qr__gpu_context *c, qr_error *error) {
     qr__cu_result result = qr__gpu_wait(gpu, c->stream, 0);
     if (result != QR__CU_OK)
         return qr__gpu_fault(gpu, result, "trying cuBLASLt", error);
-    if (!runs) {
+    if (!runs || !captures_lt(c)) {
         qr__lt_destroy(c->lt);
         c->lt = NULL;
     }
@@ -189,19 +217,6 @@ static qr_output natural_output(const qr_model_info *info) {
         break;
     }
     return QR_OUTPUT_POOLED;
-}
-
-/* Also a capture that failed must end, or nothing can be done on the stream any more; an end that
- * failed is tried again. */
-static qr__cu_result end_capture(const qr__gpu_context *c, qr__cu_graph *graph) {
-    const qr__driver *driver = &c->weights->gpu->driver;
-    qr__cu_result result = driver->end_capture(c->stream, graph);
-    if (result == QR__CU_OK)
-        return result;
-    *graph = NULL;
-    if (driver->end_capture(c->stream, graph) != QR__CU_OK)
-        *graph = NULL;
-    return result;
 }
 
 static qr__cu_result capture(const qr__gpu_context *c, uint32_t bucket, qr_output wanted,

@@ -28,8 +28,8 @@ typedef struct qr__gpu_steps {
 void qr__gpu_step(qr__gpu_steps *steps, qr__gpu_kernel kernel, const uint32_t grid[3],
                   const void *argument);
 
-/** Runs each of cuBLASLt's products once, outside of a capture, in which it could not load its
- * kernels. What they write is not looked at. */
+/** Launches each of cuBLASLt's products once: first outside of a capture, in which it could not
+ * load its kernels. What they write is not looked at. */
 QR_MUST_USE bool qr__gpu_try_lt(const qr__gpu_context *context);
 
 /** From hidden states to what was asked for. */

@@ -92,6 +92,7 @@ static bool is_partial(qr__lt_kind kind) {
     return kind == QR__LT_OUTPUT || kind == QR__LT_DOWN;
 }
 
+/* A bias has the type of y, so what has none says none: y is f32 there. */
 static qr__lt_status describe(const qr__lt *lt, qr__lt_product *p) {
     const int transposed = QR__LT_TRANSPOSED, plain = QR__LT_PLAIN;
     const int epilogue = is_partial(p->kind) ? QR__LT_EPILOGUE_NONE : QR__LT_EPILOGUE_BIAS;
@@ -104,7 +105,8 @@ static qr__lt_status describe(const qr__lt *lt, qr__lt_product *p) {
                 {QR__LT_BIAS_TYPE, &lt->type}};
     qr__lt_status status =
         lt->calls.operation_create(&p->operation, QR__LT_COMPUTE_F32, QR__LT_F32);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && status == QR__LT_OK; i++)
+    const size_t count = sizeof rows / sizeof rows[0] - (is_partial(p->kind) ? 1 : 0);
+    for (size_t i = 0; i < count && status == QR__LT_OK; i++)
         status =
             lt->calls.operation_set(p->operation, rows[i].attribute, rows[i].value, sizeof(int));
     return status;
