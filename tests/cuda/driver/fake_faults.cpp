@@ -96,6 +96,7 @@ void read_environment(fake_driver &d) {
     d.count = (int)number_of("QR_FAKE_CUDA_COUNT", 1);
     d.capability = (int)number_of("QR_FAKE_CUDA_CAPABILITY", 90);
     d.release = (int)number_of("QR_FAKE_CUDA_RELEASE", 13000);
+    d.takes_early = number_of("QR_FAKE_CUDA_EARLY", d.capability >= 90) != 0;
     d.memory_bytes = (size_t)number_of("QR_FAKE_CUDA_MEMORY_MB", 4096) << 20;
     const char *name = getenv("QR_FAKE_CUDA_NAME");
     d.name = name ? name : "querent's fake GPU";

@@ -88,7 +88,7 @@ struct fake_host_memory {
 
 struct fake_driver {
     std::recursive_mutex lock;
-    bool ready = false;
+    bool ready = false, takes_early = true;
     int count = 1, capability = 90, release = 13000;
     size_t memory_bytes = 0, used = 0;
     std::string name;

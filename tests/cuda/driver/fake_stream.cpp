@@ -241,7 +241,7 @@ static int read_attributes(const qr__cu_launch *launch, bool *programmatic) {
             return INVALID_VALUE;
         *programmatic = launch->attributes[i].value.number != 0;
     }
-    return *programmatic && driver().capability < 90 ? NOT_SUPPORTED : OK;
+    return *programmatic && !driver().takes_early ? NOT_SUPPORTED : OK;
 }
 
 /* In a graph early starts are between kernels only; what a library puts there need not be one. */

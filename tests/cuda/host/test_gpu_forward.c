@@ -167,6 +167,15 @@ Test(gpu_forward, an_older_card_gives_the_oracles_numbers) {
     check_model(&options, QR_OUTPUT_POOLED, LENGTHS(odd), false);
 }
 
+/* A newer one that is told to start none early, as when a race is looked for. */
+Test(gpu_forward, without_early_starts_the_numbers_are_the_oracles) {
+    struct model_options options = small;
+    options.layers = 1;
+    setenv("QUERENT_CUDA_EARLY", "0", 1);
+    setenv("QR_FAKE_CUDA_EARLY", "0", 1);
+    check_model(&options, QR_OUTPUT_POOLED, LENGTHS(odd), false);
+}
+
 /* Large enough that products are cut in tiles and K in parts on 132 multiprocessors. */
 Test(gpu_forward, a_wide_model_with_many_tiles) {
     struct model_options options = small;
@@ -277,6 +286,7 @@ Test(gpu_forward, a_timed_pass_gives_the_same_bits) {
         cr_assert_eq(qr_cuda_forward_timed(context, &drawn.batch, QR_OUTPUT_POOLED, &made, &us),
                      QR_OK);
         cr_assert(us >= 0 && memcmp(made, plain, sizeof plain) == 0);
+        cr_assert_eq(gpu_fake()->calls("cuGraphLaunch") - launches, 2);
     }
     cr_assert_eq(qr_cuda_forward_timed(other, &drawn.batch, QR_OUTPUT_POOLED, &made, &us),
                  QR_BAD_OPTION);

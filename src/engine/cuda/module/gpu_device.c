@@ -111,6 +111,12 @@ static qr_status read_ordinal(const char *target, int count, int *out, qr_error 
     return QR_OK;
 }
 
+/* The environment's QUERENT_CUDA_EARLY=0: each kernel begins when the one before it has ended. */
+static bool starts_early(const qr__gpu *gpu) {
+    const char *wanted = getenv("QUERENT_CUDA_EARLY");
+    return gpu->major >= 9 && (wanted == NULL || strcmp(wanted, "0") != 0);
+}
+
 static qr_status find_device(qr__gpu *gpu, const char *target, qr_error *error) {
     char name[64] = "";
     int count = 0, multiprocessors = 0, result = gpu->driver.device_count(&count);
@@ -132,7 +138,7 @@ static qr_status find_device(qr__gpu *gpu, const char *target, qr_error *error) 
     if (result != QR__CU_OK)
         return refuse(gpu, result, "the device does not say what it is", error);
     gpu->multiprocessors = (unsigned)multiprocessors;
-    gpu->programmatic = gpu->major >= 9;
+    gpu->programmatic = starts_early(gpu);
     snprintf(gpu->base.target, sizeof gpu->base.target, "sm_%d%d", gpu->major, gpu->minor);
     gpu->base.number = (unsigned)gpu->ordinal;
     snprintf(gpu->base.rates.name, sizeof gpu->base.rates.name, "%s, no rates measured", name);
