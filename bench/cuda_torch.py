@@ -13,7 +13,8 @@ import time
 CASES = [("3x768", 3, 768, 64, 16, 1), ("3x768", 3, 768, 64, 13, 28), ("12x768", 12, 768, 64, 128, 1), ("3x384", 3, 384, 32, 16, 1),
          ("6x384", 6, 384, 32, 13, 28)]
 TINY = [("1x64", 1, 64, 32, 5, 2)]
-WARM_RUNS = 20
+WARM_RUNS, WARM_S = 20, 0.5  # a card that was idle raises its clocks by steps
+AHEAD_CYCLES = 4_000_000  # two milliseconds of an idle multiprocessor, in which the host launches what is timed
 
 
 def make_model(torch, layers, hidden, head):
@@ -56,35 +57,55 @@ def quantiles(values):
 
 def time_case(torch, case, runs):
     name, layers, hidden, head, tokens, sequences = case
+    torch._dynamo.reset()  # else the second case is compiled for any shape, and graphs of CUDA are for one
     torch.manual_seed(1)
     model = make_model(torch, layers, hidden, head).half().cuda().eval()
-    compiled = torch.compile(model, mode="max-autotune")  # with CUDA graphs
+    compiled = torch.compile(model, mode="max-autotune", dynamic=False)  # with CUDA graphs
     ids = torch.randint(0, 30522, (sequences, tokens))
     gpu, host = [], []
     with torch.inference_mode():
-        for run in range(WARM_RUNS + runs):
+        start, run = time.perf_counter(), 0
+        while run < WARM_RUNS or time.perf_counter() - start < WARM_S:
+            compiled(ids.cuda())
+            torch.cuda.synchronize()
+            start, run = time.perf_counter() if run == 0 else start, run + 1  # the first one compiles
+        for _ in range(runs):
             on_gpu = ids.cuda()
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            torch.cuda._sleep(AHEAD_CYCLES)
             begin.record()
             compiled(on_gpu)
             end.record()
             torch.cuda.synchronize()
-            if run >= WARM_RUNS:
-                gpu.append(begin.elapsed_time(end) * 1e3)
-        for run in range(WARM_RUNS + runs):
+            gpu.append(begin.elapsed_time(end) * 1e3)
+        for _ in range(runs):
             start = time.perf_counter()
             compiled(ids.cuda()).float().cpu()
-            if run >= WARM_RUNS:
-                host.append((time.perf_counter() - start) * 1e6)
+            host.append((time.perf_counter() - start) * 1e6)
     return {"model": name, "precision": "f16", "tokens": tokens * sequences, "sequences": sequences, "gpu_us": quantiles(gpu),
             "host_us": quantiles(host)}
+
+
+def time_cases(torch, cases, runs, end):
+    """Yields each case's figures, or why there are none."""
+    for case in cases:
+        about = {"model": case[0], "tokens": case[4] * case[5], "sequences": case[5]}
+        if time.monotonic() > end:
+            yield {**about, "why": "no time is left"}
+            continue
+        try:
+            yield time_case(torch, case, runs)
+        except Exception as error:  # of torch, its compiler, or the device
+            yield {**about, "why": f"{type(error).__name__}: {error}"[:300]}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=600, help="after these no case is begun: each is compiled, for a minute or more")
     parser.add_argument("--tiny", action="store_true", help="a try of the program")
     options = parser.parse_args()
+    end = time.monotonic() + options.seconds
     try:
         import torch
     except ImportError:
@@ -93,8 +114,11 @@ def main():
     if not torch.cuda.is_available():
         print(json.dumps({"torch": torch.__version__, "why": "torch finds no GPU"}))
         return
-    cases = [time_case(torch, case, options.runs) for case in (TINY if options.tiny else CASES)]
-    print(json.dumps({"torch": torch.__version__, "name": torch.cuda.get_device_name(), "runs": options.runs, "cases": cases}))
+    head = json.dumps({"torch": torch.__version__, "name": torch.cuda.get_device_name(), "runs": options.runs, "cases": []})
+    print(head[:-2], flush=True)  # each case as soon as it is known: whoever ends this has those before
+    for i, found in enumerate(time_cases(torch, TINY if options.tiny else CASES, options.runs, end)):
+        print(f"{',' if i > 0 else ''}{json.dumps(found)}", flush=True)
+    print("]}")
 
 
 if __name__ == "__main__":

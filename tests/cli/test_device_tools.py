@@ -15,6 +15,7 @@ pytestmark = pytest.mark.skipif("QUERENT" in os.environ or not (TOOLS / "device_
 def run(*command, driver=True, **environment):
     env = {**os.environ, "QR_FAKE_CUDA_LEAKS": "1", **environment}
     env["LD_LIBRARY_PATH"] = str(TOOLS / "driver") if driver else ""
+    env = {name: value for name, value in env.items() if value is not None}
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, env=env, timeout=300)
 
 
@@ -47,8 +48,45 @@ def test_the_bench_prints_json():
         for clock in ("gpu_us", "host_us"):
             assert 0 < case[clock]["p50"] <= case[clock]["p90"]
         assert case["weight_bytes"] == (4 * 64 * 64 + 2 * 64 * 256) * 2
-        assert case["floor_us"] > 0 and case["floor_share"] >= 0
+        assert case["floor_us"] > 0 and case["floor_share"] >= 0 and case["cublaslt"] in (True, False)
     assert run(TOOLS / "bench_cuda", "--what").returncode == 2
+
+
+def run_device(folder, what="all", **environment):
+    """tests/run-device, as a machine that is lent for minutes gets it, with what is built here. (The kernels' program gives
+    nothing back.)"""
+    return run(ROOT / "tests/run-device", what, "--runs", 2, BUILT="1", TREE="build", DRIVER=str(TOOLS / "driver"), SHORT="1",
+               OUT=str(folder), QR_FAKE_CUDA_LEAKS=None, **environment)
+
+
+def test_all_steps_on_a_device(tmp_path):
+    done = run_device(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("\n-- passed, in ") == 7
+    assert done.stdout.index("device_pass short") < done.stdout.index('"cases":[') < done.stdout.index("cuda_kernels")
+    assert "with QUERENT_CUDA_EARLY=0" in done.stdout and "compute-sanitizer was not run" in done.stdout
+    assert (tmp_path / "device.log").read_text() == done.stdout
+
+
+def test_a_step_that_fails_is_not_the_last(tmp_path):
+    done = run_device(tmp_path, QR_FAKE_CUDA_FAIL="cuGraphInstantiateWithFlags:1:700:sticky")
+    assert done.returncode == 1
+    assert done.stdout.count("\n-- FAILED: status 1\n") == 5  # passes twice, figures three times
+    assert "CUDA_ERROR_ILLEGAL_ADDRESS" in done.stdout and done.stdout.count("\n-- passed, in ") == 2
+
+
+def test_one_step_that_fails_is_a_failure(tmp_path):
+    done = run_device(tmp_path, "test", QR_FAKE_CUDA_FAIL="cuStreamSynchronize:1:719:sticky")  # which the kernels' program calls
+    assert done.returncode == 1
+    assert done.stdout.count("\n-- FAILED: status 1\n") == 1 and done.stdout.count("\n-- passed, in ") == 1
+
+
+def test_a_step_that_hangs_is_ended(tmp_path):
+    done = run_device(tmp_path, QR_FAKE_CUDA_FAIL="cuInit:1:endless", LIMIT="1")
+    assert done.returncode == 1
+    assert done.stdout.count("\n-- NOT DONE after 1 s\n") >= 6
+    done = run_device(tmp_path, LIMIT="1", TIME="0")
+    assert done.returncode == 1 and done.stdout.count("== NOT BEGUN, no time is left: ") == 7
 
 
 def test_beside_pytorch_where_there_is_one():
