@@ -1,6 +1,6 @@
-/* bench/cuda.c: passes on the GPU that the driver has, timed: by the GPU's own clock around a
- * graph's launch, and on the host from the call to the result. Prints one JSON object; docs/CUDA.md
- * says how to read it.
+/* bench/cuda.c: passes on the GPU that the driver has, timed: by the GPU's own clock from the end
+ * of one pass to that of the next, and on the host from the call to the result. Prints one JSON
+ * object; docs/CUDA.md says how to read it.
  *
  *     cuda [--runs N] [--tiny]                    // 200 runs of each; tiny: a try of the program
  *

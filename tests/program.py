@@ -49,7 +49,6 @@ HIDDEN = 64      # length of a tiny embedder's vectors
 MAX_TOKENS = 256  # its longest input
 SHAPE = {"layers": 2, "hidden": HIDDEN, "heads": 4, "feed_forward": 128}
 WORDS = {"vocab_from": ROOT / "models" / "squad-3l", "positions": 512}
-LARGE = {"hidden": 128, "heads": 4, "feed_forward": 512, "positions": 256}
 TINY = {
     "embedder": {**SHAPE, **WORDS, "max_seq_length": MAX_TOKENS, "pooling": "mean"},
     "reader": {**SHAPE, **WORDS, "head": "span", "seed": 3},
@@ -59,10 +58,9 @@ TINY = {
     "reranker": {**SHAPE, "head": "labels", "labels": 1, "pooler": True, "seed": 2},
     "tagger": {**SHAPE, **WORDS, "head": "tokens", "seed": 5,
                "label_names": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]},
-    # A text costs a core milliseconds, so that a request of two thousand takes it a minute or more.
-    # (A sanitizer makes kernels ten times slower.)
-    "slow": {**LARGE, "layers": 2 if SANITIZED else 24},
-    "deep": {**LARGE, "layers": 24},
+    # Many layers: a text costs a core milliseconds, so that a request of two thousand takes it a
+    # minute or more. (A sanitizer makes kernels ten times slower.)
+    "slow": {"layers": 2 if SANITIZED else 24, "hidden": 128, "heads": 4, "feed_forward": 512, "positions": 256},
 }
 
 
