@@ -152,9 +152,9 @@ typedef struct qr_lib_info {
     size_t struct_size;       /* sizeof(qr_lib_info), set by the caller */
     const char *name;         /* as given, or of the directory */
     const char *architecture; /* "BertModel" */
-    const char *precision;    /* of the plan: "f32", "bf16", "int8" */
-    const char *device;       /* "cpu" */
-    const char *target;       /* the instructions that its kernels use: "avx512vnni" */
+    const char *precision;    /* of the plan: "f32", "f16", "bf16", "int8" */
+    const char *device;       /* "cpu" or "cuda" */
+    const char *target;       /* what its kernels are made for: "avx512vnni", "sm_90" */
     const char *reason;       /* why this precision */
     size_t dimensions;        /* floats of a vector; 0 unless it is of KIND_EMBEDDING */
     size_t max_tokens;        /* longest input, with [CLS] and [SEP] */
