@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """What a server keeps of its promises: capacity, overload, queries beside spans, repeated queries, one client.
 
     budgets.py --minilm models/minilm --spans models/squad-3l --queries queries.txt [--querent build/querent] [--only zipf] [--json FILE]

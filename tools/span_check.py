@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Holds `querent span` against transformers' question-answering pipeline, and measures it on SQuAD.
 
-    tools/span_check.py --data ../shared/data/squad-dev-part.json            # same answers as the pipeline?
-    tools/span_check.py --data ../shared/data/squad-dev-part.json --squad --precision f32,bf16,int8
+    tools/span_check.py --data squad-dev-part.json            # same answers as the pipeline?
+    tools/span_check.py --data squad-dev-part.json --squad --precision f32,bf16,int8
 
 The first form asks --limit questions on their own paragraphs and --long questions on several paragraphs joined, which
 need windows, under several settings; a pair of lists counts as equal when start, end, answer and order are the same and

@@ -3,7 +3,7 @@
 
     python3 tools/tokenizer_check.py --count 50000 --model models/squad-3l
     python3 tools/tokenizer_check.py --every
-    python3 tools/tokenizer_check.py --bench --model models/minilm --queries ../shared/data/queries.txt
+    python3 tools/tokenizer_check.py --bench --model models/minilm --queries queries.txt
 
 Strings come from all Unicode planes: real words, controls, white space, combining runs, Hangul, CJK, emoji, long
 words, special tokens, broken UTF-8 (which the package gets as bytes.decode("utf-8", "replace")). Ids, offsets (our
@@ -448,7 +448,7 @@ def main():
     parser.add_argument("--model", default=str(ROOT / "models/squad-3l"), help="directory with a tokenizer.json")
     parser.add_argument("--verbose", action="store_true", help="a line for each variant")
     parser.add_argument("--bench", action="store_true", help="time both instead")
-    parser.add_argument("--queries", default=str(ROOT / "../shared/data/queries.txt"), help="for --bench: a text a line")
+    parser.add_argument("--queries", default=str(ROOT / "tests/golden/queries.txt"), help="for --bench: a text a line")
     parser.add_argument("--rounds", type=int, default=9, help="for --bench")
     parser.add_argument("--json", action="store_true", help="for --bench")
     arguments = parser.parse_args()
