@@ -1,6 +1,7 @@
 """The rules of docs/HOUSE.md that a program can check. Each takes the tree as {path: text} and returns complaints, one a line;
 test_house.py runs them on the real tree, test_house_rules.py shows that each can fail."""
 
+import fnmatch
 import os
 import re
 import subprocess
@@ -374,34 +375,108 @@ def check_design_table(tree):
     ]
 
 
+def prose_of(text):
+    """A document without its code blocks; lines stay."""
+    text = re.sub(r"^```.*?^```", lambda found: "\n" * found[0].count("\n"), text, flags=re.M | re.S)
+    return re.sub(r"^(?: {4,}|\t).*$", "", text, flags=re.M)
+
+
+def anchors(text):
+    """What links may name behind `#`: the headings, as the forges make it of them."""
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", prose_of(text), re.M)}
+
+
 def check_links(tree):
-    """Relative links of the documents lead to something."""
+    """Relative links of the documents lead to something: a file or folder, and the heading that they name."""
     faults = []
     for path, text in tree.items():
         if not path.endswith(".md"):
             continue
-        prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
-        prose = re.sub(r"^(?: {4,}|\t).*$", "", prose, flags=re.M)  # code blocks
-        for target in re.findall(r"\]\(([^)\s]+)\)", prose):
-            if re.match(r"[a-z]+:|#", target):
+        for target in re.findall(r"\]\(([^)\s]+)\)", prose_of(text)):
+            if re.match(r"[a-z]+:", target):
                 continue
-            place = os.path.normpath(os.path.join(os.path.dirname(path), target.split("#")[0]))
-            if place not in tree and not any(other.startswith(place + "/") for other in tree) and not (ROOT / place).exists():
+            file, _, anchor = target.partition("#")
+            place = os.path.normpath(os.path.join(os.path.dirname(path), file)) if file else path
+            there = place in tree or any(other.startswith(place + "/") for other in tree) or (ROOT / place).exists()
+            if not there or (anchor and anchor not in anchors(tree.get(place, ""))):
                 faults.append(f"{path}: the link to {target} leads nowhere")
     return faults
+
+
+def check_mentions(tree):
+    """A source file that a document names is there. (Names that begin with `_` or a capital stand for many.)"""
+    names = {os.path.basename(path) for path in tree}
+    return [
+        f"{path}: there is no {found[1]}"
+        for path, text in tree.items() if path.endswith(".md") and path != "CHANGELOG.md"
+        for code in re.findall(r"`[^`\n]+`|^ {4}.*$", text, re.M)
+        for found in re.finditer(r"(?<![\w.*-])((?:[\w.-]+/)*([a-z]\w*\.(?:c|h|cu|py|pml|map)))\b(?![.(])", code)
+        if not (found[1] in tree or any(other.endswith("/" + found[1]) for other in tree) or ("/" not in found[1] and found[2] in names))
+    ]
+
+
+# A program of ours with arguments: in a code block at the line's begin, or in code.
+RUN = re.compile(r"(?:^ {4}(?:\$ )?|`)((?:bench|docker|examples|tests|tools)/[\w./-]+)(?= [^`\n]+`| [^`\n]*$)", re.M)
+
+
+def check_scripts(tree):
+    """What begins with `#!`, and what a document runs by its path, is executable."""
+    scripts = {(path, path) for path, text in tree.items() if text.startswith("#!")}
+    for path, text in tree.items():
+        if path.endswith(".md") and path != "CHANGELOG.md":
+            scripts |= {(path, found) for found in RUN.findall(text)}
+    return [f"{path}: {script} is not executable" for path, script in sorted(scripts) if not os.access(ROOT / script, os.X_OK)]
+
+
+FILTERED = re.compile(r"(?:--filter |FILTER=)'([\w*]+)/")
+
+
+def check_filters(tree):
+    """Filters of unit tests in the documents name suites that there are."""
+    suites = {found for text in c_files(tree, "tests/").values() for found in re.findall(r"^Test\((\w+),", text, re.M)}
+    return [
+        f"{path}: no suite is called {found}"
+        for path, text in tree.items() if path.endswith(".md")
+        for found in FILTERED.findall(text) if not fnmatch.filter(suites, found)
+    ]
+
+
+LISTED = {"SERVER.md": "src/server/", "HTTP.md": "src/server/http/", "SCHEDULE.md": "src/server/schedule/", "PIPELINE.md": "src/pipeline/"}
+
+
+def check_lists(tree):
+    """Pages that list what is in a room name each file of it."""
+    return [
+        f"docs/{page}: {path} is not listed"
+        for page, room in LISTED.items() for path in tree
+        if os.path.dirname(path) + "/" == room and path.endswith(".c")
+        and not re.search(rf"(?<![\w/]){re.escape(os.path.basename(path))}", tree.get("docs/" + page, ""))
+    ]
+
+
+def check_variables(tree):
+    """Variables of the environment that the program asks for beside its options stand in its manual page."""
+    page = tree.get("docs/man/querent.1.scd.in", "")
+    return [
+        f"docs/man/querent.1.scd.in: {found[1]} of {path} is missing"
+        for path, text in c_files(tree, "src/").items() if path != "src/base/chaos.c"
+        for found in re.finditer(r'\bgetenv\("(?!HOME")(\w+)"\)', text) if f"*{found[1]}*" not in page and f"${found[1]}/" not in page
+    ]
 
 
 STATUS_ROW = re.compile(r'^\s*X\((\w+), (\d+), +"((?:\\.|[^"\\])*)"\)', re.M)
 
 
 def check_status_docs(tree):
-    """docs/ERRORS.md has a row for every status, with its HTTP code and sentence."""
+    """docs/ERRORS.md has a row for every status, with its HTTP code and sentence; docs/API.md one for each code that clients get."""
     table = [(name.lower(), code, sentence) for name, code, sentence in STATUS_ROW.findall(tree.get("src/base/status.h", ""))]
     page = tree.get("docs/ERRORS.md", "")
     rows = {found[0]: found for found in re.findall(r"^\| `(\w+)` \| (\d+) \| ([^|]*?) \|", page, re.M)}
     if not table:
         return ["src/base/status.h: no table of statuses found"]
-    return [f"docs/ERRORS.md: no row `| `{name}` | {code} | {sentence} |`" for name, code, sentence in table
+    told = set(re.findall(r"\d+", " ".join(re.findall(r"^\| (\d[\d, ]*) \|", tree.get("docs/API.md", ""), re.M)))) | {"200", "499"}
+    return [f"docs/API.md: {code} ({name}) is in no row" for name, code, _ in table if code not in told] + [
+        f"docs/ERRORS.md: no row `| `{name}` | {code} | {sentence} |`" for name, code, sentence in table
             if rows.get(name) != (name, code, sentence)] + [
         f"docs/ERRORS.md: there is no status `{name}`" for name in rows if name not in {row[0] for row in table}
     ]
