@@ -12,7 +12,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from program import BINARY
+from program import BINARY, ROOT
 
 PROGRAM = BINARY.parent / "tests" / "onnx_node_tests"
 NODES = Path(onnx.__file__).parent / "backend/test/data/node"
@@ -55,11 +55,25 @@ def at_least_11(folder, model, scratch):
 
 
 @pytest.fixture(scope="module")
-def verdicts(tmp_path_factory):
-    """{"test_matmul_2d": ("passed", "")}"""
+def known():
+    """{("ai.onnx", "MatMul"), ...}: what the interpreter knows."""
     listed = subprocess.run([PROGRAM, "--operators"], check=True, capture_output=True, text=True).stdout
-    known = {tuple(line.split()) for line in listed.splitlines()}
-    assert len(known) > 40
+    found = {tuple(line.split()) for line in listed.splitlines()}
+    assert len(found) > 40
+    return found
+
+
+def test_the_page_lists_what_is_known(known):
+    page = (ROOT / "docs/ONNX.md").read_text(encoding="utf-8")
+    counts, own, microsoft = re.search(r"(\d+ operators of ONNX's own and \d+) of.*?\n\n(    Abs .*?)com\.microsoft: (.*?)\n\n", page, re.S).groups()
+    listed = [("ai.onnx", name) for name in own.split()] + [("com.microsoft", name) for name in microsoft.split()]
+    assert sorted(listed) == sorted(known)
+    assert counts == f"{len(own.split())} operators of ONNX's own and {len(microsoft.split())}"
+
+
+@pytest.fixture(scope="module")
+def verdicts(known, tmp_path_factory):
+    """{"test_matmul_2d": ("passed", "")}"""
     models = {folder: onnx.load(folder / "model.onnx") for folder in sorted(NODES.iterdir())}
     scratch = tmp_path_factory.mktemp("nodes")
     folders = [at_least_11(folder, model, scratch) for folder, model in models.items()

@@ -1,10 +1,11 @@
-"""/openapi.json and /docs at a whole server. That answers are what the document says is asked in test_openapi_cases.py."""
+"""/openapi.json and /docs at a whole server, beside docs/API.md. That answers are what the document says is asked in
+test_openapi_cases.py."""
 import json
 import re
 
 import pytest
 from pages import assert_confined, running_browser, watched_pages
-from program import free_port
+from program import ROOT, free_port
 from serving import ask
 
 NEVER_GOOD = {"/embed_sparse"}  # no model here can answer it
@@ -105,6 +106,31 @@ def test_each_listener_has_a_document_of_its_own(start_server, embedder):
     for doc, where in ((main, None), (ops, port)):
         for _, path, operation in operations(doc, "get"):
             assert ask(server, paths_of(path, operation)[0], port=where).status == 200, path
+
+
+def fields(schema):
+    """The names of all members of a request's body."""
+    if isinstance(schema, dict):
+        named = schema.get("properties", {})
+        return set(named).union(*map(fields, named.values()), *(fields(part) for key, part in schema.items() if key != "properties"))
+    return set().union(*map(fields, schema)) if isinstance(schema, list) else set()
+
+
+def test_the_page_for_readers_has_the_same_routes_and_fields(start_server, embedder):
+    """docs/API.md: its first table has every route and nothing else, and each field of a request stands somewhere."""
+    port = free_port()
+    server = start_server("--admin", "--ops-port", port, models=[embedder])
+    found = [item for doc in (document(server), document(server, port)) for item in operations(doc)]
+    own = {(path, method) for method, path, _ in found}
+    aliases = {(alias, method) for method, _, operation in found for alias in operation.get("x-aliases", [])}
+    page = (ROOT / "docs/API.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| route \| method .*?\n\n", page, re.M | re.S)[0]
+    rows = re.findall(r"^\| (`/.*?) \| (\w+) \|", table, re.M)
+    listed = {(path, method.lower()) for cell, method in rows for path in re.findall(r"`([^`]+)`", cell)}
+    assert own <= listed <= own | aliases
+    words = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", page)))) | set(re.findall(r'"(\w+)"', page))
+    wanted = set().union(*(fields(operation["requestBody"]["content"]) for _, _, operation in found if "requestBody" in operation))
+    assert len(wanted) > 40 and not wanted - words
 
 
 # ---- The page ---------------------------------------------------------------------------
