@@ -56,7 +56,7 @@ def test_ipv6_and_abstract(start_server, embedder):
     server = start_server(models=[embedder], **passing([tcp, local]))
     assert request_at(tcp.getsockname()[:2], socket.AF_INET6, "/v2/health/ready").status == 200
     assert request_at(name, socket.AF_UNIX, "/v2/health/ready").status == 200
-    assert f"unix:@{name[1:]}" in server.log
+    server.wait_log(f"unix:@{name[1:]}")
 
 
 def test_the_ops_socket(start_server, embedder):

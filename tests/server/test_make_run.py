@@ -18,6 +18,7 @@ class Terminal:
         self.pid, self.file = pty.fork()
         if self.pid == 0:
             die_with_parent()
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # of a suite in the background it is ignored
             os.execvpe(command[0], command, environment)
         self.shown = b""
 

@@ -94,7 +94,7 @@ def test_a_broken_graph_leaves_the_old_one(start_server, embedder, fault):
     path.write_bytes(broken)
     server.signal(signal.SIGHUP)
     wait_for(lambda: reloads(server, embedder.name, "failed") == 1, "a reload that fails")
-    assert says in server.log
+    server.wait_log(says)
     assert ask(server, "/embed", BODY).body == before
     path.write_bytes(data)
     server.signal(signal.SIGHUP)
@@ -116,7 +116,7 @@ def test_the_repository_swaps_them(start_server, embedder, tmp_path):
     answer = order(server, f"models/{embedder.name}/load")
     assert answer.status == 500 and str(embedder) not in answer.body.decode()
     assert index(server) == [(embedder.name, "READY", "the model cannot be used")]
-    assert str(embedder) in server.log
+    server.wait_log(f"not loaded, the old one goes on: {embedder}")
     assert ask(server, "/embed", BODY).body == before
     (embedder / "model.onnx").write_bytes(graph)
     assert order(server, f"models/{embedder.name}/unload").status == 200

@@ -104,6 +104,7 @@ def test_a_broken_model_leaves_the_old_one(start_server, copied):
     server.signal(signal.SIGHUP)
     wait_for(lambda: reloads(server, "embedder", "failed") == 1 and reloads(server, "reader", "ok") == 1, "both")
     assert ask(server, "/embed", body).body == before
+    server.wait_log("the old one goes on")
     lines = [line for line in server.log.splitlines() if "the old one goes on" in line]
     assert len(lines) == 1 and "model embedder" in lines[0] and "model.safetensors" in lines[0]
     shutil.rmtree(copied["embedder"])

@@ -88,7 +88,7 @@ def test_a_folder_elsewhere_cannot_be_read(start_boxed, embedder, tmp_path):
     reloaded(server, "m", "ok", 1)
     turn(third)
     reloaded(server, "m", "failed", 1)
-    assert f"the old one goes on: {link}//config.json: {DENIED}" in server.log
+    server.wait_log(f"the old one goes on: {link}//config.json: {DENIED}")
     turn(fourth)
     reloaded(server, "m", "ok", 2)
     assert ask(server, "/embed", {"inputs": "a text"}).status == 200
