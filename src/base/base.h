@@ -1,7 +1,8 @@
 /* base/base.h: the house's foundation, and the one header other rooms include from it.
  *
  * Status codes, text spans, arenas, capped buffers, checked arithmetic, log, clock, files,
- * limits, threads that wait. Knows nothing of models, HTTP or JSON; needs libc only.
+ * limits, threads that wait. Knows nothing of models or HTTP; needs libc, and jansson where memory
+ * ends (json_parse.h).
  */
 #ifndef QR_BASE_H
 #define QR_BASE_H
@@ -16,6 +17,7 @@
 #include "base/cores.h"
 #include "base/file.h"
 #include "base/float_text.h"
+#include "base/json_parse.h"
 #include "base/json_text.h"
 #include "base/limits.h"
 #include "base/list.h"

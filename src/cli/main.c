@@ -125,6 +125,7 @@ static int run(int argc, char **argv) {
 int main(int argc, char **argv) {
     fill_standard_streams();
     ignore_broken_pipes();
+    qr_json_guard_memory();
     int code = run(argc, argv);
     if (qr_device_hangs()) {
         fflush(NULL);

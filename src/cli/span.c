@@ -145,8 +145,11 @@ static bool span_lines(void *worker, const qr__line *lines, size_t len, qr_buf *
         json_error_t error;
         char message[JSON_ERROR_TEXT_LENGTH + 64];
         const char *fault = message;
-        json_t *line = json_loadb(lines[i].text.data, lines[i].text.len, JSON_ALLOW_NUL, &error);
-        if (line == NULL)
+        json_t *line;
+        qr_status status = qr_json_parse(lines[i].text, JSON_ALLOW_NUL, &line, &error);
+        if (status == QR_NO_MEMORY)
+            fault = "out of memory";
+        else if (status != QR_OK)
             snprintf(message, sizeof message, "not JSON (byte %d: %s)", error.position, error.text);
         else
             fault = answer_line(self, line, out);

@@ -70,9 +70,12 @@ qr_status qr__prompts_load(const char *dir, qr__prompts *out, qr_error *error) {
     qr_status status = qr_file_read(path, QR_LIMIT_JSON_FILE_BYTES, &data, &len, error);
     if (status != QR_OK)
         return status;
-    json_t *root = json_loadb(data, len, JSON_REJECT_DUPLICATES, &at);
+    json_t *root;
+    status = qr_json_parse((qr_text){data, len}, JSON_REJECT_DUPLICATES, &root, &at);
     free(data);
-    if (root == NULL)
+    if (status == QR_NO_MEMORY)
+        return qr_error_set(error, status, "%s: no memory for the prompts", path);
+    if (status != QR_OK)
         return qr_error_set(error, QR_BAD_MODEL, "%s: not valid JSON: %s (line %d, byte %d)", path,
                             at.text, at.line, at.position);
     status = read_prompts(path, root, out, error);

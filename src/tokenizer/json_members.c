@@ -32,12 +32,12 @@ qr_status qr__json_parse(const qr__json_reader *reader, qr_text text, size_t fro
     qr_buf_append(&rest, text.data, from);
     qr_buf_append(&rest, text.data + to, text.len - to);
     *out = NULL;
-    if (!qr_buf_failed(&rest))
-        *out = json_loadb(rest.data, rest.len, reals ? JSON_DECODE_INT_AS_REAL : 0, &fault);
-    /* jansson leaves its fault's text empty when memory ends. */
-    bool full = qr_buf_failed(&rest) || (*out == NULL && fault.text[0] == '\0');
+    qr_status status = qr_buf_failed(&rest)
+                           ? QR_NO_MEMORY
+                           : qr_json_parse(qr_buf_contents(&rest),
+                                           reals ? JSON_DECODE_INT_AS_REAL : 0, out, &fault);
     qr_buf_deinit(&rest);
-    if (full)
+    if (status == QR_NO_MEMORY)
         return qr_error_set(reader->error, QR_NO_MEMORY, "%s: no memory to parse it", reader->path);
     if (json_is_object(*out))
         return QR_OK;

@@ -90,7 +90,8 @@ DOORS = {
 
 # Third-party headers and the files that may include them.
 OWNERS = {
-    "jansson.h": r"src/(tokenizer|engine/model|pipeline|server/api)/[^/]*json[^/]*\.[ch]|src/cli/[^/]*\.c|tests/unit/.*",
+    "jansson.h": r"src/(base|tokenizer|engine/model|pipeline|server/api)/[^/]*json[^/]*\.[ch]|src/cli/[^/]*\.c|tests/unit/.*",
+    "setjmp.h": r"src/base/json_parse\.c",
     "microhttpd.h": r"src/server/http/[^/]*\.[ch]",
     "uv.h": r"src/server/loop\.[ch]",
     "seccomp.h": r"src/server/system_calls\.c",

@@ -13,9 +13,11 @@ qr_status qr__json_load(const char *dir, const char *name, qr__model_json *out, 
     if (status != QR_OK)
         return status;
     json_error_t at;
-    out->root = json_loadb(data, len, JSON_REJECT_DUPLICATES, &at);
+    status = qr_json_parse((qr_text){data, len}, JSON_REJECT_DUPLICATES, &out->root, &at);
     free(data);
-    if (out->root == NULL)
+    if (status == QR_NO_MEMORY)
+        return qr_error_set(error, status, "%s: no memory to parse it", out->path);
+    if (status != QR_OK)
         return qr_error_set(error, QR_BAD_MODEL, "%s: not valid JSON: %s (line %d, byte %d)",
                             out->path, at.text, at.line, at.position);
     return QR_OK;

@@ -228,14 +228,18 @@ qr_status qr__tensors_parse(const char *path, const char *header, size_t header_
             error, QR_BAD_MODEL,
             "%s: the header is not UTF-8 text that starts with `{` (is it a safetensors file?)",
             path);
-    json_t *root = json_loadb(header, header_bytes, JSON_REJECT_DUPLICATES, &at);
-    if (root == NULL)
+    json_t *root;
+    qr_status status =
+        qr_json_parse((qr_text){header, header_bytes}, JSON_REJECT_DUPLICATES, &root, &at);
+    if (status == QR_NO_MEMORY)
+        return qr_error_set(error, status, "%s: no memory for the header", path);
+    if (status != QR_OK)
         return refuse_json(path, header, header_bytes, &at, error);
     out->json = root;
     out->items = calloc(json_object_size(root) + 1, sizeof *out->items);
-    qr_status status = out->items == NULL
-                           ? qr_error_set(error, QR_NO_MEMORY, "%s: no memory for the header", path)
-                           : read_entries(path, root, data_bytes, out, error);
+    status = out->items == NULL
+                 ? qr_error_set(error, QR_NO_MEMORY, "%s: no memory for the header", path)
+                 : read_entries(path, root, data_bytes, out, error);
     if (status != QR_OK) {
         qr__tensors_deinit(out);
         return status;

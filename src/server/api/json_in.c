@@ -51,16 +51,15 @@ qr_status qr__value_parse(qr_text text, qr__value_room *room, qr__value **out, q
     if (text.len > QR_QUOTA_SMALL_BYTES && !take_room(room, bytes))
         return QR_NO_MEMORY;
     /* DECODE_ANY: a bare number is JSON; that it is no request is for the routes to say. */
-    json_t *root = json_loadb(text.data, text.len,
-                              JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
+    json_t *root;
+    qr_status status = qr_json_parse(
+        text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &root, &error);
     if (root == NULL)
         give_room(room);
-    if (root == NULL && json_error_code(&error) == json_error_out_of_memory)
-        return QR_NO_MEMORY;
-    if (root == NULL)
+    if (status == QR_BAD_JSON)
         return refuse(text, &error, fault);
     *out = (qr__value *)root;
-    return QR_OK;
+    return status;
 }
 
 void qr__value_free(qr__value *value, qr__value_room *room) {

@@ -52,13 +52,13 @@ static counts count(qr_text text) {
     return c;
 }
 
-/* jansson 2.14 with glibc's malloc, a place in the parent's table (that doubles) included: the
- * structs of a value, and what a string, an array and an object have beyond that. Of the texts
- * there is a second copy while the longest is read. */
-#define VALUE_BYTES  56u
-#define STRING_BYTES 96u
-#define ARRAY_BYTES  96u
-#define OBJECT_BYTES 224u
+/* jansson 2.14 with glibc's malloc and our guard's links, a place in the parent's table (that
+ * doubles) included: the structs of a value, and what a string, an array and an object have beyond
+ * that. Of the texts there is a second copy while the longest is read. */
+#define VALUE_BYTES  72u
+#define STRING_BYTES 112u
+#define ARRAY_BYTES  128u
+#define OBJECT_BYTES 256u
 
 bool qr__value_scan(qr_text text, size_t *bytes) {
     const counts c = count(text);
