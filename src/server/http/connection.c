@@ -87,13 +87,16 @@ static void copy_address(const struct sockaddr *from, uint8_t to[16]) {
 }
 
 static void connection_started(qr_http *http, struct MHD_Connection *mhd, void **socket_context) {
+    const int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     qr__connection *c = calloc(1, sizeof *c);
-    if (c == NULL)
-        return; /* qr__request_access ends a connection without one */
+    if (c == NULL) { /* no deadline would ever end it */
+        shutdown(fd, SHUT_RDWR);
+        return;
+    }
     uint64_t now = qr__http_now(http);
     c->http = http;
     c->mhd = mhd;
-    c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    c->fd = fd;
     copy_address(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
                  c->peer);
     c->local = http->port == 0;

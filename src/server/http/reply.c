@@ -1,7 +1,8 @@
 /* server/http/reply.c: the answer and its headers. */
 #include "server/http/http_internal.h"
 
-/* Without memory for the field the answer goes out without it. */
+/* Without memory for the field the answer goes out without it; but for the one that ends the
+ * connection, behind which nothing may be read. */
 static void add_header(struct MHD_Response *response, const char *name, const char *value) {
     (void)MHD_add_response_header(response, name, value);
 }
@@ -26,12 +27,12 @@ enum MHD_Result qr__reply_send(qr__connection *c, qr__request *r, bool close) {
         add_header(response, header->name, header->text == NULL ? header->value : header->text);
     }
     c->last = close || is_last(c);
-    if (c->last)
-        add_header(response, "Connection", "close");
+    bool whole = !c->last || MHD_add_response_header(response, "Connection", "close") == MHD_YES;
     if (r->stage == QR__REQUEST_DROP)
         r->stage = QR__REQUEST_ANSWERED;
     qr__connection_phase(c, QR__PHASE_WRITE, qr__http_now(c->http));
-    enum MHD_Result sent = MHD_queue_response(c->mhd, (unsigned)request->code, response);
+    enum MHD_Result sent =
+        whole ? MHD_queue_response(c->mhd, (unsigned)request->code, response) : MHD_NO;
     MHD_destroy_response(response);
     return sent;
 }
