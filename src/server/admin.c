@@ -298,6 +298,10 @@ bool qr__admin_is_busy(const qr__admin *a) {
     return a->current != NULL;
 }
 
+bool qr__admin_is_done(const qr__admin *a) {
+    return a->current == NULL && qr_list_first(&a->orders) == NULL;
+}
+
 void qr__admin_index(const qr__admin *a, bool ready_only, qr_buf *out) {
     const char *comma = "";
     qr_buf_byte(out, '[');

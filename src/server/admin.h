@@ -63,6 +63,9 @@ void qr__admin_reload(qr__admin *admin);
 /** Whether a load is under way. */
 bool qr__admin_is_busy(const qr__admin *admin);
 
+/** Whether all orders are carried out: none is under way, and none waits. */
+bool qr__admin_is_done(const qr__admin *admin);
+
 /** Appends the repository index of Triton's protocol: a JSON list of all configured models with
  * state READY, LOADING or UNAVAILABLE and the reason. `ready_only`: but those that are READY. */
 void qr__admin_index(const qr__admin *admin, bool ready_only, qr_buf *out);

@@ -203,7 +203,7 @@ static void read_keys(qr__access *access, const char *what) {
 /* The service manager waits for the end of a reload. */
 static void look_for_reloaded(void *state) {
     qr__server *s = state;
-    if (qr__admin_is_busy(s->admin))
+    if (!qr__admin_is_done(s->admin))
         return;
     qr_watch_disarm(s->reload_timer);
     if (atomic_load(&s->phase) == QR__SERVING) /* not behind its STOPPING */

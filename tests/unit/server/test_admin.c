@@ -260,6 +260,21 @@ Test(admin, an_order_may_be_given_by_a_call_back) {
     cr_assert_eq(atomic_load(&loads[0]), 3);
 }
 
+static void look_in_between(void *owner, qr_status status, const qr_error *error) {
+    cr_expect(!qr__admin_is_busy(admin) && !qr__admin_is_done(admin));
+    on_done(owner, status, error);
+}
+
+Test(admin, is_done_behind_the_last_order) {
+    start();
+    cr_expect(qr__admin_is_done(admin));
+    cr_assert_eq(qr__admin_load(admin, qr_text_of("left"), look_in_between, &owners[1]), QR_OK);
+    order_load("right", 2);
+    cr_expect(!qr__admin_is_done(admin));
+    run_until(2);
+    cr_expect(qr__admin_is_done(admin));
+}
+
 Test(admin, names_that_are_not_configured_are_refused_at_once) {
     start();
     cr_assert_eq(qr__admin_load(admin, qr_text_of("middle"), on_done, &owners[1]), QR_NO_MODEL);
