@@ -47,11 +47,7 @@ static void quiesce(void *state) {
         qr_clock_ns() + qr_config_number(s->config, QR_OPTION_DRAIN_TIMEOUT_MS) * QR_NS_PER_MS;
     for (size_t i = 0; i < s->mains_len; i++)
         qr_http_quiesce(s->mains[i]);
-    qr_watch_close(s->drain_timer);
-    s->drain_timer = qr_watch_timer(s->loop, look_for_end, s);
-    if (s->drain_timer == NULL)
-        _exit(2);
-    qr_watch_arm(s->drain_timer, 0, LOOK_MS);
+    qr_watch_arm(s->end_timer, 0, LOOK_MS);
 }
 
 static void on_stop_signal(void *state) {
@@ -86,7 +82,9 @@ static void on_stop_signal(void *state) {
 
 qr_status qr__drain_watch(qr__server *s, qr_error *error) {
     s->drain_timer = qr_watch_timer(s->loop, quiesce, s);
-    if (s->drain_timer == NULL || qr_watch_signal(s->loop, SIGTERM, on_stop_signal, s) == NULL ||
+    s->end_timer = qr_watch_timer(s->loop, look_for_end, s);
+    if (s->drain_timer == NULL || s->end_timer == NULL ||
+        qr_watch_signal(s->loop, SIGTERM, on_stop_signal, s) == NULL ||
         qr_watch_signal(s->loop, SIGINT, on_stop_signal, s) == NULL)
         return qr_error_set(error, QR_NO_MEMORY, "cannot watch signals and timers");
     return QR_OK;

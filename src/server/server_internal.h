@@ -72,7 +72,7 @@ typedef struct qr__server {
 
     qr__admin *admin;
     bool reload_waits; /* SIGHUP came before the models were served */
-    qr_watch *reload_timer, *drain_timer;
+    qr_watch *reload_timer, *drain_timer, *end_timer;
     uint64_t drain_end_ns;
 } qr__server;
 

@@ -113,3 +113,10 @@ def test_a_connection_without_memory_is_ended(failing):
                 pass
     failing.fail(0)
     assert at > 3
+
+
+def test_a_drain_takes_no_memory(failing):
+    failing.fail(1)
+    failing.server.signal()
+    assert failing.server.wait() == 0
+    assert "every admitted request is answered" in failing.server.log
