@@ -94,11 +94,13 @@ static void fill_standard_streams(void) {
             return;
 }
 
-/* A closed stdout or a vanished client is a failed write, never the end of the process. */
-static void ignore_broken_pipes(void) {
+/* A closed stdout, a vanished client, or a file (a log, a plan) that has grown to the limit of
+ * `ulimit -f` is a failed write, never the end of the process. */
+static void ignore_failed_writes(void) {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigemptyset(&ignore.sa_mask);
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 static int run(int argc, char **argv) {
@@ -124,7 +126,7 @@ static int run(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     fill_standard_streams();
-    ignore_broken_pipes();
+    ignore_failed_writes();
     qr_json_guard_memory();
     int code = run(argc, argv);
     if (qr_device_hangs()) {

@@ -352,6 +352,17 @@ def test_a_start_from_the_cache(start_server, embedder, reader, tmp_path):
     assert answers[0] == answers[1]
 
 
+def test_a_file_that_may_not_grow_ends_nobody(start_server, embedder, tmp_path):
+    """A plan is larger than `ulimit -f` lets a file be: the write fails, as on a full disk, and no signal ends the process."""
+    plans = tmp_path / "plans"
+    plans.mkdir(mode=0o700)
+    limited = ("bash", "-c", 'ulimit -f 8; exec "$@"', "bash")
+    server = start_server("--cache-dir", plans, models=[embedder], prefix=limited)
+    assert " is not written: cannot be written: File too large" in server.log
+    assert ask(server, "/embed", {"inputs": "a text"}).status == 200
+    assert not list(plans.iterdir())
+
+
 def test_ipv6(start_server, embedder):
     try:
         socket.socket(socket.AF_INET6).bind(("::1", 0))
