@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "server/explain.h"
+
 #define FREE_EXCHANGES_MAX 64
 
 /* The pool of exchanges */
@@ -59,6 +61,14 @@ static bool meet_page(const qr__listener *l, qr_http_request *request, const qr_
     return asks;
 }
 
+/* A request for which there is no exchange. */
+static void refuse(const qr__flow *flow, qr_http_request *request, qr_status status) {
+    request->code = qr_status_http(status);
+    request->content_type = qr_api_fail(NULL, status, NULL, &request->out);
+    qr__explain_retry(request, status, QR__RETRY_MS);
+    qr_metrics_refused(flow->options.metrics, status);
+}
+
 static qr_status on_head(void *state, qr_http_request *request, const qr_http_facts *facts) {
     qr__listener *l = state;
     qr__flow *flow = l->flow;
@@ -66,8 +76,7 @@ static qr_status on_head(void *state, qr_http_request *request, const qr_http_fa
         return QR_BAD_METHOD; /* answered: what follows the head is dropped */
     qr_exchange *x = take_exchange(flow);
     if (x == NULL) {
-        request->code = qr_status_http(QR_NO_MEMORY);
-        request->content_type = qr_api_fail(NULL, QR_NO_MEMORY, NULL, &request->out);
+        refuse(flow, request, QR_NO_MEMORY);
         return QR_NO_MEMORY;
     }
     request->work = x;
@@ -138,12 +147,9 @@ static void on_done(void *state, qr_http_request *request) {
 
 static void on_refused(void *state, qr_http_request *request, qr_status status,
                        const qr_http_facts *facts) {
-    qr__flow *flow = ((qr__listener *)state)->flow;
     if (facts != NULL)
         (void)meet_page(state, request, facts); /* which may read why */
-    request->code = qr_status_http(status);
-    request->content_type = qr_api_fail(NULL, status, NULL, &request->out);
-    qr_metrics_refused(flow->options.metrics, status);
+    refuse(((qr__listener *)state)->flow, request, status);
 }
 
 static void on_malformed(void *state) {

@@ -17,6 +17,8 @@
 #include "server/exchange.h"
 #include "server/flow.h"
 
+#define QR__RETRY_MS      1000 /* after a 503: a server that starts, drains, or has no memory */
+
 #define QR__LISTENERS_MAX (QR__PASSED_MAX + 1) /* those passed to us, or TCP and UNIX; and ops */
 
 /** A listener, as its callbacks know it. */

@@ -4,8 +4,6 @@
 #include "server/flow_internal.h"
 #include "server/outlook.h"
 
-#define RETRY_MS 1000 /* after a 503: a server that starts or drains */
-
 /* What the loop may decode takes less than 1 ms; a body of so many times that is a long task. */
 #define LONG_TIMES 16
 
@@ -28,7 +26,7 @@ static void give_answer(qr__flow *flow, qr_exchange *x, qr_status status) {
     qr__deadlines_remove(flow->deadlines, &x->deadline);
     qr__explain_retry(request, status,
                       status == QR_OVERLOADED ? qr__outlook_retry_ms(flow->options.schedule, x)
-                                              : RETRY_MS);
+                                              : QR__RETRY_MS);
     x->answered = true;
     x->record.status = status;
     x->record.code = request->code;
