@@ -56,12 +56,28 @@ static bool has_dot_segment(qr_text path) {
     return false;
 }
 
-qr_status qr__guard_target(qr_text target) {
+/* What an absolute target says before its path, cut off it; data NULL: it is not absolute. Of http
+ * alone: who asks for https has not reached it here. */
+static qr_text cut_authority(qr_text *target) {
+    static const char scheme[] = "http://";
+    const size_t len = sizeof scheme - 1;
+    if (target->len < len || !qr_text_is_caseless((qr_text){target->data, len}, scheme))
+        return (qr_text){0};
+    qr_text rest = {target->data + len, target->len - len};
+    size_t end = 0;
+    while (end < rest.len && rest.data[end] != '/' && rest.data[end] != '?')
+        end++;
+    *target = (qr_text){rest.data + end, rest.len - end};
+    return (qr_text){rest.data, end};
+}
+
+qr_status qr__guard_target(qr_text target, qr_text *authority, qr_text *path) {
     if (target.len > QR_LIMIT_URI_BYTES)
         return QR_URI_TOO_LONG;
-    if (target.len == 0 || target.data[0] != '/')
+    *authority = cut_authority(&target);
+    if (authority->data == NULL && (target.len == 0 || target.data[0] != '/'))
         return QR_BAD_HTTP;
-    qr_text path = target;
+    *path = target;
     for (size_t i = 0; i < target.len; i++) {
         unsigned char c = (unsigned char)target.data[i];
         if (c <= 0x20 || c >= 0x7F || c == '#' || c == '\\' || c == '"' || c == '<' || c == '>')
@@ -69,10 +85,12 @@ qr_status qr__guard_target(qr_text target) {
         if (c == '%' && i + 2 < target.len && target.data[i + 1] == '0' &&
             target.data[i + 2] == '0')
             return QR_BAD_HTTP;
-        if (c == '?' && path.len == target.len)
-            path.len = i;
+        if (c == '?' && path->len == target.len)
+            path->len = i;
     }
-    return has_dot_segment(path) ? QR_BAD_HTTP : QR_OK;
+    if (path->len == 0)
+        *path = qr_text_of("/"); /* of an absolute target: http://a is http://a/ */
+    return has_dot_segment(*path) ? QR_BAD_HTTP : QR_OK;
 }
 
 /* host[:port] without user, path or list; brackets for IPv6. */
@@ -185,12 +203,16 @@ qr_status qr__guard_check(const qr__http_head *head, size_t max_body_bytes, qr_h
         return QR_BAD_HTTP;
     if (!qr__guard_token(head->method))
         return QR_BAD_HTTP;
-    qr_status status = qr__guard_target(head->target);
+    qr_text authority = {0};
+    qr_status status = qr__guard_target(head->target, &authority, &facts->path);
     if (status == QR_OK)
         status = collect(head, facts);
     if (status != QR_OK)
         return status;
     bool hosted = facts->host.count == 0 ? http_1_0 : is_host(facts->host.text);
+    /* An absolute target says the host once more; whoever routes by either must mean the same. */
+    if (authority.data != NULL)
+        hosted = hosted && facts->host.count > 0 && qr_text_equal(authority, facts->host.text);
     status = hosted ? check_body(facts, http_1_0, max_body_bytes) : QR_BAD_HTTP;
     facts->waits = !http_1_0 && facts->body_bytes > 0 &&
                    qr_text_is_caseless(facts->expect.text, "100-continue");

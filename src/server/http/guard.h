@@ -33,7 +33,8 @@ QR_MUST_USE qr_status qr__guard_check(const qr__http_head *head, size_t max_body
 /** Whether the text is a token as RFC 9110 has it. For tests, a part of the check. */
 bool qr__guard_token(qr_text text);
 
-/** OK, BAD_HTTP or URI_TOO_LONG. For tests, a part of the check. */
-qr_status qr__guard_target(qr_text target);
+/** OK, BAD_HTTP or URI_TOO_LONG. *authority: what an absolute target names, data NULL for others;
+ * *path: what routes see of it. For tests, a part of the check. */
+qr_status qr__guard_target(qr_text target, qr_text *authority, qr_text *path);
 
 #endif

@@ -30,12 +30,12 @@ typedef struct qr_http_value {
 
 /** What a head that passed the guard says. Texts are borrowed for the call. */
 typedef struct qr_http_facts {
-    qr_text method;
-    uint8_t peer[16];  /* the other end's address; of IPv4 in ::ffff:0:0/96 */
-    bool local;        /* it is on the other end of a UNIX socket, and has no address */
-    size_t body_bytes; /* as Content-Length says; of chunks the most there may be; 0 without */
-    bool chunked;      /* the body comes in chunks: it ends the connection */
-    bool waits;        /* the client wants a word before it sends its body: Expect: 100-continue */
+    qr_text method, path; /* the path as in qr_http_request */
+    uint8_t peer[16];     /* the other end's address; of IPv4 in ::ffff:0:0/96 */
+    bool local;           /* it is on the other end of a UNIX socket, and has no address */
+    size_t body_bytes;    /* as Content-Length says; of chunks the most there may be; 0 without */
+    bool chunked;         /* the body comes in chunks: it ends the connection */
+    bool waits; /* the client wants a word before it sends its body: Expect: 100-continue */
     qr_http_value host, content_length, content_type, transfer_encoding, traceparent;
     qr_http_value budget;          /* X-Request-Budget-Ms */
     qr_http_value envoy;           /* x-envoy-expected-rq-timeout-ms */
@@ -57,7 +57,7 @@ typedef struct qr_http_header {
 /** A request and its answer. */
 typedef struct qr_http_request {
     /* The request, as it came. */
-    qr_text path;         /* the target without its query, not decoded */
+    qr_text path;         /* the target without host and query, not decoded */
     uint64_t received_ns; /* its first line was there */
     qr_trace_id trace;    /* of its traceparent, or a new one */
     qr_buf body;          /* complete at on_request */

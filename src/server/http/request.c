@@ -168,9 +168,7 @@ static enum MHD_Result begin(qr__connection *c, qr__request *r, const char *url,
     qr_status status = qr__fields_check(c, url, method, version, &facts);
     if (!is_believed(status))
         return refuse(c, r, status, NULL);
-    const char *query = memchr(r->target, '?', r->target_len);
-    request->path =
-        (qr_text){r->target, query == NULL ? r->target_len : (size_t)(query - r->target)};
+    request->path = facts.path;
     memcpy(facts.peer, c->peer, sizeof facts.peer);
     facts.local = c->local;
     if (!qr_trace_id_parse(facts.traceparent.text, &request->trace))

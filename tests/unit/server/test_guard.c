@@ -14,6 +14,11 @@ typedef struct head_case {
     qr_status expected;
 } head_case;
 
+static qr_status check_target(qr_text target) {
+    qr_text authority, path;
+    return qr__guard_target(target, &authority, &path);
+}
+
 static qr_status check_fields(const char *method, const char *target, const char *version,
                               const char fields[FIELDS][2][64], qr_http_facts *facts) {
     qr__http_field list[FIELDS];
@@ -46,6 +51,17 @@ static head_case cases[] = {
     ROW("host IPv6", "GET", "/x", "HTTP/1.1", QR_OK, {"Host", "[::1]:80"}),
     ROW("host with slash", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, {"Host", "a/b"}),
     ROW("host with at", "GET", "/x", "HTTP/1.1", QR_BAD_HTTP, {"Host", "u@b"}),
+    ROW("absolute", "GET", "http://a:80/x", "HTTP/1.1", QR_OK, {"Host", " a:80 "}),
+    ROW("absolute in 1.0", "GET", "http://a/x", "HTTP/1.0", QR_OK, HOST),
+    ROW("absolute of another host", "GET", "http://b/x", "HTTP/1.1", QR_BAD_HTTP, HOST),
+    ROW("absolute of a longer host", "GET", "http://ab/x", "HTTP/1.1", QR_BAD_HTTP, HOST),
+    ROW("absolute of another port", "GET", "http://a:80/x", "HTTP/1.1", QR_BAD_HTTP, HOST),
+    ROW("absolute without host", "GET", "http:///x", "HTTP/1.1", QR_BAD_HTTP, HOST),
+    ROW("absolute with user", "GET", "http://a@a/x", "HTTP/1.1", QR_BAD_HTTP, HOST),
+    ROW("absolute and no field", "GET", "http://a/x", "HTTP/1.1", QR_BAD_HTTP),
+    ROW("absolute and no field in 1.0", "GET", "http://a/x", "HTTP/1.0", QR_BAD_HTTP),
+    ROW("nothing in 1.0", "GET", "http:///x", "HTTP/1.0", QR_BAD_HTTP),
+    ROW("absolute and two fields", "GET", "http://a/x", "HTTP/1.1", QR_BAD_HTTP, HOST, HOST),
     ROW("length twice", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length", "5"},
         {"Content-Length", "5"}),
     ROW("length list", "POST", "/x", "HTTP/1.1", QR_BAD_HTTP, HOST, {"Content-Length", "5,5"}),
@@ -126,7 +142,16 @@ Test(guard, targets) {
         {"", QR_BAD_HTTP},
         {"a", QR_BAD_HTTP},
         {"*", QR_BAD_HTTP},
-        {"http://a/", QR_BAD_HTTP},
+        {"http://a/b?c=/../d", QR_OK},
+        {"HTTP://a", QR_OK},
+        {"http:/a", QR_BAD_HTTP},
+        {"http:a", QR_BAD_HTTP},
+        {"https://a/", QR_BAD_HTTP},
+        {"ftp://a/", QR_BAD_HTTP},
+        {"http://a/..", QR_BAD_HTTP},
+        {"http://a/b/./c", QR_BAD_HTTP},
+        {"http://a/%00", QR_BAD_HTTP},
+        {"http://a/b#c", QR_BAD_HTTP},
         {"/%00", QR_BAD_HTTP},
         {"/a?%00", QR_BAD_HTTP},
         {"/a b", QR_BAD_HTTP},
@@ -142,14 +167,41 @@ Test(guard, targets) {
         {"/a/..?b", QR_BAD_HTTP},
     };
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
-        cr_expect_eq(qr__guard_target(qr_text_of(targets[i].target)), targets[i].expected, "%s",
+        cr_expect_eq(check_target(qr_text_of(targets[i].target)), targets[i].expected, "%s",
                      targets[i].target);
     char longest[QR_LIMIT_URI_BYTES + 2];
     memset(longest, 'a', sizeof longest);
     longest[0] = '/';
-    cr_expect_eq(qr__guard_target((qr_text){longest, QR_LIMIT_URI_BYTES}), QR_OK);
-    cr_expect_eq(qr__guard_target((qr_text){longest, QR_LIMIT_URI_BYTES + 1}), QR_URI_TOO_LONG);
-    cr_expect_eq(qr__guard_target((qr_text){"/a\0b", 4}), QR_BAD_HTTP);
+    cr_expect_eq(check_target((qr_text){longest, QR_LIMIT_URI_BYTES}), QR_OK);
+    cr_expect_eq(check_target((qr_text){longest, QR_LIMIT_URI_BYTES + 1}), QR_URI_TOO_LONG);
+    cr_expect_eq(check_target((qr_text){"/a\0b", 4}), QR_BAD_HTTP);
+}
+
+Test(guard, paths) {
+    static const struct {
+        const char *target, *authority, *path;
+    } targets[] = {
+        {"/a/b?c", NULL, "/a/b"},
+        {"//a/b", NULL, "//a/b"},
+        {"http://a/b?c", "a", "/b"},
+        {"hTTp://a:80//b", "a:80", "//b"},
+        {"http://a", "a", "/"},
+        {"http://a?b/c", "a", "/"},
+        {"http:///b", "", "/b"},
+        {"http://", "", "/"},
+        {"http://u@a/b", "u@a", "/b"},
+        {"/http://a/b", NULL, "/http://a/b"},
+        {"/b?http://a/c", NULL, "/b"},
+        {"http://a/http://b/c", "a", "/http://b/c"},
+        {"http://[::1]:8/b?", "[::1]:8", "/b"},
+    };
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        qr_text authority, path;
+        cr_assert_eq(qr__guard_target(qr_text_of(targets[i].target), &authority, &path), QR_OK);
+        cr_expect_eq(authority.data == NULL, targets[i].authority == NULL, "%s", targets[i].target);
+        cr_expect(qr_text_is(authority, targets[i].authority), "%s", targets[i].target);
+        cr_expect(qr_text_is(path, targets[i].path), "%s", targets[i].target);
+    }
 }
 
 Test(guard, tokens_are_rfc_9110s) {
