@@ -67,15 +67,31 @@ def test_the_older_route_does_not_normalise(both, client):
 
 def test_faults_are_the_clients(both, client):
     for call, status in ((lambda: client.embed(model="ranker:latest", input="a"), 424),
-                         (lambda: client.embed(model="minilm", input=""), 400)):
+                         (lambda: client.embed(model="minilm", input=["a", ""]), 400)):
         with pytest.raises(ollama.ResponseError) as caught:
             call()
         assert caught.value.status_code == status and caught.value.error
-    answer = ask(both, "/api/embed", {"model": "minilm"})
-    assert answer.status == 422 and "`input`" in answer.json()["error"]
-    for prompt in (["a"], [101, 102], 1, None):
+    for text in (1, {}, True):
+        answer = ask(both, "/api/embed", {"model": "minilm", "input": text})
+        assert answer.status == 422 and "`input`" in answer.json()["error"]
+    for prompt in (["a"], [], [101, 102], 1):
         answer = ask(both, "/api/embeddings", {"model": "minilm", "prompt": prompt})
         assert answer.status == 422 and "`prompt`" in answer.json()["error"]
+
+
+def test_without_a_text_the_answer_is_no_vectors(both, client):
+    """The client's own defaults ask for none: Ollama loads the model then, and says so."""
+    assert client.embed(model="minilm").embeddings == [] == client.embed(model="minilm", input=[]).embeddings
+    assert client.embeddings(model="minilm").embedding == []
+    for body in ({}, {"input": None}, {"input": ""}, {"input": []}):
+        answer = ask(both, "/api/embed", {"model": "minilm", **body})
+        assert answer.status == 200
+        assert answer.json() == {"model": "minilm", "embeddings": [], "total_duration": answer.json()["total_duration"],
+                                 "load_duration": 0, "prompt_eval_count": 0}
+    for body in ({}, {"prompt": None}, {"prompt": ""}):
+        assert ask(both, "/api/embeddings", {"model": "minilm", **body}).json() == {"embedding": []}
+    for path in ("/api/embed", "/api/embeddings"):
+        assert ask(both, path, {"model": "ranker"}).status == 424
 
 
 def test_who_names_no_model_of_ours_gets_the_first(both, client):

@@ -8,7 +8,8 @@
  *     {"model": "minilm", "prompt": "a"}    ->    {"embedding":[...]}
  *
  * Durations are in nanoseconds. `options` and `keep_alive` change nothing here. The older route
- * does not normalise, as Ollama's does not. */
+ * does not normalise, as Ollama's does not. Without a text, which is its clients' default, a
+ * request only sees to it that the model is there, and no vectors is the answer. */
 #include "server/api/vectors.h"
 
 typedef struct ollama_request {
@@ -18,15 +19,20 @@ typedef struct ollama_request {
     qr__vector_form form;
 } ollama_request;
 
+#define S_NOTHING QR__S_EITHER(QR__S_CONST(""), "{\"type\":\"array\",\"maxItems\":0}")
+
 static const qr__field fields[] = {
-    QR__OTHER("input", QR__INPUTS_MUST, QR__S_INPUTS),
+    {.name = "input",
+     .kind = QR__FIELD_OTHER,
+     .must = QR__INPUTS_MUST,
+     .schema = QR__S_EITHER(QR__S_INPUTS, S_NOTHING)},
     QR__FLAG("truncate", ollama_request, cut.truncate, true),
     QR__DIMENSIONS("dimensions", ollama_request, form.dimensions),
     QR__MODEL_FIELD,
 };
 
 static const qr__field prompt_fields[] = {
-    QR__OTHER("prompt", "a text", QR__S_SOME_TEXT),
+    {.name = "prompt", .kind = QR__FIELD_OTHER, .must = "a text", .schema = QR__S_TEXT},
     QR__MODEL_FIELD,
 };
 
@@ -37,6 +43,19 @@ static void leave_tag(qr_serving *serving, qr_text *name) {
     if (name->len > len && memcmp(name->data + name->len - len, tag, len) == 0 &&
         qr_serving_named(serving, *name) == NULL && !qr_serving_named_is_out(serving, *name))
         name->len -= len;
+}
+
+static bool is_nothing(const qr__value *input) {
+    switch (qr__value_kind_of(input)) {
+    case QR__VALUE_NULL:
+        return true;
+    case QR__VALUE_TEXT:
+        return qr__value_text(input).len == 0;
+    case QR__VALUE_ARRAY:
+        return qr__value_len(input) == 0;
+    default:
+        return false;
+    }
 }
 
 static qr_status decode_inputs(qr__call *call, const char *field) {
@@ -52,7 +71,9 @@ static qr_status decode_inputs(qr__call *call, const char *field) {
     qr_status status = qr__call_model(call, QR__UNKNOWN_SERVED);
     if (status == QR_OK)
         status = qr__vectors_check(call, &request->form, NULL);
-    return status == QR_OK ? qr__call_inputs(call, field, &request->cut) : status;
+    if (status != QR_OK || is_nothing(qr__value_get(call->body, field)))
+        return status;
+    return qr__call_inputs(call, field, &request->cut);
 }
 
 static qr_status decode(qr__call *call) {
@@ -83,8 +104,9 @@ static void encode(const qr_api *api, qr_exchange *x) {
 
 static qr_status decode_prompt(qr__call *call) {
     const qr_place place = {.field = "prompt"};
+    const qr__value *prompt = qr__value_get(call->body, "prompt");
     ((ollama_request *)call->request)->cut.truncate = true;
-    if (qr__value_text(qr__value_get(call->body, "prompt")).data == NULL)
+    if (prompt != NULL && qr__value_text(prompt).data == NULL)
         return qr__call_must(call, &place, prompt_fields[0].must);
     return decode_inputs(call, "prompt");
 }
@@ -96,7 +118,10 @@ static void encode_prompt(const qr_api *api, qr_exchange *x) {
     if (!qr__vectors_init(&vectors, x, &request->form))
         return;
     qr_buf_literal(&x->out, "{\"embedding\":");
-    qr__vectors_put(&vectors, 0, QR__VECTORS_JSON, &x->out);
+    if (vectors.len > 0)
+        qr__vectors_put(&vectors, 0, QR__VECTORS_JSON, &x->out);
+    else
+        qr_buf_literal(&x->out, "[]");
     qr_buf_byte(&x->out, '}');
 }
 
