@@ -66,10 +66,10 @@ def check_body(shape, body, status, kind, sentence):
         assert body["error"] == body["message"] == body["detail"] and body["error"].startswith(sentence)
         assert body["error_type"] == kind
     elif shape == OPENAI:
-        assert set(body) == {"message", "code", "type", "error"}
+        assert set(body) == {"message", "code", "type", "detail", "error"}
         assert body["code"] == status and body["message"].startswith(sentence)
         assert set(body["error"]) == {"message", "type", "param", "code"} and body["error"]["code"] == kind
-        assert body["error"]["message"] == body["message"]
+        assert body["error"]["message"] == body["detail"] == body["message"]
     else:
         assert set(body) == {"message", "detail", "error"}
         assert body["message"] == body["detail"] == body["error"]["message"] and body["message"].startswith(sentence)

@@ -157,11 +157,15 @@ void qr__fail_cohere(qr_status status, const qr_fault *fault, qr_buf *out) {
     qr_buf_byte(out, '}');
 }
 
-/* Flat for clients of text-embeddings-inference, nested for OpenAI's. */
+/* Flat for clients of text-embeddings-inference, nested for OpenAI's, and `detail` for Jina's,
+ * which look for nothing else. */
 void qr__fail_openai(qr_status status, const qr_fault *fault, qr_buf *out) {
     qr_buf_literal(out, "{\"message\":");
     put_message(out, status, fault);
-    qr_buf_printf(out, ",\"code\":%d,\"type\":\"%s\",", qr_status_http(status), tei_type(status));
+    qr_buf_printf(out, ",\"code\":%d,\"type\":\"%s\",\"detail\":", qr_status_http(status),
+                  tei_type(status));
+    put_message(out, status, fault);
+    qr_buf_byte(out, ',');
     put_nested(out, status, fault);
     qr_buf_byte(out, '}');
 }

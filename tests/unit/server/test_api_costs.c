@@ -97,7 +97,8 @@ Test(api_costs, a_budget_too_short_in_each_dialect, .init = setup, .fini = teard
     expect_refusal("/embed", "{\"inputs\":\"w7\"}",
                    "{\"error\":\"" SENTENCE "\",\"error_type\":\"Overloaded\"}");
     expect_refusal("/v1/embeddings", "{\"input\":\"w7\"}",
-                   "{\"message\":\"" SENTENCE "\",\"code\":429,\"type\":\"Overloaded\",\"error\":{"
+                   "{\"message\":\"" SENTENCE "\",\"code\":429,\"type\":\"Overloaded\","
+                   "\"detail\":\"" SENTENCE "\",\"error\":{"
                    "\"message\":\"" SENTENCE "\",\"type\":\"rate_limit_error\",\"param\":null,"
                    "\"code\":\"impossible\"}}");
 }

@@ -227,7 +227,8 @@ Test(api, openai_faults_satisfy_flat_and_nested_readers) {
 #define SENTENCE "`encoding_format` must be \\\"float\\\" or \\\"base64\\\""
     api_expect(&f, "/v1/embeddings", "{\"input\":\"a\",\"encoding_format\":\"hex\"}", 422,
                "{\"message\":\"" SENTENCE
-               "\",\"code\":422,\"type\":\"Validation\",\"error\":{\"message\":\"" SENTENCE
+               "\",\"code\":422,\"type\":\"Validation\",\"detail\":\"" SENTENCE
+               "\",\"error\":{\"message\":\"" SENTENCE
                "\",\"type\":\"invalid_request_error\",\"param\":\"encoding_format\",\"code\":"
                "\"bad_request\"}}");
 #undef SENTENCE
@@ -235,7 +236,8 @@ Test(api, openai_faults_satisfy_flat_and_nested_readers) {
     "the request body is not valid JSON: line 1, column 2: expected a member's name or `}`"
     api_expect(&f, "/v1/embeddings", "{", 400,
                "{\"message\":\"" SENTENCE
-               "\",\"code\":400,\"type\":\"Validation\",\"error\":{\"message\":\"" SENTENCE
+               "\",\"code\":400,\"type\":\"Validation\",\"detail\":\"" SENTENCE
+               "\",\"error\":{\"message\":\"" SENTENCE
                "\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"bad_json\"}}");
 #undef SENTENCE
 }
