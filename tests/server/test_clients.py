@@ -1,4 +1,6 @@
 """The clients that people have, against the routes that they know: openai and huggingface_hub."""
+import base64
+
 import numpy as np
 import pytest
 from program import HIDDEN, MAX_TOKENS
@@ -99,6 +101,23 @@ def test_openai_overload_tells_when_to_retry(start_server, tiny):
     assert int(caught.value.response.headers["retry-after-ms"]) >= 1
     assert caught.value.response.headers["x-should-retry"] == "true"
     assert caught.value.body["message"] == "Model is overloaded"
+
+
+@pytest.mark.parametrize("field", ["embedding_type", "encoding_type"])
+def test_jinas_types_of_vectors(server, vectors, field):
+    """What Jina's clients do with the numbers is LlamaIndex's: they unpack bits, of binary behind adding 128."""
+    def numbers(kind):
+        answer = ask(server, "/v1/embeddings", {"input": TEXTS, "model": "jina-embeddings-v3", field: kind}).json()
+        return [item["embedding"] for item in answer["data"]]
+
+    bits = vectors > 0
+    assert np.array_equal(np.unpackbits(np.array(numbers("ubinary"), np.uint8), axis=1), bits)
+    assert np.array_equal(np.unpackbits((np.array(numbers("binary")) + 128).astype(np.uint8), axis=1), bits)
+    for kind in ("float", None):
+        assert np.array_equal(np.array(numbers(kind), np.float32), vectors)
+    assert np.array_equal([np.frombuffer(base64.b64decode(text), "<f4") for text in numbers("base64")], vectors)
+    refused = ask(server, "/v1/embeddings", {"input": TEXTS, field: "half"})
+    assert refused.status == 422 and f"`{field}` must be" in refused.json()["detail"]
 
 
 def test_hub_feature_extraction(server, vectors):

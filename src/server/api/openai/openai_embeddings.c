@@ -5,29 +5,47 @@
  *         "model":"minilm","usage":{...}}
  *
  * Always normalised, always cut at the right. openai-python asks for base64 unless told otherwise,
- * so that is the hot path. */
+ * so that is the hot path. Jina's clients have one field for what encoding_format and
+ * embedding_dtype say: `embedding_type`, or `encoding_type` (LlamaIndex's). */
 #include "server/api/vectors.h"
 
 typedef struct openai_request {
     qr__decoded head;
     qr__vector_form form;
-    size_t format; /* FORMAT_BASE64, or 0 for floats */
+    size_t format;  /* FORMAT_BASE64, or 0 for floats */
+    size_t jina[2]; /* a jina_type, under either name */
 } openai_request;
 
 #define FORMAT_BASE64 1u
+
+/* In the order of JINA_TYPES. */
+enum jina_type { JINA_FLOAT, JINA_BASE64, JINA_BINARY, JINA_UBINARY };
+#define JINA_TYPES "float|base64|binary|ubinary"
+#define JINA_MUST  "\"float\", \"base64\", \"binary\" or \"ubinary\""
 
 static const qr__field fields[] = {
     QR__OTHER("input", QR__INPUTS_MUST, QR__S_INPUTS),
     QR__CHOICE("encoding_format", openai_request, format, "float|base64",
                "\"float\" or \"base64\""),
     QR__VECTOR_FIELDS(openai_request, form),
+    QR__CHOICE("embedding_type", openai_request, jina[0], JINA_TYPES, JINA_MUST),
+    QR__CHOICE("encoding_type", openai_request, jina[1], JINA_TYPES, JINA_MUST),
     QR__MODEL_FIELD,
 };
+
+static void take_jina(openai_request *request, size_t type) {
+    if (type == JINA_BASE64)
+        request->format = FORMAT_BASE64;
+    else if (type == JINA_BINARY || type == JINA_UBINARY)
+        request->form.type = type == JINA_BINARY ? QR__VECTOR_BINARY : QR__VECTOR_UBINARY;
+}
 
 static qr_status decode(qr__call *call) {
     static const qr__cut cut = {.truncate = true};
     openai_request *request = (openai_request *)call->request;
     request->form.normalize = true;
+    take_jina(request, request->jina[0]);
+    take_jina(request, request->jina[1]);
     qr_status status = qr__call_model(call, QR__UNKNOWN_SERVED);
     if (status == QR_OK)
         status = qr__vectors_check(call, &request->form, NULL);
