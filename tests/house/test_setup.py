@@ -1,5 +1,5 @@
-"""tools/setup names the Debian package of every library on a link line, and of every header that a
-compiler read.
+"""tools/setup names the Debian package of every program that the build runs, of every library on a
+link line, and of every header that a compiler read.
 
 A machine that has a package for another reason hides that nobody asked for it. Here the build's own
 record (ninja's commands and dependencies) says what was used, and dpkg whose it is.
@@ -52,7 +52,10 @@ def libraries(link_line):
 def used():
     """{goal: files outside of this tree}: querent is of the goal `build`, what else is built of `test`."""
     files = {"build": set(), "test": set()}
-    for line in output("ninja", "-C", str(TREE), "-t", "commands").splitlines():
+    commands = output("ninja", "-C", str(TREE), "-t", "commands")
+    for goal, text in ("build", output("ninja", "-C", str(TREE), "-t", "commands", "querent")), ("test", commands):
+        files[goal] |= set(re.findall(r"(?:^|[ =])(/usr/bin/\S+)", text, re.MULTILINE))
+    for line in commands.splitlines():
         program = re.search(r" -o (\S+) .*\.a\b", line)
         if program:
             files["build" if program[1] == "querent" else "test"] |= libraries(line)
@@ -62,8 +65,9 @@ def used():
             files[goal].add(line.strip())
         elif line and not line.startswith(" "):
             goal = None if ".o: #deps" not in line else "build" if line.startswith("src/") else "test"
-    # A compiler's own headers come with it; NVIDIA's toolkit, where one is, is no package of Debian's.
+    # A compiler's own headers and tools come with it; NVIDIA's toolkit, where one is, is no package of Debian's.
     own = re.escape(str(ROOT)) + r"/|/usr/lib/gcc/|/usr/include/(c\+\+/|[^/]*/c\+\+/)|/usr/local/cuda[^/]*/"
+    own += r"|/usr/bin/(ar|ranlib|objcopy|ccache|nvcc)$"
     return {goal: {path for path in found if not re.match(own, path)} for goal, found in files.items()}
 
 
@@ -113,7 +117,8 @@ def test_every_package_is_named(goal):
 
 
 @pytest.mark.parametrize("goal,package", [("build", "libyaml-dev"), ("build", "libuv1-dev"), ("build", "libopenblas-pthread-dev"),
-                                          ("build", "libc6-dev"), ("test", "libcriterion-dev")])
+                                          ("build", "libc6-dev"), ("build", "protobuf-compiler"), ("build", "cmake"),
+                                          ("test", "libcriterion-dev")])
 def test_a_missing_name_is_seen(goal, package):
     assert [fault for fault in unnamed(goal, named(goal) - {package}) if package in fault]
 
