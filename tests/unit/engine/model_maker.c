@@ -27,7 +27,7 @@ static void remove_entries(const char *dir, bool deeper) {
     struct dirent *entry;
     while (open_dir != NULL && (entry = readdir(open_dir)) != NULL) {
         char path[512];
-        snprintf(path, sizeof path, "%s/%.300s", dir, entry->d_name);
+        snprintf(path, sizeof path, "%.255s/%.255s", dir, entry->d_name);
         if (entry->d_name[0] == '.' || unlink(path) == 0 || !deeper)
             continue;
         remove_entries(path, false);

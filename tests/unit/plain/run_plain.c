@@ -26,8 +26,13 @@ void plain_add_suite(plain_suite *suite) {
     suites = suite;
 }
 
-void plain_failed(const char *file, int line, const char *what) {
-    fprintf(stderr, "%s:%d: failed: %s\n", file, line, what);
+void plain_failed(const char *file, int line, const char *what, const char *message, ...) {
+    va_list args;
+    va_start(args, message);
+    fprintf(stderr, "%s:%d: failed: %s", file, line, what);
+    vfprintf(stderr, message, args);
+    va_end(args);
+    fputc('\n', stderr);
     failures++;
 }
 

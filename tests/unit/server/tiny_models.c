@@ -50,7 +50,7 @@ qr_pipeline *tiny_model(const char *name, qr_kind kind, uint64_t seed) {
 qr_serving *tiny_serving(qr_pipeline *const *models, size_t len,
                          const qr__served_options *options) {
     static const qr__served_options plain = {.workers = 1, .batch_tokens = TINY_POSITIONS};
-    qr_serving_entry entries[QR_LIMIT_MODELS];
+    qr_serving_entry entries[QR_LIMIT_MODELS] = {0};
     qr_serving *serving;
     qr_error error = {0};
     for (size_t i = 0; i < len; i++) {

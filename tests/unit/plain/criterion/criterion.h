@@ -33,7 +33,8 @@ typedef struct plain_suite {
 
 void plain_add_test(plain_test *test);
 void plain_add_suite(plain_suite *suite);
-void plain_failed(const char *file, int line, const char *what);
+__attribute__((format(printf, 4, 5))) void plain_failed(const char *file, int line,
+                                                        const char *what, const char *message, ...);
 __attribute__((noreturn, format(printf, 1, 2))) void plain_skip(const char *why, ...);
 
 #define Test(suite_, name_, ...)                                                                   \
@@ -51,48 +52,49 @@ __attribute__((noreturn, format(printf, 1, 2))) void plain_skip(const char *why,
     }                                                                                              \
     struct plain_swallow_semicolon
 
-#define PLAIN_EXPECT(holds, what)                                                                  \
+/* The message, a format and its values, may be left out: what follows the " " is then nothing. */
+#define PLAIN_EXPECT(holds, what, ...)                                                             \
     do {                                                                                           \
         if (!(holds))                                                                              \
-            plain_failed(__FILE__, __LINE__, what);                                                \
+            plain_failed(__FILE__, __LINE__, what, " " __VA_ARGS__);                               \
     } while (0)
-#define PLAIN_ASSERT(holds, what)                                                                  \
+#define PLAIN_ASSERT(holds, what, ...)                                                             \
     do {                                                                                           \
         if (!(holds)) {                                                                            \
-            plain_failed(__FILE__, __LINE__, what);                                                \
+            plain_failed(__FILE__, __LINE__, what, " " __VA_ARGS__);                               \
             exit(1);                                                                               \
         }                                                                                          \
     } while (0)
 
-#define cr_assert(c, ...)        PLAIN_ASSERT(c, #c)
-#define cr_assert_eq(a, b, ...)  PLAIN_ASSERT((a) == (b), #a " == " #b)
-#define cr_assert_neq(a, b, ...) PLAIN_ASSERT((a) != (b), #a " != " #b)
-#define cr_assert_lt(a, b, ...)  PLAIN_ASSERT((a) < (b), #a " < " #b)
-#define cr_assert_leq(a, b, ...) PLAIN_ASSERT((a) <= (b), #a " <= " #b)
-#define cr_assert_gt(a, b, ...)  PLAIN_ASSERT((a) > (b), #a " > " #b)
-#define cr_assert_geq(a, b, ...) PLAIN_ASSERT((a) >= (b), #a " >= " #b)
+#define cr_assert(c, ...)        PLAIN_ASSERT(c, #c, __VA_ARGS__)
+#define cr_assert_eq(a, b, ...)  PLAIN_ASSERT((a) == (b), #a " == " #b, __VA_ARGS__)
+#define cr_assert_neq(a, b, ...) PLAIN_ASSERT((a) != (b), #a " != " #b, __VA_ARGS__)
+#define cr_assert_lt(a, b, ...)  PLAIN_ASSERT((a) < (b), #a " < " #b, __VA_ARGS__)
+#define cr_assert_leq(a, b, ...) PLAIN_ASSERT((a) <= (b), #a " <= " #b, __VA_ARGS__)
+#define cr_assert_gt(a, b, ...)  PLAIN_ASSERT((a) > (b), #a " > " #b, __VA_ARGS__)
+#define cr_assert_geq(a, b, ...) PLAIN_ASSERT((a) >= (b), #a " >= " #b, __VA_ARGS__)
 #define cr_assert_float_eq(a, b, e, ...)                                                           \
-    PLAIN_ASSERT(fabs((double)(a) - (double)(b)) <= (e), #a " ~ " #b)
-#define cr_assert_str_eq(a, b, ...)    PLAIN_ASSERT(strcmp(a, b) == 0, #a " == " #b)
-#define cr_assert_null(a, ...)         PLAIN_ASSERT((a) == NULL, #a " is NULL")
-#define cr_assert_not_null(a, ...)     PLAIN_ASSERT((a) != NULL, #a " is not NULL")
-#define cr_assert_not(c, ...)          PLAIN_ASSERT(!(c), "not " #c)
-#define cr_assert_arr_eq(a, b, n, ...) PLAIN_ASSERT(memcmp(a, b, n) == 0, #a " == " #b)
-#define cr_assert_fail(...)            PLAIN_ASSERT(false, "not reached")
-#define cr_expect(c, ...)              PLAIN_EXPECT(c, #c)
-#define cr_expect_not(c, ...)          PLAIN_EXPECT(!(c), "not " #c)
-#define cr_expect_eq(a, b, ...)        PLAIN_EXPECT((a) == (b), #a " == " #b)
-#define cr_expect_neq(a, b, ...)       PLAIN_EXPECT((a) != (b), #a " != " #b)
-#define cr_expect_lt(a, b, ...)        PLAIN_EXPECT((a) < (b), #a " < " #b)
-#define cr_expect_leq(a, b, ...)       PLAIN_EXPECT((a) <= (b), #a " <= " #b)
-#define cr_expect_geq(a, b, ...)       PLAIN_EXPECT((a) >= (b), #a " >= " #b)
-#define cr_expect_gt(a, b, ...)        PLAIN_EXPECT((a) > (b), #a " > " #b)
+    PLAIN_ASSERT(fabs((double)(a) - (double)(b)) <= (e), #a " ~ " #b, __VA_ARGS__)
+#define cr_assert_str_eq(a, b, ...)    PLAIN_ASSERT(strcmp(a, b) == 0, #a " == " #b, __VA_ARGS__)
+#define cr_assert_null(a, ...)         PLAIN_ASSERT((a) == NULL, #a " is NULL", __VA_ARGS__)
+#define cr_assert_not_null(a, ...)     PLAIN_ASSERT((a) != NULL, #a " is not NULL", __VA_ARGS__)
+#define cr_assert_not(c, ...)          PLAIN_ASSERT(!(c), "not " #c, __VA_ARGS__)
+#define cr_assert_arr_eq(a, b, n, ...) PLAIN_ASSERT(memcmp(a, b, n) == 0, #a " == " #b, __VA_ARGS__)
+#define cr_assert_fail(...)            PLAIN_ASSERT(false, "not reached", __VA_ARGS__)
+#define cr_expect(c, ...)              PLAIN_EXPECT(c, #c, __VA_ARGS__)
+#define cr_expect_not(c, ...)          PLAIN_EXPECT(!(c), "not " #c, __VA_ARGS__)
+#define cr_expect_eq(a, b, ...)        PLAIN_EXPECT((a) == (b), #a " == " #b, __VA_ARGS__)
+#define cr_expect_neq(a, b, ...)       PLAIN_EXPECT((a) != (b), #a " != " #b, __VA_ARGS__)
+#define cr_expect_lt(a, b, ...)        PLAIN_EXPECT((a) < (b), #a " < " #b, __VA_ARGS__)
+#define cr_expect_leq(a, b, ...)       PLAIN_EXPECT((a) <= (b), #a " <= " #b, __VA_ARGS__)
+#define cr_expect_geq(a, b, ...)       PLAIN_EXPECT((a) >= (b), #a " >= " #b, __VA_ARGS__)
+#define cr_expect_gt(a, b, ...)        PLAIN_EXPECT((a) > (b), #a " > " #b, __VA_ARGS__)
 #define cr_expect_float_eq(a, b, e, ...)                                                           \
-    PLAIN_EXPECT(fabs((double)(a) - (double)(b)) <= (e), #a " ~ " #b)
-#define cr_expect_str_eq(a, b, ...)    PLAIN_EXPECT(strcmp(a, b) == 0, #a " == " #b)
-#define cr_expect_null(a, ...)         PLAIN_EXPECT((a) == NULL, #a " is NULL")
-#define cr_expect_not_null(a, ...)     PLAIN_EXPECT((a) != NULL, #a " is not NULL")
-#define cr_expect_arr_eq(a, b, n, ...) PLAIN_EXPECT(memcmp(a, b, n) == 0, #a " == " #b)
+    PLAIN_EXPECT(fabs((double)(a) - (double)(b)) <= (e), #a " ~ " #b, __VA_ARGS__)
+#define cr_expect_str_eq(a, b, ...)    PLAIN_EXPECT(strcmp(a, b) == 0, #a " == " #b, __VA_ARGS__)
+#define cr_expect_null(a, ...)         PLAIN_EXPECT((a) == NULL, #a " is NULL", __VA_ARGS__)
+#define cr_expect_not_null(a, ...)     PLAIN_EXPECT((a) != NULL, #a " is not NULL", __VA_ARGS__)
+#define cr_expect_arr_eq(a, b, n, ...) PLAIN_EXPECT(memcmp(a, b, n) == 0, #a " == " #b, __VA_ARGS__)
 #define cr_log_info(...)               (void)0
 #define cr_log_warn(...)               (void)0
 #define cr_skip(...)                   plain_skip(__VA_ARGS__)
