@@ -13,7 +13,9 @@ FOLDER = ROOT / "deploy" / "haproxy"
 
 
 def unpack_haproxy():
-    return unpacked("haproxy", "haproxy", "liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
+    return unpacked("haproxy", "haproxy", "libopentracing1",
+                    "liblua5.3-0", "libopentracing-c-wrapper0",  # Debian 12's
+                    "liblua5.4-0", "libopentracing-c-wrapper0t64", "libjemalloc2")  # 13's
 
 
 def started(folder, text, work):

@@ -51,7 +51,7 @@ class Engine:
         if os.geteuid() != 0 or missing:
             pytest.skip(f"{', '.join(missing)} missing: tools/setup deploy" if missing else "namespaces are root's")
         # Installed, podman would have systemd listen for it.
-        self.programs = unpacked("podman", "podman", "conmon", "libsubid4")
+        self.programs = unpacked("podman", "podman", "conmon", "libsubid4", "libsubid5")  # of Debian 12, of 13
         self.names = itertools.count()
         self.made = not CACHES.exists()
         CACHES.mkdir(mode=0o700, exist_ok=True)

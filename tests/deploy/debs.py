@@ -21,9 +21,16 @@ def locked(path):
         yield
 
 
-def unpacked(name, *packages):
-    """The folder into which these packages (their libraries too, as far as a minimal Debian lacks them) are
-    unpacked, once; a test whose packages cannot be had is skipped with the reason. `name` names the folder."""
+def is_had(package):
+    """Does this release have it? Their libraries' names change from one to the next."""
+    return subprocess.run(["apt-get", "-q", "download", "--print-uris", package], capture_output=True).returncode == 0
+
+
+def unpacked(name, program, *others):
+    """The folder into which a program's package and those of the others that this release has (libraries,
+    as far as a minimal Debian lacks them) are unpacked, once; a test whose packages cannot be had is skipped
+    with the reason. `name` names the folder."""
+    packages = [program, *filter(is_had, others)]
     folder = FOLDER / name
     with locked(FOLDER / f"{name}.lock"):
         stamp = folder / ".packages"

@@ -11,7 +11,7 @@ from program import HANG, die_with_parent, free_port
 
 def programs():
     """Where `prometheus` and `promtool` are."""
-    return unpacked("prometheus", "prometheus") / "usr" / "bin"
+    return unpacked("prometheus", "prometheus", "promtool") / "usr" / "bin"  # Debian 13 has promtool apart
 
 
 class Prometheus:
