@@ -285,7 +285,7 @@ NOT_WANTED = [
     ("compressed chunks", post(b"Transfer-Encoding: chunked", b"Expect: 100-Continue", b"Content-Encoding: gzip", body=b""), 415),
     ("no budget", post(LENGTH, WAITS, b"X-Request-Budget-Ms: soon", body=b""), 400),
     ("too large", post(b"Content-Length: 2000001", WAITS, body=b""), 413),
-    ("a coding", post(b"Transfer-Encoding: gzip", WAITS, body=b""), 501),
+    ("a coding", post(b"Transfer-Encoding: gzip", WAITS, body=b""), 400 if STRICT else 501),
 ]
 
 
@@ -344,14 +344,14 @@ def test_a_chunk_whose_first_line_has_no_end_holds_nothing_for_ever(start_server
     # libmicrohttpd's own refusals
     (get(b"nonsense") + b"a" * 3000000, 400),
     (post(b"Transfer-Encoding: chunked", body=CHUNKED[:-2] + b"X: a\r\n" * 300000 + b"\r\n"), 431),
-    (b"\r\n" * 1000000, 414),
+    (b"\r\n" * 1000000, None if STRICT else 414),  # 1.0 closes without a word
 ], ids=["too large", "not waited", "not HTTP", "behind chunks", "no colon", "trailers", "empty lines"])
 def test_who_sends_on_still_reads_the_last_answer(server, raw, code):
     """Unread bytes at a close reset the connection, and with it an answer that its client has not read yet."""
     with server.connect() as connection:
         connection.sendall(raw)
         data, end = read_all(connection)
-    assert codes(data)[:1] == [code] and end == "closed"
+    assert codes(data)[:1] == ([] if code is None else [code]) and end == "closed"
 
 
 def test_largest_body(server):
@@ -367,7 +367,8 @@ def test_trace_id(server):
     for bad in ("00-" + "0" * 32 + "-00f067aa0ba902b7-01", "00-xyz", "ff-" + trace + "-00f067aa0ba902b7-01", ""):
         own = ask(server, "/health", headers=[("traceparent", bad)]).headers["x-trace-id"]
         assert re.fullmatch("[0-9a-f]{32}", own) and own not in (trace, "0" * 32)
-    for head, code in (({"Content-Length": "2000001"}, 413), ({}, 411), ({"Transfer-Encoding": "gzip"}, 501), ({"Content-Length": "5", "Host": "b"}, 400)):
+    coding = 400 if STRICT else 501
+    for head, code in (({"Content-Length": "2000001"}, 413), ({}, 411), ({"Transfer-Encoding": "gzip"}, coding), ({"Content-Length": "5", "Host": "b"}, 400)):
         with server.connect() as connection:
             lines = [f"{name}: {value}".encode() for name, value in [*head.items(), *given]]
             connection.sendall(post(*lines, body=b""))
