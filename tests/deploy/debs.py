@@ -30,12 +30,12 @@ def unpacked(name, program, *others):
     """The folder into which a program's package and those of the others that this release has (libraries,
     as far as a minimal Debian lacks them) are unpacked, once; a test whose packages cannot be had is skipped
     with the reason. `name` names the folder."""
-    packages = [program, *filter(is_had, others)]
-    folder = FOLDER / name
+    folder, asked = FOLDER / name, [program, *others]
     with locked(FOLDER / f"{name}.lock"):
         stamp = folder / ".packages"
-        if stamp.exists() and stamp.read_text(encoding="utf-8").split() == list(packages):
+        if stamp.exists() and stamp.read_text(encoding="utf-8").split() == asked:
             return folder
+        packages = [program, *filter(is_had, others)]
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         got = subprocess.run(["apt-get", "-q", "-o", "APT::Sandbox::User=", "download", *packages], cwd=folder,
@@ -45,7 +45,7 @@ def unpacked(name, program, *others):
         for package in sorted(folder.glob("*.deb")):
             subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
             package.unlink()
-        stamp.write_text(" ".join(packages), encoding="utf-8")
+        stamp.write_text(" ".join(asked), encoding="utf-8")
     return folder
 
 
