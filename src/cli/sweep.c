@@ -82,8 +82,10 @@ qr_status qr__sweep_read(const char *path, qr__sweep *out, qr_error *error) {
     for (size_t at = 0; status == QR_OK && at < bytes; number_of_line++) {
         const char *end = memchr(data + at, '\n', bytes - at);
         size_t len = end == NULL ? bytes - at : (size_t)(end - data) - at;
-        json_t *line = json_loadb(data + at, len, 0, NULL);
-        if (out->len == QR_SWEEP_RATES || !read_point(line, &out->points[out->len]))
+        json_t *line;
+        json_error_t fault;
+        if (qr_json_parse((qr_text){data + at, len}, 0, &line, &fault) != QR_OK ||
+            out->len == QR_SWEEP_RATES || !read_point(line, &out->points[out->len]))
             status = qr_error_set(error, QR_BAD_REQUEST,
                                   "%s, line %zu: is no rate of `querent bench http --sweep --json`",
                                   path, number_of_line);
