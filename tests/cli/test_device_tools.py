@@ -43,6 +43,7 @@ def test_the_bench_prints_json():
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["device"] == "fake" and found["capability"] == "9.0" and found["runs"] == 3
+    assert not found["persistent"]
     assert [case["precision"] for case in found["cases"]] == ["f16", "bf16"]
     for case in found["cases"]:
         for clock in ("gpu_us", "host_us"):
@@ -62,8 +63,9 @@ def run_device(folder, what="all", **environment):
 def test_all_steps_on_a_device(tmp_path):
     done = run_device(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("\n-- passed, in ") == 7
+    assert done.stdout.count("\n-- passed, in ") == 10
     assert done.stdout.index("device_pass short") < done.stdout.index('"cases":[') < done.stdout.index("cuda_kernels")
+    assert done.stdout.count('"persistent":true') == 1 and done.stdout.count('"persistent":false') == 3
     assert "with QUERENT_CUDA_EARLY=0" in done.stdout and "compute-sanitizer was not run" in done.stdout
     assert (tmp_path / "device.log").read_text() == done.stdout
 
@@ -71,14 +73,14 @@ def test_all_steps_on_a_device(tmp_path):
 def test_a_step_that_fails_is_not_the_last(tmp_path):
     done = run_device(tmp_path, QR_FAKE_CUDA_FAIL="cuGraphInstantiateWithFlags:1:700:sticky")
     assert done.returncode == 1
-    assert done.stdout.count("\n-- FAILED: status 1\n") == 5  # passes twice, figures three times
-    assert "CUDA_ERROR_ILLEGAL_ADDRESS" in done.stdout and done.stdout.count("\n-- passed, in ") == 2
+    assert done.stdout.count("\n-- FAILED: status 1\n") == 7  # passes three times, figures four times
+    assert "CUDA_ERROR_ILLEGAL_ADDRESS" in done.stdout and done.stdout.count("\n-- passed, in ") == 3
 
 
 def test_one_step_that_fails_is_a_failure(tmp_path):
     done = run_device(tmp_path, "test", QR_FAKE_CUDA_FAIL="cuStreamSynchronize:1:719:sticky")  # which the kernels' program calls
     assert done.returncode == 1
-    assert done.stdout.count("\n-- FAILED: status 1\n") == 1 and done.stdout.count("\n-- passed, in ") == 1
+    assert done.stdout.count("\n-- FAILED: status 1\n") == 2 and done.stdout.count("\n-- passed, in ") == 2
 
 
 def test_a_step_that_hangs_is_ended(tmp_path):
@@ -86,7 +88,7 @@ def test_a_step_that_hangs_is_ended(tmp_path):
     assert done.returncode == 1
     assert done.stdout.count("\n-- NOT DONE after 1 s\n") >= 6
     done = run_device(tmp_path, LIMIT="1", TIME="0")
-    assert done.returncode == 1 and done.stdout.count("== NOT BEGUN, no time is left: ") == 7
+    assert done.returncode == 1 and done.stdout.count("== NOT BEGUN, no time is left: ") == 10
 
 
 def test_beside_pytorch_where_there_is_one():

@@ -46,7 +46,7 @@ typedef struct trial {
 } trial;
 
 #define LANES       2
-#define TRIALS_MOST 16
+#define TRIALS_MOST 24
 
 /* Two threads on the device at once, each with batches of its own. */
 typedef struct lane {
@@ -75,7 +75,18 @@ static void add_trial(trials *all, size_t thread, size_t i, qr_output wanted,
     t->len = qr_ref_output_floats(all->bert, &t->batch.batch, wanted);
 }
 
-/* 1 sequence, 2, ... all of them. */
+/* Batches of a tile of 16 or 32 tokens. */
+static void draw_small_trials(trials *all, size_t thread) {
+    static const uint32_t lengths[][4] = {{1}, {9}, {5, 1, 9}, {16}, {17}, {3, 20, 4, 5}};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        size_t len = 0;
+        while (len < 4 && lengths[i][len] > 0)
+            len++;
+        add_trial(all, thread, all->count++, output_of(all->bert), lengths[i], len);
+    }
+}
+
+/* 1 sequence, 2, ... all of them; then small batches. */
 static void draw_trials(trials *all, bool is_short) {
     static const uint32_t lengths[] = {1, 16, 7, 63, 64, 65, 128, 129, 300, 3, 2, 31};
     const size_t most = is_short ? 3 : sizeof lengths / sizeof lengths[0];
@@ -87,6 +98,7 @@ static void draw_trials(trials *all, bool is_short) {
             if (len % 4 == 1)
                 add_trial(all, thread, all->count++, QR_OUTPUT_HIDDEN, from, len);
         }
+        draw_small_trials(all, thread);
     }
 }
 

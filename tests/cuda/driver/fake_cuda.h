@@ -12,11 +12,12 @@
  * It has the calls of driver_calls.h. Device memory is host memory that faults when it is touched
  * outside of kernels; work of a stream is done when the host waits for it or asks for it a second
  * time, never before. A call that would wait for what never ends ends the process. From the
- * environment, once: QR_FAKE_CUDA_COUNT (1 device; 0: none), _CAPABILITY (90), _MEMORY_MB (4096),
- * _NAME, _RELEASE (13000), _EARLY (0: programmatic launches are refused, as below capability 90),
- * _FAIL (CALL:NTH:CODE[:sticky], by commas), _FAIL_FILE (more of these are taken from that file as
- * soon as it is there: move it to its place) and _LEAKS (1: what lives when the process exits is
- * printed, and its status is 97). Everything may be called by any thread.
+ * environment, once: QR_FAKE_CUDA_COUNT (1 device; 0: none), _CAPABILITY (90), _MULTIPROCESSORS
+ * (132, or 108 below 90), _MEMORY_MB (4096), _NAME, _RELEASE (13000), _EARLY (0: programmatic
+ * launches are refused, as below capability 90), _FAIL (CALL:NTH:CODE[:sticky], by commas),
+ * _FAIL_FILE (more of these are taken from that file as soon as it is there: move it to its place)
+ * and _LEAKS (1: what lives when the process exits is printed, and its status is 97). Everything
+ * may be called by any thread.
  */
 #ifndef QR_TESTS_FAKE_CUDA_H
 #define QR_TESTS_FAKE_CUDA_H

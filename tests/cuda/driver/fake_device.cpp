@@ -97,6 +97,11 @@ CALL cuDeviceGetName(char *name, int bytes, qr__cu_device device) {
     return OK;
 }
 
+unsigned fake_shared_limit() {
+    const int capability = driver().capability;
+    return (capability >= 90 ? 227u : capability % 10 ? 99u : 163u) * 1024;
+}
+
 CALL cuDeviceGetAttribute(int *value, int attribute, qr__cu_device device) {
     FAKE_ENTER(INITIALIZED);
     if (!is_device(device))
@@ -109,7 +114,13 @@ CALL cuDeviceGetAttribute(int *value, int attribute, qr__cu_device device) {
         *value = driver().capability % 10;
         return OK;
     case QR__CU_MULTIPROCESSORS:
-        *value = driver().capability >= 90 ? 132 : 108;
+        *value = driver().multiprocessors;
+        return OK;
+    case QR__CU_TAKES_COOPERATIVE:
+        *value = 1;
+        return OK;
+    case QR__CU_SHARED_BYTES_MOST:
+        *value = (int)fake_shared_limit();
         return OK;
     case QR__CU_MEMORY_CLOCK_KHZ:
         *value = 2619000;
@@ -187,17 +198,12 @@ CALL cuModuleGetFunction(qr__cu_function *function, qr__cu_module module, const 
     return OK;
 }
 
-/* Dynamic shared memory that a block may have at most, by compute capability. */
-static unsigned shared_limit(int capability) {
-    return (capability >= 90 ? 227u : capability % 10 ? 99u : 163u) * 1024;
-}
-
 CALL cuFuncSetAttribute(qr__cu_function function, int attribute, int value) {
     FAKE_ENTER(CONTEXT);
     if (attribute == QR__CU_FUNCTION_CARVEOUT)
         return value >= -1 && value <= 100 ? OK : INVALID_VALUE;
     if (attribute != QR__CU_FUNCTION_SHARED_BYTES || value < 0 ||
-        (unsigned)value > shared_limit(driver().capability))
+        (unsigned)value > fake_shared_limit())
         return INVALID_VALUE;
     function->shared_max = (unsigned)value;
     return OK;

@@ -95,6 +95,8 @@ long number_of(const char *variable, long otherwise) {
 void read_environment(fake_driver &d) {
     d.count = (int)number_of("QR_FAKE_CUDA_COUNT", 1);
     d.capability = (int)number_of("QR_FAKE_CUDA_CAPABILITY", 90);
+    d.multiprocessors =
+        (int)number_of("QR_FAKE_CUDA_MULTIPROCESSORS", d.capability >= 90 ? 132 : 108);
     d.release = (int)number_of("QR_FAKE_CUDA_RELEASE", 13000);
     d.takes_early = number_of("QR_FAKE_CUDA_EARLY", d.capability >= 90) != 0;
     d.memory_bytes = (size_t)number_of("QR_FAKE_CUDA_MEMORY_MB", 4096) << 20;

@@ -89,7 +89,7 @@ struct fake_host_memory {
 struct fake_driver {
     std::recursive_mutex lock;
     bool ready = false, takes_early = true;
-    int count = 1, capability = 90, release = 13000;
+    int count = 1, capability = 90, release = 13000, multiprocessors = 132;
     size_t memory_bytes = 0, used = 0;
     std::string name;
     std::map<int, qr__cu_context_st> contexts;
@@ -107,6 +107,9 @@ fake_driver &driver();
 
 /** What a call needs. WAITS: it returns when the device has nothing to do, as the real one may. */
 enum { INITIALIZED = 1, CONTEXT = 2, NO_CAPTURE = 4, ALWAYS = 8, WAITS = 16 };
+
+/** Bytes of shared memory that a block may have at most. */
+unsigned fake_shared_limit();
 
 /** A call's begin: its result is not 0 when it must return at once. Holds the lock. A call that
  * would never return ends the process with a message. */

@@ -234,14 +234,28 @@ static void check_addresses(const emulator::kernel &kernel, const unsigned char 
     }
 }
 
-static int read_attributes(const qr__cu_launch *launch, bool *programmatic) {
-    *programmatic = false;
+/* Both together: what a device does then is written nowhere, so nobody should. */
+static int read_attributes(const qr__cu_launch *launch, emulator::launch_config *out) {
+    out->programmatic = out->cooperative = false;
     for (unsigned i = 0; i < launch->attributes_len; i++) {
-        if (launch->attributes[i].id != QR__CU_LAUNCH_PROGRAMMATIC)
+        const qr__cu_attribute &attribute = launch->attributes[i];
+        if (attribute.id == QR__CU_LAUNCH_PROGRAMMATIC)
+            out->programmatic = attribute.value.number != 0;
+        else if (attribute.id == QR__CU_LAUNCH_COOPERATIVE)
+            out->cooperative = attribute.value.number != 0;
+        else
             return INVALID_VALUE;
-        *programmatic = launch->attributes[i].value.number != 0;
     }
-    return *programmatic && !driver().takes_early ? NOT_SUPPORTED : OK;
+    if (out->programmatic && (out->cooperative || !driver().takes_early))
+        return NOT_SUPPORTED;
+    return OK;
+}
+
+/* All blocks at once, by the shared memory that each takes, and 1 KB of the system's. */
+static bool fits_at_once(const qr__cu_launch *l) {
+    const unsigned each = (fake_shared_limit() + 1024) / (l->shared_bytes + 1024);
+    return (uint64_t)l->grid_x * l->grid_y * l->grid_z <=
+           (uint64_t)each * (unsigned)driver().multiprocessors;
 }
 
 /* In a graph early starts are between kernels only; what a library puts there need not be one. */
@@ -263,10 +277,11 @@ CALL cuLaunchKernelEx(const qr__cu_launch *launch, qr__cu_function function, voi
                       void **extra) {
     FAKE_ENTER(CONTEXT);
     fake_work work;
-    bool programmatic;
     int result = extra ? INVALID_VALUE : check_sizes(launch, function);
     if (!result)
-        result = read_attributes(launch, &programmatic);
+        result = read_attributes(launch, &work.launch);
+    if (!result && work.launch.cooperative && !fits_at_once(launch))
+        result = COOPERATIVE_TOO_LARGE;
     if (result)
         return result;
     const emulator::kernel &kernel = *function->kernel;
@@ -276,9 +291,10 @@ CALL cuLaunchKernelEx(const qr__cu_launch *launch, qr__cu_function function, voi
                    {launch->grid_x, launch->grid_y, launch->grid_z},
                    launch->block_x,
                    launch->shared_bytes,
-                   programmatic};
+                   work.launch.programmatic,
+                   work.launch.cooperative};
     work.args.assign(bytes, bytes + kernel.args_bytes);
-    if (programmatic && !is_behind_kernel(launch->stream))
+    if (work.launch.programmatic && !is_behind_kernel(launch->stream))
         return INVALID_VALUE;
     return fake_add(launch->stream, std::move(work));
 }

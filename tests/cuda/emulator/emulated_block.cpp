@@ -5,6 +5,7 @@
 namespace emulated {
 
 __thread lane *current __attribute__((tls_model("initial-exec")));
+thread_local uint64_t signals;
 
 random_bits::random_bits(uint64_t seed) : state(seed * 0x9e3779b97f4a7c15u + 0x632be59bd9b4e019u) {
     state = (state ^ state >> 31) * 0xbf58476d1ce4e5b9u | 1;
@@ -37,8 +38,8 @@ static void lane_main() {
 block::block(const emulator::launch_config &launched, const void *arguments, index at,
              uint64_t block_seed, bool starts_early)
     : config(launched), args(arguments), random(block_seed), seed(block_seed), early(starts_early),
-      waited(false), lanes(launched.threads), stacks(launched.threads), in_flight(launched.threads),
-      warps(launched.threads / LANES), last_warp(0) {
+      waited(false), paused(false), lanes(launched.threads), stacks(launched.threads),
+      in_flight(launched.threads), warps(launched.threads / LANES), last_warp(0) {
     unsigned char *start;
     shared_map = arena_take(config.shared, &start);
     for (uint32_t i = 0; i < config.threads; i++) {
@@ -85,7 +86,7 @@ static uint32_t pick(uint32_t mask, uint32_t from, bool down) {
 }
 
 lane *block::choose() {
-    if (!ready_warps)
+    if (!ready_warps || paused)
         return nullptr;
     uint32_t w = last_warp;
     if (!warps[w].ready)
@@ -162,20 +163,39 @@ void meet_block(place where) {
     l.waits = nullptr;
 }
 
-void wait_for_grid(place where) {
+/* Until the block is released. */
+static void hold(const char *what, place where) {
     lane &l = *current;
-    block &b = *l.of;
-    b.waited = true;
-    if (!b.early || is_left_out(where))
-        return;
-    warp &w = b.warps[l.number / LANES];
+    warp &w = l.of->warps[l.number / LANES];
     uint32_t bit = 1u << l.number % LANES;
-    l.waits = "grid_wait";
+    l.waits = what;
     l.where = where;
     w.held |= bit;
     w.ready &= ~bit;
-    b.give_way();
+    l.of->give_way();
     l.waits = nullptr;
+}
+
+void wait_for_grid(place where) {
+    block &b = *current->of;
+    b.waited = true;
+    if (b.early && !is_left_out(where))
+        hold("grid_wait", where);
+}
+
+/* Not each time: else all blocks would have come to a meeting before the first goes on, whatever it
+ * waits for. And now and then before the block's other threads have done what they can, which is
+ * what a missing block_sync in front of a meeting allows. */
+void wait_for_blocks(place where) {
+    block &b = *current->of;
+    const uint32_t bits = b.random.next() & 3;
+    b.paused = bits == 3;
+    if (bits > 1)
+        hold("load_acquire", where);
+}
+
+void signal_blocks() {
+    signals++;
 }
 
 void block::release() {
@@ -210,12 +230,13 @@ bool block::resolve() {
 }
 
 bool block::run() {
+    paused = false;
     do {
         while (lane *to = choose()) {
             current = to;
             emulated_switch(&caller, to->stack_pointer);
         }
-    } while (resolve());
+    } while (!paused && resolve());
     uint32_t held = 0, done = ~0u;
     for (const warp &w : warps) {
         held |= w.held;
@@ -234,6 +255,15 @@ bool block::run() {
     }
     current = nullptr;
     return done == ~0u;
+}
+
+void block::report_alone(const char *why) {
+    for (lane &l : lanes)
+        if (warps[l.number / LANES].held >> l.number % LANES & 1) {
+            current = &l;
+            fail(l.where, "waits for other blocks, %s", why);
+        }
+    report_stuck();
 }
 
 /* One thread of each state is enough to see what happened. */

@@ -50,10 +50,13 @@ struct block {
     block(const block &) = delete;
     block &operator=(const block &) = delete;
 
-    /** Runs until all threads have returned (true) or those that are left wait in grid_wait. */
+    /** Runs until all threads have returned (true), or those that are left wait in grid_wait or for
+     * other blocks, or one that does so lets other blocks run at once. */
     bool run();
-    /** Lets grid_wait pass. */
+    /** Lets these waits pass. */
     void release();
+    /** Nothing that the other blocks do will let the block go on. */
+    [[noreturn]] void report_alone(const char *why);
 
     lane *choose();    // who runs next; NULL: nobody can
     void give_way();   // the current lane, whose state is set, for another
@@ -66,6 +69,7 @@ struct block {
     random_bits random;
     uint64_t seed;
     bool early, waited; // waited: a thread came to grid_wait
+    bool paused;        // other blocks run, though threads of this one could
     std::vector<lane> lanes;
     std::vector<stack> stacks;
     std::vector<copies> in_flight;
@@ -76,6 +80,9 @@ struct block {
     void *caller; // stack pointer of run()
     struct arena *shared_map;
 };
+
+/** How often a word that other blocks wait for was written, on this host thread. */
+extern thread_local uint64_t signals;
 
 /** Shared memory of exactly `bytes` before a page that faults, poisoned. */
 struct arena *arena_take(uint32_t bytes, unsigned char **start);

@@ -70,6 +70,11 @@ void meet_matrices(uint32_t *r, const void *row, const char *what, place where);
 /** grid_wait: waits until the kernel before has ended, when this one was started early. */
 void wait_for_grid(place where);
 
+/** Before a word that other blocks write is read: now and then, until each that can run has run, in
+ * a cooperative launch. signal_blocks: such a word is being written. */
+void wait_for_blocks(place where);
+void signal_blocks();
+
 /** cp.async of the current thread: 16 bytes that are poison in shared memory until copies_wait. */
 void copy_start(void *shared, const void *global, bool real, place where);
 void copies_commit();

@@ -1,6 +1,7 @@
 #include "emulator.h"
 #include "emulated_block.h"
 #include "ptx.h"
+#include <algorithm>
 #include <cfenv>
 #include <csignal>
 #include <cstdarg>
@@ -164,7 +165,7 @@ struct grid::state {
     std::unique_ptr<std::max_align_t[]> args;
     emulated::random_bits random;
     uint64_t count, first, step, next = 0;
-    std::vector<std::unique_ptr<emulated::block>> early;
+    std::vector<std::unique_ptr<emulated::block>> held;
 
     state(const launch_config &c, const void *bytes)
         : config(c), args(new std::max_align_t[c.what->args_bytes / sizeof(std::max_align_t) + 1]),
@@ -176,6 +177,9 @@ struct grid::state {
             step = 1 + random.next() % (count ? count : 1);
         while (std::gcd(step, count) > 1);
     }
+
+    void run_in_turn();
+    void run_together();
 
     std::unique_ptr<emulated::block> make(bool begins_early) {
         uint64_t i = (first + next++ * step) % count;
@@ -213,20 +217,56 @@ void grid::begin() {
     for (uint32_t i = 1 + own->random.next() % 4; i-- && own->next < own->count;) {
         auto b = own->make(true);
         if (!b->run())
-            own->early.push_back(std::move(b));
+            own->held.push_back(std::move(b));
+    }
+}
+
+/** One after the other: none may wait for another. */
+void grid::state::run_in_turn() {
+    for (auto &b : held) {
+        b->release();
+        if (!b->run())
+            b->report_alone("and they need not run at the same time");
+        b.reset();
+    }
+    held.clear();
+    while (next < count) {
+        auto b = make(false);
+        if (!b->run())
+            b->report_alone("and they need not run at the same time");
+    }
+}
+
+/** By turns, in another order each time: what a block does between two waits for others it does
+ * alone. A round in which nobody ended or gave a signal is the last. */
+void grid::state::run_together() {
+    while (next < count) {
+        auto b = make(false);
+        if (!b->run())
+            held.push_back(std::move(b));
+    }
+    while (!held.empty()) {
+        const uint64_t signals = emulated::signals;
+        const size_t before = held.size();
+        for (size_t i = held.size(); i-- > 1;)
+            std::swap(held[i], held[random.next() % (i + 1)]);
+        for (auto &b : held) {
+            b->release();
+            if (b->run())
+                b.reset();
+        }
+        held.erase(std::remove(held.begin(), held.end(), nullptr), held.end());
+        if (held.size() == before && emulated::signals == signals)
+            held[0]->report_alone("none of which goes on");
     }
 }
 
 void grid::finish() {
     default_arithmetic here;
-    for (auto &b : own->early) {
-        b->release();
-        b->run();
-        b.reset();
-    }
-    own->early.clear();
-    while (own->next < own->count)
-        own->make(false)->run();
+    if (own->config.cooperative)
+        own->run_together();
+    else
+        own->run_in_turn();
 }
 
 void launch(const char *name, size3 size, uint32_t shared, const void *args, size_t args_bytes) {

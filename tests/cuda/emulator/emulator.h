@@ -45,9 +45,10 @@ const kernel *find(const char *name);
 struct launch_config {
     const kernel *what;
     size3 grid;
-    uint32_t threads;  // a multiple of 32
-    uint32_t shared;   // bytes
-    bool programmatic; // may begin before the kernel before it has ended, if the kernel may
+    uint32_t threads;         // a multiple of 32
+    uint32_t shared;          // bytes
+    bool programmatic;        // may begin before the kernel before it has ended, if the kernel may
+    bool cooperative = false; // all blocks are there at once, and may wait for each other
 };
 
 /** A launch that may be run in two parts, on one host thread. */

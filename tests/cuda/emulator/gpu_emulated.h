@@ -103,8 +103,14 @@ inline void warp_sync(emulated::place where = emulated::here()) {
 inline uint32_t atomic_add(uint32_t *to, uint32_t value) {
     return __atomic_fetch_add(to, value, __ATOMIC_RELAXED);
 }
-inline void fence() {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+/** A counter of all blocks of a cooperative launch. Who reads it lets the other blocks run. */
+inline void add_release(uint32_t *to, uint32_t value) {
+    emulated::signal_blocks();
+    __atomic_fetch_add(to, value, __ATOMIC_RELEASE);
+}
+inline uint32_t load_acquire(const uint32_t *from, emulated::place where = emulated::here()) {
+    emulated::wait_for_blocks(where);
+    return __atomic_load_n(from, __ATOMIC_ACQUIRE);
 }
 
 /** Programmatic dependent launch: until the kernel before has ended; and that the one behind may

@@ -111,20 +111,31 @@ bool device_is_open() {
     return module != nullptr;
 }
 
-void device_launch(const std::string &name, emulator::size3 grid, uint32_t threads, uint32_t shared,
-                   const void *args, size_t args_bytes, const std::vector<device_buffer> &buffers) {
+void device_launch(const std::string &name, const emulator::launch_config &config, const void *args,
+                   const std::vector<device_buffer> &buffers) {
+    const size_t args_bytes = config.what->args_bytes;
+    qr__cu_attribute attribute = {QR__CU_LAUNCH_COOPERATIVE, {}, {}};
     qr__cu_function function;
+    attribute.value.number = 1;
     QR_CALLED(module_function(&function, module, ("qr_cuda_" + name).c_str()));
-    if (shared > 48 << 10)
-        QR_CALLED(function_set(function, QR__CU_FUNCTION_SHARED_BYTES, (int)shared));
+    if (config.shared > 48 << 10)
+        QR_CALLED(function_set(function, QR__CU_FUNCTION_SHARED_BYTES, (int)config.shared));
     std::vector<placed> places;
     for (const device_buffer &buffer : buffers)
         places.push_back(place(buffer));
     std::vector<uint64_t> copy((args_bytes + 7) / 8);
     memcpy(copy.data(), args, args_bytes);
     replace_addresses(copy.data(), args_bytes, buffers, places);
-    const qr__cu_launch launch = {grid.x, grid.y, grid.z, threads, 1,
-                                  1,      shared, stream, nullptr, 0};
+    const qr__cu_launch launch = {config.grid.x,
+                                  config.grid.y,
+                                  config.grid.z,
+                                  config.threads,
+                                  1,
+                                  1,
+                                  config.shared,
+                                  stream,
+                                  &attribute,
+                                  config.cooperative ? 1u : 0u};
     void *arguments[] = {copy.data()};
     QR_CALLED(launch(&launch, function, arguments, nullptr));
     QR_CALLED(stream_wait(stream));

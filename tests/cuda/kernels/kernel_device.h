@@ -3,7 +3,7 @@
  *     cuda_kernels --device build/cuda/querent_cuda.fatbin [TEST...]
  *
  *     device_open("querent_cuda.fatbin");         // ends the program where there is none
- *     device_launch(name, grid, threads, shared, args, args_bytes, buffers);
+ *     device_launch(name, config, args, buffers);
  *
  * Buffers stand in args by their host addresses; each is copied to the device, and addresses are
  * replaced. What a kernel may write lies in mapped host memory, the rest in the device's. One
@@ -30,8 +30,8 @@ void device_open(const char *image);
 /** Whether device_open() was called. */
 bool device_is_open();
 /** Runs qr_cuda_NAME once, to its end. */
-void device_launch(const std::string &name, emulator::size3 grid, uint32_t threads, uint32_t shared,
-                   const void *args, size_t args_bytes, const std::vector<device_buffer> &buffers);
+void device_launch(const std::string &name, const emulator::launch_config &config, const void *args,
+                   const std::vector<device_buffer> &buffers);
 
 } // namespace kernel_test
 

@@ -110,8 +110,7 @@ void bench::launch_on_device(const emulator::launch_config &config, const void *
     for (const buffer &b : buffers)
         all.push_back({b.memory.data, b.memory.bytes, b.is_late});
     const char *name = config.what->name + strlen("qr_cuda_");
-    device_launch(name, config.grid, config.threads, config.shared, args, config.what->args_bytes,
-                  all);
+    device_launch(name, config, args, all);
 }
 
 std::vector<unsigned char> bench::results() const {
@@ -124,8 +123,8 @@ std::vector<unsigned char> bench::results() const {
     return all;
 }
 
-void bench::run(const std::string &name, emulator::size3 grid, const void *args,
-                size_t args_bytes) {
+void bench::run(const std::string &name, emulator::size3 grid, const void *args, size_t args_bytes,
+                bool cooperative) {
     const listed &kernel = find(name);
     const emulator::kernel *what = emulator::find(("qr_cuda_" + name).c_str());
     if (what == nullptr || args_bytes != kernel.args_bytes || what->args_bytes != args_bytes ||
@@ -135,7 +134,8 @@ void bench::run(const std::string &name, emulator::size3 grid, const void *args,
     }
     std::vector<unsigned char> first;
     for (uint64_t seed = 1; seed <= 3; seed++) {
-        const emulator::launch_config config = {what, grid, kernel.threads, kernel.shared, true};
+        const emulator::launch_config config = {what,          grid, kernel.threads,
+                                                kernel.shared, true, cooperative};
         for (buffer &b : buffers) {
             if (b.is_late)
                 memset(b.memory.data, 0xff, b.memory.bytes); /* NaN in every type */

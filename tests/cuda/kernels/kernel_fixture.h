@@ -14,6 +14,7 @@
 
 #include "engine/cuda/kernels/cuda_kernel_list.h"
 #include "engine/cuda/kernels/gpu.h"
+#include "kernel_data.h"
 
 #include <deque>
 #include <string>
@@ -38,23 +39,6 @@ template <> struct element<float> {
 
 constexpr float UNTOUCHED = -12345; /* what output holds before a kernel */
 
-/** Random numbers, the same in every run. */
-class dice {
-  public:
-    explicit dice(uint64_t seed) : state(seed * 2654435761u + 88172645463325252u) {}
-    uint32_t below(uint32_t n);
-    double between(double low, double high);
-    bool chance(double p) { return between(0, 1) < p; }
-
-  private:
-    uint64_t state;
-};
-
-/** n numbers of T from -scale to scale, [rows][pitch], of which columns from `width` on are 0. */
-template <class T>
-std::vector<T> random_rows(dice &random, size_t rows, size_t width, size_t pitch, double scale);
-std::vector<float> random_floats(dice &random, size_t width, size_t pitch, double low, double high);
-
 /** One launch's memory and args. */
 class bench {
   public:
@@ -63,15 +47,21 @@ class bench {
     /** Memory that the kernel before wrote; the first values of a longer array are enough. */
     template <class T> T *late(const std::vector<T> &values, size_t count = 0);
     template <class T> T *output(size_t count);
+    /** Both: what the kernel before wrote, and this one changes. */
+    template <class T> T *in_place(const std::vector<T> &values, size_t count);
     /** The same for what is not of floats: all bits are 1 before. */
     template <class T> T *output_of(size_t count);
     const qr_cuda_counts *counts(uint32_t tokens, uint32_t sequences = 1, uint32_t tiles = 0);
 
     /** Runs qr_cuda_NAME in several orders; the bits of all output must be the same. */
     template <class A> void run(const std::string &name, emulator::size3 grid, const A &args) {
-        run(name, grid, &args, sizeof args);
+        run(name, grid, &args, sizeof args, false);
     }
-    void run(const std::string &name, emulator::size3 grid, const void *args, size_t args_bytes);
+    /** The same of a kernel whose blocks wait for each other. */
+    template <class A>
+    void run_together(const std::string &name, emulator::size3 grid, const A &args) {
+        run(name, grid, &args, sizeof args, true);
+    }
 
   private:
     struct buffer {
@@ -81,6 +71,8 @@ class bench {
         buffer(size_t size, bool late, bool output)
             : memory(size), is_late(late), is_output(output) {}
     };
+    void run(const std::string &name, emulator::size3 grid, const void *args, size_t args_bytes,
+             bool cooperative);
     void fill_late();
     void launch(const emulator::launch_config &config, const void *args);
     void launch_on_device(const emulator::launch_config &config, const void *args);
@@ -88,17 +80,6 @@ class bench {
     void *place(const void *values, size_t bytes, size_t room, bool late, bool output);
     std::deque<buffer> buffers;
 };
-
-/** Packed sequences, and the tiles of attention, as the host cuts them. */
-struct packed {
-    std::vector<uint32_t> starts;
-    std::vector<qr_cuda_tile> tiles;
-    uint32_t tokens() const { return starts.back(); }
-    uint32_t sequences() const { return (uint32_t)starts.size() - 1; }
-    explicit packed(const std::vector<uint32_t> &lengths);
-};
-/** Random lengths that add up to `tokens`. */
-packed random_packed(dice &random, uint32_t tokens);
 
 /** A failed expectation is printed, the first few of a test; the test goes on. */
 void expect_near(const char *what, size_t i, double got, double expected, double bound);
@@ -115,22 +96,14 @@ struct test {
     static const kernel_test::test name##_test(#name, name);                                       \
     static void name()
 
-inline uint32_t padded(uint32_t width) {
-    return (width + QR_CUDA_PAD - 1) / QR_CUDA_PAD * QR_CUDA_PAD;
-}
-
-template <class T>
-std::vector<T> random_rows(dice &random, size_t rows, size_t width, size_t pitch, double scale) {
-    std::vector<T> values(rows * pitch, T{});
-    for (size_t i = 0; i < rows * width; i++)
-        values[i / width * pitch + i % width] = from_float<T>((float)random.between(-scale, scale));
-    return values;
-}
 template <class T> T *bench::early(const std::vector<T> &values) {
     return (T *)place(values.data(), values.size() * sizeof(T), 0, false, false);
 }
 template <class T> T *bench::late(const std::vector<T> &values, size_t count) {
     return (T *)place(values.data(), values.size() * sizeof(T), count * sizeof(T), true, false);
+}
+template <class T> T *bench::in_place(const std::vector<T> &values, size_t count) {
+    return (T *)place(values.data(), values.size() * sizeof(T), count * sizeof(T), true, true);
 }
 template <class T> T *bench::output(size_t count) {
     std::vector<T> values(count, from_float<T>(UNTOUCHED));

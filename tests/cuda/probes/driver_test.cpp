@@ -314,6 +314,29 @@ TEST(who_follows_a_kernel_waits) {
     });
 }
 
+/* All blocks at once: 132 multiprocessors hold two of each whose shared memory is the half. */
+IN_CHILD(blocks_that_wait_for_each_other_must_fit) {
+    qr__cu_pointer device;
+    open_all();
+    mapped(8, &device);
+    probe_args args = {at(device), at(device), 0, 0};
+    void *arguments[] = {&args};
+    qr__cu_attribute attributes[2] = {{QR__CU_LAUNCH_COOPERATIVE, {}, {}},
+                                      {QR__CU_LAUNCH_PROGRAMMATIC, {}, {}}};
+    attributes[0].value.number = attributes[1].value.number = 1;
+    const qr__cu_function meeting = function("probe_meeting");
+    qr__cu_launch l = {264, 1, 1, 128, 1, 1, 113 * 1024, stream, attributes, 1};
+    MUST(function_set(meeting, QR__CU_FUNCTION_SHARED_BYTES, 227 * 1024));
+    MUST(launch(&l, meeting, arguments, nullptr));
+    l.grid_x = 265;
+    CHECK(cu.launch(&l, meeting, arguments, nullptr) == 720);
+    l.attributes_len = 0;
+    MUST(launch(&l, meeting, arguments, nullptr));
+    l.attributes_len = 2, l.grid_x = 1;
+    CHECK(cu.launch(&l, meeting, arguments, nullptr) == 801);
+    MUST(stream_wait(stream));
+}
+
 IN_CHILD(events_have_times) {
     open_all();
     qr__cu_event begin, end;

@@ -99,6 +99,25 @@ QR_KERNEL(probe_order, probe_args, PROBE_THREADS) {
     next[1 + atomic_add(next, 1)] = blockIdx.x * blockDim.x + threadIdx.x;
 }
 
+/* Each block writes its word in turn a of the rounds, meets the others at the first word of `from`,
+ * and adds what its neighbour wrote there; b: how many words short of all it waits for. */
+QR_KERNEL(probe_meeting, probe_args, PROBE_THREADS) {
+    uint32_t *to = (uint32_t *)args.to, *arrived = (uint32_t *)args.from;
+    for (uint32_t round = 1; round <= args.a; round++) {
+        if (threadIdx.x == 5)
+            to[gridDim.x * round + blockIdx.x] = round * 100 + blockIdx.x;
+        block_sync();
+        if (threadIdx.x == 0) {
+            add_release(arrived, 1);
+            while (load_acquire(arrived) + args.b < round * gridDim.x) {
+            }
+        }
+        block_sync();
+        if (threadIdx.x == 9)
+            to[blockIdx.x] += to[gridDim.x * round + (blockIdx.x + 1) % gridDim.x];
+    }
+}
+
 /* to[..] = its index in the whole grid. */
 QR_KERNEL(probe_index, probe_args, PROBE_THREADS) {
     uint32_t b = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);

@@ -67,6 +67,10 @@ static const single singles[] = {
     {"bfi.b32 %r10, 5, -1, 4, 3;", 0xffffffdf},
     {"bfi.b32 %r10, -1, 0, 28, 8;", 0xf0000000},
     {"bfi.b32 %r10, -1, 9, 4, 0;", 9},
+    {"prmt.b32 %r10, 857870592, 2003195204, 4180;", 0x11005544}, /* 33221100, 77665544; 1054 */
+    {"prmt.b32 %r10, 128, 127, 49288;", 0x0080ffff},             /* c088 */
+    {"setp.eq.s16 %p8, 65535, -1;", 1},
+    {"setp.ne.s16 %p8, 1, 2;", 1},
     {"setp.eq.s32 %p8, -1, -1;", 1},
     {"setp.eq.s32 %p8, 1, -1;", 0},
     {"setp.ne.s32 %p8, 1, -1;", 1},
@@ -84,6 +88,9 @@ static const single singles[] = {
     {"setp.lt.f32 %p8, 0f7FC00000, 0f00000000;", 0}, /* NaN */
     {"setp.ltu.f32 %p8, 0f7FC00000, 0f00000000;", 1},
     {"setp.ltu.f32 %p8, 0f00000000, 0f00000000;", 0},
+    {"setp.leu.f32 %p8, 0f7FC00000, 0f00000000;", 1},
+    {"setp.leu.f32 %p8, 0f00000000, 0f00000000;", 1},
+    {"setp.leu.f32 %p8, 0f3F800000, 0f00000000;", 0},
     {"setp.gt.f32 %p8, 0f3F800000, 0f00000000;", 1},
     {"setp.gt.f32 %p8, 0f7FC00000, 0f00000000;", 0},
     {"setp.ge.f32 %p8, 0f00000000, 0f80000000;", 1},
@@ -93,6 +100,8 @@ static const single singles[] = {
     {"setp.eq.s32 %p1, 1, 1;\nsetp.eq.s32 %p2, 1, 2;\nand.pred %p8, %p1, %p2;", 0},
     {"setp.eq.s32 %p1, 1, 1;\nsetp.eq.s32 %p2, 1, 2;\nor.pred %p8, %p1, %p2;", 1},
     {"setp.eq.s32 %p1, 1, 1;\nselp.b32 %r10, 3, 4, %p1;", 3},
+    {"setp.eq.s32 %p1, 1, 2;\nselp.u32 %r10, 3, 4, %p1;", 4},
+    {"setp.eq.s32 %p1, 1, 2;\nselp.u16 %rs8, 3, 65535, %p1;", 0xffff},
     {"setp.eq.s32 %p1, 1, 2;\nselp.f32 %f10, 0f3F800000, 0f40000000, %p1;", 0x40000000},
     {"setp.eq.s32 %p1, 1, 2;\nselp.b64 %rd8, 3, 4294967299, %p1;", 0x100000003},
     {"setp.eq.s32 %p1, 1, 2;\nmov.u32 %r10, 1;\n@%p1 mov.u32 %r10, 2;", 1},
@@ -178,8 +187,9 @@ TEST(single_instructions_give_known_results) {
 
 /* Those that need a warp, or memory, have their tests in other files. */
 TEST(every_instruction_has_a_case) {
-    static const char *const elsewhere[] = {"@bra",     "@!bra", "ret", "bar.",           "shfl.",
-                                            "ldmatrix", "mma.",  "cp.", "griddepcontrol."};
+    static const char *const elsewhere[] = {
+        "@bra", "@!bra",           "ret",  "bar.",       "shfl.", "ldmatrix", "mma.",
+        "cp.",  "griddepcontrol.", "red.", "ld.acquire."};
     static const char *const names[] = {
 #define QR_X(name, text, form, statement) text,
         PTX_INSTRUCTIONS(QR_X)

@@ -106,6 +106,26 @@ inline float fma_down(float a, float b, float c) {
     return result;
 }
 
+inline uint32_t f16_pair(float high, float low) {
+    return (uint32_t)f16_of_float(high) << 16 | f16_of_float(low);
+}
+inline uint32_t bf16_pair(float high, float low) {
+    return (uint32_t)bf16_of_float(high) << 16 | bf16_of_float(low);
+}
+
+/** prmt: a byte of the result is that of the 8 of b and a which 3 bits of the selector say, or,
+ * with the fourth, 8 times its sign. */
+inline uint32_t permuted(uint32_t a, uint32_t b, uint32_t selector) {
+    const uint64_t from = (uint64_t)b << 32 | a;
+    uint32_t made = 0;
+    for (uint32_t i = 0; i < 4; i++) {
+        const uint32_t chosen = selector >> 4 * i & 15;
+        const auto byte = (uint32_t)(from >> 8 * (chosen & 7)) & 0xff;
+        made |= (chosen < 8 ? byte : byte >> 7 ? 0xffu : 0) << 8 * i;
+    }
+    return made;
+}
+
 /** bfi: the lowest `length` bits of a, from bit `first` of b on. */
 inline uint32_t field_inserted(uint32_t a, uint32_t b, uint32_t first, uint32_t length) {
     first &= 0xff;

@@ -10,10 +10,10 @@
  *     2 4       so many registers of 32 bits in braces            w|p   two registers
  *     0 c       the number 0; the number 16
  *
- * In statements W, S, F, H, L(a) is an operand (the first is d, then a, b, c, e) as unsigned,
- * signed, float, 16-bit and 64-bit number; helpers stand in ptx_arithmetic.h, ptx_warp.h and
- * ptx_lane.cpp. Loads and stores are made from their parts (ptx_kernel.cpp).
- * Float operations without ".rn" round as with it; what ptxas may fuse is not fused here.
+ * In statements W, S, F, H, L(a) is an operand (d, then a, b, c, e) as unsigned, signed, float,
+ * 16-bit and 64-bit number; helpers stand in ptx_arithmetic.h, ptx_warp.h and ptx_lane.cpp. Loads
+ * and stores are made from their parts (ptx_kernel.cpp). Float operations without ".rn" round as
+ * with it; what ptxas may fuse is not fused here.
  */
 #ifndef QR_TESTS_PTX_INSTRUCTIONS_H
 #define QR_TESTS_PTX_INSTRUCTIONS_H
@@ -66,6 +66,7 @@
     X(shr_s32, "shr.s32", "w=ww", W(d) = (uint32_t)(S(a) >> (W(b) < 32 ? W(b) : 31)))              \
     X(shr_u64, "shr.u64", "l=lw", L(d) = W(b) < 64 ? L(a) >> W(b) : 0)                             \
     X(bfi_b32, "bfi.b32", "w=wwww", W(d) = field_inserted(W(a), W(b), W(c), W(e)))                 \
+    X(prmt_b32, "prmt.b32", "w=www", W(d) = permuted(W(a), W(b), W(c)))                            \
     X(setp_eq_s32, "setp.eq.s32", "p=ww", W(d) = W(a) == W(b))                                     \
     X(setp_ne_s32, "setp.ne.s32", "p=ww", W(d) = W(a) != W(b))                                     \
     X(setp_lt_s32, "setp.lt.s32", "p=ww", W(d) = S(a) < S(b))                                      \
@@ -76,10 +77,15 @@
     X(setp_ge_u32, "setp.ge.u32", "p=ww", W(d) = W(a) >= W(b))                                     \
     X(setp_eq_s64, "setp.eq.s64", "p=ll", W(d) = L(a) == L(b))                                     \
     X(setp_ne_s64, "setp.ne.s64", "p=ll", W(d) = L(a) != L(b))                                     \
+    X(setp_eq_s16, "setp.eq.s16", "p=hh", W(d) = H(a) == H(b))                                     \
+    X(setp_ne_s16, "setp.ne.s16", "p=hh", W(d) = H(a) != H(b))                                     \
     X(setp_lt_f32, "setp.lt.f32", "p=ww", W(d) = F(a) < F(b))                                      \
     X(setp_gt_f32, "setp.gt.f32", "p=ww", W(d) = F(a) > F(b))                                      \
     X(setp_ge_f32, "setp.ge.f32", "p=ww", W(d) = F(a) >= F(b))                                     \
     X(setp_ltu_f32, "setp.ltu.f32", "p=ww", W(d) = !(F(a) >= F(b)))                                \
+    X(setp_leu_f32, "setp.leu.f32", "p=ww", W(d) = !(F(a) > F(b)))                                 \
+    X(selp_u16, "selp.u16", "h=hhp", W(d) = W(c) ? H(a) : H(b))                                    \
+    X(selp_u32, "selp.u32", "w=wwp", W(d) = W(c) ? W(a) : W(b))                                    \
     X(selp_b32, "selp.b32", "w=wwp", W(d) = W(c) ? W(a) : W(b))                                    \
     X(selp_f32, "selp.f32", "w=wwp", W(d) = W(c) ? W(a) : W(b))                                    \
     X(selp_b64, "selp.b64", "l=llp", L(d) = W(c) ? L(a) : L(b))                                    \
@@ -94,10 +100,8 @@
     X(cvt_f32_f16, "cvt.f32.f16", "w=h", F(d) = float_of_f16((uint16_t)W(a)))                      \
     X(cvt_f16_f32, "cvt.rn.f16.f32", "h=w", W(d) = f16_of_float(F(a)))                             \
     X(cvt_bf16_f32, "cvt.rn.bf16.f32", "h=w", W(d) = bf16_of_float(F(a)))                          \
-    X(cvt_f16x2, "cvt.rn.f16x2.f32", "w=ww",                                                       \
-      W(d) = (uint32_t)f16_of_float(F(a)) << 16 | f16_of_float(F(b)))                              \
-    X(cvt_bf16x2, "cvt.rn.bf16x2.f32", "w=ww",                                                     \
-      W(d) = (uint32_t)bf16_of_float(F(a)) << 16 | bf16_of_float(F(b)))                            \
+    X(cvt_f16x2, "cvt.rn.f16x2.f32", "w=ww", W(d) = f16_pair(F(a), F(b)))                          \
+    X(cvt_bf16x2, "cvt.rn.bf16x2.f32", "w=ww", W(d) = bf16_pair(F(a), F(b)))                       \
     X(add_f32, "add.f32", "w=ww", F(d) = F(a) + F(b))                                              \
     X(sub_f32, "sub.f32", "w=ww", F(d) = F(a) - F(b))                                              \
     X(mul_f32, "mul.f32", "w=ww", F(d) = F(a) * F(b))                                              \
@@ -136,8 +140,9 @@
     X(cp_async, "cp.async.cg.shared.global.L2::128B", "=[[cw",                                     \
       emulated::copy_start(SHARED(o.x[0], 16), GLOBAL(o.x[1], 16), is_copied(W(b), PLACE), PLACE)) \
     X(cp_async_commit, "cp.async.commit_group", "=", emulated::copies_commit())                    \
-    X(cp_async_wait, "cp.async.wait_group", "=i",                                                  \
-      emulated::copies_wait((uint32_t)o.offset, PLACE))                                            \
+    X(cp_async_wait, "cp.async.wait_group", "=i", emulated::copies_wait(NUMBER, PLACE))            \
+    X(red_release, "red.release.gpu.global.add.u32", "=[w", count_up(GLOBAL(o.x[0], 4), W(a)))     \
+    X(ld_acquire, "ld.acquire.gpu.global.u32", "w=[", W(d) = read_count(GLOBAL(o.x[1], 4), PLACE)) \
     X(grid_wait, "griddepcontrol.wait", "=", emulated::wait_for_grid(PLACE))                       \
     X(grid_release, "griddepcontrol.launch_dependents", "=", (void)0)
 /* clang-format on */

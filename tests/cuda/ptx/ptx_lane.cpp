@@ -113,6 +113,17 @@ bool is_copied(uint32_t source_bytes, place where) {
     return source_bytes != 0;
 }
 
+/* Counters by which blocks wait for each other. */
+void count_up(unsigned char *at, uint32_t value) {
+    emulated::signal_blocks();
+    __atomic_fetch_add((uint32_t *)at, value, __ATOMIC_RELEASE);
+}
+
+uint32_t read_count(const unsigned char *at, place where) {
+    emulated::wait_for_blocks(where);
+    return __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
+}
+
 /* What a lane knows of itself, as `specials` of the parser names it. */
 void set_specials(uint32_t *slots, const emulated::lane &l) {
     const emulated::index all[] = {l.thread, l.block_size, l.block_index, l.grid};
@@ -128,6 +139,7 @@ void set_specials(uint32_t *slots, const emulated::lane &l) {
 #define L(operand)          (*(pair_slot *)(slots + o.x[X_##operand]))
 #define H(operand)          (half_slot{slots + o.x[X_##operand]})
 #define PLACE               (place{p.file.c_str(), (int)o.line})
+#define NUMBER              ((uint32_t)o.offset)
 #define SHARED(slot, bytes) shared_at(p, slots, o, slot, bytes)
 #define GLOBAL(slot, bytes) global_at(p, slots, o, slot, bytes)
 #define PARAM(slot, bytes)  param_at(p, slots, o, slot, bytes, args)

@@ -12,6 +12,7 @@
 #ifndef QR_ENGINE_CUDA_KERNEL_LIST_H
 #define QR_ENGINE_CUDA_KERNEL_LIST_H
 
+#include "engine/cuda/kernels/cuda_encoder.h"
 #include "engine/cuda/kernels/cuda_kernels.h"
 
 /* Kernels of which a block works at a row: widths up to 8 * 4 * threads (QR_LIMIT_HIDDEN). */
@@ -43,6 +44,10 @@
     X(attention_bf16_64, qr_cuda_attention_args, 128, 40960)                                       \
     X(attention_bf16_128, qr_cuda_attention_args, 128, 81920)                                      \
     X(attention_f32, qr_cuda_attention_args, 128, 2048)                                            \
+    X(encoder_f16_16, qr_cuda_encoder_args, 256, 166016)                                           \
+    X(encoder_f16_32, qr_cuda_encoder_args, 256, 160000)                                           \
+    X(encoder_bf16_16, qr_cuda_encoder_args, 256, 166016)                                          \
+    X(encoder_bf16_32, qr_cuda_encoder_args, 256, 160000)                                          \
     X(activate_f16, qr_cuda_activate_args, QR_CUDA_ROW_THREADS, 0)                                 \
     X(activate_bf16, qr_cuda_activate_args, QR_CUDA_ROW_THREADS, 0)                                \
     X(widen_f16, qr_cuda_widen_args, QR_CUDA_ROW_THREADS, 0)                                       \

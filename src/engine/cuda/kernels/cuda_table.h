@@ -22,9 +22,9 @@
 #define QR_CUDA_HEAD_MAX 128u /* head sizes above are refused */
 #define QR_CUDA_TILE     64u  /* queries of a block of attention */
 
-/** Counts of a batch. */
+/** Counts of a batch; 0 blocks of the persistent encoder have come to a meeting yet. */
 typedef struct qr_cuda_counts {
-    uint32_t tokens, sequences, tiles, unused;
+    uint32_t tokens, sequences, tiles, arrived;
 } qr_cuda_counts;
 
 /** Queries [first, first + QR_CUDA_TILE) of a sequence, as far as it goes. */

@@ -18,10 +18,15 @@
 
 #include <math.h>
 
+/* Loops whose rounds are written out, and whose rounds are not, for code that stays in the
+ * instruction cache. */
 #define QR_UNROLL _Pragma("GCC unroll 16")
+#define QR_ROLLED _Pragma("GCC unroll 1")
 #ifdef __CUDACC__
 #undef QR_UNROLL
+#undef QR_ROLLED
 #define QR_UNROLL _Pragma("unroll")
+#define QR_ROLLED _Pragma("unroll 1")
 #endif
 
 /* The threads and bytes of the list, as the kernels' files take them. */

@@ -152,6 +152,22 @@ QR_DEVICE void grid_release() {
 #endif
 }
 
+/** Adds to a counter of all blocks: whoever reads the sum by load_acquire sees what this thread
+ * wrote, and what others of its block wrote before a block_sync() that it has passed. */
+QR_DEVICE void add_release(uint32_t *to, uint32_t value) {
+    asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(__cvta_generic_to_global(to)),
+                 "r"(value)
+                 : "memory");
+}
+QR_DEVICE uint32_t load_acquire(const uint32_t *from) {
+    uint32_t y;
+    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];"
+                 : "=r"(y)
+                 : "l"(__cvta_generic_to_global(from))
+                 : "memory");
+    return y;
+}
+
 /** 2^x within 2 units in the last place; 2^-infinity is 0. */
 QR_DEVICE float exp2_fast(float x) {
     float y;

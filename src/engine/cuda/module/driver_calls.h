@@ -33,7 +33,9 @@ enum {
     QR__CU_MEMORY_BUS_BITS = 37,
     QR__CU_MULTIPROCESSORS = 16,
     QR__CU_CAPABILITY_MAJOR = 75,
-    QR__CU_CAPABILITY_MINOR = 76
+    QR__CU_CAPABILITY_MINOR = 76,
+    QR__CU_TAKES_COOPERATIVE = 95, /* COOPERATIVE_LAUNCH */
+    QR__CU_SHARED_BYTES_MOST = 97  /* MAX_SHARED_MEMORY_PER_BLOCK_OPTIN */
 };
 
 /** Flags and attributes, each for one call. */
@@ -43,6 +45,7 @@ enum {
     QR__CU_HOST_DEVICE_MAP = 2,       /* host_alloc */
     QR__CU_FUNCTION_SHARED_BYTES = 8, /* function_set: MAX_DYNAMIC_SHARED_SIZE_BYTES */
     QR__CU_FUNCTION_CARVEOUT = 9,     /* function_set: PREFERRED_SHARED_MEMORY_CARVEOUT, percent */
+    QR__CU_LAUNCH_COOPERATIVE = 2,    /* attribute: COOPERATIVE */
     QR__CU_LAUNCH_PROGRAMMATIC = 6    /* attribute: PROGRAMMATIC_STREAM_SERIALIZATION */
 };
 

@@ -25,7 +25,8 @@ static size_t partial_rows(const qr__gpu_context *c, const qr__gpu_linear *linea
     for (size_t i = 0; i < c->bucket_count; i++) {
         const qr__gpu_gemm gemm = qr__gpu_gemm_of(w->precision, c->buckets[i], linear->n, linear->k,
                                                   true, w->gpu->multiprocessors);
-        most = qr_max(most, (size_t)gemm.splits * c->buckets[i]);
+        const size_t splits = qr_max(gemm.splits, qr__gpu_encoder_splits(w, c->buckets[i]));
+        most = qr_max(most, splits * c->buckets[i]);
     }
     return most;
 }

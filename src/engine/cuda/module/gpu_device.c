@@ -8,7 +8,8 @@
 #include "engine/cuda/module/gpu_image.h"
 #include "engine/cuda/module/gpu_wait.h"
 
-#define DEVICES_MAX 64 /* that we can tell apart */
+#define DEVICES_MAX       64          /* that we can tell apart */
+#define SHARED_EVERYWHERE (99u << 10) /* that a block can have, from compute capability 8.0 on */
 
 static const struct {
     const char *name;
@@ -117,9 +118,16 @@ static bool starts_early(const qr__gpu *gpu) {
     return gpu->major >= 9 && (wanted == NULL || strcmp(wanted, "0") != 0);
 }
 
+/* QUERENT_CUDA_PERSISTENT=1: it has met no device yet, so nobody gets it who did not ask. */
+static bool wants_persistent(void) {
+    const char *wanted = getenv("QUERENT_CUDA_PERSISTENT");
+    return wanted != NULL && strcmp(wanted, "1") == 0;
+}
+
 static qr_status find_device(qr__gpu *gpu, const char *target, qr_error *error) {
     char name[64] = "";
-    int count = 0, multiprocessors = 0, result = gpu->driver.device_count(&count);
+    int count = 0, multiprocessors = 0, shared = 0, cooperative = 0;
+    qr__cu_result result = gpu->driver.device_count(&count);
     if (result != QR__CU_OK && result != QR__CU_NO_DEVICE)
         return refuse(gpu, result, "the driver cannot count its devices", error);
     qr_status status = read_ordinal(target, count, &gpu->ordinal, error);
@@ -132,13 +140,17 @@ static qr_status find_device(qr__gpu *gpu, const char *target, qr_error *error) 
         int attribute, *value;
     } facts[] = {{QR__CU_CAPABILITY_MAJOR, &gpu->major},
                  {QR__CU_CAPABILITY_MINOR, &gpu->minor},
-                 {QR__CU_MULTIPROCESSORS, &multiprocessors}};
+                 {QR__CU_MULTIPROCESSORS, &multiprocessors},
+                 {QR__CU_SHARED_BYTES_MOST, &shared},
+                 {QR__CU_TAKES_COOPERATIVE, &cooperative}};
     for (size_t i = 0; i < sizeof facts / sizeof facts[0] && result == QR__CU_OK; i++)
         result = gpu->driver.device_attribute(facts[i].value, facts[i].attribute, gpu->device);
     if (result != QR__CU_OK)
         return refuse(gpu, result, "the device does not say what it is", error);
     gpu->multiprocessors = (unsigned)multiprocessors;
+    gpu->shared_bytes_most = shared > 0 ? (size_t)shared : 0;
     gpu->programmatic = starts_early(gpu);
+    gpu->persistent = cooperative != 0 && wants_persistent();
     snprintf(gpu->base.target, sizeof gpu->base.target, "sm_%d%d", gpu->major, gpu->minor);
     gpu->base.number = (unsigned)gpu->ordinal;
     snprintf(gpu->base.rates.name, sizeof gpu->base.rates.name, "%s, no rates measured", name);
@@ -156,9 +168,15 @@ static qr_status find_device(qr__gpu *gpu, const char *target, qr_error *error) 
  * A multiprocessor cuts its memory into L1 and shared anew for another kernel only when it is idle.
  * Products take most of it as shared memory; so all kernels ask for that cut, or none of their
  * blocks could lie beside those of the kernel before, which is what an early start is. It is a
- * wish: a driver that does not take it is slower and as right. */
+ * wish: a driver that does not take it is slower and as right.
+ *
+ * The persistent encoder alone takes more than every device has: it is not there where nobody wants
+ * it or it has no room, and whoever launches it looks. */
 static qr_status find_kernels(qr__gpu *gpu, qr_error *error) {
+    const size_t most = gpu->persistent ? gpu->shared_bytes_most : 0;
     for (size_t i = 0; i < QR__GPU_KERNELS; i++) {
+        if (kernels[i].shared_bytes > qr_max(SHARED_EVERYWHERE, most))
+            continue;
         int result = gpu->driver.module_function(&gpu->kernels[i], gpu->module, kernels[i].name);
         if (result == QR__CU_OK)
             result = gpu->driver.function_set(gpu->kernels[i], QR__CU_FUNCTION_SHARED_BYTES,
@@ -246,8 +264,11 @@ void qr__gpu_close(qr__gpu *gpu) {
 }
 
 qr__cu_result qr__gpu_launch(const qr__gpu *gpu, qr__cu_stream stream, qr__gpu_kernel kernel,
-                             const uint32_t grid[3], const void *argument, bool follows) {
-    qr__cu_attribute attribute = {.id = QR__CU_LAUNCH_PROGRAMMATIC, .value.number = 1};
+                             const uint32_t grid[3], const void *argument, qr__gpu_start start) {
+    const bool together = start == QR__GPU_TOGETHER;
+    const bool early = start == QR__GPU_FOLLOWS && gpu->programmatic;
+    qr__cu_attribute attribute = {
+        .id = together ? QR__CU_LAUNCH_COOPERATIVE : QR__CU_LAUNCH_PROGRAMMATIC, .value.number = 1};
     const qr__cu_launch launch = {.grid_x = grid[0],
                                   .grid_y = grid[1],
                                   .grid_z = grid[2],
@@ -257,7 +278,7 @@ qr__cu_result qr__gpu_launch(const qr__gpu *gpu, qr__cu_stream stream, qr__gpu_k
                                   .shared_bytes = kernels[kernel].shared_bytes,
                                   .stream = stream,
                                   .attributes = &attribute,
-                                  .attributes_len = follows && gpu->programmatic ? 1 : 0};
+                                  .attributes_len = together || early ? 1 : 0};
     void *arguments[] = {(void *)(uintptr_t)argument};
     return gpu->driver.launch(&launch, gpu->kernels[kernel], arguments, NULL);
 }

@@ -48,8 +48,10 @@ typedef struct qr__gpu {
     qr__cu_module module;
     int major, minor; /* compute capability */
     unsigned multiprocessors;
-    bool programmatic; /* a kernel may begin while the one before it ends: sm_90 and later */
-    qr__cu_function kernels[QR__GPU_KERNELS];
+    bool programmatic;        /* a kernel may begin while the one before it ends: sm_90 and later */
+    bool persistent;          /* the persistent encoder is wanted, where the device can run it */
+    size_t shared_bytes_most; /* of a block */
+    qr__cu_function kernels[QR__GPU_KERNELS]; /* NULL: an encoder that cannot be had */
 } qr__gpu;
 
 /** Opens device `target` ("0"; NULL: the first). QR_BAD_OPTION with what to do. *out: returns
@@ -86,10 +88,17 @@ void qr__gpu_hang(const qr__gpu *gpu);
 /** Whether it has been found so. Any thread. */
 bool qr__gpu_is_hung(const qr__gpu *gpu);
 
-/** Launches a kernel with its one argument on a stream. `follows`: it waits by itself for the one
- * before it in the stream, and may begin earlier where the device can do that. */
+/** How a kernel begins. */
+typedef enum qr__gpu_start {
+    QR__GPU_BEHIND,  /* when what is before it in the stream has ended */
+    QR__GPU_FOLLOWS, /* it waits by itself for the kernel before it, and may begin earlier where the
+                        device can do that */
+    QR__GPU_TOGETHER /* as BEHIND, with all of its blocks at once */
+} qr__gpu_start;
+
+/** Launches a kernel with its one argument on a stream. */
 QR_MUST_USE qr__cu_result qr__gpu_launch(const qr__gpu *gpu, qr__cu_stream stream,
                                          qr__gpu_kernel kernel, const uint32_t grid[3],
-                                         const void *argument, bool follows);
+                                         const void *argument, qr__gpu_start start);
 
 #endif

@@ -5,8 +5,8 @@ void qr__gpu_step(qr__gpu_steps *steps, qr__gpu_kernel kernel, const uint32_t gr
                   const void *argument) {
     const qr__gpu_context *c = steps->context;
     if (steps->result == QR__CU_OK)
-        steps->result =
-            qr__gpu_launch(c->weights->gpu, c->stream, kernel, grid, argument, steps->follows);
+        steps->result = qr__gpu_launch(c->weights->gpu, c->stream, kernel, grid, argument,
+                                       steps->follows ? QR__GPU_FOLLOWS : QR__GPU_BEHIND);
     steps->follows = true;
 }
 
@@ -169,7 +169,8 @@ static void multiply_add_norm(qr__gpu_steps *steps, qr__lt_kind kind, const qr__
                  &args);
 }
 
-static qr_cuda_epilogue epilogue_of(qr_activation activation) {
+qr_cuda_epilogue qr__gpu_activation(const qr__gpu_weights *w) {
+    const qr_activation activation = w->base.bert->info.activation;
     return activation == QR_GELU       ? QR_CUDA_GELU
            : activation == QR_GELU_NEW ? QR_CUDA_GELU_NEW
                                        : QR_CUDA_RELU;
@@ -192,23 +193,27 @@ static void project(qr__gpu_steps *steps) {
                      (uint32_t[]){steps->bucket, 1, 1}, &args);
 }
 
+static void run_layer(qr__gpu_steps *steps, const qr__gpu_layer *layer) {
+    const qr__gpu_context *c = steps->context;
+    multiply(steps, (product){QR__LT_QKV, &layer->qkv, c->x, c->qkv, QR_CUDA_BIAS});
+    attend(steps);
+    multiply_add_norm(steps, QR__LT_OUTPUT, &layer->output, c->attended, &layer->attention_norm);
+    multiply(steps,
+             (product){QR__LT_UP, &layer->up, c->x, c->inner, qr__gpu_activation(c->weights)});
+    multiply_add_norm(steps, QR__LT_DOWN, &layer->down, c->inner, &layer->output_norm);
+}
+
 qr__cu_result qr__gpu_pass(const qr__gpu_context *c, uint32_t bucket, qr_output wanted) {
     const qr__gpu_weights *w = c->weights;
-    const qr_model_info *info = &w->base.bert->info;
     qr__gpu_steps steps = {.context = c, .bucket = bucket};
     embed(&steps);
     if (w->projection.n > 0)
         project(&steps);
-    for (size_t l = 0; l < info->layers; l++) {
-        const qr__gpu_layer *layer = &w->layers[l];
-        multiply(&steps, (product){QR__LT_QKV, &layer->qkv, c->x, c->qkv, QR_CUDA_BIAS});
-        attend(&steps);
-        multiply_add_norm(&steps, QR__LT_OUTPUT, &layer->output, c->attended,
-                          &layer->attention_norm);
-        multiply(&steps,
-                 (product){QR__LT_UP, &layer->up, c->x, c->inner, epilogue_of(info->activation)});
-        multiply_add_norm(&steps, QR__LT_DOWN, &layer->down, c->inner, &layer->output_norm);
-    }
+    if (qr__gpu_encoder_splits(w, bucket) > 0)
+        qr__gpu_encode(&steps);
+    else
+        for (size_t l = 0; l < w->base.bert->info.layers; l++)
+            run_layer(&steps, &w->layers[l]);
     qr__gpu_head(&steps, wanted);
     return steps.result;
 }

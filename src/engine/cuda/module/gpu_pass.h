@@ -28,6 +28,17 @@ typedef struct qr__gpu_steps {
 void qr__gpu_step(qr__gpu_steps *steps, qr__gpu_kernel kernel, const uint32_t grid[3],
                   const void *argument);
 
+/** The parts of K that the persistent encoder cuts the last product of its layers in, for batches
+ * of up to `bucket` tokens; 0: it is not wanted, or does not take these or this model, and each
+ * layer has kernels of its own. */
+uint32_t qr__gpu_encoder_splits(const qr__gpu_weights *weights, uint32_t bucket);
+
+/** All layers, by the persistent encoder, which takes them. */
+void qr__gpu_encode(qr__gpu_steps *steps);
+
+/** What the products of Wup end with. */
+qr_cuda_epilogue qr__gpu_activation(const qr__gpu_weights *weights);
+
 /** Launches each of cuBLASLt's products once: first outside of a capture, in which it could not
  * load its kernels. What they write is not looked at. */
 QR_MUST_USE bool qr__gpu_try_lt(const qr__gpu_context *context);
