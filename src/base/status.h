@@ -1,6 +1,6 @@
 /* base/status.h: every way a call can end, in one table.
  *
- *     qr_status status = qr_file_read(path, max, &text, err);
+ *     qr_status status = qr_file_read(path, max_bytes, &text, &len, error);
  *     if (status != QR_OK)
  *         return status;
  *

@@ -2,7 +2,9 @@
  * told.
  *
  *     qr_lib_embed_options own;
- *     qr_lib_status status = QR__LIB_OPTIONS(options, &own, error);
+ *     qr_lib_status status =
+ *         qr__lib_options_read(options, &own, sizeof own, QR__LIB_FIRST_EMBED_OPTIONS,
+ *                              "qr_lib_embed_options", error);
  *     if (status == QR_LIB_OK)
  *         status = qr__lib_texts_check("texts", texts, count, error);
  *

@@ -4,7 +4,7 @@
  *         call->out[0] = qr_onnx_tensor_share(call->in[0]);
  *         return QR_OK;
  *     }
- *     const qr__op qr__ops_shape[] = {{"", "Identity", run_identity}, ..., {NULL, NULL, NULL}};
+ *     const qr__op qr__ops_layout[] = {{"", "Identity", run_identity}, ..., {NULL, NULL, NULL}};
  */
 #ifndef QR_ONNX_OP_H
 #define QR_ONNX_OP_H

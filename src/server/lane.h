@@ -3,7 +3,7 @@
  *
  *     qr__lane_init(&lane, pipeline, pool, batch_tokens, &error);
  *     qr__lane_warm(&lane, &error);
- *     qr__lane_run(&lane, jobs, len);          // each job's floats are in its room
+ *     qr__lane_run(&lane, jobs, len, false);   // each job's floats are in its room
  *     qr__lane_deinit(&lane);
  *
  * Threads: one at a time.

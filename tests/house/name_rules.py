@@ -4,7 +4,7 @@ import os
 import re
 
 from house_rules import BODY, DOORS, c_files, code_only, includes, line_of, room_of
-from text_rules import comments
+from text_rules import comments, margins
 
 # ---- Declarations ---------------------------------------------------------------------------------------------------
 
@@ -98,6 +98,59 @@ def check_contracts(tree):
         lines = text.split("\n")
         above = {line + comment.count("\n") + 1 for line, comment in comments(text) if lines[line - 1].startswith("/*")}
         faults += [f"{path}:{line}: {name} has no contract" for line, name, _ in declarations(text) if line not in above]
+    return faults
+
+
+# ---- Examples -------------------------------------------------------------------------------------------------------
+
+CALL = re.compile(r"\b(qr_\w+|QR_\w+)\((?!\*)")
+MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)\(", re.M)
+
+
+def arguments(text, at):
+    """How many stand between the parenthesis at `at` and the one that closes it; None: any number, or none closes it."""
+    depth, commas = 0, 0
+    for end in range(at, len(text)):
+        depth += (text[end] in "([{") - (text[end] in ")]}")
+        commas += text[end] == "," and depth == 1
+        if depth == 0:
+            inside = text[at + 1 : end].strip()
+            return None if "..." in inside else 0 if inside in ("", "void") else commas + 1
+    return None
+
+
+def signatures(tree):
+    """How many arguments the functions and macros of the tree take, {name: {count}}; None: any number."""
+    found = {}
+    for text in c_files(tree).values():
+        bare = code_only(text)
+        functions = blank_macros(ATTRIBUTE.sub("", bare))
+        for pattern, code in ((DECLARATION, functions), (MACRO, bare)):
+            for one in pattern.finditer(code):
+                found.setdefault(one[1], set()).add(arguments(code, code.index("(", one.end(1))))
+    return found
+
+
+def examples(comment):
+    """A comment's indented lines; the others are empty."""
+    indents = margins(comment)
+    lines = comment.split("\n")[: len(indents)]
+    return code_only("\n".join(line.lstrip(" *") if (indent or 0) >= 4 else "" for line, indent in zip(lines, indents)))
+
+
+def check_examples(tree):
+    """What an example in a comment calls is there, and takes as many arguments."""
+    faults, known = [], signatures(tree)
+    for path, text in c_files(tree).items():
+        for first, comment in comments(text):
+            code = examples(comment)
+            for found in CALL.finditer(code):
+                given = arguments(code, found.end() - 1)
+                takes = known.get(found[1], ())
+                if given not in takes and None not in (given, *takes):
+                    wanted = " or ".join(map(str, sorted(takes)))
+                    faults.append(f"{path}:{first + line_of(code, found.start()) - 1}: {found[1]} is called with {given} arguments; it "
+                                  + (f"takes {wanted}" if takes else "is not there"))
     return faults
 
 

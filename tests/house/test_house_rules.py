@@ -29,7 +29,8 @@ int qr_x(int a);
 """
 GOOD = {
     "src/base/base.h": HEAD + "#ifndef QR_BASE_H\n#define QR_BASE_H\n#include <stdint.h>\n" + "".join(
-        f'#include "base/{name}.h"\n' for name in ("example", "hook", "status")) + "#endif\n",
+        f'#include "base/{name}.h"\n' for name in ("calls", "example", "hook", "status")) + "#endif\n",
+    "src/base/calls.h": "/* what it is for\n *\n *     QR_HOOK(f(1, 2));  // qr_w(1)\n *     qr_y(), qr_x(\"),\"), qr_x(...);\n *     qr_hook(*name)(int a);\n *\n * qr_x() in prose.\n */\n#ifndef QR_CALLS_H\n#define QR_CALLS_H\n#define QR_ANY(...) 0\n#endif\n",
     "src/base/example.h": EXAMPLE + "\n/* A group.\n * Of two. */\n\n/** The next\n * one. */\nstatic inline int qr_y(void) {\n    return 0;\n}\n#endif\n",
     "src/base/hook.h": HEAD + "#ifndef QR_HOOK_H\n#define QR_HOOK_H\n#define QR_HOOK(x) \\\n    qr__hook(x)\n/** For QR_HOOK. */\nvoid qr__hook(int x) __attribute__((format(printf, 1, 2)));\n#endif\n",
     "src/base/status.h": HEAD + "#ifndef QR_S_H\n#define QR_S_H\n#define L(X) \\\n    X(OK, 200, \"ok\") \\\n    X(LATE, 504, \"late\")\n#endif\n",
@@ -130,6 +131,10 @@ BREAKS = [
     ("comments", "src/base/a.h", EXAMPLE.replace(" * Threads", " *  Threads"), "a.h:9: indented by 2"),
     ("comments", "src/base/a.h", "/* " + "word " * 20 + "*/\n", "a.h:1: 105 columns"),
     ("comments", "bench/a.c", "int a; // " + "word " * 20 + "\n", "a.c:1: 110 columns"),
+    ("examples", "src/base/a.h", EXAMPLE.replace("f(&b)", "qr_x(a, f(b, c))"), "a.h:4: qr_x is called with 2 arguments; it takes 1"),
+    ("examples", "src/base/a.h", EXAMPLE.replace("f(&b)", "qr_y(\n *         1)"), "a.h:4: qr_y is called with 1 arguments; it takes 0"),
+    ("examples", "src/base/a.h", EXAMPLE.replace("f(&b)", "QR_HOOK()"), "a.h:4: QR_HOOK is called with 0 arguments; it takes 1"),
+    ("examples", "src/base/a.c", EXAMPLE.replace("f(&b)", "qr_z(&b)"), "a.c:4: qr_z is called with 1 arguments; it is not there"),
     ("prose", "README.md", "word " * 21 + "\n", "README.md:1: 105 columns of prose"),
     ("prose", "docs/A.md", "```\ncode\n```\n- " + "word " * 20 + "[to](" + "x" * 90 + ")\n", "docs/A.md:4: 106 columns of prose"),
     ("prefixes", "src/tokenizer/vocab.h", HEAD + "#ifndef A\n#define A\nint qr_vocab_find(int a);\n#endif\n", "vocab.h:4: qr_vocab_find stands in a header of the room's own"),

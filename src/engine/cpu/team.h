@@ -1,6 +1,6 @@
 /* engine/cpu/team.h: the threads that work on one batch together, and how they keep step.
  *
- *     qr__team_run(&team, pool, 2, work, argument);      // on the leader; until all are done
+ *     qr__team_run(&team, pool, 2, false, work, argument);    // on the leader; until all are done
  *
  *     static void work(void *argument, qr__team *team, qr__rank me) {     // on every member
  *         for (size_t stage = me.stage; stage < STAGES; stage++) {

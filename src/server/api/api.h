@@ -6,9 +6,9 @@
  *     qr_api_encode(api, exchange);          // results, or the fault, -> exchange->out
  *
  * One table of routes (routes.c) joined of one array a file; a folder holds the files of one
- * dialect: tei/, openai/, hf/, oip/. A file holds both halves of its routes side by side, decode
- * and encode. route.h says what a row is, call.h what the dialects share, json_in.h is the door
- * that all JSON comes in by.
+ * dialect: tei/, openai/, cohere/, ollama/, hf/, oip/. A file holds both halves of its routes side
+ * by side, decode and encode. route.h says what a row is, call.h what the dialects share, json_in.h
+ * is the door that all JSON comes in by.
  * Threads: qr_api is const after creation; decode and encode run on the loop or on a worker.
  */
 #ifndef QR_SERVER_API_H

@@ -10,7 +10,7 @@
  *          .request_bytes = sizeof(embed_request), .fields = fields, .fields_len = 2,
  *          .decode = decode, .encode = encode, .fail = qr__fail_tei},
  *     };
- *     const qr__routes qr__embed_routes = {rows, 1};
+ *     const qr__routes qr__tei_embed_routes = {rows, 1};
  *
  * Threads: const.
  */

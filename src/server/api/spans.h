@@ -1,7 +1,7 @@
 /* server/api/spans.h: questions and passages on their way to answers: what the forms of span
  * requests share.
  *
- *     qr__span_check(call, "parameters", &options);                 // what the model bounds
+ *     qr__span_check(call, &options);                               // what the model bounds
  *     qr__span_add(call, question, passage, &options, &item);       // windows become jobs
  *     ...
  *     const float **logits = qr__span_logits(x, &item);             // when they have run
