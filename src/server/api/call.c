@@ -2,7 +2,6 @@
 #include "server/api/call.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 static void log_bad_json(const qr_exchange *x) {
     static qr_rate rate;
@@ -100,6 +99,11 @@ qr_status qr__call_at(qr__call *call, qr_status status, const qr_place *place) {
     return status;
 }
 
+qr_place qr__call_place(const qr__call *call, const char *parent, const char *field) {
+    bool inside = qr__value_get(call->body, parent) != NULL;
+    return (qr_place){.parent = inside ? parent : NULL, .field = field};
+}
+
 qr_place qr__place_item(const qr_place *place, size_t index) {
     qr_place item = *place;
     QR_ASSERT(item.depth < sizeof item.index / sizeof item.index[0]);
@@ -144,48 +148,4 @@ qr_status qr__call_model(qr__call *call, qr__unknown_model unknown) {
         log_unknown_model(model);
     call->exchange->model = model;
     return QR_OK;
-}
-
-static int by_score_fall(const void *a, const void *b) {
-    const qr__ranked *x = a, *y = b;
-    if (x->score != y->score)
-        return x->score > y->score ? -1 : 1;
-    return x->index > y->index ? -1 : x->index < y->index;
-}
-
-static int by_score_rise(const void *a, const void *b) {
-    const qr__ranked *x = a, *y = b;
-    if (x->score != y->score)
-        return x->score > y->score ? -1 : 1;
-    return x->index < y->index ? -1 : x->index > y->index;
-}
-
-void qr__rank(qr__ranked *items, size_t len, qr__ties ties) {
-    qsort(items, len, sizeof *items, ties == QR__TIES_FALL ? by_score_fall : by_score_rise);
-}
-
-qr__ranked *qr__rank_scores(qr_exchange *x, bool raw, qr__ties ties) {
-    size_t count = x->jobs_len;
-    qr__ranked *ranked = qr_arena_array(&x->arena, count, sizeof *ranked);
-    if (ranked == NULL) {
-        x->status = QR_NO_MEMORY;
-        return NULL;
-    }
-    const qr_model_info *about = qr_engine_model(qr_pipeline_engine(x->model->pipeline));
-    QR_ASSERT(about->labels == 1);
-    for (size_t i = 0; i < count; i++) {
-        float score = x->jobs[i].result[0];
-        if (!raw)
-            qr_labels_finish(about, x->jobs[i].result, &score);
-        ranked[i] = (qr__ranked){score, (uint32_t)i};
-    }
-    qr__rank(ranked, count, ties);
-    return ranked;
-}
-
-float *qr__encode_floats(qr_exchange *x, size_t len) {
-    float *floats = qr_arena_array(&x->arena, len, sizeof *floats);
-    if (floats == NULL)
-        x->status = QR_NO_MEMORY;
-    return floats;
 }

@@ -97,6 +97,9 @@ qr_status qr__call_must_within(qr__call *call, const qr_place *place, const char
  * returns the status. */
 qr_status qr__call_at(qr__call *call, qr_status status, const qr_place *place);
 
+/** The place of a field of the object `parent`, or beside it when the body has none. */
+qr_place qr__call_place(const qr__call *call, const char *parent, const char *field);
+
 /** The place of item `index` within `place`. */
 qr_place qr__place_item(const qr_place *place, size_t index);
 
@@ -143,8 +146,5 @@ QR_MUST_USE qr_status qr__call_tokens(qr__call *call, const int32_t *ids, const 
 QR_MUST_USE qr_status qr__call_inputs(qr__call *call, const char *field, const qr__cut *cut);
 
 #define QR__INPUTS_MUST "a text, a list of token ids, or a list of these"
-
-/** Memory for floats of the exchange's answer, or NULL with its status NO_MEMORY. */
-float *qr__encode_floats(qr_exchange *exchange, size_t len);
 
 #endif

@@ -85,8 +85,7 @@ qr_status qr__call_tokenized(qr__call *call, const char *field, size_t tokens) {
 }
 
 qr_status qr__call_prompt(qr__call *call, qr__cut *cut) {
-    const char *parent = qr__value_get(call->body, "parameters") == NULL ? NULL : "parameters";
-    const qr_place place = {.parent = parent, .field = "prompt_name"};
+    const qr_place place = qr__call_place(call, "parameters", "prompt_name");
     if (cut->prompt_name.data == NULL)
         return QR_OK;
     cut->prompt = qr_pipeline_prompt(call->exchange->model->pipeline, cut->prompt_name);

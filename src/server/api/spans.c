@@ -51,22 +51,20 @@ qr_status qr__span_keep(qr__call *call, qr__span_item *item) {
 
 qr_status qr__span_check(qr__call *call, const qr_span_options *given) {
     size_t longest = qr_pipeline_max_tokens(call->exchange->model->pipeline);
-    const char *parent = qr__value_get(call->body, "parameters") == NULL ? NULL : "parameters";
+    const qr_place max_seq_len = qr__call_place(call, "parameters", "max_seq_len");
+    const qr_place doc_stride = qr__call_place(call, "parameters", "doc_stride");
     size_t seq_len = given->max_seq_len;
     if (seq_len > longest)
-        return qr__call_must_within(call, &(qr_place){.parent = parent, .field = "max_seq_len"},
-                                    QR__WHOLE_NUMBER, 1, longest);
+        return qr__call_must_within(call, &max_seq_len, QR__WHOLE_NUMBER, 1, longest);
     if (seq_len == 0)
         seq_len = qr_min(longest, QR_SPAN_DEFAULT_SEQ_LEN);
     if (given->doc_stride > seq_len)
-        return qr__call_must_within(call, &(qr_place){.parent = parent, .field = "doc_stride"},
-                                    QR__WHOLE_NUMBER, 1, seq_len);
+        return qr__call_must_within(call, &doc_stride, QR__WHOLE_NUMBER, 1, seq_len);
     return QR_OK;
 }
 
 qr_status qr__span_check_answers(qr__call *call, size_t inputs, size_t top_k) {
-    const char *parent = qr__value_get(call->body, "parameters") == NULL ? NULL : "parameters";
-    const qr_place place = {.parent = parent, .field = "top_k"};
+    const qr_place place = qr__call_place(call, "parameters", "top_k");
     size_t most = inputs == 0 ? QR_LIMIT_TOP_K : qr_min(QR_LIMIT_ANSWERS / inputs, QR_LIMIT_TOP_K);
     return top_k <= most ? QR_OK : qr__call_must_within(call, &place, QR__WHOLE_NUMBER, 1, most);
 }

@@ -72,7 +72,7 @@ static void encode(const qr_api *api, qr_exchange *x) {
     const qr_model_info *about = qr_engine_model(qr_pipeline_engine(x->model->pipeline));
     size_t labels = about->labels, shown = request->top_k == 0 ? labels : request->top_k;
     qr__ranked *ranked = qr_arena_array(&x->arena, labels, sizeof *ranked);
-    float *scores = qr__encode_floats(x, labels);
+    float *scores = qr_arena_array(&x->arena, labels, sizeof *scores);
     qr_buf *out = &x->out;
     if (ranked == NULL || scores == NULL) {
         x->status = QR_NO_MEMORY;

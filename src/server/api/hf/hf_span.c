@@ -59,8 +59,8 @@ static qr_status begin(qr__call *call, size_t items) {
 
 static qr_status decode(qr__call *call) {
     span_request *request = (span_request *)call->request;
-    const qr_place empty = {.parent = qr__value_get(call->body, "inputs") == NULL ? NULL : "inputs",
-                            .field = request->question.len == 0 ? "question" : "context"};
+    const qr_place empty =
+        qr__call_place(call, "inputs", request->question.len == 0 ? "question" : "context");
     request->head.single = true;
     qr_status status = begin(call, 1);
     if (status == QR_OK)

@@ -36,15 +36,11 @@ static const qr__field fields[] = {
     QR__MODEL_FIELD,
 };
 
-static const char *parent_of(const qr__call *call) {
-    return qr__value_get(call->body, "parameters") == NULL ? NULL : "parameters";
-}
-
 /* The labels outlive the body: they are looked at when the logits are there. */
 static qr_status read_ignored(qr__call *call, qr_tokens_options *options) {
     const qr__value *object = qr__value_get(call->body, "parameters");
     const qr__value *list = qr__value_get(object == NULL ? call->body : object, "ignore_labels");
-    const qr_place place = {.parent = parent_of(call), .field = "ignore_labels"};
+    const qr_place place = qr__call_place(call, "parameters", "ignore_labels");
     qr_arena *arena = &call->exchange->arena;
     if (list == NULL)
         return QR_OK;
@@ -73,7 +69,7 @@ static qr_status read_options(qr__call *call) {
         "less than the longest input without its special tokens, and without "
         "`aggregation_strategy` \"none\"";
     tokens_request *request = (tokens_request *)call->request;
-    const qr_place place = {.parent = parent_of(call), .field = "stride"};
+    const qr_place place = qr__call_place(call, "parameters", "stride");
     size_t longest = qr_pipeline_max_tokens(call->exchange->model->pipeline);
     request->options.aggregation =
         request->aggregation == AGGREGATION_SIMPLE ? QR_AGGREGATION_SIMPLE : QR_AGGREGATION_NONE;

@@ -260,7 +260,9 @@ void qr__oip_answer(const qr_api *api, qr_exchange *x) {
         a.width = qr_pipeline_output_floats(a.model, 1);
     else
         x->status = find_spans(&a);
-    a.row = qr__encode_floats(x, a.width);
+    a.row = qr_arena_array(&x->arena, a.width, sizeof *a.row);
+    if (a.row == NULL)
+        x->status = QR_NO_MEMORY;
     if (x->status != QR_OK)
         return;
     put_json(&a);

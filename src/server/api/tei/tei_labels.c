@@ -114,7 +114,7 @@ static void encode_predict(const qr_api *api, qr_exchange *x) {
     bool single = ((const predict_request *)x->decoded)->head.single;
     size_t labels = qr_engine_model(qr_pipeline_engine(x->model->pipeline))->labels;
     qr__ranked *ranked = qr_arena_array(&x->arena, labels, sizeof *ranked);
-    float *scores = qr__encode_floats(x, labels);
+    float *scores = qr_arena_array(&x->arena, labels, sizeof *scores);
     if (ranked == NULL || scores == NULL) {
         x->status = QR_NO_MEMORY;
         return;

@@ -32,7 +32,7 @@ static const qr__field fields[] = {
 static qr_status decode(qr__call *call) {
     similarity_request *request = (similarity_request *)call->request;
     const qr__value *object = qr__value_get(call->body, "inputs");
-    const qr_place place = {.parent = object == NULL ? NULL : "inputs", .field = "sentences"};
+    const qr_place place = qr__call_place(call, "inputs", "sentences");
     const qr__value *sentences = qr__value_get(object == NULL ? call->body : object, "sentences");
     if (qr__value_kind_of(sentences) != QR__VALUE_ARRAY)
         return qr__call_must(call, &place, inputs[1].must);
