@@ -91,6 +91,17 @@ def test_embed_v2(both, v2):
     assert answer.texts == DOCUMENTS and answer.meta.billed_units.input_tokens > 0
 
 
+def test_embed_v2_inputs(v2):
+    """What version 2 takes beside texts, where each input is one text. A mix with images is refused, and says why."""
+    parts = [[cohere.TextEmbedContent(text=text)] for text in DOCUMENTS]
+    asked = {"model": "embed-v4.0", "input_type": "search_document", "embedding_types": ["float"]}
+    answer = v2.embed(inputs=[cohere.EmbedInput(content=content) for content in parts], **asked)
+    assert answer.embeddings.float_ == v2.embed(texts=DOCUMENTS, **asked).embeddings.float_
+    image = cohere.ImageUrlEmbedContent(image_url=cohere.EmbedImageUrl(url="data:image/png;base64,"))
+    with pytest.raises(cohere.UnprocessableEntityError, match="one text"):
+        v2.embed(inputs=[cohere.EmbedInput(content=[*parts[0], image])], **asked)
+
+
 def test_embed_v1(v1, v2):
     floats = v1.embed(texts=DOCUMENTS, model="m", input_type="search_query", truncate="START")
     assert floats.response_type == "embeddings_floats"

@@ -188,6 +188,55 @@ Test(dialects, cohere_embed_by_type_or_floats) {
     json_decref(v2);
 }
 
+Test(dialects, cohere_inputs_of_one_text_are_texts) {
+    json_t *texts = ask("/v2/embed", "{\"texts\":[\"w11 w12\",\"w9\"]}", 200);
+    json_t *inputs = ask("/v1/v2/embed",
+                         "{\"inputs\":[{\"content\":[{\"type\":\"text\",\"text\":\"w11 w12\"}]},"
+                         "{\"content\":[{\"type\":\"text\",\"text\":\"w9\"}]}],\"texts\":null}",
+                         200);
+    cr_expect_eq(json_array_size(json_object_get(inputs, "texts")), 2);
+    cr_expect(json_equal(json_object_get(inputs, "texts"), json_object_get(texts, "texts")));
+    cr_expect(
+        json_equal(json_object_get(inputs, "embeddings"), json_object_get(texts, "embeddings")));
+    json_decref(texts);
+    json_decref(inputs);
+    /* Version 1 has no such field, and goes on not to look at it. */
+    json_decref(ask("/v1/embed", "{\"texts\":[\"a\"],\"inputs\":[]}", 200));
+}
+
+Test(dialects, cohere_inputs_of_anything_else_are_refused) {
+    static const char *const items[] = {
+        "\"a\"",
+        "{}",
+        "{\"content\":\"a\"}",
+        "{\"content\":[]}",
+        "{\"content\":[\"a\"]}",
+        "{\"content\":[{\"text\":\"a\"}]}",
+        "{\"content\":[{\"type\":\"text\"}]}",
+        "{\"content\":[{\"type\":\"text\",\"text\":1}]}",
+        "{\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:\"},\"text\":\"a\"}]}",
+        "{\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}]}",
+    };
+    char body[512];
+    for (size_t i = 0; i < sizeof items / sizeof items[0]; i++) {
+        snprintf(body, sizeof body,
+                 "{\"inputs\":[{\"content\":[{\"type\":\"text\",\"text\":\"a\"}]},%s]}", items[i]);
+        expect_rerank_error("/v2/embed", body, 422,
+                            "`inputs[1]` must be an object whose `content` is a list of one text: "
+                            "{\"type\":\"text\",\"text\":...}");
+    }
+    expect_rerank_error("/v2/embed", "{\"inputs\":\"a\"}", 422,
+                        "`inputs` must be a list of objects with a `content`");
+    expect_rerank_error("/v2/embed", "{\"inputs\":[]}", 400,
+                        "Input validation error: `inputs` cannot be empty");
+    expect_rerank_error("/v2/embed",
+                        "{\"inputs\":[{\"content\":[{\"type\":\"text\",\"text\":\"\"}]}]}", 400,
+                        "Input validation error: `inputs[0]` cannot be empty");
+    expect_rerank_error("/v2/embed", "{\"inputs\":[],\"texts\":[]}", 422,
+                        "`texts` must be left out beside `inputs`");
+    expect_rerank_error("/v2/embed", "{\"images\":[\"data:\"]}", 422, "`texts` is missing");
+}
+
 Test(dialects, similarity_is_the_cosine) {
     json_t *json =
         ask("/similarity",

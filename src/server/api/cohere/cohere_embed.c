@@ -4,8 +4,11 @@
  *     -> {"id":"...","embeddings":{"float":[[...]],"int8":[[...]]},"texts":["a"],
  *         "response_type":"embeddings_by_type","meta":{...}}
  *
+ *     {"inputs": [{"content": [{"type": "text", "text": "a"}]}]}      the same, of /v2/embed
+ *
  * /v1/embed without `embedding_types` answers with a plain list of vectors. Vectors are
- * normalised. `input_type` changes nothing here. */
+ * normalised. `input_type` changes nothing here. An input is one text: what several parts, or
+ * images, make together is a matter of models that are not here. */
 #include "server/api/vectors.h"
 
 /* Cohere's name for a type of ours; base64 is of float32. */
@@ -38,16 +41,32 @@ typedef struct cohere_embed_request {
 
 enum { CUT_END, CUT_START, CUT_NONE };
 
-static const qr__field fields[] = {
+#define TYPES_MUST "a list of \"float\", \"int8\", \"uint8\", \"binary\", \"ubinary\" or \"base64\""
+#define OTHER_FIELDS                                                                               \
+    {.name = "embedding_types",                                                                    \
+     .kind = QR__FIELD_OTHER,                                                                      \
+     .must = TYPES_MUST,                                                                           \
+     .schema = QR__S_LIST(QR__S_TEXT)},                                                            \
+        QR__DIMENSIONS("output_dimension", cohere_embed_request, dimensions),                      \
+        QR__CHOICE("truncate", cohere_embed_request, truncate, "END|START|NONE",                   \
+                   "\"END\", \"START\" or \"NONE\""),                                              \
+        QR__MODEL_FIELD
+
+#define INPUT_MUST                                                                                 \
+    "an object whose `content` is a list of one text: {\"type\":\"text\",\"text\":...}"
+#define PART                                                                                       \
+    QR__S_SHAPE("\"type\",\"text\"", QR__S_MEMBER("type", QR__S_CONST("text")),                    \
+                QR__S_MEMBER("text", QR__S_TEXT))
+#define INPUT QR__S_SHAPE("\"content\"", QR__S_MEMBER("content", QR__S_ROW(PART, "1")))
+
+static const qr__field text_fields[] = {
     QR__OTHER("texts", "a list of texts", QR__S_LIST(QR__S_TEXT)),
-    {.name = "embedding_types",
-     .kind = QR__FIELD_OTHER,
-     .must = "a list of \"float\", \"int8\", \"uint8\", \"binary\", \"ubinary\" or \"base64\"",
-     .schema = QR__S_LIST(QR__S_TEXT)},
-    QR__DIMENSIONS("output_dimension", cohere_embed_request, dimensions),
-    QR__CHOICE("truncate", cohere_embed_request, truncate, "END|START|NONE",
-               "\"END\", \"START\" or \"NONE\""),
-    QR__MODEL_FIELD,
+    OTHER_FIELDS,
+};
+
+static const qr__field input_fields[] = {
+    QR__OTHER("inputs", "a list of objects with a `content`", QR__S_LIST(INPUT)),
+    OTHER_FIELDS,
 };
 
 static const type_name *find_type(qr_text name) {
@@ -86,7 +105,7 @@ static qr_status read_types(qr__call *call, cohere_embed_request *request) {
     const qr_place place = {.field = "embedding_types"};
     request->listed = list != NULL;
     if (list != NULL && qr__value_kind_of(list) != QR__VALUE_ARRAY)
-        return qr__call_must(call, &place, fields[1].must);
+        return qr__call_must(call, &place, TYPES_MUST);
     for (size_t i = 0; status == QR_OK && i < qr__value_len(list); i++) {
         const qr_place item = qr__place_item(&place, i);
         const type_name *type = find_type(qr__value_text(qr__value_at(list, i)));
@@ -99,40 +118,62 @@ static qr_status read_types(qr__call *call, cohere_embed_request *request) {
                : status;
 }
 
-static qr_status add_text(qr__call *call, const qr__value *value, size_t index) {
+/* data is NULL when it is no input of one text. */
+static qr_text text_of_input(const qr__value *input) {
+    const qr__value *content = qr__value_get(input, "content");
+    const qr__value *part = qr__value_at(content, 0);
+    bool one = qr__value_len(content) == 1 &&
+               qr_text_is(qr__value_text(qr__value_get(part, "type")), "text");
+    return one ? qr__value_text(qr__value_get(part, "text")) : (qr_text){NULL, 0};
+}
+
+static qr_status add_text(qr__call *call, qr_text text, size_t index, const qr_place *place) {
     cohere_embed_request *request = (cohere_embed_request *)call->request;
     const qr__cut cut = {.truncate = request->truncate != CUT_NONE,
                          .direction = request->truncate == CUT_START ? QR__CUT_LEFT : 0};
-    const qr_place place = {.field = "texts", .index = {index}, .depth = 1};
-    qr_text text = qr__value_text(value);
-    if (text.data == NULL)
-        return qr__call_must(call, &place, "a text");
     request->texts[index] = qr_arena_text(&call->exchange->arena, text);
     if (request->texts[index].data == NULL)
         return QR_NO_MEMORY;
-    return qr__call_at(call, qr__call_text(call, text, NULL, &cut), &place);
+    return qr__call_at(call, qr__call_text(call, text, NULL, &cut), place);
 }
 
-static qr_status decode(qr__call *call) {
+/* The list `field`, whose items are texts by `read`. */
+static qr_status decode_list(qr__call *call, const qr__field *field,
+                             qr_text (*read)(const qr__value *item), const char *item_must) {
     cohere_embed_request *request = (cohere_embed_request *)call->request;
-    const qr__value *texts = qr__value_get(call->body, "texts");
-    const qr_place place = {.field = "texts"};
-    if (qr__value_kind_of(texts) != QR__VALUE_ARRAY)
-        return qr__call_must(call, &place, fields[0].must);
+    const qr__value *list = qr__value_get(call->body, field->name);
+    const qr_place place = {.field = field->name};
+    if (qr__value_kind_of(list) != QR__VALUE_ARRAY)
+        return qr__call_must(call, &place, field->must);
     qr_status status = qr__call_model(call, QR__UNKNOWN_SERVED);
     if (status == QR_OK)
         status = read_types(call, request);
     if (status == QR_OK)
-        status = qr__call_at(call, qr__call_jobs(call, qr__value_len(texts)), &place);
+        status = qr__call_at(call, qr__call_jobs(call, qr__value_len(list)), &place);
     if (status != QR_OK)
         return status;
     size_t len = request->head.inputs_len;
     request->texts = qr_arena_array(&call->exchange->arena, len, sizeof *request->texts);
     if (request->texts == NULL)
         return QR_NO_MEMORY;
-    for (size_t i = 0; status == QR_OK && i < len; i++)
-        status = add_text(call, qr__value_at(texts, i), i);
+    for (size_t i = 0; status == QR_OK && i < len; i++) {
+        const qr_place item = qr__place_item(&place, i);
+        qr_text text = read(qr__value_at(list, i));
+        status = text.data == NULL ? qr__call_must(call, &item, item_must)
+                                   : add_text(call, text, i, &item);
+    }
     return status;
+}
+
+static qr_status decode_texts(qr__call *call) {
+    return decode_list(call, &text_fields[0], qr__value_text, "a text");
+}
+
+static qr_status decode_inputs(qr__call *call) {
+    static const qr_place texts = {.field = "texts"};
+    if (qr__value_get(call->body, "texts") != NULL)
+        return qr__call_must(call, &texts, "left out beside `inputs`");
+    return decode_list(call, &input_fields[0], text_of_input, INPUT_MUST);
 }
 
 static void put_vectors(qr_exchange *x, const type_name *type) {
@@ -192,29 +233,35 @@ static void encode_v2(const qr_api *api, qr_exchange *x) {
         "embeddings",                                                                              \
         QR__S_EITHER(QR__S_ANY_OBJECT, QR__S_VECTORS)) "," QR__S_MEMBER("texts",                   \
                                                                         QR__S_LIST(QR__S_TEXT)))
-#define ROW(pattern_, aliases_, encode_)                                                           \
-    {.method = "POST",                                                                             \
-     .pattern = (pattern_),                                                                        \
-     .aliases = (aliases_),                                                                        \
-     .summary = "Vectors of texts, for Cohere's clients",                                          \
-     .reply = REPLY,                                                                               \
-     .example = "{\"texts\":[\"how tall is mount everest\"]}",                                     \
-     .flags = QR__ROUTE_MODEL,                                                                     \
-     .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING),                                                      \
-     .accepts = QR__JSON,                                                                          \
-     .request_bytes = sizeof(cohere_embed_request),                                                \
-     .fields = fields,                                                                             \
-     .fields_len = QR__LENGTH(fields),                                                             \
-     .decode = decode,                                                                             \
-     .encode = (encode_),                                                                          \
-     .fail = qr__fail_cohere}
+#define ROW(pattern_, aliases_, fields_, decode_, encode_)                                         \
+    .method = "POST", .pattern = (pattern_), .aliases = (aliases_),                                \
+    .summary = "Vectors of texts, for Cohere's clients", .reply = REPLY,                           \
+    .example = "{\"texts\":[\"how tall is mount everest\"]}", .flags = QR__ROUTE_MODEL,            \
+    .kinds = QR_KIND_BIT(QR_KIND_EMBEDDING), .accepts = QR__JSON,                                  \
+    .request_bytes = sizeof(cohere_embed_request), .fields = (fields_),                            \
+    .fields_len = QR__LENGTH(fields_), .decode = (decode_), .encode = (encode_),                   \
+    .fail = qr__fail_cohere
 
 static const char *const v1_aliases[] = {"/v1/v1/embed", "/v3/v1/embed", NULL};
 static const char *const v2_aliases[] = {"/v1/v2/embed", "/v3/v2/embed", NULL};
 
+#define V2(fields_, decode_) ROW("/v2/embed", v2_aliases, fields_, decode_, encode_v2)
+
+static const qr_route texts_row = {V2(text_fields, decode_texts)};
+static const qr_route inputs_row = {V2(input_fields, decode_inputs)};
+
+static const qr_route *by_field(const qr_exchange *x, const qr__value *body) {
+    (void)x;
+    return qr__value_get(body, "inputs") != NULL ? &inputs_row : &texts_row;
+}
+
+static const qr_route *of_inputs(void) {
+    return &inputs_row;
+}
+
 static const qr_route rows[] = {
-    ROW("/v1/embed", v1_aliases, encode_v1),
-    ROW("/v2/embed", v2_aliases, encode_v2),
+    {ROW("/v1/embed", v1_aliases, text_fields, decode_texts, encode_v1)},
+    {V2(text_fields, decode_texts), .resolve = by_field, .other = of_inputs},
 };
 
 const qr__routes qr__cohere_embed_routes = {rows, QR__LENGTH(rows)};
