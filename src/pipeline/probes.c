@@ -28,7 +28,7 @@ static qr_status encode_all(const qr_tokenizer *tokenizer, const qr__probe_set *
 
 qr_status qr__probes_init(const qr_tokenizer *tokenizer, qr__probe_use use, qr_kind kind,
                           size_t max_tokens, bool pair_types, qr_ragged *out) {
-    if (!qr_ragged_init(out, QR__PROBE_MAX_TOKENS, QR__PROBE_MAX_TEXTS))
+    if (!qr_ragged_init(out, QR_LIMIT_PROBE_TOKENS, QR__PROBE_MAX_TEXTS))
         return QR_NO_MEMORY;
     qr_encoding encoding = {0};
     qr_status status =

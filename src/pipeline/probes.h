@@ -6,12 +6,11 @@
 
 #include "pipeline/pipeline.h"
 
-#define QR__PROBE_MAX_TOKENS 1000u
-#define QR__PROBE_MAX_TEXTS  256u
+#define QR__PROBE_MAX_TEXTS 256u
 
 typedef enum qr__probe_use { QR_PROBES_GATE, QR_PROBES_CALIBRATION, QR_PROBE_SETS } qr__probe_use;
 
-/** Tokenizes as many of the set's texts for `kind` as fit into QR__PROBE_MAX_TOKENS, each cut to
+/** Tokenizes as many of the set's texts for `kind` as fit into QR_LIMIT_PROBE_TOKENS, each cut to
  * `max_tokens`. `pair_types`: the model tells first from second texts. QR_NO_MEMORY, QR_TOO_LONG
  * (max_tokens below 3): there is nothing to deinit then. */
 QR_MUST_USE qr_status qr__probes_init(const qr_tokenizer *tokenizer, qr__probe_use use,

@@ -8,7 +8,7 @@
 static qr_status add_set(const qr_engine *engine, const qr_tokenizer *tokenizer, qr__probe_use use,
                          size_t max_tokens, qr__samples *samples) {
     const qr_model_info *model = qr_engine_model(engine);
-    const qr_context_options sizes = {.tokens_max = QR__PROBE_MAX_TOKENS,
+    const qr_context_options sizes = {.tokens_max = QR_LIMIT_PROBE_TOKENS,
                                       .sequences_max = QR__PROBE_MAX_TEXTS};
     qr_ragged texts;
     qr_context *context = NULL;

@@ -5,7 +5,6 @@
 
 #define FILE_BYTES   (16u << 10)
 #define NO_LIMIT     (UINT64_C(1) << 62) /* version 1 has no word for none, but a number */
-#define GATE_TOKENS  1000u               /* QR__PROBE_MAX_TOKENS of pipeline/probes.h */
 #define GRAPH_COPIES 3u /* of a graph's numbers: file, initializers, what is folded of them */
 
 /* The number that stands first in the text behind `key` ("": at its beginning). False: there is
@@ -187,7 +186,7 @@ uint64_t qr__memory_room_need(const qr__memory_load *load) {
     uint64_t packed = qr_saturating_mul(model->parameters - words, packed_bytes_a_weight(load));
     uint64_t need = qr_saturating_add(read, packed);
     if (load->precision != QR_PRECISION_F32) /* the gate's texts */
-        need = qr_saturating_add(need, workspace_bytes(model, GATE_TOKENS));
+        need = qr_saturating_add(need, workspace_bytes(model, QR_LIMIT_PROBE_TOKENS));
     if (!load->accepted) {
         need = qr_saturating_add(
             need, qr_saturating_mul(load->workers, workspace_bytes(model, load->tokens)));

@@ -176,7 +176,7 @@ static void check_probes(const qr_tokenizer *tokenizer, qr__probe_use use, qr_ki
     size_t sequences = probes.batch.sequences;
     cr_assert_geq(sequences, least_sequences);
     cr_assert_geq(probes.batch.starts[sequences], least_tokens);
-    cr_assert_leq(probes.batch.starts[sequences], QR__PROBE_MAX_TOKENS);
+    cr_assert_leq(probes.batch.starts[sequences], QR_LIMIT_PROBE_TOKENS);
     for (size_t s = 0; s < sequences; s++) {
         cr_assert_gt(probes.batch.starts[s + 1], probes.batch.starts[s] + 2);
         cr_assert_eq(probes.batch.ids[probes.batch.starts[s]], 101);
