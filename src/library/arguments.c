@@ -73,6 +73,14 @@ qr_lib_status qr__lib_begin(const void *pointer, const char *name, qr_lib_error 
                            : qr__lib_fault(error, QR_LIB_BAD_ARGUMENT, "%s is NULL", name);
 }
 
+qr_lib_status qr__lib_size_check(const char *name, size_t size, size_t first_size,
+                                 qr_lib_error *error) {
+    return size >= first_size && size <= STRUCT_BYTES_MOST
+               ? QR_LIB_OK
+               : qr__lib_fault(error, QR_LIB_BAD_ARGUMENT,
+                               "%s: struct_size is %zu; it must be sizeof(%s)", name, size, name);
+}
+
 qr_lib_status qr__lib_options_read(const void *given, void *own, size_t own_size, size_t first_size,
                                    const char *name, qr_lib_error *error) {
     memset(own, 0, own_size);
@@ -80,9 +88,9 @@ qr_lib_status qr__lib_options_read(const void *given, void *own, size_t own_size
         return QR_LIB_OK;
     size_t size;
     memcpy(&size, given, sizeof size);
-    if (size < first_size || size > STRUCT_BYTES_MOST)
-        return qr__lib_fault(error, QR_LIB_BAD_ARGUMENT,
-                             "%s: struct_size is %zu; it must be sizeof(%s)", name, size, name);
+    qr_lib_status status = qr__lib_size_check(name, size, first_size, error);
+    if (status != QR_LIB_OK)
+        return status;
     for (size_t i = own_size; i < size; i++)
         if (((const unsigned char *)given)[i] != 0)
             return qr__lib_fault(error, QR_LIB_BAD_ARGUMENT,

@@ -27,10 +27,15 @@ qr_lib_status qr__lib_status_of(qr_status status);
 /** Empties the message and says whether `pointer`, the argument called `name`, is there. */
 QR_MUST_USE qr_lib_status qr__lib_begin(const void *pointer, const char *name, qr_lib_error *error);
 
+/** The size that a caller's struct says it has: not below `first_size`, that of the struct's first
+ * version. `name` is the struct's, for messages. */
+QR_MUST_USE qr_lib_status qr__lib_size_check(const char *name, size_t size, size_t first_size,
+                                             qr_lib_error *error);
+
 /** Copies a caller's struct, whose first member is its size, into `own`, which has `own_size`
- * bytes: members that the caller's version lacks become 0. `given` NULL: all 0. Sizes below
- * `first_size`, that of the struct's first version, are refused, and so are members that are not 0
- * and that this version does not know. `name` is the struct's, for messages. */
+ * bytes: members that the caller's version lacks become 0. `given` NULL: all 0. What
+ * qr__lib_size_check refuses is refused, and so are members that are not 0 and that this version
+ * does not know. */
 QR_MUST_USE qr_lib_status qr__lib_options_read(const void *given, void *own, size_t own_size,
                                                size_t first_size, const char *name,
                                                qr_lib_error *error);

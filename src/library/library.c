@@ -115,10 +115,9 @@ qr_lib_status qr_lib_model_get_info(const qr_lib_model *model, qr_lib_info *info
         return status;
     /* What comes in is overwritten: only its size counts. */
     size_t size = info->struct_size;
-    if (size < QR__LIB_FIRST_INFO || size > 4096)
-        return qr__lib_fault(error, QR_LIB_BAD_ARGUMENT,
-                             "qr_lib_info: struct_size is %zu; it must be sizeof(qr_lib_info)",
-                             size);
+    status = qr__lib_size_check("qr_lib_info", size, QR__LIB_FIRST_INFO, error);
+    if (status != QR_LIB_OK)
+        return status;
     const qr_engine *engine = qr_pipeline_engine(model->pipeline);
     const qr_model_info *about = qr_engine_model(engine);
     const qr_plan_info *plan = qr_engine_plan(engine);
