@@ -89,17 +89,13 @@ static bool can_be_served(const qr_schedule *schedule, const qr_ticket *ticket, 
     return free_ns <= latest_ns || free_ns > latest_ns + cost_ns;
 }
 
-static uint64_t later(uint64_t ns, uint64_t by_ns) {
-    return ns < UINT64_MAX - by_ns ? ns + by_ns : UINT64_MAX;
-}
-
 /* The request is not decoded yet; so it is taken for a short one, as most are. */
 qr_status qr_schedule_outlook(qr_schedule *schedule, uint64_t deadline_ns) {
     uint64_t now = qr_clock_read(schedule->options.clock);
     if (now >= deadline_ns)
         return QR_LATE;
     pthread_mutex_lock(&schedule->lock);
-    uint64_t key = later(deadline_ns, schedule->short_wait_ns);
+    uint64_t key = qr_saturating_add(deadline_ns, schedule->short_wait_ns);
     uint64_t busy_ns = schedule->running_ns + qr_order_before_key(&schedule->order, key);
     pthread_mutex_unlock(&schedule->lock);
     return busy_ns > deadline_ns - now ? QR_OVERLOADED : QR_OK;
@@ -113,7 +109,7 @@ static uint64_t wait_of(const qr_ticket *ticket) {
 }
 
 static void put_in_order(qr_schedule *schedule, qr_ticket *ticket) {
-    ticket->turn.key = later(ticket->deadline_ns, wait_of(ticket));
+    ticket->turn.key = qr_saturating_add(ticket->deadline_ns, wait_of(ticket));
     ticket->turn.deadline_ns = ticket->deadline_ns;
     ticket->turn.marks = qr__line_mark(ticket->queue, ticket->line);
     qr_order_add(&schedule->order, &ticket->turn);

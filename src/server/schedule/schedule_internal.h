@@ -56,9 +56,9 @@ struct qr_schedule {
     uint64_t short_ns;      /* when the last one was submitted; 0: none was */
     uint64_t running_ns;    /* of the machine's time, in batches under way */
     uint64_t held_until_ns; /* by when the longest of these is likely to have ended */
-    int running_long, busy; /* workers with a batch, and with one of long jobs */
-    qr_link tasks;          /* oldest first; those that may take long by themselves */
-    qr_link long_tasks;
+    int busy, running_long; /* workers with a batch, and with one of long jobs */
+    qr_link tasks;          /* oldest first */
+    qr_link long_tasks;     /* likewise, those that may take long */
     int running_long_tasks;
     uint64_t tasks_ns; /* workers' time in tasks since a batch was begun */
     bool stopping, stopped;
