@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MATRICES_A_LAYER 4u
+#include "engine/backend.h"
 
 typedef struct ranked {
-    size_t matrix; /* MATRICES_A_LAYER * layer + bit */
+    size_t matrix; /* QR_MATRICES_A_LAYER * layer + bit */
     size_t order;  /* of its trial */
     double distance;
 } ranked;
@@ -82,8 +82,8 @@ static qr_status run_reference(chooser *c) {
 }
 
 static void set_bit(chooser *c, size_t matrix) {
-    uint8_t *bits = &c->current[matrix / MATRICES_A_LAYER];
-    *bits = (uint8_t)(*bits | 1u << matrix % MATRICES_A_LAYER);
+    uint8_t *bits = &c->current[matrix / QR_MATRICES_A_LAYER];
+    *bits = (uint8_t)(*bits | 1u << matrix % QR_MATRICES_A_LAYER);
 }
 
 /* Ties go by the order of trials, so that the ranking is the same on every machine. */
@@ -97,9 +97,9 @@ static int by_distance(const void *a, const void *b) {
 /* The order of trials when not all may be made: the second matrix of the feed-forward,
  * whose inputs have outliers, is the usual culprit, in the last layers more than in the first. */
 static size_t trial(const chooser *c, size_t i) {
-    size_t kind = MATRICES_A_LAYER - 1 - i / c->search->layers;
+    size_t kind = QR_MATRICES_A_LAYER - 1 - i / c->search->layers;
     size_t layer = c->search->layers - 1 - i % c->search->layers;
-    return layer * MATRICES_A_LAYER + kind;
+    return layer * QR_MATRICES_A_LAYER + kind;
 }
 
 /* Matrices that were not tried rank behind every one that helps. */
@@ -260,7 +260,7 @@ qr_status qr__choose(const qr__search *search, qr_precision asked, uint8_t *fall
                  .built_precision = QR_PRECISION_AUTO};
     qr_status status;
     *out = (qr__choice){0};
-    c.matrices = search->layers * MATRICES_A_LAYER;
+    c.matrices = search->layers * QR_MATRICES_A_LAYER;
     c.expected = calloc(qr__gate_floats(&search->probes) + 1, sizeof *c.expected);
     c.none = calloc(search->layers + 1, 1);
     c.built = calloc(search->layers + 1, 1);
