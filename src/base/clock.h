@@ -1,4 +1,5 @@
-/* base/clock.h: monotonic time; a change of the wall clock has no effect on querent.
+/* base/clock.h: the system's clocks. What is decided is decided by the monotonic one, on which a
+ * change of the wall clock has no effect.
  *
  * Code whose decisions depend on time takes a qr_clock, so that its tests can say what time it is:
  *

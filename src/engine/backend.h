@@ -15,8 +15,8 @@
  *     };
  *
  * What is not here on purpose: the cost of a batch. It is fitted from measured passes above the
- * seam, alike for every device. A new device needs its table, a row in engine.c's list, and
- * nothing else above this line.
+ * seam, alike for every device. A new device needs its table, a row in the list of devices.c,
+ * and nothing else above this line.
  */
 #ifndef QR_ENGINE_BACKEND_H
 #define QR_ENGINE_BACKEND_H

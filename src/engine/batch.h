@@ -14,11 +14,10 @@
 
 /** B sequences of T tokens in all. All pointers are borrowed for the call that takes it. */
 typedef struct qr_batch {
-    const int32_t *ids;   /* [T] in [0, V) */
-    const uint8_t *types; /* [T] segment ids below info.types; NULL: all 0 */
-    const uint32_t
-        *starts; /* [B + 1]: starts[0] = 0, starts[B] = T, rising; each sequence has 1..P tokens */
-    size_t sequences;     /* B */
+    const int32_t *ids;     /* [T] in [0, V) */
+    const uint8_t *types;   /* [T] segment ids below info.types; NULL: all 0 */
+    const uint32_t *starts; /* [B + 1] rising from 0 to T; each sequence has 1..P tokens */
+    size_t sequences;       /* B */
     const uint32_t *skip; /* [B] leading tokens that pooling leaves out (a prompt's), fewer than the
                              sequence has; other outputs do not look at it. NULL: none */
 } qr_batch;

@@ -23,12 +23,11 @@ typedef struct qr_engine_options {
     qr_precision precision;
     const char *device; /* as qr_device_check takes it; NULL: "auto", the fastest that is here and
                            takes the model */
-    const qr_batch
-        *probes; /* texts for the accuracy gate, tokenized for this model; NULL: no gate, bf16
-                               and int8 are taken as asked. Borrowed for the call. */
-    const qr_batch *calibration; /* other texts, for the ranges of int8's activations; NULL: int8
-                                    does without. Borrowed for the call. */
-    int threads;                 /* for packing and gate; 0: all cores */
+    /* Texts for the accuracy gate, tokenized for this model; NULL: no gate, bf16 and int8 are taken
+     * as asked. And others, for the ranges of int8's activations; NULL: int8 does without. Borrowed
+     * for the call. */
+    const qr_batch *probes, *calibration;
+    int threads;           /* for packing and gate; 0: all cores */
     const char *cache_dir; /* where plans and packed weights are kept from one start to the next
                               (engine/saved/saved.h); NULL or "": nowhere, but for proofs of models
                               from ONNX, in the user's own cache; "none": nothing is kept */

@@ -27,10 +27,10 @@ typedef enum qr_precision {
 #define QR_PRECISIONS (QR_PRECISION_INT8 + 1u)
 
 typedef enum qr_activation {
-    QR_GELU,
-    QR_GELU_NEW,
-    QR_RELU
-} qr_activation; /* erf; tanh; max(x, 0) */
+    QR_GELU,     /* by erf */
+    QR_GELU_NEW, /* by tanh */
+    QR_RELU      /* max(x, 0) */
+} qr_activation;
 
 /** "gelu", "gelu_new", "relu": as transformers calls them. */
 const char *qr_activation_name(qr_activation activation);
@@ -69,12 +69,10 @@ typedef struct qr_model_info {
     size_t labels;      /* K; 0 without a classification head */
     char **label_names; /* [K], owned by the model */
     qr_problem problem;
-    qr_scores
-        cross_encoder; /* the function that a cross-encoder names, SIGMOID or NONE; DEFAULT: none */
+    qr_scores cross_encoder;         /* what its files name, SIGMOID or NONE; DEFAULT: nothing */
     qr_pooling pooling[QR_POOLINGS]; /* their vectors stand one behind the other */
     size_t poolings;
-    bool
-        leaves_out_prompt; /* pooling does not look at a prompt's tokens: include_prompt is false */
+    bool leaves_out_prompt;          /* from pooling: include_prompt is false */
     qr_dense dense[QR_LIMIT_DENSES]; /* behind the pooling, in this order */
     size_t denses;
     size_t embedding;      /* floats of a pooled vector: poolings * C, or the last Dense's out */

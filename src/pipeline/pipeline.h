@@ -5,9 +5,9 @@
  *
  * Each job has three steps; the engine's is the middle one:
  *
- *     text   --qr_tokenizer_encode, qr_span_encode, qr_tokens_encode-->         tokens
- *     tokens --qr_context_forward-->                                    floats
- *     floats --qr_embed_finish, qr_span_decode, qr_labels_finish, qr_tokens_decode-->   result
+ *     text   -> tokens   qr_tokenizer_encode, qr_span_encode, qr_tokens_encode
+ *     tokens -> floats   qr_context_forward
+ *     floats -> result   qr_embed_finish, qr_span_decode, qr_labels_finish, qr_tokens_decode
  *
  * A server queues between the steps and batches the middle one over many requests; tools take the
  * three in a row. Threads: a pipeline is const after load and shared.

@@ -8,9 +8,9 @@
  * On the CPU a sequence's floats do not depend on its batch mates, its place in the batch or on who
  * helped; so what one thread computes of it alone must be what was sent. On a device whose bits do
  * (qr_plan_info.varies) every float must be within 2e-3, of numbers above 1 by their size, and the
- * cosine of all above 0.9999. If it is not, the machine or the
- * program is at fault: an error line and a metric say so, never with text. Which answers are
- * checked is drawn, independently of what they are. Threads: any; one answer is checked at a time.
+ * cosine of all above 0.9999. If it is not, the machine or the program is at fault: an error line
+ * and a metric say so, never with text. Which answers are checked is drawn, independently of what
+ * they are. Threads: any; one answer is checked at a time.
  */
 #ifndef QR_SERVER_VERIFY_H
 #define QR_SERVER_VERIFY_H

@@ -10,8 +10,8 @@ struct qr_model {
     qr_model_files files;
     qr__slot_names names;
     qr_import *import; /* owned; NULL: there is no graph */
-    qr__weight_source
-        weights[1 + QR_LIMIT_DENSES]; /* its own, then those of Dense modules with files */
+    /* Its own, then those of Dense modules with files. */
+    qr__weight_source weights[1 + QR_LIMIT_DENSES];
     size_t weights_len;
 };
 

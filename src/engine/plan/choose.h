@@ -27,8 +27,7 @@ typedef struct qr__search {
     const qr_precision *order; /* candidates of AUTO, the fastest first; ends with f32 */
     const char *rates;         /* by which they are ordered, for the story */
     bool has_fallback;         /* an int8 plan may keep matrices in bf16 */
-    size_t
-        trials_max; /* single matrices that may be tried, to rank them; the others stay unranked */
+    size_t trials_max; /* matrices that may be tried singly, to rank them; others stay unranked */
     void *user;
     /** Makes a plan the current one. `fallback` [L] is all zero but for int8. Called up to 4L +
      * 10 times, mostly with one bit changed: keep what is packed. */

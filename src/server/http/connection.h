@@ -50,9 +50,8 @@ typedef struct qr__connection {
     qr__phase phase;
     uint64_t deadline_ns; /* of the phase; UINT64_MAX: none */
     uint64_t phase_since_ns;
-    uint64_t old_ns; /* answers after it say Connection: close; UINT64_MAX: never */
-    uint64_t
-        idle_bytes; /* received when it became idle, to see a next head trickle in; 0: unknown */
+    uint64_t old_ns;     /* answers after it say Connection: close; UINT64_MAX: never */
+    uint64_t idle_bytes; /* received when it became idle: more is a next head; 0: unknown */
     unsigned requests;
     bool chunked;         /* its request's body comes in chunks: nothing is read behind it */
     bool in_access;       /* libmicrohttpd is calling us for it */
