@@ -28,6 +28,12 @@ void qr_buf_reset(qr_buf *buf) {
     buf->vital = buf->failed = false;
 }
 
+void qr_buf_recycle(qr_buf *buf) {
+    if (buf->capacity > QR_QUOTA_SMALL_BYTES || qr_quota_is_short(buf->quota, 0))
+        qr_buf_deinit(buf);
+    qr_buf_reset(buf);
+}
+
 /* To this capacity. False: there is no room, or no memory. */
 static bool grow(qr_buf *buf, size_t capacity) {
     size_t more = capacity - buf->capacity;

@@ -35,6 +35,10 @@ void qr_buf_deinit(qr_buf *buf);
 /** Empties it, forgets a failure, and is not vital any more; memory is kept. */
 void qr_buf_reset(qr_buf *buf);
 
+/** As reset, for the next user of a buffer that is used again and again: what is long
+ * (QR_QUOTA_SMALL_BYTES) or its quota short of gives its memory back. */
+void qr_buf_recycle(qr_buf *buf);
+
 /** Makes room for `bytes` more and returns where to write them, or NULL (and fails). The caller
  * adds to `len` what it wrote. */
 char *qr_buf_reserve(qr_buf *buf, size_t bytes);

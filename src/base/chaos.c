@@ -13,6 +13,8 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "base/random.h"
+
 #define SLEEP_NS_MOST 200000u
 
 static uint64_t seed;
@@ -29,17 +31,13 @@ static void choose_seed(void) {
     fprintf(stderr, "chaos: QUERENT_CHAOS_SEED=%" PRIu64 "\n", seed);
 }
 
-/* splitmix64 (Steele, Lea, Flood 2014): any state is a good one, so seed and number may be
- * mixed. */
+/* For splitmix64 any state is a good one, so seed and number may be mixed. */
 static uint64_t draw(void) {
     if (state == 0) {
         pthread_once(&seeded, choose_seed);
         state = seed + (atomic_fetch_add(&threads, 1) + 1) * 0xD1342543DE82EF95ull;
     }
-    uint64_t z = state += 0x9E3779B97F4A7C15ull;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBull;
-    return z ^ z >> 31;
+    return qr_random_mix(state += QR_RANDOM_STEP);
 }
 
 void qr__chaos_delay(void) {

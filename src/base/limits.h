@@ -17,7 +17,7 @@
 #define QR_LIMIT_DENSES               8u /* Dense modules behind the pooling */
 #define QR_LIMIT_PROMPTS              256u
 #define QR_LIMIT_PROMPT_BYTES         65536u
-#define QR_LIMIT_PROBE_TOKENS         1000u /* of the built-in texts that the gate runs as one batch */
+#define QR_LIMIT_PROBE_TOKENS         1000u /* of built-in texts that the gate runs at once */
 #define QR_LIMIT_MODELS               16u
 #define QR_LIMIT_SAVED_PLANS          32u  /* files in --cache-dir: every model, of two versions */
 #define QR_LIMIT_SAVED_PROOFS         256u /* files of a few bytes */

@@ -1,5 +1,5 @@
-/* base/random.c: splitmix64 (Steele, Lea, Flood 2014). Its state only counts, so that drawing is
- * one atomic addition, whatever thread does it. */
+/* base/random.c: splitmix64. Its state only counts, so that drawing is one atomic addition,
+ * whatever thread does it. */
 #include "base/random.h"
 
 #include <sys/random.h>
@@ -14,9 +14,7 @@ void qr_random_init(qr_random *random) {
 }
 
 uint64_t qr_random_next(qr_random *random) {
-    const uint64_t step = 0x9E3779B97F4A7C15ull;
-    uint64_t z = atomic_fetch_add_explicit(&random->state, step, memory_order_relaxed) + step;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBull;
-    return z ^ z >> 31;
+    uint64_t before =
+        atomic_fetch_add_explicit(&random->state, QR_RANDOM_STEP, memory_order_relaxed);
+    return qr_random_mix(before + QR_RANDOM_STEP);
 }

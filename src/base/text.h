@@ -34,6 +34,24 @@ static inline bool qr_text_is_caseless(qr_text a, const char *cstring) {
     return a.len == strlen(cstring) && (a.len == 0 || strncasecmp(a.data, cstring, a.len) == 0);
 }
 
+/** The text without the blanks and tabs around it. */
+static inline qr_text qr_text_trim(qr_text text) {
+    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
+        text = (qr_text){text.data + 1, text.len - 1};
+    while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}
+
+/** The value of a hexadecimal digit in either case; -1: it is none. */
+static inline int qr_hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 /** Decodes one code point at `text.data[at]` (at < text.len) and stores how many bytes it took.
  * Never reads past the text's end.
  *

@@ -32,11 +32,8 @@ static qr_text next_line(qr_text text, size_t *at) {
     const char *end = memchr(begin, '\n', text.len - *at);
     size_t len = end == NULL ? text.len - *at : (size_t)(end - begin);
     *at += len + (end != NULL);
-    while (len > 0 && (begin[0] == ' ' || begin[0] == '\t'))
-        begin++, len--;
-    while (len > 0 && (begin[len - 1] == ' ' || begin[len - 1] == '\t' || begin[len - 1] == '\r'))
-        len--;
-    return (qr_text){begin, len};
+    len -= len > 0 && begin[len - 1] == '\r';
+    return qr_text_trim((qr_text){begin, len});
 }
 
 static qr_status parse_keys(const char *path, qr_text text, qr__key_list *keys, qr_error *error) {

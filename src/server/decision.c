@@ -130,13 +130,12 @@ static qr_text next_type(qr_text accept, size_t *at, unsigned *weight) {
     const char *comma = memchr(begin, ',', accept.len - *at);
     size_t len = comma == NULL ? accept.len - *at : (size_t)(comma - begin);
     *at += len + (comma != NULL);
-    while (len > 0 && (begin[0] == ' ' || begin[0] == '\t'))
-        begin++, len--;
+    const qr_text entry = qr_text_trim((qr_text){begin, len});
     size_t type = 0;
-    while (type < len && begin[type] != ';' && begin[type] != ' ' && begin[type] != '\t')
+    while (type < entry.len && strchr("; \t", entry.data[type]) == NULL)
         type++;
-    *weight = weight_of(begin + type, len - type);
-    return (qr_text){begin, type};
+    *weight = weight_of(entry.data + type, entry.len - type);
+    return (qr_text){entry.data, type};
 }
 
 /* Bytes are for who asks for them before JSON, or before anything; pages for who names them and

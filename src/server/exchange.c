@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define KEPT_BYTES (64u * 1024u) /* larger buffers are not kept for the next request */
-
 qr_exchange *qr_exchange_create(size_t max_body_bytes, qr_quota *quota) {
     qr_exchange *x = calloc(1, sizeof *x);
     if (x == NULL)
@@ -27,23 +25,18 @@ void qr_exchange_destroy(qr_exchange *x) {
     free(x);
 }
 
-static qr_buf recycled(qr_buf *buf) {
-    if (buf->capacity > KEPT_BYTES || qr_quota_is_short(buf->quota, 0))
-        qr_buf_deinit(buf);
-    qr_buf_reset(buf);
-    return *buf;
-}
-
 void qr_exchange_reset(qr_exchange *x) {
     QR_ASSERT(x->deadline.place == 0 && !qr_link_listed(&x->ticket.link));
     QR_ASSERT(!qr_link_listed(&x->joint.link));
     qr_serving_unpin(x->serving);
     qr_arena_reset(&x->arena);
-    *x = (qr_exchange){.body = recycled(&x->body), .out = recycled(&x->out), .arena = x->arena};
+    qr_buf_recycle(&x->body);
+    qr_buf_recycle(&x->out);
+    *x = (qr_exchange){.body = x->body, .out = x->out, .arena = x->arena};
 }
 
 void qr_exchange_lighten(qr_exchange *x) {
-    if (x->key.len > 0 || x->arena.held_bytes + x->body.capacity <= KEPT_BYTES)
+    if (x->key.len > 0 || x->arena.held_bytes + x->body.capacity <= QR_QUOTA_SMALL_BYTES)
         return;
     qr_arena_deinit(&x->arena);
     qr_buf_deinit(&x->body);

@@ -102,17 +102,10 @@ bool qr__vocab_json_find(qr_text text, size_t *from, size_t *to) {
     return true;
 }
 
-static int hex_digit(int c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool read_hex(place *p, uint32_t *out) {
     *out = 0;
     for (size_t i = 0; i < 4; i++, p->at++) {
-        int digit = hex_digit(peek(p));
+        int digit = qr_hex_digit((char)peek(p));
         if (digit < 0)
             return false;
         *out = *out << 4 | (uint32_t)digit;

@@ -56,11 +56,7 @@ static bool is_digit(char c) {
 static int32_t hex4(const scanner *s, size_t at) {
     int32_t code = 0;
     for (size_t i = 0; i < 4; i++) {
-        char c = byte_at(s, at + i);
-        int32_t digit = is_digit(c)              ? c - '0'
-                        : (c >= 'a' && c <= 'f') ? c - 'a' + 10
-                        : (c >= 'A' && c <= 'F') ? c - 'A' + 10
-                                                 : -1;
+        int32_t digit = qr_hex_digit(byte_at(s, at + i));
         if (digit < 0)
             return -1;
         code = code * 16 + digit;

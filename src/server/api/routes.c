@@ -88,21 +88,13 @@ const qr_route *qr_api_route(unsigned listeners, qr_text method, qr_text path, q
     return NULL;
 }
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 bool qr_api_decode_name(qr_text encoded, char *out, size_t size, qr_text *name) {
     size_t len = 0;
     for (size_t i = 0; i < encoded.len; i++, len++) {
         char c = encoded.data[i];
         if (c == '%') {
-            int high = i + 2 < encoded.len ? hex_digit(encoded.data[i + 1]) : -1;
-            int low = high < 0 ? -1 : hex_digit(encoded.data[i + 2]);
+            int high = i + 2 < encoded.len ? qr_hex_digit(encoded.data[i + 1]) : -1;
+            int low = high < 0 ? -1 : qr_hex_digit(encoded.data[i + 2]);
             if (low < 0)
                 return false;
             c = (char)(high * 16 + low);

@@ -30,16 +30,6 @@ static bool is_field_value(qr_text value) {
     return true;
 }
 
-static qr_text trim(qr_text text) {
-    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text.data++;
-        text.len--;
-    }
-    while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
 /* A "." or ".." between slashes: routes have none, and what removes them in front of us may do it
  * otherwise. */
 static bool has_dot_segment(qr_text path) {
@@ -141,7 +131,7 @@ static qr_status collect(const qr__http_head *head, qr_http_facts *facts) {
     if (head->fields_len > QR_LIMIT_HEADER_FIELDS)
         return QR_HEAD_TOO_LARGE;
     for (size_t i = 0; i < head->fields_len; i++) {
-        qr_text name = head->fields[i].name, value = trim(head->fields[i].value);
+        qr_text name = head->fields[i].name, value = qr_text_trim(head->fields[i].value);
         if (!qr__guard_token(name) || !is_field_value(value))
             return QR_BAD_HTTP;
         const known_field *known = find_known(name);

@@ -9,7 +9,6 @@
 #include "server/http/http_internal.h"
 
 #define FREE_REQUESTS_MAX 64
-#define KEPT_BYTES        (64u * 1024u) /* larger buffers are not kept for the next request */
 
 static qr__request *request_create(qr_http *http) {
     qr__request *r = http->free_requests;
@@ -34,12 +33,6 @@ static void request_destroy(qr__request *r) {
     free(r);
 }
 
-static void buf_recycle(qr_buf *buf) {
-    if (buf->capacity > KEPT_BYTES || qr_quota_is_short(buf->quota, 0))
-        qr_buf_deinit(buf);
-    qr_buf_reset(buf);
-}
-
 /* Keeps some requests with their buffers for those that come. */
 static void request_recycle(qr__request *r) {
     qr_http *http = r->http;
@@ -47,8 +40,8 @@ static void request_recycle(qr__request *r) {
         request_destroy(r);
         return;
     }
-    buf_recycle(&r->request.body);
-    buf_recycle(&r->request.out);
+    qr_buf_recycle(&r->request.body);
+    qr_buf_recycle(&r->request.out);
     qr_buf body = r->request.body, out = r->request.out;
     memset(r, 0, offsetof(qr__request, target)); /* the target is overwritten by the next */
     r->http = http;

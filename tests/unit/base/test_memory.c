@@ -157,6 +157,30 @@ Test(quota, a_buffer_takes_its_capacity_and_gives_it_back) {
     cr_expect_eq(qr_quota_held(&quota), 0);
 }
 
+Test(quota, a_recycled_buffer_keeps_what_is_small_unless_others_are_short) {
+    qr_quota quota;
+    qr_buf buf;
+    qr_quota_init(&quota, 1u << 20);
+    qr_buf_init(&buf, 1u << 20);
+    buf.quota = &quota;
+    cr_assert_not_null(qr_buf_reserve(&buf, QR_QUOTA_SMALL_BYTES));
+    buf.len = 7;
+    buf.failed = buf.vital = true;
+    qr_buf_recycle(&buf);
+    cr_expect_eq(buf.capacity, QR_QUOTA_SMALL_BYTES);
+    cr_expect_eq(buf.len, 0);
+    cr_expect(!buf.failed && !buf.vital);
+    cr_assert_not_null(qr_buf_reserve(&buf, QR_QUOTA_SMALL_BYTES + 1));
+    qr_buf_recycle(&buf);
+    cr_expect_eq(qr_quota_held(&quota), 0);
+    cr_assert_not_null(qr_buf_reserve(&buf, 1));
+    qr_quota_force(&quota, 1u << 19);
+    qr_buf_recycle(&buf);
+    cr_expect_eq(buf.capacity, 0);
+    cr_expect_eq(qr_quota_held(&quota), 1u << 19);
+    qr_buf_deinit(&buf);
+}
+
 /* A buffer that is long does not take twice what it needs. */
 Test(quota, long_buffers_take_little_in_vain) {
     qr_buf buf;

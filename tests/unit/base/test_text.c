@@ -48,6 +48,22 @@ Test(text, ill_formed_subparts_are_one_replacement_each) {
     }
 }
 
+Test(text, is_trimmed_of_blanks_and_tabs) {
+    static const char *const cases[][2] = {
+        {"", ""}, {" \t ", ""}, {"a", "a"}, {"\t a b\t ", "a b"}, {"\n a\r", "\n a\r"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_expect(qr_text_is(qr_text_trim(qr_text_of(cases[i][0])), cases[i][1]), "%zu", i);
+}
+
+Test(text, hexadecimal_digits) {
+    static const char digits[] = "0123456789abcdefABCDEF";
+    for (int c = -128; c < 128; c++) {
+        const char *at = c > 0 ? strchr(digits, c) : NULL;
+        int value = at == NULL ? -1 : (int)(at - digits);
+        cr_expect_eq(qr_hex_digit((char)c), value > 15 ? value - 6 : value, "%d", c);
+    }
+}
+
 Test(text, numbers) {
     uint64_t n;
     cr_expect(qr_text_to_u64(qr_text_of("0"), 10, &n));
