@@ -7,6 +7,8 @@
 
 #include "tokenizer/vocab.h"
 
+_Static_assert(QR__TOKEN_BYTES == 1024, "the limit's number stands in a sentence below");
+
 qr_status qr__json_fault(const qr__json_reader *reader, const char *where, const char *reason,
                          const char *hint) {
     return qr_error_set(reader->error, QR_BAD_MODEL, "%s: %s: %s (%s)", reader->path, where, reason,

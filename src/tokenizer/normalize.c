@@ -67,6 +67,7 @@ static void emit(qr__normalizer *stream, uint32_t code, const qr__char *from) {
 static bool is_starter(uint32_t code) {
     return qr__unicode_of(code).combining_class == 0;
 }
+
 static bool is_stripped(uint32_t code) {
     return (qr__unicode_flags(code) & QR__MARK) != 0;
 }

@@ -12,6 +12,9 @@
 /* transformers writes 1e30 for "no limit". */
 #define MAX_MAX_LENGTH 1e9
 
+_Static_assert(MAX_ADDED_TOKENS == 65536 && QR_LIMIT_VOCAB == 1000000,
+               "the limits' numbers stand in sentences below");
+
 static const struct {
     const char *key, *value;
 } special_defaults[QR__SPECIAL_COUNT] = {

@@ -37,7 +37,7 @@ void qr__connection_phase(qr__connection *connection, qr__phase phase, uint64_t 
                                           [QR__PHASE_IDLE] = QR__IDLE_NS};
     connection->phase = phase;
     connection->phase_since_ns = now_ns;
-    connection->deadline_ns = phase == QR__PHASE_WORK ? UINT64_MAX : now_ns + allowed_ns[phase];
+    connection->deadline_ns = qr_saturating_add(now_ns, allowed_ns[phase]);
     connection->idle_bytes = 0;
     QR_ASSERT(qr__connection_is_legal(connection));
 }
