@@ -113,9 +113,8 @@ QR_MUST_USE qr_status qr_context_forward(qr_context *context, const qr_batch *ba
 
 /** What this machine's cores can do at most, measured now (about 0.3 s). */
 typedef struct qr_peaks {
-    double f32_flops, bf16_flops,
-        int8_ops;      /* a second, `threads` cores together; 0: no instructions for it */
-    double read_bytes; /* a second, from a buffer of `footprint` bytes */
+    double f32_flops, bf16_flops, int8_ops; /* a second, all threads; 0: no instructions for it */
+    double read_bytes;                      /* a second, from a buffer of `footprint_bytes` */
 } qr_peaks;
 
 /** Measures with `threads` threads at once, with the instructions of a CPU's target as

@@ -41,7 +41,7 @@ QR_MUST_USE qr_lib_status qr__lib_options_read(const void *given, void *own, siz
                                                qr_lib_error *error);
 
 /* Today's structs are their first versions. A member that is added goes behind the last one, and
- * `first` stays that of this table. */
+ * its row here stays as it is. */
 #define QR__LIB_FIRST_LOAD_OPTIONS     48u
 #define QR__LIB_FIRST_INFO             104u
 #define QR__LIB_FIRST_EMBED_OPTIONS    24u

@@ -8,10 +8,10 @@
  * Panels. W is cut into panels of `columns` rows of W (columns of y). A panel holds, for each
  * step of `step` values of k (what four bytes of an activation row hold: 1 f32, 2 bf16, 4 int8; or
  * eight: 4 bf16, 8 int8), the weights of all its columns, k innermost; then its constants (bias,
- * and for int8 scale and column sum). One layout serves every M: kernels take up to `rows_max` rows
- * at a time, keep all their sums in registers over the whole of K, and read each panel once a block
- * of rows. Both are zero-padded: K to as many whole steps as the kernel takes at once, N to whole
- * panels.
+ * and for int8 scale and column sum). One layout serves every M: kernels take some rows at a time
+ * (each as many as its registers hold), keep all their sums in registers over the whole of K, and
+ * read each panel once a block of rows. Both are zero-padded: K to as many whole steps as the
+ * kernel takes at once, N to whole panels.
  *
  * Operand. Rows of x in the kernel's type, `stride` bytes apart: K values zero-padded, then for
  * int8 a qr__gemm_row. The stride is an odd number of cache lines, so that a block's rows never
