@@ -148,6 +148,7 @@ static void put_response(const char *name, size_t fault, qr_buf *out) {
                       qr_status_sentence(faults[i].status));
     qr_buf_printf(out, "\"%s%d\":{\"description\":", name, code);
     qr_json_text(out, qr_buf_contents(&sentences));
+    out->failed |= qr_buf_failed(&sentences);
     put_fields(code, out);
     qr_buf_printf(out,
                   ",\"content\":{\"" QR__JSON "\":{\"schema\":{\"$ref\":"
