@@ -45,7 +45,9 @@ static void *take(void *data, size_t bytes) {
     if (bytes > file->most - file->taken)
         return NULL;
     file->taken += bytes;
-    return allocate(bytes);
+    void *memory = allocate(bytes);
+    file->no_memory = file->no_memory || memory == NULL;
+    return memory;
 }
 
 static void give(void *data, void *pointer) {
@@ -63,12 +65,13 @@ static qr_status unpack(qr__onnx_reader *r, const uint8_t *bytes, size_t count) 
     file->allocator = (ProtobufCAllocator){take, give, file};
     file->most = scan.memory_most;
     file->model = onnx__model_proto__unpack(&file->allocator, count, bytes);
-    if (file->model == NULL)
-        return qr_error_set(r->error, QR_BAD_MODEL,
-                            "%s: it cannot be unpacked as an ONNX model (damaged, or no memory for "
-                            "%zu bytes)",
-                            r->graph->path, count);
-    return QR_OK;
+    if (file->model != NULL)
+        return QR_OK;
+    return file->no_memory
+               ? qr__onnx_no_memory(r)
+               : qr_error_set(r->error, QR_BAD_MODEL,
+                              "%s: it cannot be unpacked as an ONNX model (is it whole?)",
+                              r->graph->path);
 }
 
 /* The version of ONNX's own operators that the nodes were written for. */

@@ -22,6 +22,7 @@
 struct qr__onnx_file {
     ProtobufCAllocator allocator; /* counts what unpacking takes */
     size_t taken, most;
+    bool no_memory;          /* an allocation of it has failed */
     Onnx__ModelProto *model; /* names, numbers of tensors and attributes are borrowed from it */
     qr_arena arena;          /* the graph's arrays */
     qr_onnx_part *parts;     /* [1 + QR_LIMIT_ONNX_FILES], the model's own first */

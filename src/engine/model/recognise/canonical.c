@@ -119,6 +119,8 @@ static uint64_t hash_of(const qr__term *term) {
 }
 
 const qr__term *qr__canonical(qr__reading *r, const qr__term *term) {
+    if (r->no_memory) /* the term may lack what its counts promise */
+        return term;
     if (r->canonical == NULL) {
         r->canonical_room = 256;
         while (r->canonical_room < 2 * r->graph->node_count)

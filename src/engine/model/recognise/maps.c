@@ -107,8 +107,12 @@ static bool apply_to_maps(qr__reading *r, const qr_onnx_node *node, int64_t *con
         else
             inputs[i] = (qr_onnx_tensor *)(uintptr_t)tensor; /* operators do not write to these */
     }
-    qr_error ignored = {0};
-    fits = fits && qr_onnx_apply(r->graph, node, inputs, false, outputs, &ignored) == QR_OK;
+    if (fits) {
+        qr_error ignored = {0};
+        const qr_status status = qr_onnx_apply(r->graph, node, inputs, false, outputs, &ignored);
+        r->no_memory = r->no_memory || status == QR_NO_MEMORY;
+        fits = status == QR_OK;
+    }
     for (size_t i = 0; made != NULL && i < node->input_count; i++)
         qr_onnx_tensor_destroy(made[i]);
     return fits;

@@ -15,6 +15,8 @@
 
 qr_status qr__refuse_at(const qr__reading *r, size_t node, const char *why, qr_error *error) {
     char text[256] = "the graph";
+    if (r->no_memory) /* what is missed is missing for that */
+        return qr__no_memory(r, error);
     if (node < r->graph->node_count)
         qr_onnx_node_text(r->graph, &r->graph->nodes[node], text);
     return qr_error_set(error, QR_BAD_MODEL, "%s: not recognised as a BERT: %s: expected here: %s",

@@ -23,9 +23,10 @@ void *qr__reading_take(qr__reading *r, size_t count, size_t size) {
 }
 
 static qr__term *keep(qr__reading *r, qr__term *term) {
-    static qr__term nothing = {.kind = QR__TERM_UNKNOWN, .why = "no memory"};
-    if (term == NULL)
-        return &nothing;
+    if (term == NULL) {
+        r->nothing = (qr__term){.kind = QR__TERM_UNKNOWN, .why = "no memory", .rows = 1, .cols = 1};
+        return &r->nothing;
+    }
     if (r->term_count == r->term_room) {
         size_t room = qr_max(2 * r->term_room, 256);
         qr__term **grown = realloc(r->terms, room * sizeof *grown);

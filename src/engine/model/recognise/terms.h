@@ -136,6 +136,7 @@ typedef struct qr__reading {
     bool quantized;               /* activations */
     bool int8, half, has_mask;
     bool no_memory;
+    qr__term nothing; /* what a term is that there was no memory for: of one number, unknown */
     struct qr__canonical_term **canonical; /* [canonical_room] buckets (canonical.c) */
     size_t canonical_room;
     size_t *twins; /* [twin_room] a hash table of nodes that were read, each plus 1 (twins.c) */
