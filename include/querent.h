@@ -78,8 +78,8 @@ QR_LIB_API const char *qr_lib_status_text(qr_lib_status status);
 /** The version of the library that runs: "0.1.0". Lives for ever. */
 QR_LIB_API const char *qr_lib_version(void);
 
-/** What was wrong, in one line: which argument, which file, what to do. Never holds a byte of the
- * texts. The size of this struct stays. */
+/** What was wrong, in one line: which argument, which file, what to do; control bytes of a path or
+ * file are shown as '?'. Never holds a byte of the texts. The size of this struct stays. */
 typedef struct qr_lib_error {
     char message[1024]; /* ends in NUL */
 } qr_lib_error;

@@ -30,6 +30,14 @@ const char *qr_lib_version(void) {
     return QR_VERSION;
 }
 
+/* Paths and what models' files say may hold any: the message stays one line, and no terminal that
+ * shows it does anything else. */
+static void hide_control_bytes(char *message) {
+    for (; *message != '\0'; message++)
+        if ((unsigned char)*message < 0x20 || *message == 0x7F)
+            *message = '?';
+}
+
 qr_lib_status qr__lib_fault(qr_lib_error *error, qr_lib_status status, const char *format, ...) {
     if (error == NULL)
         return status;
@@ -37,6 +45,7 @@ qr_lib_status qr__lib_fault(qr_lib_error *error, qr_lib_status status, const cha
     va_start(args, format);
     vsnprintf(error->message, sizeof error->message, format, args);
     va_end(args);
+    hide_control_bytes(error->message);
     return status;
 }
 

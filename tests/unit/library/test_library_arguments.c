@@ -43,6 +43,13 @@ Test(library_arguments, loading) {
     temp_dir_remove(dir);
 }
 
+/* What a path holds forges no line, and no terminal that shows the message obeys it. */
+Test(library_arguments, messages_are_one_line) {
+    qr_lib_model *model;
+    expect(qr_lib_model_load("/no\nwhere\x1b[31m\x7f/gr\xc3\xbc\xc3\x9f", NULL, &model, &error),
+           QR_LIB_BAD_MODEL, "/no?where?[31m?/gr\xc3\xbc\xc3\x9f: No such");
+}
+
 /* An older program's struct is shorter, a newer one's longer. */
 Test(library_arguments, structs_of_other_versions) {
     qr_lib_model *model = tiny_load(NULL, 0, 1, 1);
