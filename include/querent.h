@@ -31,7 +31,8 @@
  *       qr_lib_embed_options options = {.struct_size = sizeof options, .dimensions = 128};
  *
  * - Threads. Every call may be made from any number of threads at once, also on one model; only
- *   qr_lib_model_destroy() must be the model's last. A call returns when it is done.
+ *   qr_lib_model_destroy() must be the model's last. A call returns when it is done, and a thread
+ *   that is cancelled (pthread_cancel) ends after it.
  * - fork. A child of fork() must not use a model that its parent loaded, nor destroy it.
  *
  * docs/LIBRARY.md of the sources has more, and querent.h(3) is this page for `man`.

@@ -63,30 +63,23 @@ static void start_helpers(qr_lib_model *model, int threads) {
         qr_log(QR_LOG_WARN, "fewer than %d threads could be started", threads);
 }
 
-qr_lib_status qr_lib_model_load(const char *dir, const qr_lib_load_options *options,
-                                qr_lib_model **out, qr_lib_error *error) {
+static qr_lib_status load(const char *dir, const qr_lib_load_options *options, qr_lib_model **out,
+                          qr_lib_error *error) {
     qr_lib_load_options own;
-    qr_lib_status status = qr__lib_begin(out, "model", error);
+    qr_lib_status status = read_options(options, &own, error);
     if (status != QR_LIB_OK)
         return status;
-    *out = NULL;
-    if (dir == NULL || dir[0] == '\0')
-        return qr__lib_fault(error, QR_LIB_BAD_ARGUMENT, "dir is NULL or empty");
-    status = read_options(options, &own, error);
-    if (status != QR_LIB_OK)
-        return status;
-    qr__lib_log_start();
     qr_lib_model *model = calloc(1, sizeof *model);
     if (model == NULL)
         return qr__lib_fault(error, QR_LIB_NO_MEMORY, "out of memory");
     qr__seats_init(model, own.calls_most);
-    const qr_pipeline_options load = {.name = own.name,
-                                      .precision = precisions[own.precision],
-                                      .device = own.device,
-                                      .threads = own.threads,
-                                      .cache_dir = own.cache_dir};
+    const qr_pipeline_options as = {.name = own.name,
+                                    .precision = precisions[own.precision],
+                                    .device = own.device,
+                                    .threads = own.threads,
+                                    .cache_dir = own.cache_dir};
     qr_error fault = {0};
-    qr_status loaded = qr_pipeline_load(dir, &load, &model->pipeline, &fault);
+    qr_status loaded = qr_pipeline_load(dir, &as, &model->pipeline, &fault);
     if (loaded != QR_OK) {
         qr_lib_model_destroy(model);
         return qr__lib_fault(error, qr__lib_status_of(loaded), "%s", fault.message);
@@ -96,13 +89,33 @@ qr_lib_status qr_lib_model_load(const char *dir, const qr_lib_load_options *opti
     return QR_LIB_OK;
 }
 
+/* Files are read and threads joined: a thread that is cancelled there would leave them behind. */
+qr_lib_status qr_lib_model_load(const char *dir, const qr_lib_load_options *options,
+                                qr_lib_model **out, qr_lib_error *error) {
+    int cancel_before;
+    qr_lib_status status = qr__lib_begin(out, "model", error);
+    if (status != QR_LIB_OK)
+        return status;
+    *out = NULL;
+    if (dir == NULL || dir[0] == '\0')
+        return qr__lib_fault(error, QR_LIB_BAD_ARGUMENT, "dir is NULL or empty");
+    qr__lib_log_start();
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_before);
+    status = load(dir, options, out, error);
+    pthread_setcancelstate(cancel_before, NULL);
+    return status;
+}
+
 void qr_lib_model_destroy(qr_lib_model *model) {
+    int cancel_before;
     if (model == NULL)
         return;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_before);
     qr__seats_deinit(model);
     qr_pool_destroy(model->pool);
     qr_pipeline_destroy(model->pipeline);
     free(model);
+    pthread_setcancelstate(cancel_before, NULL);
 }
 
 qr_lib_status qr_lib_model_get_info(const qr_lib_model *model, qr_lib_info *info,

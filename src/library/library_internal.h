@@ -23,6 +23,7 @@ typedef struct qr__seat {
     qr_windows windows;
     qr_ragged batch;
     qr_context *context; /* NULL until a call runs the model */
+    int cancel_before;   /* of the thread whose call has it: pthread_setcancelstate */
 } qr__seat;
 
 struct qr_lib_model {
@@ -41,7 +42,8 @@ void qr__seats_init(qr_lib_model *model, int most);
 /** All seats must be free. */
 void qr__seats_deinit(qr_lib_model *model);
 
-/** Takes a free seat, makes one, or waits for one. QR_LIB_NO_MEMORY. */
+/** Takes a free seat, makes one, or waits for one. QR_LIB_NO_MEMORY. Until it is given back the
+ * thread cannot be cancelled, or nobody would give it back. */
 QR_MUST_USE qr_lib_status qr__seat_take(qr_lib_model *model, qr__seat **out, qr_lib_error *error);
 
 /** Gives a seat back. NULL is allowed. */

@@ -33,6 +33,8 @@ void qr__seats_deinit(qr_lib_model *model) {
 }
 
 qr_lib_status qr__seat_take(qr_lib_model *model, qr__seat **out, qr_lib_error *error) {
+    int cancel_before;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_before);
     pthread_mutex_lock(&model->lock);
     while (model->free == NULL && model->seats == model->seats_most)
         pthread_cond_wait(&model->freed, &model->lock);
@@ -45,7 +47,12 @@ qr_lib_status qr__seat_take(qr_lib_model *model, qr__seat **out, qr_lib_error *e
     }
     pthread_mutex_unlock(&model->lock);
     *out = seat;
-    return seat != NULL ? QR_LIB_OK : qr__lib_fault(error, QR_LIB_NO_MEMORY, "out of memory");
+    if (seat == NULL) {
+        pthread_setcancelstate(cancel_before, NULL);
+        return qr__lib_fault(error, QR_LIB_NO_MEMORY, "out of memory");
+    }
+    seat->cancel_before = cancel_before;
+    return QR_LIB_OK;
 }
 
 void qr__seat_give(qr_lib_model *model, qr__seat *seat) {
@@ -55,9 +62,11 @@ void qr__seat_give(qr_lib_model *model, qr__seat *seat) {
         qr_encoding_deinit(&seat->encoding);
     if (seat->windows.capacity > KEPT_WINDOWS)
         qr_windows_deinit(&seat->windows);
+    int cancel_before = seat->cancel_before; /* the next caller's as soon as the lock is open */
     pthread_mutex_lock(&model->lock);
     seat->next = model->free;
     model->free = seat;
     pthread_cond_signal(&model->freed);
     pthread_mutex_unlock(&model->lock);
+    pthread_setcancelstate(cancel_before, NULL);
 }
