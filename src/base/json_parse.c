@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <setjmp.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "base/list.h"
@@ -58,6 +59,15 @@ static json_t *load(parse *p, qr_text text, size_t flags, json_error_t *error, b
     return json_loadb(text.data, text.len, flags, error);
 }
 
+/* Without a guard jansson takes a token that it had no memory for as a fault of the text. Such a
+ * fault is not there, or not at the same place, when the text is read again. */
+static json_t *load_again(qr_text text, size_t flags, json_error_t *error, bool *full) {
+    const json_error_t first = *error;
+    json_t *root = json_loadb(text.data, text.len, flags, error);
+    *full = root == NULL && (first.position != error->position || strcmp(first.text, error->text));
+    return root;
+}
+
 qr_status qr_json_parse(qr_text text, size_t flags, json_t **out, json_error_t *error) {
     parse p = {0};
     bool full = false;
@@ -65,6 +75,8 @@ qr_status qr_json_parse(qr_text text, size_t flags, json_t **out, json_error_t *
     under_way = malloc_below == NULL ? NULL : &p;
     *out = load(&p, text, flags, error, &full);
     under_way = NULL;
+    if (*out == NULL && malloc_below == NULL)
+        *out = load_again(text, flags, error, &full);
     if (*out != NULL)
         return QR_OK;
     /* Without a guard: of memory jansson has a word of its own, or none. */

@@ -9,7 +9,8 @@
  *
  * With the guard jansson never sees an allocation fail: its parse is left, by longjmp, with all
  * that it had taken given back. The guard takes jansson's allocation for the whole process, so a
- * library in somebody else's has none.
+ * library in somebody else's has none: there a fault is believed when it is found twice, and what
+ * 2.14 does where a token outgrows its buffer is not mended.
  * Threads: each parses for itself.
  */
 #ifndef QR_BASE_JSON_PARSE_H

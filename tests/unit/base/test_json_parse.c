@@ -6,12 +6,12 @@
 
 #include "base/base.h"
 
-static size_t taken, held, fail_at; /* pieces; 0: none fails */
+static size_t taken, held, fail_at, fail_again_at; /* pieces; 0: none fails */
 static bool for_good;
 
 static void *may_fail(size_t bytes) {
     taken++;
-    if (fail_at != 0 && (for_good ? taken >= fail_at : taken == fail_at))
+    if (fail_at != 0 && (for_good ? taken >= fail_at : taken == fail_at || taken == fail_again_at))
         return NULL;
     held++;
     return malloc(bytes);
@@ -63,6 +63,37 @@ Test(json_parse, without_memory) {
             parse_without(qr_text_of(body));
         }
     }
+}
+
+/* All tokens have room in jansson's first buffer: where that has to grow without memory, only the
+ * guard helps. */
+Test(json_parse, without_memory_or_guard) {
+    enum { ONCE, TWICE, FOR_GOOD };
+    const qr_text body =
+        qr_text_of("{\"a\": [\"text\", -1.5e-3, 1234, {\"b\": null}], \"c\": true}");
+    json_t *root, *whole;
+    json_error_t error;
+    bool failed = true;
+    json_set_alloc_funcs(may_fail, give_back);
+    cr_assert_eq(qr_json_parse(body, 0, &whole, &error), QR_OK);
+    const size_t held_by_whole = held;
+    for (size_t n = 1; failed; n++)
+        for (int fails = ONCE; fails <= FOR_GOOD; fails++) {
+            taken = 0;
+            fail_at = n;
+            for_good = fails == FOR_GOOD;
+            fail_again_at =
+                fails == TWICE ? 2 * n + 1 : 0; /* the next one, when it is read again */
+            const qr_status status = qr_json_parse(body, 0, &root, &error);
+            failed = taken >= n;
+            fail_at = fail_again_at = 0;
+            const bool again = fails == FOR_GOOD ? failed : fails == TWICE && taken > 2 * n;
+            cr_assert_eq(status, again ? QR_NO_MEMORY : QR_OK, "allocation %zu: %s", n, error.text);
+            cr_assert(status != QR_OK || json_equal(root, whole));
+            json_decref(root);
+            cr_assert_eq(held, held_by_whole, "allocation %zu", n);
+        }
+    json_decref(whole);
 }
 
 Test(json_parse, faults_are_told_apart) {
