@@ -30,10 +30,11 @@ struct qr_lib_model {
     qr_pipeline *pipeline;
     qr_pool *pool; /* helpers; NULL when a call computes alone */
     pthread_mutex_t lock;
-    pthread_cond_t freed;
-    qr__seat *free; /* the last one that was used first: its memory is warm */
-    int seats;      /* made, or being made */
+    pthread_cond_t freed; /* or another one's turn */
+    qr__seat *free;       /* the last one that was used first: its memory is warm */
+    int seats;            /* made, or being made */
     int seats_most;
+    uint64_t turns, turn; /* given to calls; the next that gets a seat */
 };
 
 /** Makes `model` (zeroed) ready for calls; qr__seats_deinit ends it. */
@@ -42,8 +43,9 @@ void qr__seats_init(qr_lib_model *model, int most);
 /** All seats must be free. */
 void qr__seats_deinit(qr_lib_model *model);
 
-/** Takes a free seat, makes one, or waits for one. QR_LIB_NO_MEMORY. Until it is given back the
- * thread cannot be cancelled, or nobody would give it back. */
+/** Takes a free seat, makes one, or waits for one: first come, first served, or a thread that calls
+ * again at once would keep its seat from all that wait. QR_LIB_NO_MEMORY. Until it is given back
+ * the thread cannot be cancelled, or nobody would give it back. */
 QR_MUST_USE qr_lib_status qr__seat_take(qr_lib_model *model, qr__seat **out, qr_lib_error *error);
 
 /** Gives a seat back. NULL is allowed. */

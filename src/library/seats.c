@@ -36,8 +36,11 @@ qr_lib_status qr__seat_take(qr_lib_model *model, qr__seat **out, qr_lib_error *e
     int cancel_before;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_before);
     pthread_mutex_lock(&model->lock);
-    while (model->free == NULL && model->seats == model->seats_most)
+    const uint64_t turn = model->turns++;
+    while (turn != model->turn || (model->free == NULL && model->seats == model->seats_most))
         pthread_cond_wait(&model->freed, &model->lock);
+    model->turn++;
+    pthread_cond_broadcast(&model->freed); /* there may be a seat for the next in turn, too */
     qr__seat *seat = model->free;
     if (seat != NULL) {
         model->free = seat->next;
@@ -66,7 +69,7 @@ void qr__seat_give(qr_lib_model *model, qr__seat *seat) {
     pthread_mutex_lock(&model->lock);
     seat->next = model->free;
     model->free = seat;
-    pthread_cond_signal(&model->freed);
+    pthread_cond_broadcast(&model->freed); /* of those that wait only the next one goes on */
     pthread_mutex_unlock(&model->lock);
     pthread_setcancelstate(cancel_before, NULL);
 }

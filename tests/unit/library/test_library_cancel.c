@@ -2,7 +2,6 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "engine/model_maker.h"
 #include "library/library_fixture.h"
@@ -40,18 +39,15 @@ static void *cancelled(void *state) {
     return NULL;
 }
 
-/* Has the seat nearly always, so that the others wait for it. Behind each call it pauses: who waits
- * has to wake up before it takes the seat again, or would wait until chance lets it. */
+/* Has the seat nearly always, so that the others wait for it. */
 static void *work(void *state) {
     qr_lib_text texts[20];
     float vectors[20 * HIDDEN];
     for (size_t i = 0; i < 20; i++)
         texts[i] = text_of("w7 w8 w9 w10 w11 w12");
-    while (!atomic_load(&done)) {
+    while (!atomic_load(&done))
         if (qr_lib_embed(model, texts, 20, NULL, vectors, 20 * HIDDEN, NULL) != QR_LIB_OK)
             return NULL;
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
     return state;
 }
 
