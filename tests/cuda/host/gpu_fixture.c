@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <dlfcn.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "engine/cpu/ref/ref.h"
@@ -111,4 +112,30 @@ struct gpu_distance gpu_compare(const float *expected, const float *actual, size
         aa += a * a;
     }
     return (struct gpu_distance){worst / largest, dot / sqrt(ee * aa)};
+}
+
+/* By the largest number of the result, and as a cosine. Rounding to f16 is 2^-11 of each number, to
+ * bf16 2^-8; a pass rounds some ten times a layer, with random signs. */
+static const struct gpu_distance limits[QR_PRECISIONS] = {
+    [QR_PRECISION_F32] = {2e-6, 1 - 1e-11},
+    [QR_PRECISION_F16] = {1e-3, 1 - 5e-7},
+    [QR_PRECISION_BF16] = {8e-3, 1 - 3e-5},
+};
+
+void gpu_check(const char *dir, qr_context *context, const struct gpu_batch *drawn,
+               qr_output wanted, qr_precision precision) {
+    const char *name = qr_precision_name(precision);
+    const struct gpu_distance *limit = &limits[precision];
+    size_t floats;
+    const float *actual = NULL;
+    float *expected = gpu_expected(dir, &drawn->batch, wanted, &floats);
+    cr_assert_eq(qr_context_forward(context, &drawn->batch, wanted, &actual), QR_OK);
+    struct gpu_distance d = gpu_compare(expected, actual, floats);
+    if (getenv("GPU_SHOW") != NULL)
+        printf("%s output %d: worst %.2e, 1 - cosine %.2e\n", name, (int)wanted, d.worst,
+               1 - d.cosine);
+    cr_assert_leq(d.worst, limit->worst, "%s, output %d: %g", name, (int)wanted, d.worst);
+    cr_assert_geq(d.cosine, limit->cosine, "%s, output %d: cosine %.9f", name, (int)wanted,
+                  d.cosine);
+    free(expected);
 }

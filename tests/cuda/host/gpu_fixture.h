@@ -51,4 +51,8 @@ struct gpu_distance {
 };
 struct gpu_distance gpu_compare(const float *expected, const float *actual, size_t n);
 
+/** A pass gives the oracle's numbers, as near as the precision lets it. GPU_SHOW: how near. */
+void gpu_check(const char *dir, qr_context *context, const struct gpu_batch *drawn,
+               qr_output wanted, qr_precision precision);
+
 #endif

@@ -8,7 +8,7 @@
 
 TestSuite(gpu_goldens, .timeout = 300);
 
-/* f16 by the largest number of an output, as test_gpu_forward.c has it. */
+/* f16 by the largest number of an output, as gpu_fixture.c has it. */
 static void compare(const struct golden_model *model, const char *path) {
     struct golden golden;
     golden_load(model->name, &golden);
