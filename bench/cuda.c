@@ -13,7 +13,7 @@
 
 #include "device/device_model.h"
 #include "engine/cuda/cuda.h"
-#include "engine/cuda/module/driver.h"
+#include "engine/cuda/module/gpu_device.h"
 
 #define WARM_RUNS  20
 #define WARM_NS    (500 * QR_NS_PER_MS) /* a card that was idle raises its clocks by steps */
@@ -212,19 +212,13 @@ static qr_status run_case(const bench_case *c, const card *gpu, timed *t, qr_err
     return status;
 }
 
-/* Cases of up to 32 tokens are the persistent encoder's then. */
-static bool wants_persistent(void) {
-    const char *wanted = getenv("QUERENT_CUDA_PERSISTENT");
-    return wanted != NULL && strcmp(wanted, "1") == 0;
-}
-
 static void print_head(const card *gpu, size_t runs) {
     printf("{\"device\":\"%s\",\"name\":\"%s\",\"driver_cuda\":\"%d.%d\",\"capability\":\"%d.%d\","
            "\"multiprocessors\":%d,\"memory_gb_a_second\":%.0f,\"persistent\":%s,\"runs\":%zu,"
            "\"cases\":[",
            gpu->is_fake ? "fake" : "gpu", gpu->name, gpu->release / 1000, gpu->release % 1000 / 10,
            gpu->capability / 10, gpu->capability % 10, gpu->multiprocessors, gpu->read_bytes / 1e9,
-           wants_persistent() ? "true" : "false", runs);
+           qr__gpu_wants_persistent() ? "true" : "false", runs);
 }
 
 int main(int argc, char **argv) {

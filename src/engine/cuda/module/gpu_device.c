@@ -118,12 +118,6 @@ static bool starts_early(const qr__gpu *gpu) {
     return gpu->major >= 9 && (wanted == NULL || strcmp(wanted, "0") != 0);
 }
 
-/* QUERENT_CUDA_PERSISTENT=1: it has met no device yet, so nobody gets it who did not ask. */
-static bool wants_persistent(void) {
-    const char *wanted = getenv("QUERENT_CUDA_PERSISTENT");
-    return wanted != NULL && strcmp(wanted, "1") == 0;
-}
-
 static qr_status find_device(qr__gpu *gpu, const char *target, qr_error *error) {
     char name[64] = "";
     int count = 0, multiprocessors = 0, shared = 0, cooperative = 0;
@@ -150,7 +144,7 @@ static qr_status find_device(qr__gpu *gpu, const char *target, qr_error *error) 
     gpu->multiprocessors = (unsigned)multiprocessors;
     gpu->shared_bytes_most = shared > 0 ? (size_t)shared : 0;
     gpu->programmatic = starts_early(gpu);
-    gpu->persistent = cooperative != 0 && wants_persistent();
+    gpu->persistent = cooperative != 0 && qr__gpu_wants_persistent();
     snprintf(gpu->base.target, sizeof gpu->base.target, "sm_%d%d", gpu->major, gpu->minor);
     gpu->base.number = (unsigned)gpu->ordinal;
     snprintf(gpu->base.rates.name, sizeof gpu->base.rates.name, "%s, no rates measured", name);

@@ -17,6 +17,8 @@
 #ifndef QR_ENGINE_CUDA_GPU_DEVICE_H
 #define QR_ENGINE_CUDA_GPU_DEVICE_H
 
+#include <stdlib.h>
+
 #include "engine/cuda/kernels/cuda_kernel_list.h"
 #include "engine/cuda/module/driver.h"
 #include "engine/cuda/module_abi.h"
@@ -53,6 +55,12 @@ typedef struct qr__gpu {
     size_t shared_bytes_most; /* of a block */
     qr__cu_function kernels[QR__GPU_KERNELS]; /* NULL: an encoder that cannot be had */
 } qr__gpu;
+
+/** QUERENT_CUDA_PERSISTENT=1: it has met no device yet, so nobody gets it who did not ask. */
+static inline bool qr__gpu_wants_persistent(void) {
+    const char *wanted = getenv("QUERENT_CUDA_PERSISTENT");
+    return wanted != NULL && strcmp(wanted, "1") == 0;
+}
 
 /** Opens device `target` ("0"; NULL: the first). QR_BAD_OPTION with what to do. *out: returns
  * owned; borrows the host and the backend. */
